@@ -1,0 +1,557 @@
+"""The chain: ordered providers with the rules for going on, waiting and stopping.
+
+It knows no ORM and no provider by name. An operation is a method that a provider has or has not; an error's class
+says what happens next; a recorder is told of every attempt before it leaves and when it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import random
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from mediagen import conf, http, images
+from mediagen.breaker import (
+    BreakerKey,
+    BreakerRules,
+    BreakerStore,
+    Circuit,
+    CircuitState,
+    MemoryBreakerStore,
+    Verdict,
+    health_of,
+)
+from mediagen.errors import (
+    AttemptVetoed,
+    BadResponse,
+    BreakerEffect,
+    ConfigurationError,
+    InvalidRequest,
+    MediagenError,
+    NextStep,
+    NotAPicture,
+    Outcome,
+    OutcomeUnknown,
+    ProviderError,
+    UnforeseenError,
+    explain,
+)
+from mediagen.secrets import Secret, scrub
+from mediagen.types import (
+    Attempt,
+    AttemptState,
+    Call,
+    FigmaExportResult,
+    GeneratedImage,
+    GenerationRequest,
+    ProviderJob,
+    Recorder,
+    reset_current_call,
+    set_current_call,
+    utcnow,
+)
+
+logger = logging.getLogger("mediagen.chain")
+
+MAX_MESSAGE = 1000
+LONGEST_WAIT_FOR_SAME_S = 2.0
+"""A provider that asks for a longer wait than this before a retry is left for the next one."""
+
+
+@dataclass(slots=True)
+class ChainOutcome:
+    """What came of one execution: a result or None, and every attempt in order."""
+
+    operation: str
+    result: Any = None
+    attempts: list[Attempt] = field(default_factory=list)
+    error: ProviderError | AttemptVetoed | None = None
+    """the last provider's error when there is no result"""
+    retry_after_s: float | None = None
+    """when nothing could be tried because breakers are open: seconds until the first reopens"""
+
+    @property
+    def served_by(self) -> str:
+        return self.attempts[-1].provider_name if self.result is not None and self.attempts else ""
+
+    def explain(self) -> str:
+        return explain(self.operation, self.attempts)
+
+
+class _NullRecorder:
+    async def started(self, attempt: Attempt) -> None: ...
+    async def job_submitted(self, attempt: Attempt) -> None: ...
+    async def finished(self, attempt: Attempt) -> None: ...
+
+
+class MediaGeneratorChain:
+    """Providers in order, tried until one delivers.
+
+    `providers` are instances with `get_name()` and the operations they have; ours or anybody's. `dry_run` True makes
+    every provider answer locally. `breaker` keeps the circuits (default: in this chain object). A chain from the
+    factory has `strict` set: bytes from a foreign provider that are no picture we know count as a bad response; a
+    bare chain hands such bytes on with `metadata["verified"]` False.
+    """
+
+    def __init__(
+        self,
+        providers: Iterable[Any],
+        dry_run: bool = False,
+        *,
+        breaker: BreakerStore | None = None,
+        rules: BreakerRules | None = None,
+        strict: bool = False,
+    ) -> None:
+        self.providers = list(providers)
+        self.dry_run = dry_run
+        self.strict = strict
+        self._breaker: BreakerStore = breaker if breaker is not None else MemoryBreakerStore()
+        self._rules = rules or BreakerRules(
+            failures=conf.get("BREAKER_FAILURES"),
+            cooldown_s=conf.get("BREAKER_COOLDOWN_S"),
+            max_cooldown_s=conf.get("BREAKER_MAX_COOLDOWN_S"),
+        )
+
+    def __repr__(self) -> str:
+        return f"<MediaGeneratorChain {' > '.join(name_of(p) for p in self.providers)}>"
+
+    async def execute_generate_image(
+        self, prompt: str, width: int = 1024, height: int = 1024, **options: Any
+    ) -> GeneratedImage | None:
+        """The first picture that a provider delivers, None when none does. Pixels; `InvalidRequest` for nonsense."""
+        outcome = await self.execute("generate_image", prompt=prompt, width=width, height=height, **options)
+        return outcome.result  # type: ignore[no-any-return]
+
+    async def execute_export_figma(
+        self, image: GeneratedImage, file_key: str, page_id: str | None = None, **options: Any
+    ) -> FigmaExportResult | None:
+        """Send a picture to a Figma file by the first provider that can, None when none can."""
+        outcome = await self.execute("export_to_figma", image=image, file_key=file_key, page_id=page_id, **options)
+        return outcome.result  # type: ignore[no-any-return]
+
+    async def execute(
+        self,
+        operation: str,
+        *,
+        recorder: Recorder | None = None,
+        deadline_s: float | None = None,
+        dry_run: bool | None = None,
+        resume: Mapping[str, ProviderJob] | None = None,
+        **kwargs: Any,
+    ) -> ChainOutcome:
+        """Run any operation through the chain.
+
+        `recorder` is told of every attempt; `deadline_s` bounds the whole in seconds; `dry_run` overrides the chain;
+        `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Raises
+        `InvalidRequest` before anything is tried; never raises for what a provider does.
+        """
+        if operation == "generate_image":
+            GenerationRequest.checked(**kwargs)
+        seconds = conf.get("DEADLINE_S") if deadline_s is None else deadline_s
+        run = _Run(
+            self,
+            operation,
+            kwargs,
+            recorder=recorder or _NullRecorder(),
+            deadline=time.monotonic() + seconds,
+            dry_run=True if self.dry_run and dry_run is None else dry_run,
+            resume=dict(resume or {}),
+        )
+        async with http.session():
+            return await run.through()
+
+    def get_provider_health(self) -> dict[str, bool]:
+        """{"sdxl": True, "openai_images": False}: what this process knows now; nobody is asked."""
+        health = health_of((name_of(p) for p in self.providers), self._breaker.known())
+        for provider in self.providers:
+            if not getattr(provider, "is_configured", True) and not (self.dry_run or getattr(provider, "dry_run", False)):
+                health[name_of(provider)] = False
+        return health
+
+
+def name_of(provider: Any) -> str:
+    return str(provider.get_name())
+
+
+class _Run:
+    """One execution of one operation."""
+
+    def __init__(
+        self,
+        chain: MediaGeneratorChain,
+        operation: str,
+        kwargs: dict[str, Any],
+        *,
+        recorder: Recorder,
+        deadline: float,
+        dry_run: bool | None,
+        resume: dict[str, ProviderJob],
+    ) -> None:
+        self.chain = chain
+        self.breaker = chain._breaker
+        self.operation = operation
+        self.kwargs = kwargs
+        self.recorder = recorder
+        self.deadline = deadline
+        self.dry_run = dry_run
+        self.resume = resume
+        self.outcome = ChainOutcome(operation)
+        self.digest = _request_digest(operation, kwargs)
+        self.something_was_asked = False
+        self.denied: list[tuple[Any, Circuit]] = []
+
+    async def through(self) -> ChainOutcome:
+        # A job that is already paid for is fetched before anything else is considered.
+        order = sorted(self.chain.providers, key=lambda provider: name_of(provider) not in self.resume)
+        for provider in order:
+            if not await self.ask(provider):
+                return self.outcome
+        if not self.something_was_asked and self.denied:
+            await self.last_resort()
+        return self.outcome
+
+    async def ask(self, provider: Any) -> bool:
+        """Ask one provider, with its retries. True: go on to the next one."""
+        method = getattr(provider, self.operation, None)
+        if not callable(method):
+            await self.skip(provider, f"{name_of(provider)} does not have {self.operation}.")
+            return True
+        if time.monotonic() >= self.deadline:
+            await self.skip(provider, "the deadline of the whole generation was over.")
+            return True
+        if self.is_dry(provider) or getattr(provider, "is_placeholder", False):
+            return await self.attempt(provider, method, key=None, was_probe=False)
+        if not getattr(provider, "is_configured", True):
+            hint = getattr(provider, "credential_hint", "set one.")
+            await self.skip(provider, f"{name_of(provider)}: no credential is set; {hint}", Outcome.MISCONFIGURED)
+            return True
+        key = self.key_of(provider)
+        config_digest = str(getattr(provider, "config_digest", ""))
+        circuit = (await self.breaker.load([key])).get(key, Circuit())
+        verdict = circuit.verdict(utcnow(), config_digest)
+        if name_of(provider) in self.resume:
+            verdict = Verdict.ALLOW  # fetching what was bought asks for nothing new
+        if verdict is Verdict.PROBE and not await self.claim_probe(key, config_digest):
+            verdict = Verdict.DENY
+        if verdict is Verdict.DENY:
+            self.denied.append((provider, circuit))
+            await self.skip(provider, circuit.explain())
+            return True
+        return await self.attempt(provider, method, key=key, was_probe=verdict is Verdict.PROBE)
+
+    async def claim_probe(self, key: BreakerKey, config_digest: str) -> bool:
+        now = utcnow()
+        until = now + timedelta(seconds=self.chain._rules.probe_s)
+        return await self.breaker.claim_probe(key, now=now, until=until, config_digest=config_digest)
+
+    async def last_resort(self) -> None:
+        """Every breaker is open: ask, once, the provider whose breaker reopens first.
+
+        Those that are open until their configuration changes would refuse again, and are left alone.
+        """
+        cooling = [(circuit.open_until, provider) for provider, circuit in self.denied if circuit.open_until]
+        if not cooling:
+            return
+        soonest, provider = min(cooling, key=lambda pair: pair[0])
+        self.outcome.retry_after_s = max(0.0, (soonest - utcnow()).total_seconds())
+        limited = next(c for p, c in self.denied if p is provider).outcome == Outcome.RATE_LIMITED
+        if limited and self.outcome.retry_after_s > 0:
+            return  # it told us when to come back: asking before would only lengthen the wait
+        method = getattr(provider, self.operation)
+        await self.attempt(provider, method, key=self.key_of(provider), was_probe=True, retries=0)
+
+    async def attempt(
+        self, provider: Any, method: Callable[..., Any], *, key: BreakerKey | None, was_probe: bool, retries: int | None = None
+    ) -> bool:
+        """Ask, and again as the policy allows. True: go on to the next provider."""
+        left = conf.get("RETRIES") if retries is None else retries
+        if was_probe:
+            left = 0
+        tries = 0
+        while True:
+            tries += 1
+            error = await self.once(provider, method)
+            self.something_was_asked = True
+            if error is None:
+                if key is not None:
+                    await self.breaker.succeeded(key, was_probe=was_probe)
+                return False
+            self.outcome.error = error
+            if isinstance(error, AttemptVetoed):
+                return not error.stop
+            circuit = await self.count(provider, key, error)
+            if error.next_step is NextStep.AFTER_UNKNOWN:
+                return getattr(provider, "after_unknown", "next") == "next"
+            if error.next_step is NextStep.AFTER_REFUSAL:
+                return getattr(provider, "after_refusal", "stop") == "next"
+            if error.next_step is NextStep.NEXT_PROVIDER or tries > left or circuit.state is not CircuitState.CLOSED:
+                return True
+            if not await self.wait_for_same(error, tries, key):
+                return True
+
+    async def count(self, provider: Any, key: BreakerKey | None, error: ProviderError) -> Circuit:
+        if key is None:
+            return Circuit()
+        before = self.breaker.known().get(key, Circuit()).state
+        circuit = await self.breaker.failed(
+            key,
+            error,
+            rules=self.chain._rules,
+            now=utcnow(),
+            config_digest=str(getattr(provider, "config_digest", "")),
+            default_cooldown_s=float(getattr(provider, "default_cooldown_s", self.chain._rules.cooldown_s)),
+        )
+        if circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN:
+            level = logging.ERROR if error.breaker is BreakerEffect.OPENS_UNTIL_CHANGED else logging.WARNING
+            logger.log(level, "%s for %s: %s", key.provider, key.operation, circuit.explain())
+        return circuit
+
+    async def wait_for_same(self, error: ProviderError, tries: int, key: BreakerKey | None) -> bool:
+        """Back off before asking the same provider again. False: better go on to the next one.
+
+        The wait ends at once when the breaker opens meanwhile: others have found out that waiting is in vain.
+        """
+        wait_s = conf.get("BACKOFF_S") * 2 ** (tries - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+        if error.retry_after_s is not None:
+            wait_s = max(wait_s, error.retry_after_s)
+        if wait_s > LONGEST_WAIT_FOR_SAME_S or time.monotonic() + wait_s >= self.deadline:
+            return False
+        until = time.monotonic() + wait_s
+        while (left_s := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, 0.025))
+            if key is not None and self.breaker.known().get(key, Circuit()).state is not CircuitState.CLOSED:
+                return False
+        return True
+
+    async def once(self, provider: Any, method: Callable[..., Any]) -> ProviderError | AttemptVetoed | None:
+        """One attempt, told to the recorder before and after. None when it delivered."""
+        attempt = self.new_attempt(provider)
+        attempt.started_at = utcnow()
+        # Once: if the job turns out to be lost, a further attempt is a new purchase.
+        attempt.job = self.resume.pop(name_of(provider), None)
+        is_resumed = attempt.job is not None
+        began = time.monotonic()
+        try:
+            await self.recorder.started(attempt)
+        except AttemptVetoed as veto:
+            _end(attempt, AttemptState.SKIPPED, Outcome.SKIPPED, str(veto))
+            await self.finish(attempt, began)
+            return veto
+        call = Call(
+            dry_run=self.dry_run,
+            deadline=self.deadline,
+            attempt=attempt,
+            recorder=self.recorder,
+            resume=attempt.job,
+        )
+        token = set_current_call(call)
+        error: ProviderError | None = None
+        try:
+            async with asyncio.timeout_at(_loop_time(self.deadline)):
+                result = await self.deliver(provider, method, attempt)
+        except NotImplementedError:
+            _end(attempt, AttemptState.SKIPPED, Outcome.SKIPPED, f"{name_of(provider)} cannot do {self.operation}.")
+            await self.finish(attempt, began)
+            return _Skipped("skipped")
+        except ProviderError as exc:
+            error = exc
+        except TimeoutError:
+            error = OutcomeUnknown(f"{name_of(provider)} had not answered when the deadline was over.", job=attempt.job)
+        except asyncio.CancelledError:
+            state = AttemptState.UNKNOWN if attempt.billable else AttemptState.FAILED
+            _end(attempt, state, Outcome.UNKNOWN, "cancelled while the provider was being asked.")
+            await asyncio.shield(self.finish(attempt, began))
+            raise
+        except (InvalidRequest, ConfigurationError) as exc:
+            _end(attempt, AttemptState.FAILED, Outcome.UNSUPPORTED, scrub(str(exc), secrets_of(provider)))
+            await self.finish(attempt, began)
+            raise
+        except MediagenError:
+            raise
+        except Exception as exc:
+            error = self.unforeseen(provider, exc)
+        finally:
+            reset_current_call(token)
+        if error is not None:
+            self.note_error(attempt, error, provider)
+            await self.finish(attempt, began)
+            return error
+        self.outcome.result = result
+        _end(attempt, AttemptState.ADOPTED if is_resumed else AttemptState.SUCCEEDED, Outcome.SUCCEEDED, "")
+        if isinstance(result, GeneratedImage):
+            attempt.cost = result.cost if result.cost is not None else attempt.cost
+            attempt.model_name = result.model_name or attempt.model_name
+            if result.provider_job_id and attempt.job is None:
+                attempt.job = ProviderJob(result.provider_job_id)
+        await self.finish(attempt, began)
+        return None
+
+    async def deliver(self, provider: Any, method: Callable[..., Any], attempt: Attempt) -> Any:
+        """Ask the provider, and open what a foreign one brings."""
+        if attempt.dry_run and not hasattr(provider, "runs_dry") and not getattr(provider, "dry_run", False):
+            # Nobody told this provider how to answer without its network: it is not asked, it is stood in for.
+            return await self.stand_in(provider)
+        result = await method(**self.kwargs)
+        if result is None:
+            raise BadResponse(f"{name_of(provider)} answered without a result.")
+        if self.operation != "generate_image":
+            return result
+        if not isinstance(result, GeneratedImage):
+            raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
+        return result if result.sha256 else await self.opened(provider, result)
+
+    async def stand_in(self, provider: Any) -> GeneratedImage:
+        if self.operation != "generate_image":
+            raise NotImplementedError
+        request = GenerationRequest.checked(**self.kwargs)
+        content = await asyncio.to_thread(
+            images.placeholder,
+            provider=name_of(provider),
+            prompt=request.prompt,
+            width=request.width,
+            height=request.height,
+            seed=request.seed,
+        )
+        picture = images.inspect(content, max_pixels=request.width * request.height)
+        return GeneratedImage(
+            content=content,
+            format=picture.format,
+            width=picture.width,
+            height=picture.height,
+            metadata={"dry_run": True},
+            provider_name=name_of(provider),
+            cost=Decimal(0),
+            is_placeholder=True,
+            dry_run=True,
+            sha256=picture.sha256,
+        )
+
+    async def opened(self, provider: Any, result: GeneratedImage) -> GeneratedImage:
+        """A foreign provider's result with its bytes fetched and looked into; `BadResponse` when they are no picture."""
+        content = result.content
+        metadata = dict(result.metadata or {})
+        if isinstance(content, str):
+            service = http.Service(str(getattr(provider, "base_url", "")), auth={}, timeout_s=60.0)
+            content = await service.download(content)
+        if not isinstance(content, bytes | bytearray | memoryview) or not content:
+            raise BadResponse(f"{name_of(provider)} answered with a picture that has no bytes.", cost=result.cost)
+        try:
+            picture = images.inspect(
+                bytes(content), max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES")
+            )
+        except NotAPicture as exc:
+            if self.chain.strict or _is_a_page(content):
+                raise BadResponse(f"{name_of(provider)} answered without a usable picture: {exc}", cost=result.cost) from None
+            metadata["verified"] = False
+            facts: dict[str, Any] = {}
+        else:
+            facts = {"format": picture.format, "width": picture.width, "height": picture.height, "sha256": picture.sha256}
+        return replace(
+            result,
+            content=bytes(content),
+            content_type="binary",
+            metadata=metadata,
+            provider_name=result.provider_name or name_of(provider),
+            **facts,
+        )
+
+    async def skip(self, provider: Any, message: str, outcome: Outcome = Outcome.SKIPPED) -> None:
+        """A provider that is not asked: told all the same, with the reason."""
+        attempt = self.new_attempt(provider)
+        _end(attempt, AttemptState.SKIPPED, outcome, message)
+        attempt.started_at = attempt.finished_at = utcnow()
+        await self.tell_finished(attempt)
+
+    async def finish(self, attempt: Attempt, began: float) -> None:
+        attempt.finished_at = utcnow()
+        attempt.latency_s = time.monotonic() - began
+        await self.tell_finished(attempt)
+
+    async def tell_finished(self, attempt: Attempt) -> None:
+        try:
+            await self.recorder.finished(attempt)
+        except MediagenError:
+            raise
+        except Exception:
+            # The answer is there and may be paid for: a recorder that cannot write must not lose it.
+            logger.exception("attempt %d (%s) could not be recorded", attempt.position, attempt.provider_name)
+
+    def note_error(self, attempt: Attempt, error: ProviderError, provider: Any) -> None:
+        attempt.http_status = error.http_status
+        attempt.job = error.job or attempt.job
+        if error.cost is not None:
+            attempt.cost = error.cost
+        state = AttemptState.UNKNOWN if error.outcome is Outcome.UNKNOWN else AttemptState.FAILED
+        _end(attempt, state, error.outcome, scrub(str(error), secrets_of(provider)))
+
+    def unforeseen(self, provider: Any, exc: Exception) -> ProviderError:
+        secrets = secrets_of(provider)
+        # Not exc_info: a handler would print the exception's own text, which may hold the key.
+        trace = scrub("".join(traceback.format_exception(exc)), secrets)
+        name = name_of(provider)
+        logger.error("%s raised an unforeseen %s in %s:\n%s", name, type(exc).__name__, self.operation, trace)
+        return UnforeseenError(scrub(f"{name}: {type(exc).__name__}: {exc}", secrets))
+
+    def new_attempt(self, provider: Any) -> Attempt:
+        is_dry = self.is_dry(provider)
+        attempt = Attempt(
+            provider_name=name_of(provider),
+            model_name=str(getattr(provider, "model", "") or ""),
+            operation=self.operation,
+            position=len(self.outcome.attempts) + 1,
+            dry_run=is_dry,
+            billable=not is_dry and not getattr(provider, "is_placeholder", False),
+            request_digest=self.digest,
+        )
+        self.outcome.attempts.append(attempt)
+        return attempt
+
+    def is_dry(self, provider: Any) -> bool:
+        return bool(getattr(provider, "dry_run", False)) if self.dry_run is None else self.dry_run
+
+    def key_of(self, provider: Any) -> BreakerKey:
+        return BreakerKey(name_of(provider), str(getattr(provider, "model", "") or ""), self.operation)
+
+
+class _Skipped(ProviderError):
+    """The provider itself said that it lacks the operation."""
+
+    outcome = Outcome.SKIPPED
+    breaker = BreakerEffect.NONE
+
+
+def secrets_of(provider: Any) -> list[Secret | str]:
+    """What must not appear in a text about this provider: ours say it, a foreign one's likely attributes are taken."""
+    found: list[Secret | str] = list(getattr(provider, "secrets", ()))
+    for key, value in getattr(provider, "__dict__", {}).items():
+        if isinstance(value, str) and any(word in key.lower() for word in ("key", "token", "secret", "password")):
+            found.append(value)
+    return found
+
+
+def _end(attempt: Attempt, state: AttemptState, outcome: Outcome, message: str) -> None:
+    attempt.state, attempt.outcome, attempt.message = state, outcome, message[:MAX_MESSAGE]
+
+
+def _request_digest(operation: str, kwargs: Mapping[str, Any]) -> str:
+    text = json.dumps([operation, kwargs], sort_keys=True, default=lambda value: repr(value)[:200], ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_a_page(content: Any) -> bool:
+    head = bytes(content[:256]).lstrip().lower()
+    return head.startswith((b"<!doctype", b"<html", b"<svg", b"<?xml", b"{", b"["))
+
+
+def _loop_time(deadline: float) -> float:
+    """A `time.monotonic()` deadline on the running loop's clock."""
+    return asyncio.get_running_loop().time() + (deadline - time.monotonic())

@@ -1,0 +1,100 @@
+"""System checks: wrong settings are said at start, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
+
+from mediagen import conf
+from mediagen.errors import ConfigurationError
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "PROVIDERS": (dict,),
+    "TRUSTED_HOSTS": (list, tuple, set, frozenset),
+    "ENCRYPTION_KEYS": (list, tuple),
+    "DEFAULT_LIBRARY": (str,),
+    "STORAGE": (str,),
+    "UPLOAD_TO": (str,),
+}
+POSITIVE_NUMBERS = {
+    "DEADLINE_S",
+    "CONNECT_TIMEOUT_S",
+    "BREAKER_FAILURES",
+    "BREAKER_COOLDOWN_S",
+    "BREAKER_MAX_COOLDOWN_S",
+    "MAX_IMAGE_BYTES",
+    "MAX_IMAGE_PIXELS",
+    "LEASE_S",
+}
+
+
+@register("mediagen")
+def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """`MEDIAGEN` has only names that exist, with values that can work."""
+    value = getattr(settings, "MEDIAGEN", {})
+    if not isinstance(value, dict):
+        return [Error("MEDIAGEN must be a dict.", hint="MEDIAGEN = {} is enough to begin with.", id="mediagen.E001")]
+    return list(_wrong_settings(value))
+
+
+def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
+    for name in value.keys() - conf.DEFAULTS.keys():
+        known = ", ".join(sorted(conf.DEFAULTS))
+        yield Error(f"MEDIAGEN has no setting {name!r}.", hint=f"There are: {known}.", id="mediagen.E002")
+    for name, types in TYPES.items():
+        if name in value and not isinstance(value[name], types):
+            yield Error(
+                f"MEDIAGEN[{name!r}] must be a {types[0].__name__}, not {type(value[name]).__name__}.",
+                id="mediagen.E003",
+            )
+    for name in POSITIVE_NUMBERS & value.keys():
+        number = value[name]
+        if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
+            yield Error(f"MEDIAGEN[{name!r}] must be a number greater than 0.", id="mediagen.E004")
+    if value.get("FIT", "resize") not in ("resize", "keep"):
+        yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")
+    if value.get("DRY_RUN") not in (None, True, False):
+        yield Error(
+            'MEDIAGEN["DRY_RUN"] must be True, False or None.',
+            hint="None lets DRY_RUN_MODE from the environment decide.",
+            id="mediagen.E006",
+        )
+    if isinstance(value.get("PROVIDERS", {}), dict):
+        yield from _wrong_providers()
+    alias = value.get("STORAGE", "default")
+    if isinstance(alias, str) and alias not in settings.STORAGES:
+        yield Error(
+            f"MEDIAGEN['STORAGE'] names {alias!r}, which settings.STORAGES does not have.",
+            hint=f"settings.STORAGES has: {', '.join(settings.STORAGES)}.",
+            id="mediagen.E008",
+        )
+
+
+def _wrong_providers() -> Iterator[CheckMessage]:
+    if not conf.get("PROVIDERS"):
+        return
+    from mediagen.providers.registry import adapter_class
+
+    for name in conf.get("PROVIDERS"):
+        try:
+            adapter_class(name)
+        except (ConfigurationError, AttributeError) as exc:
+            yield Error(str(exc), hint="See docs/providers/writing-one.md.", id="mediagen.E007")
+
+
+@register("mediagen", Tags.security, deploy=True)
+def check_encryption_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Credentials should not depend on SECRET_KEY, which sites rotate for other reasons."""
+    if conf.get("ENCRYPTION_KEYS"):
+        return []
+    return [
+        CheckWarning(
+            "Provider credentials are encrypted with a key derived from SECRET_KEY.",
+            hint='Set MEDIAGEN["ENCRYPTION_KEYS"] to a list with a long random text of its own.',
+            id="mediagen.W001",
+        )
+    ]

@@ -1,0 +1,98 @@
+"""`settings.MEDIAGEN`, read late, with our defaults. The names here are all the names there are."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from mediagen.errors import ConfigurationError
+
+DEFAULTS: dict[str, Any] = {
+    # None: DRY_RUN_MODE from the environment decides, and without it everything is dry.
+    "DRY_RUN": None,
+    # More providers, or other settings for ours: {"acme": "site.acme.AcmeAdapter"} or
+    # {"flux": {"ADAPTER": "...", "OPTIONS": {"base_url": ..., "model": ..., "api_key": ...}}}.
+    "PROVIDERS": {},
+    # Hosts that a provider's answer may name although they are private or not https: "host" or "host:port".
+    "TRUSTED_HOSTS": [],
+    # URL of a forward proxy for all provider traffic; the environment's proxy variables are not read.
+    "PROXY": None,
+    # First encrypts credentials, all decrypt. Empty: derived from SECRET_KEY and SECRET_KEY_FALLBACKS.
+    "ENCRYPTION_KEYS": [],
+    # Name of the library for pictures without one.
+    "DEFAULT_LIBRARY": "Default",
+    # Alias in settings.STORAGES, and the folder in it.
+    "STORAGE": "default",
+    "UPLOAD_TO": "mediagen",
+    # One generation, with all its providers and retries, seconds.
+    "DEADLINE_S": 900.0,
+    "CONNECT_TIMEOUT_S": 5.0,
+    # Further tries at the same provider when it says it did not process the request.
+    "RETRIES": 2,
+    "BACKOFF_S": 0.1,
+    # Counted failures in a row that open a breaker; how long it stays open at first and at most.
+    "BREAKER_FAILURES": 5,
+    "BREAKER_COOLDOWN_S": 30.0,
+    "BREAKER_MAX_COOLDOWN_S": 600.0,
+    # What a provider may send us.
+    "MAX_IMAGE_BYTES": 64 * 1024 * 1024,
+    "MAX_IMAGE_PIXELS": 50_000_000,
+    # "resize": a picture of another size than asked is scaled and cropped; "keep": only reported.
+    "FIT": "resize",
+    # A worker that has not renewed its claim on an asset for so long is taken for dead, seconds.
+    "LEASE_S": 60.0,
+}
+
+
+def user_settings() -> dict[str, Any]:
+    """`settings.MEDIAGEN` as the site wrote it; {} outside Django, so that adapters and chain work there too."""
+    from django.conf import settings
+
+    if not settings.configured and not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return {}
+    value = getattr(settings, "MEDIAGEN", {})
+    return value if isinstance(value, dict) else {}
+
+
+def get(name: str) -> Any:
+    """`MEDIAGEN[name]`, or our default. KeyError for a name that does not exist."""
+    default = DEFAULTS[name]
+    return user_settings().get(name, default)
+
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+
+def env_dry_run() -> bool:
+    """`DRY_RUN_MODE`, true when it is not set or not understood: a typo must not spend money."""
+    return os.environ.get("DRY_RUN_MODE", "").strip().lower() not in FALSE_WORDS
+
+
+def default_dry_run() -> bool:
+    """Dry or not, where neither the call nor the provider says: `MEDIAGEN["DRY_RUN"]`, then the environment."""
+    configured = get("DRY_RUN")
+    return env_dry_run() if configured is None else bool(configured)
+
+
+BUILT_IN_PROVIDERS: dict[str, str] = {
+    "sdxl": "mediagen.providers.sdxl.SDXLAdapter",
+    "openai_images": "mediagen.providers.openai_images.OpenAIImagesAdapter",
+    "flux": "mediagen.providers.flux.FluxAdapter",
+    "replicate_sdxl": "mediagen.providers.replicate_sdxl.ReplicateSDXLAdapter",
+    "figma_api": "mediagen.providers.figma_api.FigmaAPIAdapter",
+    "canva_api": "mediagen.providers.canva_api.CanvaAPIAdapter",
+    "noop_media": "mediagen.providers.noop_media.NoOpMediaAdapter",
+}
+"""Name to dotted path, in the default order of the chain."""
+
+
+def adapter_paths() -> dict[str, str]:
+    """Every adapter name with its dotted path: ours in default order, then those that MEDIAGEN["PROVIDERS"] adds."""
+    paths = dict(BUILT_IN_PROVIDERS)
+    for name, entry in get("PROVIDERS").items():
+        path = entry if isinstance(entry, str) else entry.get("ADAPTER", paths.get(name))
+        if not path:
+            raise ConfigurationError(f"MEDIAGEN['PROVIDERS'][{name!r}] needs an 'ADAPTER': the dotted path of a class.")
+        paths[name] = path
+    return paths

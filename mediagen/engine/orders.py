@@ -1,0 +1,122 @@
+"""What a caller asks the engine for, checked before anything is stored or sent."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mediagen.errors import InvalidRequest
+from mediagen.types import GenerationRequest, checked_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetOrder:
+    """One picture to be made and kept. Build it with `of()`."""
+
+    request: GenerationRequest
+    library_id: uuid.UUID | None = None
+    name: str = ""
+    description: str = ""
+    alt_text: str = ""
+    tags: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    """asked instead of the chain, in this order; empty: the chain"""
+    dry_run: bool | None = None
+    deadline_s: float | None = None
+    created_by_id: Any = None
+    parent_id: uuid.UUID | None = None
+    idempotency_key: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        prompt: str,
+        width: int = 1024,
+        height: int = 1024,
+        library_id: Any = None,
+        *,
+        name: str = "",
+        description: str = "",
+        alt_text: str = "",
+        tags: Iterable[str] = (),
+        provider: str | None = None,
+        providers: Iterable[str] | str | None = None,
+        dry_run: bool | None = None,
+        deadline_s: float | None = None,
+        created_by: Any = None,
+        parent: Any = None,
+        idempotency_key: str = "",
+        **request: Any,
+    ) -> AssetOrder:
+        """The order, or `InvalidRequest` that names the argument. What is no argument here goes to the provider."""
+        for argument, value, limit in (
+            ("name", name, 255),
+            ("description", description, None),
+            ("alt_text", alt_text, None),
+            ("idempotency_key", idempotency_key, 255),
+        ):
+            checked_text(value, argument)
+            if limit is not None and len(value) > limit:
+                raise InvalidRequest(f"{argument} has {len(value)} characters; at most {limit} fit.", field=argument)
+        if dry_run not in (None, True, False):
+            raise InvalidRequest(f"dry_run must be True, False or None, not {dry_run!r:.40}.", field="dry_run")
+        chosen = [provider] if provider else [providers] if isinstance(providers, str) else list(providers or ())
+        return cls(
+            request=GenerationRequest.checked(prompt=prompt, width=width, height=height, **request),
+            library_id=as_uuid(library_id, "library_id"),
+            name=name,
+            description=description,
+            alt_text=alt_text,
+            tags=(tags,) if isinstance(tags, str) else tuple(tags),
+            providers=tuple(chosen),
+            dry_run=dry_run,
+            deadline_s=deadline_s,
+            created_by_id=getattr(created_by, "pk", created_by),
+            parent_id=as_uuid(parent, "parent"),
+            idempotency_key=idempotency_key,
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the asset row keeps, enough to generate it again. JSON-able."""
+        kept: dict[str, Any] = {"width": self.request.width, "height": self.request.height}
+        if self.request.options:
+            kept["options"] = {key: _jsonable(value) for key, value in self.request.options.items()}
+        if self.providers:
+            kept["providers"] = list(self.providers)
+        if self.dry_run is not None:
+            kept["dry_run"] = self.dry_run
+        return kept
+
+
+def as_uuid(value: Any, name: str) -> uuid.UUID | None:
+    """A primary key given as UUID, text or model instance; `InvalidRequest` when it is none."""
+    value = getattr(value, "pk", value)
+    if value is None or isinstance(value, uuid.UUID):
+        return value
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        raise InvalidRequest(f"{name} must be a UUID, not {value!r:.60}.", field=name) from None
+
+
+def _jsonable(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return str(value)
+
+
+def request_kwargs(request: GenerationRequest) -> dict[str, Any]:
+    """The request as the keyword arguments of `generate_image`; only what was asked, for foreign providers' sake."""
+    kwargs: dict[str, Any] = {"prompt": request.prompt, "width": request.width, "height": request.height}
+    if request.negative_prompt:
+        kwargs["negative_prompt"] = request.negative_prompt
+    if request.seed is not None:
+        kwargs["seed"] = request.seed
+    return {**kwargs, **request.options}

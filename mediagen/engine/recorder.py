@@ -1,0 +1,134 @@
+"""Attempts become rows: a billable one before its request leaves, all others with the next write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection
+
+from mediagen.engine.database import in_database
+from mediagen.errors import Outcome
+from mediagen.models import GenerationAttempt, MediaAsset
+from mediagen.types import Attempt, AttemptState, ProviderJob, utcnow
+
+
+class RowRecorder:
+    """Writes the attempts of one run of one asset.
+
+    `pending` are rows that can wait because nothing would be lost with them: skips, dry runs, and the success
+    whose row is written in the same transaction as the asset's. `flush()` belongs into that transaction.
+    """
+
+    def __init__(self, asset: MediaAsset, adoptable: Iterable[GenerationAttempt] = ()) -> None:
+        """`adoptable` are attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+        self.asset = asset
+        self.adoptable = {row.provider_name: row for row in adoptable}
+        self.adopted: set[Any] = set()
+        self.pending: list[GenerationAttempt] = []
+
+    @property
+    def jobs(self) -> dict[str, ProviderJob]:
+        """What the chain is to fetch before it buys anything, by provider."""
+        return {name: row.job for name, row in self.adoptable.items() if row.job is not None}
+
+    async def started(self, attempt: Attempt) -> None:
+        attempt.state = AttemptState.SUBMITTED
+        if attempt.job is not None and attempt.provider_name in self.adoptable:
+            attempt.row = self.adoptable.pop(attempt.provider_name)
+            attempt.started_at = attempt.row.started_at
+            self.adopted.add(attempt.row.pk)
+            return
+        attempt.row = _row(self.asset, attempt)
+        if attempt.billable:
+            await in_database(_write, [attempt.row])
+        else:
+            self.pending.append(attempt.row)
+
+    async def job_submitted(self, attempt: Attempt) -> None:
+        _copy(attempt, attempt.row)
+        await in_database(attempt.row.save, update_fields=["provider_job_id", "provider_job", "cost"])
+
+    async def finished(self, attempt: Attempt) -> None:
+        if attempt.row is None:  # skipped: it never started
+            attempt.row = _row(self.asset, attempt)
+        in_vain = attempt.row.pk in self.adopted and attempt.state is AttemptState.UNKNOWN
+        _copy(attempt, attempt.row)
+        if in_vain:  # looked for twice and not found: the next run buys anew
+            attempt.row.provider_job = {**attempt.row.provider_job, "given_up": True}
+        can_wait = not attempt.billable or attempt.state in (
+            AttemptState.SKIPPED,
+            AttemptState.SUCCEEDED,
+            AttemptState.ADOPTED,
+        )
+        if can_wait:
+            if attempt.row not in self.pending:
+                self.pending.append(attempt.row)
+        else:
+            await in_database(attempt.row.save)
+
+    def flush(self) -> None:
+        """Write what is pending. Inside the caller's transaction; safe to call again."""
+        for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
+            row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
+            row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
+            row.finished_at = row.finished_at or utcnow()
+            self.pending.append(row)
+        self.adoptable = {}
+        _write(self.pending)
+
+
+def _write(rows: list[GenerationAttempt]) -> None:
+    """Insert rows, or update those that are there; safe to repeat when a connection broke off. One statement."""
+    with_target = connection.features.supports_update_conflicts_with_target  # MySQL knows no target
+    GenerationAttempt.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["id"] if with_target else None, update_fields=UPDATABLE
+    )
+
+
+def _row(asset: MediaAsset, attempt: Attempt) -> GenerationAttempt:
+    row = GenerationAttempt(
+        asset_id=asset.pk,
+        library_id=asset.library_id,
+        operation=attempt.operation,
+        position=attempt.position,
+        request_digest=attempt.request_digest,
+        dry_run=attempt.dry_run,
+        billable=attempt.billable,
+    )
+    _copy(attempt, row)
+    return row
+
+
+def _copy(attempt: Attempt, row: GenerationAttempt) -> None:
+    values: dict[str, Any] = {
+        "provider_name": attempt.provider_name[:100],
+        "model_name": attempt.model_name[:200],
+        "state": attempt.state.value,
+        "outcome": attempt.outcome.value if attempt.outcome else "",
+        "http_status": attempt.http_status,
+        "message": attempt.message.replace("\x00", ""),
+        "provider_job_id": attempt.provider_job_id[:255],
+        "provider_job": dict(attempt.job.data) if attempt.job else {},
+        "cost": attempt.cost,
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "latency_s": attempt.latency_s,
+    }
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+UPDATABLE = [
+    "provider_name",
+    "model_name",
+    "state",
+    "outcome",
+    "http_status",
+    "message",
+    "provider_job_id",
+    "provider_job",
+    "cost",
+    "finished_at",
+    "latency_s",
+]

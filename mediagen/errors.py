@@ -1,0 +1,212 @@
+"""What can go wrong, as classes that say what happens next and what a person should do.
+
+The chain reads `outcome`, `next_step` and `breaker` of an error and never its text. Every message is
+written for an operator and is scrubbed of secrets before it gets here (see `mediagen.secrets`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from mediagen.types import Attempt, ProviderJob
+
+
+class Outcome(StrEnum):
+    """How one attempt ended. Stored in `GenerationAttempt.outcome`."""
+
+    SUCCEEDED = "succeeded"
+    UNAVAILABLE = "unavailable"
+    UNKNOWN = "unknown"
+    RATE_LIMITED = "rate_limited"
+    MISCONFIGURED = "misconfigured"
+    REFUSED = "refused"
+    UNSUPPORTED = "unsupported"
+    BAD_RESPONSE = "bad_response"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+class NextStep(StrEnum):
+    """What the chain does after an error."""
+
+    SAME_PROVIDER = "same_provider"
+    """ask the same provider again after a short wait, then the next one"""
+    NEXT_PROVIDER = "next_provider"
+    AFTER_UNKNOWN = "after_unknown"
+    """the provider's `after_unknown` decides: "next" or "stop" """
+    AFTER_REFUSAL = "after_refusal"
+    """the provider's `after_refusal` decides: "next" or "stop" """
+
+
+class BreakerEffect(StrEnum):
+    """What an error does to the provider's circuit breaker."""
+
+    NONE = "none"
+    COUNTS = "counts"
+    OPENS = "opens"
+    """opens at once, for `retry_after_s` or the provider's default cooldown"""
+    OPENS_UNTIL_CHANGED = "opens_until_changed"
+    """opens until the provider's configuration changes"""
+
+
+class MediagenError(Exception):
+    """Base of everything mediagen raises on purpose."""
+
+
+class ConfigurationError(MediagenError):
+    """A setting is wrong. Not a `ProviderError`, so that no failover hides it."""
+
+
+class InvalidRequest(MediagenError, ValueError):
+    """The caller asked for something no provider could ever do (empty prompt, negative size).
+
+    `field` names the argument at fault, where there is one.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ProviderError(MediagenError):
+    """One provider did not deliver. Subclasses carry the failure policy as data."""
+
+    outcome: ClassVar[Outcome] = Outcome.ERROR
+    next_step: ClassVar[NextStep] = NextStep.NEXT_PROVIDER
+    breaker: ClassVar[BreakerEffect] = BreakerEffect.COUNTS
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+        cost: Decimal | None = None,
+        job: ProviderJob | None = None,
+    ) -> None:
+        """`cost` in USD when the failed call was billed all the same; `job` when the provider named one."""
+        super().__init__(message)
+        self.http_status = http_status
+        self.retry_after_s = retry_after_s
+        self.cost = cost
+        self.job = job
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class Unavailable(ProviderError):
+    """Not reachable, or it says itself that it did not process the request."""
+
+    outcome = Outcome.UNAVAILABLE
+    next_step = NextStep.SAME_PROVIDER
+
+
+class OutcomeUnknown(ProviderError):
+    """The request left us and no answer came: the picture may be made and billed. Never sent again blindly."""
+
+    outcome = Outcome.UNKNOWN
+    next_step = NextStep.AFTER_UNKNOWN
+
+
+class RateLimited(ProviderError):
+    """The provider asks us to wait; the next one need not."""
+
+    outcome = Outcome.RATE_LIMITED
+    breaker = BreakerEffect.OPENS
+
+
+class Misconfigured(ProviderError):
+    """Key, plan, credit or model: waiting does not help, an operator does."""
+
+    outcome = Outcome.MISCONFIGURED
+    breaker = BreakerEffect.OPENS_UNTIL_CHANGED
+
+
+class CredentialsMissing(Misconfigured):
+    """No credential is set. Found out locally, nothing was sent, so there is nothing to cool down from."""
+
+    breaker = BreakerEffect.NONE
+
+
+class CredentialsRefused(Misconfigured):
+    """The provider refused the credential (401, 403)."""
+
+
+class Refused(ProviderError):
+    """Refused by moderation. By default the chain stops: another provider's policy is no way around it."""
+
+    outcome = Outcome.REFUSED
+    next_step = NextStep.AFTER_REFUSAL
+    breaker = BreakerEffect.NONE
+
+
+class UnsupportedRequest(ProviderError):
+    """This provider cannot express the request, or answered 4xx about our payload."""
+
+    outcome = Outcome.UNSUPPORTED
+    breaker = BreakerEffect.NONE
+
+
+class BadResponse(ProviderError):
+    """It answered 200 without a usable picture: HTML, cut off, a wrong type, a bomb."""
+
+    outcome = Outcome.BAD_RESPONSE
+
+
+class UnforeseenError(ProviderError):
+    """An exception nobody planned for came out of a provider. Logged with its traceback."""
+
+
+class AttemptVetoed(MediagenError):
+    """A recorder forbids an attempt before anything was sent (a budget is used up, the row was lost).
+
+    `stop` True ends the chain; False goes on to the next provider.
+    """
+
+    def __init__(self, message: str, *, stop: bool = False) -> None:
+        super().__init__(message)
+        self.stop = stop
+
+
+class NotAPicture(MediagenError, ValueError):
+    """The bytes are no picture we accept: wrong type, cut off, too large. The message says which and what to do."""
+
+
+class LeaseLost(MediagenError):
+    """Another worker took the asset over. What this one made must not be written."""
+
+
+class CredentialsUnreadable(MediagenError):
+    """A stored credential cannot be decrypted with any of the configured keys."""
+
+
+class GenerationFailed(MediagenError):
+    """No provider delivered. `attempts` has every try in order, `asset_id` the row that keeps the prompt."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        attempts: Sequence[Attempt] = (),
+        asset_id: str | None = None,
+        asset: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.attempts = list(attempts)
+        self.asset_id = asset_id
+        self.asset = asset
+
+
+def explain(operation: str, attempts: Sequence[Attempt]) -> str:
+    """One sentence and one line per attempt, for `GenerationFailed` and for people."""
+    if not attempts:
+        return f"{operation}: no provider is enabled. Enable one in ProviderConfig (admin) or in MEDIAGEN['PROVIDERS']."
+    lines = [f"{operation}: no provider delivered, {len(attempts)} attempt(s):"]
+    lines += [f"  {a.position}. {a.provider_name}: {a.outcome or a.state}: {a.message}" for a in attempts]
+    return "\n".join(lines)

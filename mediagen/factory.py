@@ -1,0 +1,262 @@
+"""Rows, settings and environment become a chain. Here alone is decided who is in it, with what key, dry or live."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError, transaction
+
+from mediagen import conf
+from mediagen.breaker import (
+    BreakerKey,
+    BreakerRules,
+    Circuit,
+    CircuitState,
+    after_success,
+    probe_is_free,
+)
+from mediagen.chain import MediaGeneratorChain
+from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest, ProviderError
+from mediagen.models import ProviderConfig, ProviderHealth
+from mediagen.providers.registry import adapter_class, settings_options
+from mediagen.secrets import Secret
+from mediagen.types import utcnow
+
+
+def get_media_generator_chain(
+    providers: Sequence[str] | str | None = None, dry_run: bool | None = None
+) -> MediaGeneratorChain:
+    """The site's chain, as the admin orders it now. Two queries.
+
+    `providers` names the providers to use instead, in that order; `InvalidRequest` for one that does not exist or
+    is disabled. `dry_run` overrides everything else. `ConfigurationError` when an entry's settings cannot work.
+    In a coroutine use `aget_media_generator_chain`.
+    """
+    configs = chain_configs(providers)
+    adapters = [build_adapter(config, dry_run=dry_run) for config in configs]
+    return MediaGeneratorChain(adapters, dry_run=dry_run is True, breaker=SharedBreaker.now(), strict=True)
+
+
+aget_media_generator_chain = sync_to_async(get_media_generator_chain)
+
+
+def chain_configs(names: Sequence[str] | str | None = None) -> list[ProviderConfig]:
+    """The entries of the chain in order. One query.
+
+    Adapters that settings add and that have no row yet come before the placeholder at the end, so that one line in
+    settings is enough to have them asked.
+    """
+    rows = list(ProviderConfig.objects.in_chain_order())
+    have = {row.adapter for row in rows} | {row.name for row in rows}
+    # A site that has emptied the table has the default chain.
+    unlisted = [name for name in (conf.get("PROVIDERS") if rows else conf.adapter_paths()) if name not in have]
+    added = [ProviderConfig(name=name, adapter=name, position=0) for name in unlisted]
+    end = len(rows)
+    while end and getattr(adapter_class(rows[end - 1].adapter), "is_placeholder", False):
+        end -= 1
+    entries = rows[:end] + added + rows[end:]
+    if names is None:
+        return [entry for entry in entries if entry.enabled]
+    return _named(entries, [names] if isinstance(names, str) else list(names))
+
+
+def _named(entries: list[ProviderConfig], names: list[str]) -> list[ProviderConfig]:
+    by_name = {entry.name: entry for entry in entries}
+    for name in names:
+        if name not in by_name:
+            known = ", ".join(entry.name for entry in entries if entry.enabled)
+            raise InvalidRequest(f"There is no provider {name!r:.60}. There are: {known}.", field="providers")
+        if not by_name[name].enabled:
+            raise InvalidRequest(f"Provider {name!r} is disabled. Enable it in the admin first.", field="providers")
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any:
+    """The adapter an entry describes. What the entry leaves empty comes from settings, then from the environment."""
+    cls = adapter_class(config.adapter)
+    arguments: dict[str, Any] = settings_options(config.adapter)
+    arguments.update(config.options or {})
+    for name in ("base_url", "model", "timeout_s"):
+        if getattr(config, name):
+            arguments[name] = getattr(config, name)
+    if not hasattr(cls, "credential_env"):
+        return _build(cls, config, arguments)  # not on our base class: it gets what was configured, nothing more
+    if config.prices:
+        arguments["prices"] = config.prices
+    arguments["dry_run"] = _first_not_none(dry_run, config.dry_run, arguments.get("dry_run"), conf.default_dry_run())
+    arguments.update(name=config.name, after_unknown=config.after_unknown, after_refusal=config.after_refusal)
+    problem = ""
+    try:
+        secret = credential_of(config, cls)
+    except CredentialsUnreadable as exc:
+        secret, problem = Secret(""), str(exc)
+    if secret or problem:
+        arguments[cls.credential_argument] = secret
+    adapter = _build(cls, config, arguments)
+    adapter.credential_problem = problem
+    return adapter
+
+
+def declared_options(providers: Sequence[str] | str | None = None) -> set[str] | None:
+    """Names of the options that some provider of the chain knows; None when one of them does not say."""
+    known: set[str] = set()
+    for config in chain_configs(providers):
+        declared = getattr(adapter_class(config.adapter), "options", None)
+        if not isinstance(declared, Mapping):
+            return None
+        known.update(declared)
+    return known
+
+
+def _build(cls: type[Any], config: ProviderConfig, arguments: Mapping[str, Any]) -> Any:
+    try:
+        return cls(**arguments)
+    except ConfigurationError:
+        raise
+    except (TypeError, ValueError) as exc:
+        # The text of a foreign constructor's error may quote its arguments, the key among them.
+        raise ConfigurationError(
+            f"Provider '{config.name}' cannot be set up: {cls.__name__} refused its settings ({type(exc).__name__}). "
+            f"It was given: {', '.join(sorted(arguments)) or 'nothing'}."
+        ) from None
+
+
+def credential_of(config: ProviderConfig, cls: type[Any]) -> Secret:
+    """The entry's own credential, or the environment's. `CredentialsUnreadable` when it cannot be decrypted."""
+    if config.credentials:
+        secret: Secret = config.credentials.reveal()
+        return secret
+    return Secret(os.environ.get(cls.credential_env, "").strip() if cls.credential_env else "")
+
+
+def _first_not_none(*values: bool | None) -> bool:
+    return bool(next(value for value in values if value is not None))
+
+
+CIRCUIT_FIELDS = tuple(asdict(Circuit()))
+MAX_AGE_S = 1.0
+
+
+class SharedBreaker:
+    """Circuits in the table `ProviderHealth`, the same for all processes.
+
+    Reads are at most a second old; every change is one conditional UPDATE on the row's version. While nothing
+    fails nothing is written.
+    """
+
+    def __init__(self, circuits: Mapping[BreakerKey, Circuit] | None = None) -> None:
+        self._circuits = dict(circuits or {})
+        self._read_at = time.monotonic() if circuits is not None else -MAX_AGE_S
+
+    @classmethod
+    def now(cls) -> SharedBreaker:
+        """With the circuits read. One query."""
+        return cls(_read_circuits())
+
+    async def load(self, keys: Iterable[BreakerKey]) -> Mapping[BreakerKey, Circuit]:
+        if time.monotonic() - self._read_at >= MAX_AGE_S:
+            self._read_at = time.monotonic()  # first, so that others do not all read at once
+            self._circuits = await sync_to_async(_read_circuits)()
+        return {key: self._circuits[key] for key in keys if key in self._circuits}
+
+    async def claim_probe(self, key: BreakerKey, *, now: datetime, until: datetime, config_digest: str) -> bool:
+        claimed, circuit = await sync_to_async(_claim_probe)(key, now, until, config_digest)
+        self._circuits[key] = circuit
+        return claimed
+
+    async def failed(
+        self,
+        key: BreakerKey,
+        error: ProviderError,
+        *,
+        rules: BreakerRules,
+        now: datetime,
+        config_digest: str,
+        default_cooldown_s: float,
+    ) -> Circuit:
+        def apply(circuit: Circuit) -> Circuit:
+            return rules.after_error(
+                circuit, error, now=now, config_digest=config_digest, default_cooldown_s=default_cooldown_s
+            )
+
+        if apply(known := self._circuits.get(key, Circuit())) == known:
+            return known  # it does not count: nothing to write
+        circuit = await sync_to_async(_change)(key, apply)
+        self._circuits[key] = circuit
+        return circuit
+
+    async def succeeded(self, key: BreakerKey, *, was_probe: bool) -> None:
+        known = self._circuits.get(key)
+        if known is None or (not was_probe and after_success(known, was_probe=False) == known):
+            return
+        self._circuits[key] = await sync_to_async(_change)(
+            key, lambda circuit: after_success(circuit, was_probe=was_probe), last_success_at=utcnow()
+        )
+
+    def known(self) -> Mapping[BreakerKey, Circuit]:
+        return dict(self._circuits)
+
+
+def _read_circuits() -> dict[BreakerKey, Circuit]:
+    return {_key(row): _circuit(row) for row in ProviderHealth.objects.all()}
+
+
+def _key(row: ProviderHealth) -> BreakerKey:
+    return BreakerKey(row.provider_name, row.model_name, row.operation)
+
+
+def _circuit(row: ProviderHealth) -> Circuit:
+    values = {name: getattr(row, name) for name in CIRCUIT_FIELDS}
+    return Circuit(**{**values, "state": CircuitState(row.state)})
+
+
+def _row(key: BreakerKey) -> ProviderHealth:
+    row, _ = ProviderHealth.objects.get_or_create(
+        provider_name=key.provider, model_name=key.model[:200], operation=key.operation
+    )
+    return row
+
+
+def _change(key: BreakerKey, apply: Any, **also: Any) -> Circuit:
+    """Apply a pure function to the row's circuit, again if another process was quicker."""
+    while True:
+        try:
+            with transaction.atomic():
+                row = _row(key)
+        except IntegrityError:
+            continue
+        before = _circuit(row)
+        after: Circuit = apply(before)
+        if after == before and not also:
+            return after
+        if _save(row, after, **also):
+            return after
+
+
+def _save(row: ProviderHealth, circuit: Circuit, **also: Any) -> bool:
+    values = {**asdict(circuit), "state": circuit.state.value, **also}
+    return bool(
+        ProviderHealth.objects.filter(pk=row.pk, version=row.version).update(
+            **values, version=row.version + 1, updated_at=utcnow()
+        )
+    )
+
+
+def _claim_probe(key: BreakerKey, now: datetime, until: datetime, config_digest: str) -> tuple[bool, Circuit]:
+    row = _row(key)
+    circuit = _circuit(row)
+    if not probe_is_free(circuit, now, config_digest):
+        return False, circuit
+    probing = Circuit(**{**asdict(circuit), "state": CircuitState.HALF_OPEN, "probe_until": until})
+    return (True, probing) if _save(row, probing) else (False, circuit)
+
+
+def reset_breakers(provider: str) -> int:
+    """Close every circuit of a provider; how many there were."""
+    return ProviderHealth.objects.filter(provider_name=provider).exclude(state="closed", failures=0).delete()[0]

@@ -1,0 +1,20 @@
+"""The guarded HTTP client: every byte to and from a provider goes through here, and httpx is imported only here."""
+
+from mediagen.http.client import override_transport, send, session
+from mediagen.http.guard import AddressRefused
+from mediagen.http.polling import JobEnded, poll
+from mediagen.http.service import Service
+from mediagen.http.status import Response, error_for_status, retry_after_s
+
+__all__ = [
+    "AddressRefused",
+    "JobEnded",
+    "Response",
+    "Service",
+    "error_for_status",
+    "override_transport",
+    "poll",
+    "retry_after_s",
+    "send",
+    "session",
+]

@@ -1,0 +1,247 @@
+"""The one place that imports an HTTP library, and the clients it keeps per event loop.
+
+httpx2, the maintained continuation of httpx with the same interface, is taken when it is installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from mediagen import __version__, conf
+from mediagen.errors import BadResponse, Misconfigured, OutcomeUnknown, ProviderError, Unavailable, UnsupportedRequest
+from mediagen.http.guard import AddressRefused, Target, split
+from mediagen.http.status import Response
+
+try:
+    import httpx2 as httpx
+except ImportError:
+    import httpx  # type: ignore[no-redef]
+
+# A pool looks at each of its connections whenever a request starts or ends, so several small ones are far quicker.
+CONNECTIONS_PER_POOL = 8
+JSON_LIMIT_BYTES = 8 * 1024 * 1024
+USER_AGENT = f"mediagen/{__version__} (+https://pypi.org/project/mediagen/)"
+
+_transport: ContextVar[httpx.AsyncBaseTransport | None] = ContextVar("mediagen_transport", default=None)
+
+
+@contextmanager
+def override_transport(transport: httpx.AsyncBaseTransport) -> Iterator[None]:
+    """Send everything in this context through `transport` (an httpx.MockTransport in a unit test)."""
+    token = _transport.set(transport)
+    try:
+        yield
+    finally:
+        _transport.reset(token)
+
+
+class _Pool:
+    __slots__ = ("busy", "client")
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.busy = 0
+
+
+class _Pools:
+    """The clients of one event loop, by host; closed when the last `session()` in it ends."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.by_host: dict[str, list[_Pool]] = {}
+
+    def least_busy(self, key: str) -> _Pool:
+        pools = self.by_host.setdefault(key, [])
+        # The first with room, not the emptiest: idle connections of the first pools are used again.
+        for pool in pools:
+            if pool.busy < CONNECTIONS_PER_POOL:
+                return pool
+        pool = _Pool(_new_client())
+        pools.append(pool)
+        return pool
+
+    async def aclose(self) -> None:
+        by_host, self.by_host = self.by_host, {}
+        for pools in by_host.values():
+            for pool in pools:
+                await pool.client.aclose()
+
+
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = WeakKeyDictionary()
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+def _new_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        verify=_ssl_context(),
+        trust_env=False,  # neither proxies nor .netrc passwords that nobody chose for this
+        proxy=conf.get("PROXY"),
+        follow_redirects=False,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_POOL, keepalive_expiry=5.0),
+        headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
+    )
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[None]:
+    """Keep connections open until the outermost session of this event loop ends. Cheap to nest.
+
+    Without it a loop that ends (`async_to_sync`, a management command) would leave sockets behind.
+    """
+    loop = asyncio.get_running_loop()
+    pools = _pools.setdefault(loop, _Pools())
+    pools.users += 1
+    try:
+        yield
+    finally:
+        pools.users -= 1
+        if pools.users == 0:
+            await pools.aclose()
+
+
+class _Sent:
+    """Whether request bytes have left, learned from the transport's trace events."""
+
+    __slots__ = ("yes",)
+
+    def __init__(self) -> None:
+        self.yes = True  # a transport that does not trace is taken at its worst
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self.yes = False
+        elif event.endswith("send_request_headers.started"):
+            self.yes = True
+
+
+async def send(
+    method: str,
+    target: Target | str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
+    files: Any = None,
+    form: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+    params: Mapping[str, str] | None = None,
+    timeout_s: float = 60.0,
+    max_bytes: int = JSON_LIMIT_BYTES,
+    purchase: bool = False,
+) -> Response:
+    """One request, no redirect followed, no status judged; `timeout_s` bounds the whole of it.
+
+    Raises `Unavailable` when nothing was sent, and for a lost answer `OutcomeUnknown` if the request buys
+    something (`purchase`), else `Unavailable`. `BadResponse` when a 2xx answer is cut off or over `max_bytes`.
+    `Misconfigured` and `UnsupportedRequest` when the address, or the request, cannot be put on the wire at all.
+    `target` is a URL the operator chose, or a checked `Target` whose address is then pinned.
+    """
+    sent = _Sent()
+    extensions: dict[str, Any] = {"trace": sent.trace}
+    all_headers = dict(headers or {})
+    request_url, where = _address(target)
+    if isinstance(target, Target) and target.address is not None:
+        all_headers["host"] = request_url.netloc.decode("ascii")
+        extensions["sni_hostname"] = request_url.raw_host.decode("ascii")
+        request_url = request_url.copy_with(host=target.address)
+    lost: type[ProviderError] = OutcomeUnknown if purchase else Unavailable
+    started = time.monotonic()
+    async with _client_for(where) as client:
+        try:
+            request = client.build_request(
+                method,
+                request_url,
+                headers=all_headers,
+                json=json,
+                files=files,
+                data=form,
+                content=content,
+                params=params,
+                timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, conf.get("CONNECT_TIMEOUT_S"))),
+                extensions=extensions,
+            )
+        except (TypeError, ValueError) as exc:  # the text may quote a header: it is left out
+            raise UnsupportedRequest(f"the request to {where} could not be built ({type(exc).__name__}).") from None
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await client.send(request, stream=True)
+                try:
+                    body = await _read(response, max_bytes, where)
+                finally:
+                    await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
+            raise Unavailable(f"could not connect to {where} ({type(exc).__name__}); nothing was sent.") from None
+        except (TimeoutError, httpx.TimeoutException):
+            seconds = time.monotonic() - started
+            if not sent.yes:
+                raise Unavailable(f"could not connect to {where} in {seconds:.1f} s; nothing was sent.") from None
+            raise lost(f"{where} took the request and did not answer in {seconds:.1f} s.") from None
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as exc:
+            raise UnsupportedRequest(f"the request to {where} could not be sent ({type(exc).__name__}).") from None
+        except httpx.TransportError as exc:
+            if not sent.yes:
+                raise Unavailable(f"lost {where} before anything was sent ({type(exc).__name__}).") from None
+            raise lost(f"{where} took the request and broke the connection ({type(exc).__name__}).") from None
+    return Response(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body, str(request_url))
+
+
+def _address(target: Target | str) -> tuple[httpx.URL, str]:
+    """(URL, "host:port" for messages). Two parsers must agree on the host of a URL that somebody else wrote."""
+    try:
+        url = httpx.URL(target if isinstance(target, str) else target.url)
+        _, host, port = split(str(url))
+    except (httpx.InvalidURL, ValueError):
+        if isinstance(target, str):
+            raise Misconfigured("base_url makes no address that can be asked. Correct it.") from None
+        raise AddressRefused("named a result address that is no URL; refused.") from None
+    if isinstance(target, Target) and (target.host not in (host, url.host.rstrip(".")) or target.port != port):
+        raise AddressRefused("named a result address that can be read in two ways; refused.")
+    return url, f"{host}:{port}"
+
+
+@asynccontextmanager
+async def _client_for(key: str) -> AsyncIterator[httpx.AsyncClient]:
+    if (transport := _transport.get()) is not None:
+        yield httpx.AsyncClient(transport=transport, headers={"user-agent": USER_AGENT})
+        return
+    async with session():
+        pool = _pools[asyncio.get_running_loop()].least_busy(key)
+        pool.busy += 1
+        try:
+            yield pool.client
+        finally:
+            pool.busy -= 1
+
+
+async def _read(response: httpx.Response, max_bytes: int, where: str) -> bytes:
+    """The body. A broken error answer is returned as far as it came; a broken 2xx raises `BadResponse`."""
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise BadResponse(f"{where} announced {int(declared):,} bytes; the limit is {max_bytes:,}.")
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > max_bytes:
+                raise BadResponse(f"{where} sent more than {max_bytes:,} bytes; reading was stopped.")
+    except httpx.TimeoutException:
+        raise
+    except (httpx.TransportError, httpx.DecodingError) as exc:
+        if response.is_success:
+            raise BadResponse(
+                f"{where} answered {response.status_code} and the body broke off after {len(body):,} bytes "
+                f"({type(exc).__name__}).",
+                http_status=response.status_code,
+            ) from None
+    return bytes(body)

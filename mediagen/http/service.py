@@ -1,0 +1,147 @@
+"""One provider's service as an adapter sees it: paths under a base_url, a key, and results named by URL."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+from mediagen import conf
+from mediagen.errors import BadResponse, OutcomeUnknown, ProviderError, RateLimited, Unavailable
+from mediagen.http import guard
+from mediagen.http.client import JSON_LIMIT_BYTES, send
+from mediagen.http.status import Response, error_for_status
+
+MAX_REDIRECTS = 5
+POLL_TIMEOUT_S = 30.0
+DOWNLOAD_TIMEOUT_S = 120.0
+FETCH_TRIES = 4
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Service:
+    """Requests to `base_url` and to the URLs that it answers.
+
+    `auth` are the headers that carry the key. They go to the host of base_url and to hosts that end in one of
+    `key_hosts` (".bfl.ai"), and nowhere else.
+    """
+
+    def __init__(
+        self, base_url: str, *, auth: Mapping[str, str], key_hosts: tuple[str, ...] = (), timeout_s: float
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.timeout_s = timeout_s
+        self._auth = dict(auth)
+        self._key_hosts = key_hosts
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        files: Any = None,
+        form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        max_bytes: int = JSON_LIMIT_BYTES,
+        purchase: bool = False,
+    ) -> Response:
+        """Ask `base_url + path` with the key. See `mediagen.http.client.send` for what is raised."""
+        return await send(
+            method,
+            self.base_url + path,
+            headers={**self._auth, **(headers or {})},
+            json=json,
+            files=files,
+            form=form,
+            content=content,
+            params=params,
+            timeout_s=timeout_s or self.timeout_s,
+            max_bytes=max_bytes,
+            purchase=purchase,
+        )
+
+    async def get_url(self, url: str, *, timeout_s: float | None = None, max_bytes: int = JSON_LIMIT_BYTES) -> Response:
+        """GET a URL out of an answer (a polling URL), guarded, with the key if the host may have it."""
+        target = await guard.check(url, base_url=self.base_url)
+        headers = self._auth if self._may_have_key(url) else {}
+        seconds = timeout_s or min(POLL_TIMEOUT_S, self.timeout_s)
+        return await send("GET", target, headers=headers, timeout_s=seconds, max_bytes=max_bytes)
+
+    async def download(
+        self, url: str, *, with_key: bool = False, timeout_s: float | None = None, max_bytes: int | None = None
+    ) -> bytes:
+        """The bytes behind a result URL, guarded at every redirect and size-limited while they stream.
+
+        `with_key` sends the key to those hosts that may have it: only for services that want it there.
+        Fetches again when the fetch fails (a fetch buys nothing), all tries together in `timeout_s`; what does not
+        come then, and a URL that has expired, is `BadResponse`, so that no caller ever generates again because of it.
+        """
+        limit = max_bytes or conf.get("MAX_IMAGE_BYTES")
+        budget_s = timeout_s or min(DOWNLOAD_TIMEOUT_S, self.timeout_s)
+        deadline = time.monotonic() + budget_s
+        trouble: ProviderError | None = None
+        for attempt in range(FETCH_TRIES):
+            if attempt:
+                wait_s = (trouble.retry_after_s if trouble else None) or 0.25 * 2**attempt
+                if time.monotonic() + wait_s >= deadline:
+                    break
+                await asyncio.sleep(wait_s)
+            # A first try that hangs must leave time for another one.
+            left_s = min(deadline - time.monotonic(), max(budget_s / 2, 1.0))
+            try:
+                response = await self._follow(url, with_key=with_key, timeout_s=left_s, max_bytes=limit)
+            except guard.AddressRefused:
+                raise
+            except (Unavailable, OutcomeUnknown) as exc:
+                trouble = exc
+                continue
+            except BadResponse as exc:
+                if exc.http_status is None:  # over the size limit: asking again changes nothing
+                    raise
+                trouble = exc
+                continue
+            if response.is_success and response.body:
+                return response.body
+            if response.is_success:
+                trouble = BadResponse("the result URL answered with an empty body.", http_status=response.status)
+                continue
+            error = error_for_status(response, "the result URL did not give the picture")
+            if not isinstance(error, Unavailable | RateLimited):
+                raise BadResponse(
+                    f"the result URL answered {response.status}: expired or not ours.", http_status=response.status
+                )
+            trouble = error
+        raise BadResponse(
+            f"the picture could not be fetched: {trouble}", http_status=trouble.http_status if trouble else None
+        )
+
+    async def _follow(self, url: str, *, with_key: bool, timeout_s: float, max_bytes: int) -> Response:
+        """The answer after redirects, all of them in `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        for _ in range(MAX_REDIRECTS + 1):
+            target = await guard.check(url, base_url=self.base_url)
+            headers = self._auth if with_key and self._may_have_key(url) else {}
+            left_s = max(deadline - time.monotonic(), 0.001)
+            response = await send("GET", target, headers=headers, timeout_s=left_s, max_bytes=max_bytes)
+            location = response.headers.get("location")
+            if response.status not in REDIRECTS or not location:
+                return response
+            try:
+                url = urljoin(url, location)
+            except ValueError:
+                raise guard.AddressRefused("the result URL redirects to what is no URL; refused.") from None
+        raise BadResponse(f"the result URL redirected more than {MAX_REDIRECTS} times; refused.")
+
+    def _may_have_key(self, url: str) -> bool:
+        parts, host, _ = guard.split(url)
+        if guard.same_host(url, self.base_url):
+            return True
+        return parts.scheme == "https" and any(
+            host == name.lstrip(".") or host.endswith("." + name.lstrip(".")) for name in self._key_hosts
+        )

@@ -1,0 +1,122 @@
+"""HTTP answers in our terms: what a status means, and how long we are asked to wait."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from mediagen.errors import (
+    BadResponse,
+    CredentialsRefused,
+    Misconfigured,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+    UnsupportedRequest,
+)
+
+MAX_RETRY_AFTER_S = 31 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer. `headers` has lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def content_type(self) -> str:
+        """Without parameters, lower case; "" when absent."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> Any:
+        """The decoded body, or `BadResponse`."""
+        try:
+            return loads(self.body)
+        except (ValueError, RecursionError):
+            raise BadResponse(
+                f"answered {self.status} with {self.describe_body()} instead of JSON.", http_status=self.status
+            ) from None
+
+    def json_object(self) -> dict[str, Any]:
+        """The decoded body when it is a JSON object, or `BadResponse`."""
+        data = self.json()
+        if not isinstance(data, dict):
+            raise BadResponse(f"answered {self.status} with a JSON {type(data).__name__}.", http_status=self.status)
+        return data
+
+    def error_object(self) -> dict[str, Any]:
+        """The body as a JSON object; {} when it is anything else. For reading vendors' error bodies."""
+        try:
+            data = loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def describe_body(self) -> str:
+        if not self.body:
+            return "an empty body"
+        head = self.body[:200].lstrip().lower()
+        if head.startswith((b"<!doctype html", b"<html")):
+            return "an HTML page"
+        return f"{len(self.body)} bytes of {self.content_type or 'no declared type'}"
+
+
+try:
+    from orjson import loads
+except ImportError:
+    loads = json.loads
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds the provider asks us to wait, or None if it does not say.
+
+    Reads Retry-After as seconds or as an HTTP date (RFC 9110, 10.2.3), a past date gives 0.0; before it
+    retry-after-ms, which OpenAI sends because it is finer. At most 31 days.
+    """
+    if (milliseconds := headers.get("retry-after-ms", "").strip()).replace(".", "", 1).isdecimal():
+        return min(float(milliseconds) / 1000, MAX_RETRY_AFTER_S)
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(value)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        seconds = (when - (now or datetime.now(UTC))).total_seconds()
+    if math.isnan(seconds):
+        return None
+    return min(max(0.0, seconds), MAX_RETRY_AFTER_S)
+
+
+def error_for_status(response: Response, message: str) -> ProviderError:
+    """The error that an HTTP status means when the vendor's own error code says nothing more."""
+    status = response.status
+    text = f"{status}: {message}" if message else f"answered {status}"
+    if status in (401, 403):
+        return CredentialsRefused(text, http_status=status)
+    if status in (402, 404, 410):
+        return Misconfigured(text, http_status=status)
+    if status == 429:
+        return RateLimited(text, http_status=status, retry_after_s=retry_after_s(response.headers))
+    if status in (408, 409, 425) or status >= 500:
+        return Unavailable(text, http_status=status, retry_after_s=retry_after_s(response.headers))
+    if status >= 400:
+        return UnsupportedRequest(text, http_status=status)
+    return BadResponse(f"unexpected {text}", http_status=status)

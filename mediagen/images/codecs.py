@@ -1,0 +1,59 @@
+"""Pillow, opened by format: no guessing, and no limit that another part of the process may have set for all.
+
+The other modules import this one inside functions, because it imports Pillow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageFile, features
+
+from mediagen.errors import NotAPicture
+
+if TYPE_CHECKING:
+    from mediagen.images.inspect import Picture
+
+_CODECS = {"png": "zlib", "jpeg": "jpg", "webp": "webp", "avif": "avif", "gif": ""}
+_IMAGE_CLASSES = {
+    "png": ("PIL.PngImagePlugin", "PngImageFile"),
+    "jpeg": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "webp": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "avif": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "gif": ("PIL.GifImagePlugin", "GifImageFile"),
+}
+
+
+def can_read(name: str) -> bool:
+    """Whether the Pillow of this installation has the codec for a format; the same answer holds for writing."""
+    codec = _CODECS[name]
+    # `features.check` warns about names that an older Pillow does not know, so ask only for known ones.
+    return not codec or (codec in {*features.modules, *features.codecs} and bool(features.check(codec)))
+
+
+@contextmanager
+def opened(content: bytes | bytearray | memoryview, picture: Picture) -> Iterator[ImageFile.ImageFile]:
+    """The picture opened with the one decoder of its format. Whatever goes wrong inside becomes `NotAPicture`."""
+    module, name = _IMAGE_CLASSES[picture.format]
+    # The class itself and not Image.open: that compares with the process-wide MAX_IMAGE_PIXELS, which cannot be
+    # changed for one picture, and tries every decoder there is. `inspect` has limited the pixels before.
+    image_class: type[ImageFile.ImageFile] = getattr(import_module(module), name)
+    try:
+        with image_class(BytesIO(content)) as image:
+            yield image
+    except NotAPicture:
+        raise
+    except Image.DecompressionBombError as exc:
+        raise NotAPicture(
+            f"Pillow refuses the {picture.format.upper()} of {picture.width}x{picture.height} pixels."
+            " Use a smaller picture, or raise PIL.Image.MAX_IMAGE_PIXELS."
+        ) from exc
+    except Exception as exc:  # decoders raise nearly anything for hostile bytes: struct.error, KeyError, SyntaxError
+        raise NotAPicture(
+            f"The {picture.format.upper()} cannot be decoded ({type(exc).__name__}: {str(exc)[:200]})."
+            " Fetch or upload it again, or save it anew from an image editor."
+        ) from exc

@@ -1,0 +1,147 @@
+"""What a command shows: bars on a terminal (with rich), plain lines in a log, JSON lines for machines."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Protocol
+
+from django.core.management.base import OutputWrapper
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One asset that was made, or was not."""
+
+    prompt: str
+    asset_id: str
+    made: bool
+    provider: str
+    model: str
+    placeholder: bool
+    attempts: int
+    """providers that were really asked, retries included"""
+    cost: Decimal | None
+    """USD; None when it is not known"""
+    seconds: float
+    file: str
+    error: str
+
+
+class Reporter(AbstractContextManager["Reporter"], Protocol):
+    def done(self, result: Result) -> None: ...
+    def summary(self, results: list[Result]) -> None: ...
+
+
+def reporter(out: OutputWrapper, total: int, *, as_json: bool, no_color: bool) -> Reporter:
+    """The right one for where the output goes."""
+    if as_json:
+        return JSONReporter(out)
+    if out.isatty():
+        try:
+            from mediagen.management.rich_output import RichReporter
+        except ImportError:
+            return PlainReporter(out, total)
+        return RichReporter(out, total, no_color=no_color)
+    return PlainReporter(out, total)
+
+
+class _Base:
+    def __init__(self, out: OutputWrapper) -> None:
+        self.out = out
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class JSONReporter(_Base):
+    """{"event": "asset", ...} as each ends, then {"event": "summary", ...}."""
+
+    def done(self, result: Result) -> None:
+        self.out.write(json.dumps({"event": "asset", **asdict(result)}, default=str))
+
+    def summary(self, results: list[Result]) -> None:
+        made = sum(result.made for result in results)
+        totals = {"made": made, "failed": len(results) - made, "cost": str(total_cost(results)), **_unknown(results)}
+        self.out.write(json.dumps({"event": "summary", **totals}))
+
+
+class PlainReporter(_Base):
+    """A line per asset, then a table."""
+
+    def __init__(self, out: OutputWrapper, total: int) -> None:
+        super().__init__(out)
+        self.total = total
+        self.count = 0
+
+    def done(self, result: Result) -> None:
+        self.count += 1
+        what = f"ready by {result.provider}" if result.made else "FAILED"
+        self.out.write(f"[{self.count}/{self.total}] {what} in {result.seconds:.2f} s: {one_line(result.prompt, 60)}")
+        if result.error:
+            self.out.write(result.error)
+
+    def summary(self, results: list[Result]) -> None:
+        rows = [HEADINGS, *(cells(result) for result in results)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+        self.out.write("")
+        for row in rows:
+            self.out.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        self.out.write("")
+        for line in closing_lines(results):
+            self.out.write(line)
+
+
+HEADINGS = ("asset", "provider", "attempts", "cost", "seconds", "prompt")
+
+
+def cells(result: Result) -> tuple[str, ...]:
+    provider = f"{result.provider or '-'}{' (placeholder)' if result.placeholder else ''}"
+    return (
+        result.asset_id or "-",
+        provider if result.made else "FAILED",
+        str(result.attempts),
+        money(result.cost) if result.made else "-",
+        f"{result.seconds:.2f}",
+        one_line(result.prompt, 40),
+    )
+
+
+def closing_lines(results: list[Result]) -> list[str]:
+    made = [result for result in results if result.made]
+    cost = f"cost {money(total_cost(results))}"
+    if unknown := sum(result.cost is None for result in made):
+        cost += f" and {unknown} of unknown cost"
+    lines = [f"{len(made)} made, {len(results) - len(made)} failed, {cost}."]
+    if files := [result.file for result in made if result.file]:
+        lines.append("Files:")
+        lines += [f"  {name}" for name in files[:10]]
+        if len(files) > 10:
+            lines.append(f"  ... and {len(files) - 10} more")
+    return lines
+
+
+def money(cost: Decimal | None) -> str:
+    return "unknown" if cost is None else f"${cost.normalize():f}" if cost else "$0"
+
+
+def total_cost(results: list[Result]) -> Decimal:
+    """USD of all whose cost is known."""
+    return sum((result.cost for result in results if result.cost is not None), Decimal(0))
+
+
+def _unknown(results: list[Result]) -> dict[str, int]:
+    return {"of_unknown_cost": sum(result.made and result.cost is None for result in results)}
+
+
+def one_line(text: str, length: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= length else flat[: length - 3] + "..."

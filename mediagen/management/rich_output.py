@@ -1,0 +1,55 @@
+"""Bars and a table on a terminal. Imported only when rich is installed and somebody is looking."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from mediagen.management.output import HEADINGS, Result, cells, closing_lines
+
+
+class RichReporter:
+    def __init__(self, out: OutputWrapper, total: int, *, no_color: bool) -> None:
+        stream: Any = out._out
+        self.console = Console(file=stream, no_color=no_color, highlight=False)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self.task = self.progress.add_task("pictures", total=total)
+        self.failed = 0
+
+    def __enter__(self) -> RichReporter:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def done(self, result: Result) -> None:
+        if not result.made:
+            self.failed += 1
+            self.progress.console.print(Text(result.error, style="red"))
+        note = f", {self.failed} failed" if self.failed else ""
+        self.progress.update(self.task, advance=1, description=f"pictures{note}")
+
+    def summary(self, results: list[Result]) -> None:
+        table = Table(*HEADINGS)
+        for result in results:
+            # Text, not str: a prompt with [brackets] is no markup.
+            table.add_row(*(Text(cell) for cell in cells(result)), style=None if result.made else "red")
+        self.console.print(table)
+        for line in closing_lines(results):
+            self.console.print(Text(line))

@@ -1,0 +1,27 @@
+"""The tables, one file each, the QuerySet beside its model."""
+
+from mediagen.models.asset import GenerationState, MediaAsset, MediaType, ReviewStatus, asset_storage
+from mediagen.models.attempt import GenerationAttempt
+from mediagen.models.fields import CredentialField, StoredCredential
+from mediagen.models.health import ProviderHealth
+from mediagen.models.library import BudgetPeriod, MediaLibrary
+from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
+from mediagen.models.tag import MediaTag
+
+__all__ = [
+    "BudgetPeriod",
+    "CredentialField",
+    "GenerationAttempt",
+    "GenerationState",
+    "GoOn",
+    "MediaAsset",
+    "MediaLibrary",
+    "MediaTag",
+    "MediaType",
+    "ProviderConfig",
+    "ProviderHealth",
+    "ReviewStatus",
+    "StoredCredential",
+    "asset_storage",
+    "provider_choices",
+]

@@ -1,0 +1,210 @@
+"""A managed picture. Its row is born when the picture is asked for, and keeps its id for life."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from django.conf import settings
+from django.core.files.storage import Storage, storages
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+
+from mediagen import conf
+from mediagen.models.library import MediaLibrary
+from mediagen.types import uuid7
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class GenerationState(models.TextChoices):
+    PENDING = "pending", "pending"
+    RUNNING = "running", "running"
+    READY = "ready", "ready"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class ReviewStatus(models.TextChoices):
+    DRAFT = "draft", "draft"
+    APPROVED = "approved", "approved"
+    PUBLISHED = "published", "published"
+    ARCHIVED = "archived", "archived"
+    DELETED = "deleted", "deleted"
+
+
+class MediaType(models.TextChoices):
+    IMAGE = "image", "image"
+
+
+def asset_storage() -> Storage:
+    """The storage that MEDIAGEN["STORAGE"] names in settings.STORAGES."""
+    return storages[conf.get("STORAGE")]
+
+
+class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """Assets in the libraries that the user may look into."""
+        return self.filter(library__in=MediaLibrary.objects.visible_to(user))
+
+    def editable_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """Assets in the libraries that the user may change."""
+        return self.filter(library__in=MediaLibrary.objects.editable_by(user))
+
+    def kept(self) -> Self:
+        """Those that nobody has deleted."""
+        return self.exclude(status=ReviewStatus.DELETED)
+
+    def ready(self) -> Self:
+        return self.filter(generation_state=GenerationState.READY)
+
+    def claimable(self, now: datetime) -> Self:
+        """Waiting for a worker: pending, or running under a lease that is over."""
+        return self.filter(
+            Q(generation_state=GenerationState.PENDING)
+            | Q(generation_state=GenerationState.RUNNING, lease_until__lt=now)
+        )
+
+    def claim(self, pk: Any, *, worker: str, now: datetime, until: datetime) -> int | None:
+        """Take the asset for `worker` until `until`: the new token, or None when somebody else has it.
+
+        One conditional UPDATE; the token only grows, so whoever held it before can no longer write.
+        """
+        claimed = (
+            self.claimable(now)
+            .filter(pk=pk)
+            .update(
+                generation_state=GenerationState.RUNNING,
+                lease_token=F("lease_token") + 1,
+                lease_worker=worker[:100],
+                lease_until=until,
+                updated_at=now,
+            )
+        )
+        return self.filter(pk=pk).values_list("lease_token", flat=True).get() if claimed else None
+
+    def held(self, pk: Any, token: int) -> Self:
+        """The asset, as long as `token` is still the last one given out."""
+        return self.filter(pk=pk, lease_token=token, generation_state=GenerationState.RUNNING)
+
+
+class MediaAsset(models.Model):
+    """One picture: what was asked, what came, who may use it, and what it cost."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    library = models.ForeignKey(MediaLibrary, on_delete=models.PROTECT, related_name="assets")
+    name = models.CharField(max_length=255, blank=True)
+    description = models.TextField(blank=True)
+    alt_text = models.TextField(blank=True)
+    media_type = models.CharField(max_length=16, choices=MediaType.choices, default=MediaType.IMAGE)
+    tags = models.ManyToManyField("mediagen.MediaTag", blank=True, related_name="assets")
+
+    file = models.FileField(storage=asset_storage, blank=True, max_length=500)
+    format = models.CharField(max_length=16, blank=True)
+    width = models.PositiveIntegerField(default=0, help_text="Pixels of the file; 0 until there is one.")
+    height = models.PositiveIntegerField(default=0)
+    file_size = models.PositiveBigIntegerField(default=0, help_text="Bytes.")
+    content_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the file, hex.")
+
+    prompt = models.TextField(blank=True)
+    negative_prompt = models.TextField(blank=True)
+    seed = models.BigIntegerField(null=True, blank=True)
+    parameters = models.JSONField(
+        default=dict, blank=True, help_text="What was asked beside the prompt: width, height, options."
+    )
+    provider_name = models.CharField(max_length=100, blank=True)
+    model_name = models.CharField(max_length=200, blank=True)
+    cost = models.DecimalField(
+        max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD; empty: not known, which is not nothing."
+    )
+    fit_report = models.JSONField(default=dict, blank=True, help_text="What the provider could not honour.")
+    is_placeholder = models.BooleanField(default=False)
+    dry_run = models.BooleanField(default=False)
+
+    generation_state = models.CharField(
+        max_length=10, choices=GenerationState.choices, default=GenerationState.PENDING
+    )
+    failure = models.TextField(blank=True, help_text="Why there is no picture.")
+    lease_worker = models.CharField(max_length=100, blank=True, editable=False)
+    lease_token = models.PositiveBigIntegerField(default=0, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
+
+    status = models.CharField(max_length=10, choices=ReviewStatus.choices, default=ReviewStatus.DRAFT)
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    review_notes = models.TextField(blank=True)
+
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
+    focal_x = models.FloatField(default=0.5, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    focal_y = models.FloatField(default=0.5, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    usage_count = models.PositiveIntegerField(default=0)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="media_assets"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    generated_at = models.DateTimeField(null=True, blank=True)
+
+    objects = MediaAssetQuerySet.as_manager()
+
+    class Meta:
+        # The id is time-ordered (UUIDv7): newest first without an index of its own.
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("library", "-id"), name="mediagen_asset_library"),
+            models.Index(fields=("status", "-id"), name="mediagen_asset_status"),
+            models.Index(fields=("provider_name", "-id"), name="mediagen_asset_provider"),
+            models.Index(fields=("created_at",), name="mediagen_asset_created"),
+            models.Index(fields=("content_hash",), name="mediagen_asset_hash"),
+            # Nearly every asset of a large library is ready; the few that are not are found through this.
+            models.Index(
+                fields=("generation_state", "lease_until"),
+                name="mediagen_asset_work",
+                condition=~Q(generation_state="ready"),
+            ),
+        )
+        constraints = (
+            models.CheckConstraint(
+                name="mediagen_asset_state_legal", condition=Q(generation_state__in=GenerationState.values)
+            ),
+            models.CheckConstraint(name="mediagen_asset_status_legal", condition=Q(status__in=ReviewStatus.values)),
+            models.CheckConstraint(
+                name="mediagen_asset_cost_positive", condition=Q(cost__isnull=True) | Q(cost__gte=0)
+            ),
+            models.CheckConstraint(
+                name="mediagen_asset_ready_has_file",
+                condition=~Q(generation_state="ready") | (~Q(file="") & ~Q(content_hash="")),
+            ),
+            models.CheckConstraint(
+                name="mediagen_asset_focal_inside",
+                condition=Q(focal_x__gte=0, focal_x__lte=1, focal_y__gte=0, focal_y__lte=1),
+            ),
+            models.UniqueConstraint(
+                fields=("library", "idempotency_key"),
+                condition=~Q(idempotency_key=""),
+                name="mediagen_asset_idempotency",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name or f"{self.prompt[:60]}{'...' if len(self.prompt) > 60 else ''}" or self.asset_id
+
+    @property
+    def asset_id(self) -> str:
+        return str(self.pk)
+
+    @property
+    def tag_names(self) -> list[str]:
+        """Sorted; no query when `tags` was prefetched."""
+        return sorted(tag.name for tag in self.tags.all())
+
+    @property
+    def is_ready(self) -> bool:
+        return self.generation_state == GenerationState.READY

@@ -1,0 +1,96 @@
+"""One provider asked once for one asset. The row is there before the request leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import Q
+
+from mediagen.errors import Outcome
+from mediagen.types import AttemptState, ProviderJob, uuid7
+
+if TYPE_CHECKING:
+    from mediagen.models.asset import MediaAsset
+
+STATES = [(state.value, state.value) for state in AttemptState]
+OUTCOMES = [(outcome.value, outcome.value.replace("_", " ")) for outcome in Outcome]
+
+
+class GenerationAttemptQuerySet(models.QuerySet["GenerationAttempt"]):
+    def open(self) -> Self:
+        """Begun and not ended: in flight, or left behind by a process that died."""
+        return self.filter(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
+
+    def of(self, asset: MediaAsset) -> Self:
+        return self.filter(asset=asset).order_by("id")
+
+
+class GenerationAttempt(models.Model):
+    """What was asked of whom, and what came of it. Outlives its asset, because the money does."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    asset = models.ForeignKey("mediagen.MediaAsset", null=True, on_delete=models.SET_NULL, related_name="attempts")
+    library = models.ForeignKey("mediagen.MediaLibrary", null=True, on_delete=models.SET_NULL, related_name="+")
+    provider_name = models.CharField(max_length=100)
+    model_name = models.CharField(max_length=200, blank=True)
+    operation = models.CharField(max_length=64)
+    position = models.PositiveIntegerField(help_text="1 for the first attempt of its run.")
+    state = models.CharField(max_length=10, choices=STATES, default=AttemptState.PLANNED.value)
+    outcome = models.CharField(max_length=16, choices=OUTCOMES, blank=True)
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    message = models.TextField(blank=True, help_text="Scrubbed of secrets.")
+    provider_job_id = models.CharField(max_length=255, blank=True)
+    provider_job = models.JSONField(
+        default=dict, blank=True, help_text="What the adapter needs to find the job again; never a credential."
+    )
+    request_digest = models.CharField(max_length=64, blank=True)
+    dry_run = models.BooleanField(default=False)
+    billable = models.BooleanField(default=True)
+    cost_held = models.DecimalField(
+        max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD it may cost; known before it is sent."
+    )
+    cost = models.DecimalField(
+        max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD it did cost; empty: not known."
+    )
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    latency_s = models.FloatField(null=True, blank=True)
+
+    objects = GenerationAttemptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("provider_name", "-started_at"), name="mediagen_attempt_provider"),
+            models.Index(fields=("library", "-started_at"), name="mediagen_attempt_library"),
+            models.Index(fields=("outcome", "-started_at"), name="mediagen_attempt_outcome"),
+            models.Index(
+                fields=("provider_name", "provider_job_id"),
+                name="mediagen_attempt_job",
+                condition=~Q(provider_job_id=""),
+            ),
+            models.Index(
+                fields=("started_at",), name="mediagen_attempt_open", condition=Q(state__in=("planned", "submitted"))
+            ),
+        )
+        constraints = (
+            models.CheckConstraint(
+                name="mediagen_attempt_state_legal", condition=Q(state__in=[value for value, _ in STATES])
+            ),
+            models.CheckConstraint(
+                name="mediagen_attempt_outcome_legal", condition=Q(outcome__in=["", *(value for value, _ in OUTCOMES)])
+            ),
+            models.CheckConstraint(
+                name="mediagen_attempt_money_positive",
+                condition=(Q(cost__isnull=True) | Q(cost__gte=0)) & (Q(cost_held__isnull=True) | Q(cost_held__gte=0)),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.position}. {self.provider_name}: {self.outcome or self.state}"
+
+    @property
+    def job(self) -> ProviderJob | None:
+        """The provider's job, when it named one."""
+        return ProviderJob(self.provider_job_id, self.provider_job, self.cost) if self.provider_job_id else None

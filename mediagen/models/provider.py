@@ -1,0 +1,100 @@
+"""The operator's word on a provider: its place in the chain, its key, its options, its money."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from mediagen import conf
+from mediagen.models.fields import CredentialField
+from mediagen.models.library import BudgetPeriod
+
+
+def provider_choices() -> list[tuple[str, str]]:
+    """Every adapter there is. A callable, so that one more provider needs no migration."""
+    return [(name, name) for name in conf.adapter_paths()]
+
+
+class GoOn(models.TextChoices):
+    NEXT = "next", "ask the next provider"
+    STOP = "stop", "stop"
+
+
+class ProviderConfigQuerySet(models.QuerySet["ProviderConfig"]):
+    def in_chain_order(self) -> Self:
+        """The first to be tried first, enabled or not."""
+        return self.order_by("position", "pk")
+
+    def enabled(self) -> Self:
+        return self.filter(enabled=True)
+
+
+class ProviderConfig(models.Model):
+    """One entry of the chain."""
+
+    name = models.CharField(max_length=100, unique=True, help_text="As it appears in attempts, assets and tags.")
+    adapter = models.CharField(max_length=100, choices=provider_choices)
+    position = models.PositiveIntegerField(default=0, help_text="Its place in the chain; the smallest is tried first.")
+    enabled = models.BooleanField(default=True)
+    credentials = CredentialField(help_text="Encrypted. Empty: the adapter's environment variable is used.")
+    base_url = models.URLField(max_length=500, blank=True, help_text="Empty: the vendor's own address.")
+    model = models.CharField(max_length=200, blank=True, help_text="Empty: the adapter's default.")
+    options = models.JSONField(default=dict, blank=True)
+    prices = models.JSONField(
+        default=dict, blank=True, help_text='USD a picture, {"model": "0.03"}; goes before the built-in table.'
+    )
+    timeout_s = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.1), MaxValueValidator(86_400)],
+        help_text="Seconds for one picture; empty: the adapter's default.",
+    )
+    max_concurrency = models.PositiveIntegerField(null=True, blank=True, help_text="Requests at once; empty: no limit.")
+    rate_per_minute = models.PositiveIntegerField(null=True, blank=True, help_text="Requests; empty: no limit.")
+    dry_run = models.BooleanField(null=True, blank=True, help_text="Empty: as the site's settings say.")
+    after_unknown = models.CharField(
+        max_length=4,
+        choices=GoOn.choices,
+        default=GoOn.NEXT,
+        help_text="When no answer came and the picture may have been bought.",
+    )
+    after_refusal = models.CharField(
+        max_length=4, choices=GoOn.choices, default=GoOn.STOP, help_text="When its moderation refuses the prompt."
+    )
+    budget_limit = models.DecimalField(
+        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD; empty: no limit."
+    )
+    budget_period = models.CharField(max_length=8, choices=BudgetPeriod.choices, default=BudgetPeriod.MONTH)
+    budget_warning = models.DecimalField(
+        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD spent in the period that warn."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ProviderConfigQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("position", "pk")
+        verbose_name = "provider"
+        constraints = (
+            models.CheckConstraint(
+                name="mediagen_provider_timeout_positive", condition=Q(timeout_s__isnull=True) | Q(timeout_s__gt=0)
+            ),
+            models.CheckConstraint(
+                name="mediagen_provider_budget_positive",
+                condition=(Q(budget_limit__isnull=True) | Q(budget_limit__gte=0))
+                & (Q(budget_warning__isnull=True) | Q(budget_warning__gte=0)),
+            ),
+            models.CheckConstraint(
+                name="mediagen_provider_rules_legal",
+                condition=Q(after_unknown__in=GoOn.values)
+                & Q(after_refusal__in=GoOn.values)
+                & Q(budget_period__in=BudgetPeriod.values),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name

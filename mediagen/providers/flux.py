@@ -1,0 +1,253 @@
+"""Black Forest Labs: FLUX.2, FLUX1.1, Kontext. A task is submitted, polled at its own regional URL, fetched at once."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from mediagen import http
+from mediagen.errors import (
+    BadResponse,
+    ConfigurationError,
+    Misconfigured,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
+from mediagen.http import JobEnded
+from mediagen.providers.base import Generated, JobProvider
+from mediagen.providers.options import Option
+from mediagen.providers.sizes import reduced_ratio, snap_to_grid
+from mediagen.types import GenerationRequest, ProviderJob
+
+CREDIT_USD = Decimal("0.01")
+MAX_AREA_FLUX_2 = 2048 * 2048
+ONE_MEGAPIXEL = 1024 * 1024
+
+_FLUX_2_SIZES = ("flux-2-pro", "flux-2-max", "flux-2-flex", "flux-2-pro-preview")
+_KLEIN = ("flux-2-klein-4b", "flux-2-klein-9b", "flux-2-klein-9b-preview")
+_FLUX_1 = ("flux-pro-1.1", "flux-dev")
+_ULTRA = ("flux-pro-1.1-ultra",)
+_KONTEXT = ("flux-kontext-pro", "flux-kontext-max")
+
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{0,63}")
+# These work on a picture, or on a fine-tune that has to be named: no prompt alone makes anything there.
+_NEEDS_MORE_THAN_A_PROMPT = re.compile(r"-(fill|expand|canny|depth|finetuned)\b")
+# A gateway that gave up does not know what became of the task behind it.
+_GATEWAY_GAVE_UP = frozenset({502, 504, 520, 521, 522, 523, 524})
+_ENDINGS = frozenset({"Ready", "Request Moderated", "Content Moderated", "Error", "Task not found"})
+_HIGHEST: Mapping[tuple[str, str], float] = {("safety_tolerance", "flux-2"): 5, ("guidance", "flux-dev"): 5}
+"""(option, beginning of a model's name): the maximum there, where it is lower than the option's own"""
+
+
+class FluxAdapter(JobProvider):
+    """Text to image with the FLUX models. The service has no way to cancel a task."""
+
+    name = "flux"
+    label = "Black Forest Labs FLUX"
+    default_base_url = "https://api.bfl.ai"
+    # The current generation, up to 4 megapixels, so that few pictures have to be enlarged afterwards.
+    default_model = "flux-2-pro"
+    models = (*_FLUX_2_SIZES, *_KLEIN, *_FLUX_1, *_ULTRA, *_KONTEXT)
+    default_cooldown_s = 5.0  # the limit counts running tasks, and one of those ends soon
+    credential_env = "BFL_API_KEY"
+    supports_seed = True
+    key_hosts = (".bfl.ai",)
+    options: ClassVar[Mapping[str, Option]] = {
+        "safety_tolerance": Option(
+            kind="int", minimum=0, maximum=6, help="0 moderates most strictly; at most 5 for flux-2 models. Vendor: 2."
+        ),
+        "output_format": Option(
+            kind="choice", choices=("png", "jpeg", "webp"), help="What the service sends. Default: png."
+        ),
+        "prompt_upsampling": Option(
+            kind="bool",
+            only_models=("flux-2-flex", *_FLUX_1, *_ULTRA, *_KONTEXT),
+            help="Let the service rewrite the prompt. flux-2-flex does so unless told not to.",
+        ),
+        "steps": Option(kind="int", minimum=1, maximum=50, only_models=("flux-2-flex", "flux-dev")),
+        "guidance": Option(
+            kind="float",
+            minimum=1.5,
+            maximum=10,
+            only_models=("flux-2-flex", "flux-dev"),
+            help="How closely to follow the prompt; at most 5 for flux-dev.",
+        ),
+        "raw": Option(kind="bool", only_models=_ULTRA, help="Less processed, more natural pictures."),
+    }
+    default_prices: ClassVar[Mapping[str, str]] = {
+        "flux-pro-1.1": "0.04",
+        "flux-pro-1.1-ultra": "0.06",
+        "flux-kontext-pro": "0.04",
+        "flux-kontext-max": "0.08",
+        **{f"flux-2-pro/{mp}MP": str((Decimal(3) + Decimal("1.5") * (mp - 1)) * CREDIT_USD) for mp in range(1, 5)},
+        **{f"flux-2-max/{mp}MP": str((Decimal(7) + Decimal(3) * (mp - 1)) * CREDIT_USD) for mp in range(1, 5)},
+    }
+
+    async def _submit(self, request: GenerationRequest) -> ProviderJob:
+        payload: dict[str, Any] = {
+            "prompt": request.prompt,
+            **size_fields(self.model, request.width, request.height),
+            "output_format": "png",
+            **request.options,
+        }
+        if request.seed is not None:
+            payload["seed"] = request.seed
+        response = await self.service.request(
+            "POST",
+            f"/v1/{self.model}",
+            json=payload,
+            timeout_s=min(self.submit_timeout_s, self.timeout_s),
+            purchase=True,
+        )
+        if response.status in _GATEWAY_GAVE_UP:
+            raise OutcomeUnknown(
+                f"a gateway answered {response.status}; the task may be running all the same.",
+                http_status=response.status,
+            )
+        answer = self.checked(response).json_object()
+        cost = _usd(answer.get("cost"))
+        data = {"polling_url": answer.get("polling_url"), "model": self.model}
+        data.update({key: answer[key] for key in ("input_mp", "output_mp") if _is_number(answer.get(key))})
+        job = ProviderJob(self._job_id(answer.get("id")), data, cost)
+        if not isinstance(data["polling_url"], str) or not data["polling_url"]:
+            raise BadResponse("took the task and named no polling_url to ask for it.", cost=cost, job=job)
+        return job
+
+    async def _collect(self, request: GenerationRequest, job: ProviderJob) -> Generated:
+        service = self.service
+        url = job.data.get("polling_url")
+        if not isinstance(url, str) or not url:
+            # Only without the region's own URL: the general one knows the tasks of its own region.
+            url = f"{self.base_url}/v1/get_result?id={job.id}"
+
+        async def ask() -> dict[str, Any] | None:
+            response = await service.get_url(url)
+            task = response.error_object()
+            status = task.get("status")
+            # An ending may come with an HTTP status of 4xx or 5xx: the body is read first.
+            task_like = isinstance(status, str) and status in _ENDINGS and isinstance(task.get("id"), str)
+            if response.is_success or task_like:
+                return self._ended(response, task)
+            self.checked(response)
+            return None
+
+        result = await self._polled(ask, job)
+        content = await service.download(result["sample"])
+        model = job.data.get("model")
+        seed = result.get("seed")
+        metadata = {key: job.data[key] for key in ("input_mp", "output_mp") if key in job.data}
+        used_prompt = result.get("prompt")
+        if isinstance(used_prompt, str) and used_prompt and used_prompt != request.prompt:
+            metadata["revised_prompt"] = used_prompt
+        return Generated(
+            content=content,
+            model=model if isinstance(model, str) else "",
+            seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
+            cost=job.cost,
+            job_id=job.id,
+            metadata=metadata,
+        )
+
+    def _ended(self, response: http.Response, task: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The result of a task that is ready, None while it runs; raises how it ended otherwise."""
+        status = task.get("status")
+        if not isinstance(status, str):
+            response.json_object()  # says so when it is HTML or empty
+            raise BadResponse("answered a poll without a status.", http_status=response.status)
+        if status == "Ready":
+            result = task.get("result")
+            sample = result.get("sample") if isinstance(result, dict) else None
+            if not isinstance(result, dict) or not isinstance(sample, str) or not sample:
+                raise JobEnded(BadResponse("the task is ready, and its answer names no picture."))
+            return result
+        if status in ("Request Moderated", "Content Moderated"):
+            what = "the prompt" if status.startswith("Request") else "the picture"
+            raise JobEnded(Refused(f"moderation refused {what} ({status}).{self._details(task)}"))
+        if status == "Error":
+            raise JobEnded(Unavailable(f"the task failed.{self._details(task)}"))
+        if status == "Task not found":
+            # Believed by the poll only when it says so for a while.
+            raise Misconfigured('says "Task not found".', http_status=response.status)
+        return None  # Pending, and the words for it that are yet to come
+
+    def _details(self, task: Mapping[str, Any]) -> str:
+        """What a task that has ended says about why, with a space in front; "" when it says nothing."""
+        for part in (task.get("details"), task.get("result")):
+            said = part.get("error", part) if isinstance(part, dict) else part
+            if said and isinstance(said, str | list | dict):
+                return " " + self.quoted(said if isinstance(said, str) else str(said), 300)
+        return ""
+
+    async def _probe(self) -> str:
+        response = await self.service.request("GET", "/v1/credits", timeout_s=self.probe_timeout_s)
+        credits = self.checked(response).json_object().get("credits")
+        if not _is_number(credits):
+            raise BadResponse("answered without a number of credits.", http_status=response.status)
+        return f"{credits:g} credits left"
+
+    def _auth(self) -> Mapping[str, str]:
+        return {"x-key": self.credential}
+
+    def _vendor_text(self, response: http.Response) -> str:
+        detail = response.error_object().get("detail")
+        if not isinstance(detail, list):
+            return super()._vendor_text(response)
+        faults = [_fault(entry) for entry in detail if isinstance(entry, dict)]
+        return self.quoted("; ".join(faults), 300)
+
+    def _checked_model(self, model: str) -> str:
+        if not _MODEL_NAME.fullmatch(model):
+            raise ConfigurationError(f"{self.name}: {model!r:.80} cannot be a model's name. It has: {self._known()}.")
+        if _NEEDS_MORE_THAN_A_PROMPT.search(model):
+            raise ConfigurationError(
+                f"{self.name}: {model} needs more than a prompt and cannot generate. Take one of: {self._known()}."
+            )
+        return super()._checked_model(model)
+
+    def _known(self) -> str:
+        return ", ".join(self.models)
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        for (option, beginning), highest in _HIGHEST.items():
+            if self.model.startswith(beginning) and options.get(option, 0) > highest:
+                raise ValueError(f"option {option} must be at most {highest:g} for {self.model}.")
+
+    def price_keys(self, request: GenerationRequest) -> list[str]:
+        size = size_fields(self.model, request.width, request.height)
+        keys = super().price_keys(request)
+        if "width" in size:
+            keys.insert(1, f"{self.model}/{math.ceil(size['width'] * size['height'] / ONE_MEGAPIXEL)}MP")
+        return keys
+
+
+def size_fields(model: str, width: int, height: int) -> dict[str, Any]:
+    """The payload's fields for the size nearest to width x height (pixels) that `model` makes.
+
+    A model that we do not know is taken for one of the newest family, flux-2.
+    """
+    if model.endswith("-ultra") or model.startswith("flux-kontext"):
+        return {"aspect_ratio": reduced_ratio(width, height, lowest=(9, 21), highest=(21, 9))}
+    if model.startswith(("flux-pro-1.", "flux-dev")):
+        w, h = snap_to_grid(width, height, multiple=32, min_side=256, max_side=1440)
+    else:
+        w, h = snap_to_grid(width, height, multiple=16, min_side=64, max_side=16384, max_area=MAX_AREA_FLUX_2)
+    return {"width": w, "height": h}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12
+
+
+def _usd(credits: Any) -> Decimal | None:
+    return Decimal(str(credits)) * CREDIT_USD if _is_number(credits) and credits >= 0 else None
+
+
+def _fault(entry: Mapping[str, Any]) -> str:
+    """One entry of a validation error as text: "width: must be a multiple of 32"."""
+    where = entry.get("loc")
+    names = [str(part) for part in where if part != "body"] if isinstance(where, list) else []
+    return ": ".join(part for part in (".".join(names), str(entry.get("msg") or entry.get("type") or "")) if part)

@@ -1,0 +1,41 @@
+"""Pictures that come inside a JSON answer, as base64."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from mediagen import conf
+from mediagen.errors import BadResponse
+
+try:
+    from pybase64 import b64decode
+except ImportError:
+    from base64 import b64decode
+
+
+def json_limit() -> int:
+    """Bytes that a JSON answer may have when the largest picture we accept is inside."""
+    # Base64 makes 4 bytes of 3; the rest is for what stands around it.
+    return int(conf.get("MAX_IMAGE_BYTES") * 1.4) + 64 * 1024
+
+
+def picture_bytes(text: Any, *, cost: Decimal | None = None) -> bytes:
+    """The bytes behind base64, also in a data URL; `BadResponse` (with the `cost` that was paid) for anything else."""
+    if not isinstance(text, str) or not text:
+        raise BadResponse(f"answered with {_what(text)} where the picture should be.", http_status=200, cost=cost)
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        content: bytes = b64decode(text, validate=True)
+    except ValueError:
+        raise BadResponse(
+            f"answered with a picture of {len(text):,} characters that is no base64, or is cut off.",
+            http_status=200,
+            cost=cost,
+        ) from None
+    return content
+
+
+def _what(value: Any) -> str:
+    return "nothing" if value is None or value == "" else f"a JSON {type(value).__name__}"

@@ -1,0 +1,86 @@
+"""What an adapter may be told beside prompt and size, declared as data: checked, shown in admin, listed in the API."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mediagen.conf import FALSE_WORDS, TRUE_WORDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One declared option. `kind` is "int", "float", "bool", "text" or "choice"."""
+
+    kind: str
+    help: str = ""
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int | None = None
+    pattern: str = ""
+    """regular expression that the whole of a text must match"""
+    only_models: tuple[str, ...] = ()
+    """models that know it; empty: all"""
+    config_only: bool = False
+    """set by the operator only; in a request it is not honoured, and reported"""
+
+    def clean(self, value: Any) -> Any:
+        """`value` in its right type, or ValueError that says what is accepted. Text ("7.5") is converted."""
+        if self.kind == "bool":
+            return _clean_bool(value)
+        if self.kind in ("int", "float"):
+            return self._clean_number(value)
+        if not isinstance(value, str):
+            raise ValueError(f"must be text, not {type(value).__name__}")
+        if self.kind == "choice" and value not in self.choices:
+            raise ValueError(f"must be one of {', '.join(self.choices)}; not {value!r:.40}")
+        if self.max_length is not None and len(value) > self.max_length:
+            raise ValueError(f"must have at most {self.max_length} characters, not {len(value)}")
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            raise ValueError(f"must match {self.pattern}; not {value!r:.40}")
+        return value
+
+    def _clean_number(self, value: Any) -> int | float:
+        wanted = "a whole number" if self.kind == "int" else "a number"
+        if isinstance(value, bool):
+            raise ValueError(f"must be {wanted}, not {value!r}")
+        try:
+            number = float(value)
+            if self.kind == "int" and number == int(number):
+                number = int(number)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"must be {wanted}, not {value!r:.40}") from None
+        if not math.isfinite(number) or (self.kind == "int" and not isinstance(number, int)):
+            raise ValueError(f"must be {wanted}, not {value!r:.40}")
+        low, high = self.minimum, self.maximum
+        if not (low is None or number >= low) or not (high is None or number <= high):
+            bounds = f"from {low:g}" if high is None else f"to {high:g}" if low is None else f"from {low:g} to {high:g}"
+            raise ValueError(f"must be {wanted} {bounds}, not {value!r:.40}")
+        return number
+
+
+def _clean_bool(value: Any) -> bool:
+    word = str(value).strip().lower()
+    if isinstance(value, bool) or word in TRUE_WORDS | FALSE_WORDS:
+        return value if isinstance(value, bool) else word in TRUE_WORDS
+    raise ValueError(f"must be true or false, not {value!r:.40}")
+
+
+def clean_options(declared: Mapping[str, Option], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """(cleaned values, names that are not declared). ValueError names the first wrong value's option."""
+    cleaned: dict[str, Any] = {}
+    unknown: list[str] = []
+    for name, value in given.items():
+        option = declared.get(name)
+        if option is None:
+            unknown.append(name)
+        elif value is not None:
+            try:
+                cleaned[name] = option.clean(value)
+            except ValueError as exc:
+                raise ValueError(f"option {name} {exc}.") from None
+    return cleaned, unknown

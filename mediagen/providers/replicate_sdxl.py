@@ -1,0 +1,255 @@
+"""Replicate: SDXL by default. A prediction is created, polled by its id and fetched from replicate.delivery."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from mediagen import http
+from mediagen.errors import (
+    BadResponse,
+    ConfigurationError,
+    Misconfigured,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
+from mediagen.http import JobEnded
+from mediagen.providers.base import Generated, JobProvider
+from mediagen.providers.options import Option
+from mediagen.providers.sizes import Size, snap_to_grid
+from mediagen.types import GenerationRequest, ProviderJob
+
+SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
+# What the service adds to our own deadline before it ends a prediction that nobody waits for any more.
+CANCEL_MARGIN_S = 30
+CANCEL_TIMEOUT_S = 10.0
+
+_MODEL = re.compile(r"(?:(?P<path>[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*):)?(?P<version>[0-9a-f]{64})", re.ASCII)
+_OFFICIAL_MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*", re.ASCII)
+_RESETS_IN = re.compile(r"resets? in ~?\s*(\d{1,6}(?:\.\d+)?)\s*s", re.IGNORECASE)
+_NSFW = re.compile(r"nsfw|safety (?:checker|filter)|flagged as sensitive", re.IGNORECASE)
+
+
+class ReplicateSDXLAdapter(JobProvider):
+    """Text to image with stability-ai/sdxl, another version of it, or an official model of Replicate."""
+
+    name = "replicate_sdxl"
+    label = "Replicate SDXL"
+    default_base_url = "https://api.replicate.com/v1"
+    default_model = f"stability-ai/sdxl:{SDXL_VERSION}"
+    models = (default_model,)
+    # A cold start alone can take minutes.
+    default_timeout_s = 300.0
+    default_cooldown_s = 10.0
+    credential_env = "REPLICATE_API_KEY"
+    supports_seed = True
+    supports_negative_prompt = True
+    key_hosts = ("replicate.delivery", "api.replicate.com")
+    options: ClassVar[Mapping[str, Option]] = {
+        "num_inference_steps": Option(kind="int", minimum=1, maximum=500, help="Denoising steps. Vendor: 50."),
+        "guidance_scale": Option(kind="float", minimum=1, maximum=50, help="How closely to follow the prompt. 7.5."),
+        "scheduler": Option(
+            kind="choice",
+            choices=(
+                "DDIM",
+                "DPMSolverMultistep",
+                "HeunDiscrete",
+                "KarrasDPM",
+                "K_EULER_ANCESTRAL",
+                "K_EULER",
+                "PNDM",
+            ),
+        ),
+        "refine": Option(
+            kind="choice", choices=("no_refiner", "expert_ensemble_refiner", "base_image_refiner"), help="Second model."
+        ),
+        "high_noise_frac": Option(kind="float", minimum=0, maximum=1, help="With expert_ensemble_refiner."),
+        "refine_steps": Option(kind="int", minimum=1, maximum=500, help="With base_image_refiner."),
+        "apply_watermark": Option(kind="bool", help="An invisible mark in the pixels. Default: no."),
+        "lora_scale": Option(kind="float", minimum=0, maximum=1, help="Only for versions trained with LoRA."),
+        "disable_safety_checker": Option(
+            kind="bool", config_only=True, help="Let pictures through that the model itself takes for unsafe."
+        ),
+        "price_per_second": Option(
+            kind="float",
+            minimum=0,
+            config_only=True,
+            help="USD a second of your hardware; without it costs stay unknown.",
+        ),
+    }
+
+    async def _submit(self, request: GenerationRequest) -> ProviderJob:
+        width, height = sdxl_size(request.width, request.height)
+        inputs: dict[str, Any] = {"prompt": request.prompt, "width": width, "height": height}
+        if request.negative_prompt:
+            inputs["negative_prompt"] = request.negative_prompt
+        if request.seed is not None:
+            inputs["seed"] = request.seed
+        path, version = _parsed(self.model)
+        if version:
+            # Whoever publishes the picture says where it came from; the vendor's own default is True.
+            inputs["apply_watermark"] = False
+        inputs.update({key: value for key, value in request.options.items() if key != "price_per_second"})
+        response = await self.service.request(
+            "POST",
+            "/predictions" if version else f"/models/{path}/predictions",
+            json={"version": version, "input": inputs} if version else {"input": inputs},
+            headers={"cancel-after": f"{math.ceil(self.poll_timeout_s) + CANCEL_MARGIN_S}s"},
+            timeout_s=min(self.submit_timeout_s, self.timeout_s),
+            purchase=True,
+        )
+        if response.status >= 500:
+            raise OutcomeUnknown(
+                f"answered {response.status} to a prediction; it may be running all the same.",
+                http_status=response.status,
+            )
+        answer = self.checked(response).json_object()
+        return ProviderJob(self._job_id(answer.get("id")), {"model": self.model})
+
+    async def _collect(self, request: GenerationRequest, job: ProviderJob) -> Generated:
+        service = self.service
+        # By our own base_url, not by the URL in the answer: the id is all that has to be kept.
+        path = f"/predictions/{self._job_id(job.id)}"
+
+        async def ask() -> dict[str, Any] | None:
+            response = await service.request("GET", path, timeout_s=min(30.0, self.timeout_s))
+            return self._ended(self.checked(response))
+
+        async def cancel() -> None:
+            with suppress(ProviderError):  # Cancel-After ends it too
+                await service.request("POST", f"{path}/cancel", timeout_s=min(CANCEL_TIMEOUT_S, self.timeout_s))
+
+        prediction = await self._polled(ask, job, on_deadline=cancel)
+        cost, metadata = self._cost(prediction.get("metrics"))
+        try:
+            content = await service.download(_first_url(prediction), with_key=True)
+        except BadResponse as exc:
+            exc.cost = cost
+            raise
+        model = job.data.get("model")
+        seed = _seed(prediction)
+        return Generated(
+            content=content,
+            model=model if isinstance(model, str) else "",
+            seed=seed,
+            cost=cost,
+            job_id=job.id,
+            metadata=metadata,
+        )
+
+    def _ended(self, response: http.Response) -> dict[str, Any] | None:
+        """The prediction when it succeeded with a file, None while it runs; raises how it ended otherwise."""
+        prediction = response.json_object()
+        status = prediction.get("status")
+        if not isinstance(status, str):
+            raise BadResponse("answered a poll without a status.", http_status=response.status)
+        cost, _ = self._cost(prediction.get("metrics"))
+        if status == "failed":
+            error = prediction.get("error")
+            text = self.quoted(error, 300) or "without saying why"
+            if _NSFW.search(text):
+                raise JobEnded(Refused(f"the model refused the picture: {text}", cost=cost))
+            raise JobEnded(Unavailable(f"the prediction failed: {text}", cost=cost))
+        if status in ("canceled", "aborted"):
+            raise JobEnded(Unavailable(f"the prediction was {status} before it was done.", cost=cost))
+        if status != "succeeded":
+            return None
+        if not _first_url(prediction):
+            why = "its files were removed (they are kept for an hour)" if prediction.get("data_removed") else "no file"
+            raise JobEnded(BadResponse(f"the prediction succeeded, and its answer holds no picture: {why}.", cost=cost))
+        return prediction
+
+    def _cost(self, metrics: Any) -> tuple[Decimal | None, dict[str, Any]]:
+        """(USD or None when the price of a second is not configured, what to remember of the time)."""
+        seconds: Any = None
+        if isinstance(metrics, dict):
+            seconds = next((metrics[key] for key in ("predict_time", "total_time") if _is_time(metrics.get(key))), None)
+        if seconds is None:
+            return None, {}
+        price = self.default_options.get("price_per_second")
+        cost = None if price is None else (Decimal(str(seconds)) * Decimal(str(price))).quantize(Decimal("0.000001"))
+        return cost, {"seconds": seconds}
+
+    async def _probe(self) -> str:
+        response = await self.service.request("GET", "/account", timeout_s=self.probe_timeout_s)
+        username = self.checked(response).json_object().get("username")
+        if not isinstance(username, str):
+            raise BadResponse("answered without an account.", http_status=response.status)
+        return f"account {self.quoted(username)}"
+
+    def _vendor_error(self, response: http.Response) -> ProviderError | None:
+        text = self._vendor_text(response)
+        if response.status == 422 and "invalid version" in text.lower():
+            return Misconfigured(f"422: {text}", http_status=422)
+        if response.status == 429:
+            said = _RESETS_IN.search(text)
+            in_text_s = float(said.group(1)) if said else self.default_cooldown_s
+            wait_s = http.retry_after_s(response.headers)
+            return RateLimited(f"429: {text}", http_status=429, retry_after_s=in_text_s if wait_s is None else wait_s)
+        return None
+
+    def _vendor_text(self, response: http.Response) -> str:
+        data = response.error_object()
+        text = ": ".join(part for part in (data.get("title"), data.get("detail")) if isinstance(part, str) and part)
+        return self.quoted(text, 300) or super()._vendor_text(response)
+
+    def _checked_model(self, model: str) -> str:
+        if not _MODEL.fullmatch(model) and not _OFFICIAL_MODEL.fullmatch(model):
+            raise ConfigurationError(
+                f'{self.name}: model must be "owner/name:version" or a version alone (64 hex digits), '
+                f'or "owner/name" for an official model of Replicate; not {model!r:.80}.'
+            )
+        if model == "stability-ai/sdxl":
+            raise ConfigurationError(
+                f"{self.name}: stability-ai/sdxl is no official model and needs a version: {self.default_model}."
+            )
+        return super()._checked_model(model)
+
+    def price_keys(self, request: GenerationRequest) -> list[str]:
+        return [*super().price_keys(request), _parsed(self.model)[0] or self.model]
+
+
+def sdxl_size(width: int, height: int) -> Size:
+    """The size (pixels) to ask for: the shape of width x height, near the one megapixel that SDXL was trained for."""
+    return snap_to_grid(
+        width,
+        height,
+        multiple=8,
+        min_side=384,
+        max_side=2048,
+        min_area=1024 * 768,
+        max_area=1024 * 1152,
+        max_ratio=4.0,
+    )
+
+
+def _parsed(model: str) -> tuple[str, str]:
+    """("owner/name" or "", version or "" for an official model) of a checked model name."""
+    found = _MODEL.fullmatch(model)
+    return (found["path"] or "", found["version"]) if found else (model, "")
+
+
+def _first_url(prediction: Mapping[str, Any]) -> str:
+    """The file that a prediction made; "" when its output names none."""
+    output = prediction.get("output")
+    if isinstance(output, list) and output:
+        output = output[0]
+    return output if isinstance(output, str) else ""
+
+
+def _seed(prediction: Mapping[str, Any]) -> int | None:
+    """The seed as the service understood it. One that it drew itself stands only in its logs."""
+    inputs = prediction.get("input")
+    seed = inputs.get("seed") if isinstance(inputs, dict) else None
+    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9

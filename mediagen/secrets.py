@@ -1,0 +1,55 @@
+"""Credentials in memory, and text with every credential taken out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+MASK = "[secret]"
+
+# Prefixes that the supported vendors give their keys, and header forms; a key we were not told of is masked too.
+_LOOKS_LIKE_A_KEY = re.compile(
+    r"\b(?:sk|r8|figd|figu|figo|bfl|whsec|pk|rk)[-_][A-Za-z0-9_\-]{8,}"
+    r"|(?i:\b(?:bearer|basic|token|key)\s+)[A-Za-z0-9._~+/\-]{16,}=*"
+)
+
+
+class Secret:
+    """A credential that shows itself to nobody who does not ask with `reveal()`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "<Secret set>" if self._value else "<Secret not set>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        raise TypeError("A Secret is not pickled: a pickle is a place where keys leak.")
+
+    def fingerprint(self) -> str:
+        """16 hex digits that change with the value and do not give it away."""
+        return hashlib.sha256(b"mediagen:" + self._value.encode()).hexdigest()[:16]
+
+
+def scrub(text: str, secrets: Iterable[Secret | str] = ()) -> str:
+    """`text` without the given secrets, in plain, URL-quoted and base64 form, nor anything that looks like a key."""
+    for secret in secrets:
+        value = secret.reveal() if isinstance(secret, Secret) else secret
+        if len(value) < 4:
+            continue
+        for form in {value, quote(value, safe=""), base64.b64encode(value.encode()).decode()}:
+            text = text.replace(form, MASK)
+    return _LOOKS_LIKE_A_KEY.sub(MASK, text)

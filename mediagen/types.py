@@ -1,0 +1,285 @@
+"""Small typed data that every layer may use. Knows nothing of Django, HTTP or any provider."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
+
+from mediagen.errors import InvalidRequest, Outcome
+
+logger = logging.getLogger("mediagen")
+
+
+class AttemptState(StrEnum):
+    """Where an attempt stands. Stored in `GenerationAttempt.state`."""
+
+    PLANNED = "planned"
+    SUBMITTED = "submitted"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    ADOPTED = "adopted"
+    SKIPPED = "skipped"
+
+
+@dataclass(slots=True)
+class GeneratedImage:
+    """One picture, as it leaves a provider.
+
+    `content` is the bytes; only a foreign provider may hand over `content_type="url"` with a URL in
+    `content`, which the chain then fetches through the guarded client. `width`, `height` in pixels and
+    `format` ("png", "jpeg", "webp", "avif", "gif") say what the bytes really are, not what was asked.
+    `cost` in USD, None when unknown. `fit_report` says what of the request was not honoured, and how.
+    """
+
+    content: bytes | str
+    content_type: str = "binary"
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    metadata: dict[str, Any] = field(default_factory=dict)
+    provider_name: str = ""
+    model_name: str = ""
+    seed: int | None = None
+    cost: Decimal | None = None
+    provider_job_id: str = ""
+    is_placeholder: bool = False
+    dry_run: bool = False
+    fit_report: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    """hex digest of `content`; empty until the bytes have been opened and believed"""
+
+    def __repr__(self) -> str:
+        size = len(self.content)
+        return f"<GeneratedImage {self.provider_name} {self.format} {self.width}x{self.height} {size} bytes>"
+
+
+@dataclass(slots=True)
+class FigmaExportResult:
+    """What is known of a picture's way into a Figma file. `figma_node_id` is empty until a plugin reports it."""
+
+    figma_node_id: str
+    figma_url: str
+    figma_file_key: str
+    page_id: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """`status` and `dry_run` are always in here"""
+
+
+@dataclass(slots=True)
+class CanvaExportResult:
+    """What is known of a picture's way into Canva. `design_id` and `edit_url` are empty until there is a design."""
+
+    design_id: str
+    edit_url: str
+    title: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """`status` and `dry_run` are always in here"""
+
+
+MAX_SIDE_PX = 16_384
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """What the caller wants, in our words. Build it with `checked()`, which refuses nonsense."""
+
+    prompt: str
+    negative_prompt: str = ""
+    width: int = 1024
+    """pixels"""
+    height: int = 1024
+    """pixels"""
+    seed: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """options that adapters declare, by their names; what the serving provider does not know is reported"""
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        prompt: str,
+        width: int = 1024,
+        height: int = 1024,
+        negative_prompt: str | None = "",
+        seed: int | None = None,
+        **options: Any,
+    ) -> GenerationRequest:
+        """The request, or `InvalidRequest` that names the field and what to do."""
+        text = checked_text(prompt, "prompt")
+        if not text.strip():
+            raise InvalidRequest("The prompt is empty. Say what the picture should show.", field="prompt")
+        return cls(
+            prompt=text,
+            negative_prompt=checked_text(negative_prompt or "", "negative_prompt"),
+            width=_checked_side(width, "width"),
+            height=_checked_side(height, "height"),
+            seed=_checked_seed(seed),
+            options=options,
+        )
+
+
+def checked_text(value: Any, name: str) -> str:
+    """`value` when a database and a JSON body can hold it; otherwise `InvalidRequest`."""
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name} must be text, not {type(value).__name__}.", field=name)
+    if "\x00" in value:
+        raise InvalidRequest(f"{name} holds a NUL character. Remove it.", field=name)
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidRequest(
+            f"{name} holds half a character (a lone surrogate) at position {exc.start}. Remove it.", field=name
+        ) from None
+    return value
+
+
+def _checked_side(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequest(f"{name} must be a whole number of pixels, not {value!r:.40}.", field=name)
+    if not 1 <= value <= MAX_SIDE_PX:
+        raise InvalidRequest(f"{name} must be between 1 and {MAX_SIDE_PX} pixels, not {value!r:.40}.", field=name)
+    return value
+
+
+def _checked_seed(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
+        raise InvalidRequest(f"seed must be a whole number from 0 to {MAX_SEED}, not {value!r:.40}.", field="seed")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderJob:
+    """A job that a provider runs for us: bought, and to be fetched by this, also by another process."""
+
+    id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """what the adapter needs to find it again, JSON-able (BFL's regional polling_url); never a credential"""
+    cost: Decimal | None = None
+    """USD, when the provider names its price at submission"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One provider asked once for one thing. The chain fills it in, a recorder keeps it."""
+
+    provider_name: str
+    model_name: str = ""
+    operation: str
+    position: int
+    """1 for the first attempt of this execution; retries and skips count too"""
+    dry_run: bool = False
+    billable: bool = True
+    """False when asking costs nothing and leaves nothing behind (dry run, placeholder)"""
+    state: AttemptState = AttemptState.PLANNED
+    outcome: Outcome | None = None
+    http_status: int | None = None
+    message: str = ""
+    """scrubbed of secrets"""
+    job: ProviderJob | None = None
+    cost: Decimal | None = None
+    """USD; None when unknown"""
+    request_digest: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    latency_s: float | None = None
+    row: Any = None
+    """whatever the recorder wants to remember it by"""
+
+    @property
+    def provider_job_id(self) -> str:
+        return self.job.id if self.job else ""
+
+
+class Recorder(Protocol):
+    """Told of every attempt, in order. A test's recorder is three lines around a list; the engine's writes rows.
+
+    An exception from `started` keeps the request from being sent. One from the others is logged and survived,
+    because the answer may be paid for; only a `MediagenError` from `finished` ends the execution.
+    """
+
+    async def started(self, attempt: Attempt) -> None:
+        """Before the request leaves. May raise `AttemptVetoed`."""
+
+    async def job_submitted(self, attempt: Attempt) -> None:
+        """`attempt.job` is set: the provider took the job and it can be found again by it."""
+
+    async def finished(self, attempt: Attempt) -> None:
+        """State, outcome and cost are final."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """What surrounds one attempt and is no part of the request: given to a provider by `current_call`."""
+
+    dry_run: bool | None = None
+    """True or False override the provider's own setting; None leaves it"""
+    deadline: float | None = None
+    """`time.monotonic()` value after which the answer is of no use"""
+    attempt: Attempt | None = None
+    recorder: Recorder | None = None
+    resume: ProviderJob | None = None
+    """fetch this job instead of buying a new one"""
+
+    async def job_submitted(self, job: ProviderJob) -> None:
+        """An adapter calls this the moment the provider has named the job, before it polls."""
+        if self.attempt is None:
+            return
+        self.attempt.job = job
+        if job.cost is not None:
+            self.attempt.cost = job.cost
+        if self.recorder is None:
+            return
+        try:
+            await self.recorder.job_submitted(self.attempt)
+        except Exception:
+            # The job is bought: a recorder that cannot write is no reason to leave the picture behind.
+            logger.exception("job %s of %s could not be recorded", job.id, self.attempt.provider_name)
+
+    def seconds_left(self, at_most_s: float) -> float:
+        """Seconds an adapter may still take, never more than `at_most_s`."""
+        if self.deadline is None:
+            return at_most_s
+        return max(0.0, min(at_most_s, self.deadline - time.monotonic()))
+
+
+_current_call: ContextVar[Call | None] = ContextVar("mediagen_call", default=None)
+
+
+def current_call() -> Call:
+    """The `Call` the chain set for this attempt; an empty one when an adapter is used by itself."""
+    return _current_call.get() or Call()
+
+
+def set_current_call(call: Call | None) -> Any:
+    """Make `call` current in this context; returns the token for `reset_current_call`."""
+    return _current_call.set(call)
+
+
+def reset_current_call(token: Any) -> None:
+    _current_call.reset(token)
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+def uuid7() -> uuid.UUID:
+    """A time-ordered UUID (RFC 9562, 5.7): new rows go to the end of the primary key's index."""
+    ms = time.time_ns() // 1_000_000
+    value = (ms & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return uuid.UUID(int=value)

@@ -1,0 +1,38 @@
+"""What every test gets: no way out of this machine, no keys, a storage of its own, the provider servers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.network_guard", "tests.servers.fixtures"]
+
+# A developer's own keys and switches must decide nothing here, and a bug must not be able to spend money.
+_FROM_OUTSIDE = (
+    "SDXL_API_KEY",
+    "OPENAI_API_KEY",
+    "BFL_API_KEY",
+    "REPLICATE_API_KEY",
+    "FIGMA_API_TOKEN",
+    "CANVA_API_KEY",
+    "DRY_RUN_MODE",
+    *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
+    *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    selected = config.option.markexpr.replace("not live", "")
+    if "live" not in selected:
+        for name in _FROM_OUTSIDE:
+            os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def media_root(tmp_path: Path, settings) -> Path:
+    """The folder where this test's default storage keeps its files: its own, and not there before the first file."""
+    root = tmp_path / "media"
+    settings.MEDIA_ROOT = str(root)
+    return root

@@ -1,0 +1,1 @@
+"""Providers: what each says on the wire, and what it makes of the answers."""

@@ -1,0 +1,321 @@
+"""Replicate: predictions by version, polled and cancelled, files on a delivery host. Errors are problem+json."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from tests.servers.base import ProviderServer
+from tests.servers.books import Job
+from tests.servers.checks import Field, Problem, problems, words
+from tests.servers.faults import DEAD_PORT_URL, METADATA_URL, Fault, FaultKind
+from tests.servers.web import Answer, Answered, MalformedBody, Request, json_answer
+
+SDXL = "stability-ai/sdxl"
+SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
+OFFICIAL_MODELS = (
+    "black-forest-labs/flux-schnell",
+    "black-forest-labs/flux-1.1-pro",
+    "stability-ai/stable-diffusion-3.5-large",
+)
+ENDED = ("succeeded", "failed", "canceled", "aborted")
+NSFW = "NSFW content detected. Try running it again, or try a different prompt."
+
+REQUEST_FIELDS = {
+    "input": Field("object", required=True),
+    "stream": Field("bool"),
+    "webhook": Field(),
+    "webhook_events_filter": Field("list"),
+}
+VERSION_REQUEST_FIELDS = {"version": Field(required=True), **REQUEST_FIELDS}
+SDXL_INPUT = {
+    "prompt": Field(),
+    "negative_prompt": Field(),
+    "image": Field(),
+    "mask": Field(),
+    "width": Field("int", minimum=8, maximum=4096, multiple_of=8),
+    "height": Field("int", minimum=8, maximum=4096, multiple_of=8),
+    "num_outputs": Field("int", minimum=1, maximum=4),
+    "num_inference_steps": Field("int", minimum=1, maximum=500),
+    "guidance_scale": Field("number", minimum=1, maximum=50),
+    "prompt_strength": Field("number", minimum=0, maximum=1),
+    "seed": Field("int"),
+    "scheduler": Field(choices=words("DDIM DPMSolverMultistep HeunDiscrete KarrasDPM K_EULER_ANCESTRAL K_EULER PNDM")),
+    "refine": Field(choices=("no_refiner", "expert_ensemble_refiner", "base_image_refiner")),
+    "refine_steps": Field("int"),
+    "high_noise_frac": Field("number", minimum=0, maximum=1),
+    "apply_watermark": Field("bool"),
+    "lora_scale": Field("number", minimum=0, maximum=1),
+    "replicate_weights": Field(),
+    "disable_safety_checker": Field("bool"),
+}
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthenticated",
+    402: "Insufficient credit",
+    403: "Forbidden",
+    404: "Not found",
+    408: "Request Timeout",
+    422: "Input validation failed",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
+
+
+class ReplicateServer(ProviderServer):
+    """api.replicate.com/v1."""
+
+    name = "replicate_sdxl"
+    env_key = "REPLICATE_API_KEY"
+    base_path = "/v1"
+    steps = ("submit", "poll", "cancel", "download", "health", "other")
+    generate_steps = ("submit", "poll", "download")
+    picture_step = "download"
+    moderation_step = "poll"
+    special_faults: ClassVar = {
+        "submit": (Fault.foreign_url(METADATA_URL), Fault.http(422, code="Invalid version or not permitted")),
+        "poll": (
+            Fault.no_picture(),
+            Fault.moderation(),
+            Fault.job_never_ends(),
+            Fault.unknown_status(),
+            Fault.task_not_found(),
+            Fault.job_failed(),
+            Fault.job_failed("", status="canceled"),
+            Fault.job_failed("", status="aborted"),
+            Fault.foreign_url(METADATA_URL),
+            Fault.foreign_url(DEAD_PORT_URL),
+        ),
+        "download": (Fault.expired(), Fault.expired(404)),
+    }
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.versions = {SDXL_VERSION: SDXL}
+        """known versions and their models; inputs are checked against SDXL's schema"""
+        self.delivery_needs_key = False
+        """whether files are served to holders of the token only"""
+
+    def step_of(self, request: Request) -> str:
+        path = request.path
+        if path.startswith("/delivery/"):
+            return "download"
+        if path == "/v1/account":
+            return "health"
+        if re.fullmatch(r"/v1/predictions|/v1/models/[^/]+/[^/]+/predictions", path):
+            return "submit"
+        if re.fullmatch(r"/v1/predictions/[^/]+/cancel", path):
+            return "cancel"
+        return "poll" if re.fullmatch(r"/v1/predictions/[^/]+", path) else "other"
+
+    def handle(self, request: Request) -> Answer:
+        route = (request.method, request.step)
+        if request.step == "download":
+            return self._file(request)
+        if self._sent_key(request) != self.key:
+            raise self.refuse(401, request, message="You did not pass a valid authentication token")
+        if route == ("POST", "submit"):
+            return self._create(request)
+        if route == ("GET", "poll"):
+            return self._get(request)
+        if route == ("POST", "cancel"):
+            return self._cancel(request)
+        if route == ("GET", "health"):
+            self.admit(request)
+            return json_answer(
+                {"type": "user", "username": "test", "name": "Test", "github_url": "https://example.com/test"}
+            )
+        raise self.refuse(405 if request.step != "other" else 404, request)
+
+    def error(self, status: int, request: Request, *, code: str = "", message: str = "", **more: Any) -> Answer:
+        if status == 429:
+            wait = request.fault.retry_after if request.fault is not None else None
+            seconds = wait if isinstance(wait, int) else 30
+            text = f"Request was throttled. Your rate limit resets in ~{seconds}s."
+            return json_answer({"detail": text, "status": status}, status)
+        title = code or TITLES.get(status, "Error")
+        body = {"title": title, "detail": message or f"{title}.", "status": status, **more}
+        return json_answer(body, status, "application/problem+json")
+
+    def _create(self, request: Request) -> Answer:
+        by_version = request.path == "/v1/predictions"
+        if request.media_type != "application/json":
+            raise self.refuse(400, request, message="The content type must be application/json")
+        asked = request.json()
+        if not isinstance(asked, dict):
+            raise MalformedBody("the body must be a JSON object")
+        # No other keys: here the vendor's file says so itself.
+        self._complain(request, problems(asked, VERSION_REQUEST_FIELDS if by_version else REQUEST_FIELDS))
+        self._check_webhook(request, asked)
+        waits = self._prefers_wait(request)
+        deadline = self._cancel_after(request)
+        if by_version:
+            version, model = self._version(request, asked["version"])
+        else:
+            version, model = "hidden", request.path.removeprefix("/v1/models/").removesuffix("/predictions")
+            if model not in OFFICIAL_MODELS:
+                raise self.refuse(404, request, message="The requested resource could not be found.")
+        given = asked["input"]
+        if model == SDXL:
+            self._complain(request, problems(given, SDXL_INPUT, strict=self.strict), "input.")
+        self.admit(request)
+
+        width, height = given.get("width", 1024), given.get("height", 1024)
+        job = Job(
+            self.new_id().replace("-", "")[:26],
+            model=model,
+            prompt=str(given.get("prompt", "")),
+            width=width,
+            height=height,
+            seed=self.chosen_seed(given.get("seed")),
+            count=given.get("num_outputs", 1),
+            created_at=time.time(),
+            data={"input": given, "version": version, "deadline": deadline},
+        )
+        self.jobs[job.id] = job
+        self.buy(request, model=model, prompt=job.prompt, width=width, height=height, job_id=job.id)
+        request.leads_to = "poll"
+        if waits:  # holding the answer open is one look at the job; a wait that runs out is a normal answer
+            job.polls += 1
+            if job.polls >= self.polls_until_ready:
+                job.ended = "succeeded"
+                request.leads_to = "download"
+        foreign = self.happens(request, FaultKind.FOREIGN_URL)
+        answer = self._prediction(job, "starting")
+        if foreign:
+            answer["urls"]["get"] = answer["urls"]["cancel"] = foreign.url
+        return json_answer(answer, 202 if waits and not job.ended else 201)
+
+    def _version(self, request: Request, wanted: str) -> tuple[str, str]:
+        name, _, version = wanted.rpartition(":") if ":" in wanted else ("", "", wanted)
+        if re.fullmatch(r"[^/:]+/[^/:]+", wanted) and wanted in OFFICIAL_MODELS:
+            return "hidden", wanted
+        model = self.versions.get(version) if re.fullmatch(r"[0-9a-f]{64}", version) else None
+        if model is None or (name and name != model):
+            text = "The specified version does not exist (or perhaps you don't have permission to use it?)"
+            raise self.refuse(422, request, code="Invalid version or not permitted", message=text)
+        return version, model
+
+    def _check_webhook(self, request: Request, asked: Mapping[str, Any]) -> None:
+        webhook = asked.get("webhook")
+        if webhook is not None and not webhook.startswith("https://"):
+            self._complain(request, [Problem("webhook", "other", "must be an HTTPS URL")])
+        known = ("start", "output", "logs", "completed")
+        if any(event not in known for event in asked.get("webhook_events_filter", [])):
+            self._complain(request, [Problem("webhook_events_filter", "choice", f"must be of {', '.join(known)}")])
+
+    def _prefers_wait(self, request: Request) -> bool:
+        prefer = request.headers.get("prefer")
+        if prefer is not None and not re.fullmatch(r"wait(=([1-9]|[1-5][0-9]|60))?", prefer):
+            raise self.refuse(400, request, message="Prefer must be wait or wait=1 to wait=60")
+        return prefer is not None
+
+    def _cancel_after(self, request: Request) -> datetime | None:
+        value = request.headers.get("cancel-after")
+        if value is None:
+            return None
+        match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value) if value else None
+        seconds = sum(int(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0
+        if seconds < 5:
+            raise self.refuse(
+                400, request, message="Cancel-After must be a duration like 30s, 5m or 1h30m, at least 5s"
+            )
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+
+    def _get(self, request: Request) -> Answer:
+        job = self._job(request, request.path.rpartition("/")[2])
+        self.admit(request)
+        fault = request.fault
+        kind = fault.kind if fault is not None else None
+        if kind is FaultKind.TASK_NOT_FOUND:
+            raise self.refuse(404, request, message="The requested resource could not be found.")
+        if fault is not None and kind is FaultKind.MODERATION:
+            job.ended, job.error = "failed", fault.code or NSFW
+        elif fault is not None and kind is FaultKind.JOB_FAILED:
+            job.ended, job.error = fault.code or "failed", fault.text
+        if fault is not None and kind is FaultKind.UNKNOWN_STATUS:
+            return json_answer(self._prediction(job, fault.text))
+        if not job.ended and kind is not FaultKind.JOB_NEVER_ENDS:
+            job.polls += 1
+            if job.polls >= self.polls_until_ready:
+                job.ended = "succeeded"
+        answer = self._prediction(job, "processing")
+        if job.ended == "succeeded":
+            request.leads_to = "download"
+            if fault is not None and kind is FaultKind.FOREIGN_URL:
+                answer["output"] = [fault.url]
+            if kind is FaultKind.NO_PICTURE:
+                answer["output"] = []
+        return json_answer(answer)
+
+    def _cancel(self, request: Request) -> Answer:
+        job = self._job(request, request.path.split("/")[3])
+        self.admit(request)
+        if not job.ended:
+            job.ended = "canceled"
+            self.cancelled.append(job.id)
+        return json_answer(self._prediction(job, "canceled"))
+
+    def _job(self, request: Request, job_id: str) -> Job:
+        if job_id not in self.jobs:
+            raise self.refuse(404, request, message="The requested resource could not be found.")
+        return self.jobs[job_id]
+
+    def _prediction(self, job: Job, running: str) -> dict[str, Any]:
+        api = f"{self.base_url}/predictions/{job.id}"
+        succeeded = job.ended == "succeeded"
+        files = [f"{self.delivery_origin}/delivery/{job.id}/out-{number}.png" for number in range(job.count)]
+        answer: dict[str, Any] = {
+            "id": job.id,
+            "model": job.model,
+            "version": job.data["version"],
+            "input": job.data["input"],
+            "output": files if succeeded else None,
+            "error": job.error or None,
+            "status": job.ended or running,
+            "logs": f"Using seed: {job.seed}\n" if job.ended else "",
+            "source": "api",
+            "data_removed": False,
+            "metrics": {"predict_time": 2.5, "total_time": 3.0} if succeeded else {},
+            "created_at": _iso(job.created_at),
+            "urls": {"get": api, "cancel": f"{api}/cancel", "web": f"https://replicate.com/p/{job.id}"},
+        }
+        if running != "starting" or job.ended:
+            answer["started_at"] = _iso(job.created_at)
+        if job.ended:
+            answer["completed_at"] = _iso(time.time())
+        if job.data["deadline"] is not None:
+            answer["deadline"] = job.data["deadline"].isoformat().replace("+00:00", "Z")
+        return answer
+
+    def _file(self, request: Request) -> Answer:
+        _, _, job_id, file = (*request.path.split("/"), "", "")[:4]
+        job, match = self.jobs.get(job_id), re.fullmatch(r"out-(\d)\.png", file)
+        if request.method != "GET" or job is None or match is None or int(match[1]) >= job.count:
+            raise Answered(self.file_error(404))
+        if self.delivery_needs_key and self._sent_key(request) != self.key:
+            raise Answered(self.file_error(401))
+        self.admit(request)
+        return self.picture_file(request, job.width, job.height, "png", seed=job.seed + int(match[1]))
+
+    def _complain(self, request: Request, found: list[Problem], prefix: str = "") -> None:
+        if not found:
+            return
+        fields = [{"type": one.trouble, "field": prefix + one.field, "description": one.says} for one in found]
+        detail = "".join(f"- {one['field']}: {one['description']}\n" for one in fields)
+        refusal = self.refuse(422, request)
+        refusal.answer = self.error(422, request, message=detail, invalid_fields=fields)
+        raise refusal
+
+    def _sent_key(self, request: Request) -> str:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return key if scheme == "Bearer" else ""
+
+
+def _iso(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z")
