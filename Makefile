@@ -18,7 +18,6 @@ MAKEFLAGS += --no-print-directory
 # Another project's settings must not leak in.
 unexport DJANGO_SETTINGS_MODULE
 unexport PYTHONPATH
-export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: help demo serve test lint format types ci lock clean env-base env-test env-dev
 .NOTPARALLEL: # one environment, one database

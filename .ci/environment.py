@@ -117,11 +117,15 @@ def why_anew(folder: Path, stamp: dict[str, Any], wanted: dict[str, str]) -> str
 
 def usable(folder: Path) -> bool:
     """Whether the environment runs, with this very Python, and has pip."""
-    script = "import sys, pip; print([sys.version, sys.base_prefix])"
-    try:
-        answer = subprocess.run([str(python_in(folder)), "-c", script], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return False
+    python = str(python_in(folder))
+    for command in (
+        [python, "-m", "pip", "--version"],
+        [python, "-c", "import sys; print([sys.version, sys.base_prefix])"],
+    ):
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return False
     return answer.stdout.strip() == str([sys.version, sys.base_prefix])
 
 

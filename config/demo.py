@@ -28,10 +28,10 @@ PROMPTS = (
 def pictures() -> None:
     """Generate the example pictures in dry run, once; then say where they are."""
     if not ready_pictures():
-        command = ["generate_assets", *PROMPTS, "--library", LIBRARY, "--create-library", "--dry-run"]
-        print(f"{here(Path(sys.executable))} manage.py {shlex.join(command)}\n", flush=True)
+        arguments = ["generate_assets", *PROMPTS, "--library", LIBRARY, "--create-library", "--dry-run"]
+        print(f"{here(Path(sys.executable))} manage.py {shlex.join(arguments)}\n", flush=True)
         # As from the command line: it ends the process itself, with a message and not a traceback, when it fails.
-        execute_from_command_line(["manage.py", *command])
+        execute_from_command_line(["manage.py", *arguments])
     assets = ready_pictures()
     print(f'\nThe media library "{LIBRARY}" has {len(assets)} pictures:')
     for asset in assets:
@@ -68,10 +68,11 @@ def login() -> None:
 
     users = get_user_model()._default_manager
     if users.filter(username=LOGIN).exists():
-        print(f"The login '{LOGIN}' exists. New password: {here(Path(sys.executable))} manage.py changepassword {LOGIN}")
+        python = here(Path(sys.executable))
+        print(f"The login '{LOGIN}' exists. A new password for it: {python} manage.py changepassword {LOGIN}")
         return
     password = secrets.token_urlsafe(12)
-    users.create_superuser(username=LOGIN, email="", password=password)  # type: ignore[attr-defined]
+    users.create_superuser(username=LOGIN, email="", password=password)
     print(f"Made a login for the admin: {LOGIN}   password: {password}   (shown this once)")
 
 

@@ -111,7 +111,7 @@ def database(name: str, *, default_path: Path, sqlite_options: dict[str, Any]) -
             f"requirements/prod.txt, or unset {name} to use SQLite."
         ) from None
     try:
-        parsed = dict(dj_database_url.parse(url))
+        parsed: dict[str, Any] = {**dj_database_url.parse(url)}
     except Exception as exc:  # whatever its parser trips over; its text may hold the password
         raise ImproperlyConfigured(
             f"The environment variable {name} cannot be read ({type(exc).__name__}). Write "

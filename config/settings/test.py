@@ -9,7 +9,7 @@ from config.settings.base import DATABASES, LOGGING, SQLITE_OPTIONS, STORAGES
 
 DEBUG = False
 SECRET_KEY = "only-for-tests-" + "0" * 40
-SECRET_KEY_FALLBACKS: list[str] = []
+SECRET_KEY_FALLBACKS = []
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -26,10 +26,9 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0
 # Real files below MEDIA_ROOT, which tests/conftest.py sets to a folder of its own for every test. No option says
 # where, so that a storage object made before the test follows.
 STORAGES["default"] = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
-MEDIA_ROOT = str(Path(tempfile.gettempdir()) / "mediagen-no-test")
+MEDIA_ROOT = Path(tempfile.gettempdir()) / "mediagen-no-test"
 MEDIA_URL = "/media/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 LOGGING = {**LOGGING, "root": {"handlers": ["stderr"], "level": "WARNING"}}
-MEDIAGEN: dict[str, object] = {}
+MEDIAGEN = {}

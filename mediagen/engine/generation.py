@@ -87,13 +87,15 @@ async def fill(job: Job, outcome: ChainOutcome, recorder: RowRecorder) -> MediaA
     name = await files.save_file(files.file_name(job.asset, image.format, image.sha256), content)
     old_name = job.asset.file.name or ""
     try:
-        asset = await in_database(complete, job, image, name, len(content), recorder)
+        values = await in_database(complete, job, image, name, len(content), recorder)
     except BaseException:
         await asyncio.shield(files.aremove_file(name))
         raise
+    for field_name, value in values.items():  # only now: what was not committed is not so
+        setattr(job.asset, field_name, value)
     if old_name and old_name != name:
         await files.aremove_file(old_name)
-    return asset
+    return job.asset
 
 
 @transaction.atomic
@@ -210,8 +212,9 @@ def order_of(asset: MediaAsset) -> AssetOrder:
 
 
 @transaction.atomic
-def complete(job: Job, image: GeneratedImage, name: str, size: int, recorder: RowRecorder) -> MediaAsset:
-    """Asset, tags and attempts, all or nothing, and only while the lease is ours. `LeaseLost` otherwise."""
+def complete(job: Job, image: GeneratedImage, name: str, size: int, recorder: RowRecorder) -> dict[str, Any]:
+    """Asset, tags and attempts, all or nothing, and only while the lease is ours; the values that were written.
+    `LeaseLost` otherwise."""
     now = utcnow()
     values: dict[str, Any] = {
         "file": name,
@@ -236,11 +239,9 @@ def complete(job: Job, image: GeneratedImage, name: str, size: int, recorder: Ro
     }
     if not MediaAsset.objects.held(job.asset.pk, job.lease.token).update(**values):
         raise LeaseLost(f"asset {job.asset.pk} was taken over by another worker.")
-    for field, value in values.items():
-        setattr(job.asset, field, value)
     recorder.flush()
     tag_served(job.asset, image.provider_name)
-    return job.asset
+    return values
 
 
 def tag_served(asset: MediaAsset, provider_name: str) -> None:

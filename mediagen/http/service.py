@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
 from mediagen import conf
-from mediagen.errors import BadResponse, OutcomeUnknown, ProviderError, RateLimited, Unavailable
+from mediagen.errors import BadResponse, NotAPicture, OutcomeUnknown, ProviderError, RateLimited, Unavailable
 from mediagen.http import guard
 from mediagen.http.client import JSON_LIMIT_BYTES, send
 from mediagen.http.status import Response, error_for_status
 
 MAX_REDIRECTS = 5
-POLL_TIMEOUT_S = 30.0
+POLL_TIMEOUT_S = 20.0
 DOWNLOAD_TIMEOUT_S = 120.0
 FETCH_TRIES = 4
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -66,19 +66,31 @@ class Service:
             purchase=purchase,
         )
 
+    @property
+    def poll_timeout_s(self) -> float:
+        """For one look at a job: one that hangs must leave time for others."""
+        return min(POLL_TIMEOUT_S, max(1.0, self.timeout_s / 3), self.timeout_s)
+
     async def get_url(self, url: str, *, timeout_s: float | None = None, max_bytes: int = JSON_LIMIT_BYTES) -> Response:
         """GET a URL out of an answer (a polling URL), guarded, with the key if the host may have it."""
         target = await guard.check(url, base_url=self.base_url)
         headers = self._auth if self._may_have_key(url) else {}
-        seconds = timeout_s or min(POLL_TIMEOUT_S, self.timeout_s)
+        seconds = timeout_s or self.poll_timeout_s
         return await send("GET", target, headers=headers, timeout_s=seconds, max_bytes=max_bytes)
 
     async def download(
-        self, url: str, *, with_key: bool = False, timeout_s: float | None = None, max_bytes: int | None = None
+        self,
+        url: str,
+        *,
+        with_key: bool = False,
+        check: Callable[[bytes], object] | None = None,
+        timeout_s: float | None = None,
+        max_bytes: int | None = None,
     ) -> bytes:
         """The bytes behind a result URL, guarded at every redirect and size-limited while they stream.
 
-        `with_key` sends the key to those hosts that may have it: only for services that want it there.
+        `with_key` sends the key to those hosts that may have it: only for services that want it there. `check` raises
+        `NotAPicture` for bytes that are not to be believed; they are fetched once more.
         Fetches again when the fetch fails (a fetch buys nothing), all tries together in `timeout_s`; what does not
         come then, and a URL that has expired, is `BadResponse`, so that no caller ever generates again because of it.
         """
@@ -86,6 +98,7 @@ class Service:
         budget_s = timeout_s or min(DOWNLOAD_TIMEOUT_S, self.timeout_s)
         deadline = time.monotonic() + budget_s
         trouble: ProviderError | None = None
+        disbelieved = 0
         for attempt in range(FETCH_TRIES):
             if attempt:
                 wait_s = (trouble.retry_after_s if trouble else None) or 0.25 * 2**attempt
@@ -107,6 +120,15 @@ class Service:
                 trouble = exc
                 continue
             if response.is_success and response.body:
+                try:
+                    if check is not None:
+                        check(response.body)
+                except NotAPicture as exc:
+                    trouble = BadResponse(str(exc), http_status=response.status)
+                    disbelieved += 1
+                    if disbelieved > 1:
+                        break
+                    continue
                 return response.body
             if response.is_success:
                 trouble = BadResponse("the result URL answered with an empty body.", http_status=response.status)

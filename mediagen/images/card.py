@@ -81,6 +81,8 @@ def _layout(width: int, height: int, scheme: colours.Scheme, facts: list[str], p
         return []
     fact_px = max(_MIN_FONT_PX + 1, round(title_px * 0.4))
     prompt_px = max(_MIN_FONT_PX + 3, round(title_px * 0.46))
+    if fact_px <= _MIN_FONT_PX + 1:
+        facts = facts[:3]  # on a thumbnail, leave some of the pattern to be seen
     lines = [_Line(_TITLE, title_px, _INK)]
     left = height - round(title_px * _LINE)
     for text in _join([_clip(_drawable(fact[:_MAX_FACT_CHARS]), fact_px, width) for fact in facts], fact_px, width):

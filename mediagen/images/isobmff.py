@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mediagen.errors import NotAPicture
-from mediagen.images.structure import MAX_PARTS, Shape, check_size, cut_off, damaged, is_padding
+from mediagen.images.structure import Shape, check_size, cut_off, damaged, is_padding
 
 _BOX_HEAD = struct.Struct(">I4s")
 _UINT64 = struct.Struct(">Q")
+_MAX_BOXES = 10_000
+"""side by side; a picture has some dozens"""
+_MAX_TABLE_BYTES = 1024 * 1024
+"""of a box that is read entry by entry; a picture's have some dozen bytes"""
+_MAX_LINK_TABLES = 4
+"""`ipma` boxes; there may be one for each width of its numbers"""
 _ALPHA_URNS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
 
 
@@ -27,6 +33,8 @@ class _Cursor:
     """Reads big-endian numbers one after the other, never past the end of its box."""
 
     def __init__(self, view: memoryview, start: int, end: int, what: str) -> None:
+        if end - start > _MAX_TABLE_BYTES:
+            raise damaged("AVIF", f"its {what} box has {end - start} bytes")
         self._view, self.position, self._end, self._what = view, start, end, what
 
     def take(self, length: int) -> int:
@@ -67,13 +75,14 @@ def read_avif(view: memoryview, max_pixels: int) -> Shape:
     if len(mine) != 1:
         raise damaged("AVIF", "it does not say what size its picture has (ispe)")
     has_alpha = any(
-        box.kind == b"auxC" and bytes(view[box.start + 4 : box.end]).startswith(_ALPHA_URNS) for box in items
+        box.kind == b"auxC" and bytes(view[box.start + 4 : min(box.start + 64, box.end)]).startswith(_ALPHA_URNS)
+        for box in items
     )
     return Shape(*mine[0], has_alpha=has_alpha, is_animated=is_animated)
 
 
 def _boxes(view: memoryview, start: int, end: int, *, at_top: bool = False) -> Iterator[Box]:
-    for _ in range(MAX_PARTS):
+    for _ in range(_MAX_BOXES):
         if start >= end or (at_top and start and is_padding(view, start)):
             return
         if end - start < 8:
@@ -92,7 +101,7 @@ def _boxes(view: memoryview, start: int, end: int, *, at_top: bool = False) -> I
             raise _overrun(view, stop, f"{kind.decode('ascii')} box", at_top)
         yield Box(kind, body, stop, is_open)
         start = stop
-    raise damaged("AVIF", f"it has more than {MAX_PARTS} boxes")
+    raise damaged("AVIF", f"it has more than {_MAX_BOXES} boxes")
 
 
 def _overrun(view: memoryview, needed: int, part: str, at_top: bool) -> NotAPicture:
@@ -126,9 +135,10 @@ def _extent(view: memoryview, box: Box, max_pixels: int) -> tuple[int, int]:
 def _associated(view: memoryview, property_boxes: list[Box], item: int) -> set[int]:
     """The numbers (from 1) of the properties that belong to `item`."""
     found: set[int] = set()
-    for box in property_boxes:
-        if box.kind != b"ipma":
-            continue
+    tables = [box for box in property_boxes if box.kind == b"ipma"]
+    if len(tables) > _MAX_LINK_TABLES:
+        raise damaged("AVIF", f"it has {len(tables)} boxes of type ipma")
+    for box in tables:
         cursor = _Cursor(view, box.start, box.end, "ipma")
         version_and_flags = cursor.take(4)
         id_bytes, index_bytes = (4 if version_and_flags >> 24 else 2), (2 if version_and_flags & 1 else 1)

@@ -43,6 +43,8 @@ class Generated:
     """What an adapter's own code brings back: the bytes as they came, and what the service said about them."""
 
     content: bytes
+    picture: images.Picture | None = None
+    """what `content` is, when it has been looked into already"""
     model: str = ""
     """the model that served, when the service names it; else the configured one"""
     seed: int | None = None
@@ -147,6 +149,12 @@ class MediaGeneratorProvider(ServiceProvider):
         prepared = replace(request, seed=seed, negative_prompt=negative_prompt, options=options)
         return prepared, report
 
+    async def _fetched(self, url: str, *, with_key: bool = False) -> tuple[bytes, images.Picture]:
+        """A result and what it is, by `Service.download`; `BadResponse` when no picture could be had."""
+        found: list[images.Picture] = []
+        content = await self.service.download(url, with_key=with_key, check=lambda body: found.append(inspected(body)))
+        return content, found[-1]
+
     # ------------------------------------------------------------------ inside
 
     async def _placeholder(self, request: GenerationRequest, fit_report: dict[str, Any]) -> GeneratedImage:
@@ -183,7 +191,9 @@ class MediaGeneratorProvider(ServiceProvider):
     ) -> GeneratedImage:
         """Believe the bytes only after they have been looked into; bring them to the asked size."""
         cost = generated.cost if generated.cost is not None else self.price(request)
-        content, picture, size_report = await open_picture(generated.content, request.width, request.height, cost=cost)
+        content, picture, size_report = await open_picture(
+            generated.content, request.width, request.height, cost=cost, picture=generated.picture
+        )
         return GeneratedImage(
             content=content,
             format=picture.format,
@@ -255,30 +265,36 @@ class JobProvider(MediaGeneratorProvider):
         """The id that the service gave a job, or `BadResponse` when it is none."""
         if not isinstance(value, str) or not _JOB_ID.fullmatch(value):
             raise BadResponse(
-                f"took the job and named no id that it can be found again by ({self.quoted(str(value), 60)!r})."
+                f"took the job and named no id that it can be found again by ({self.quoted(value, 60)!r})."
             )
         return value
 
 
 async def open_picture(
-    content: bytes, width: int, height: int, *, cost: Decimal | None = None
+    content: bytes, width: int, height: int, *, cost: Decimal | None = None, picture: images.Picture | None = None
 ) -> tuple[bytes, images.Picture, dict[str, Any]]:
-    """(bytes, what they are, size report) after inspection and fitting; `BadResponse` when they are no picture."""
+    """(bytes, what they are, size report) after inspection and fitting; `BadResponse` when they are no picture.
+
+    `picture` is what an inspection has found already.
+    """
     try:
-        picture = images.inspect(
-            content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES")
-        )
-        made = (picture.width, picture.height)
+        found = picture or inspected(content)
+        made = (found.width, found.height)
         if made == (width, height):
-            return content, picture, {}
+            return content, found, {}
         action = "kept"
         if conf.get("FIT") == "resize":
             # Decoding and encoding is seconds of CPU for a large picture: not on the event loop.
-            content, picture, action = await asyncio.to_thread(images.fit, content, picture, width, height)
+            content, found, action = await asyncio.to_thread(images.fit, content, found, width, height)
     except NotAPicture as exc:
         raise BadResponse(f"answered without a usable picture: {exc}", cost=cost) from None
     report = {"asked": [width, height], "made": list(made), "action": action}
-    return content, picture, {"size": report}
+    return content, found, {"size": report}
+
+
+def inspected(content: bytes) -> images.Picture:
+    """The picture that `content` is, within the site's limits; otherwise `NotAPicture`."""
+    return images.inspect(content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES"))
 
 
 def not_honoured(asked: Any, why: str) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class FluxAdapter(JobProvider):
             return None
 
         result = await self._polled(ask, job)
-        content = await service.download(result["sample"])
+        content, picture = await self._fetched(result["sample"])
         model = job.data.get("model")
         seed = result.get("seed")
         metadata = {key: job.data[key] for key in ("input_mp", "output_mp") if key in job.data}
@@ -145,6 +145,7 @@ class FluxAdapter(JobProvider):
             metadata["revised_prompt"] = used_prompt
         return Generated(
             content=content,
+            picture=picture,
             model=model if isinstance(model, str) else "",
             seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
             cost=job.cost,
@@ -178,8 +179,8 @@ class FluxAdapter(JobProvider):
         """What a task that has ended says about why, with a space in front; "" when it says nothing."""
         for part in (task.get("details"), task.get("result")):
             said = part.get("error", part) if isinstance(part, dict) else part
-            if said and isinstance(said, str | list | dict):
-                return " " + self.quoted(said if isinstance(said, str) else str(said), 300)
+            if said:
+                return " " + self.quoted(_as_words(said), 300)
         return ""
 
     async def _probe(self) -> str:
@@ -244,6 +245,15 @@ def _is_number(value: Any) -> bool:
 
 def _usd(credits: Any) -> Decimal | None:
     return Decimal(str(credits)) * CREDIT_USD if _is_number(credits) and credits >= 0 else None
+
+
+def _as_words(value: Any, levels: int = 3) -> str:
+    """JSON as a person writes it: {"Reasons": ["Violence", "Gore"]} is "Reasons: Violence, Gore"."""
+    if levels and isinstance(value, dict):
+        return "; ".join(f"{key}: {_as_words(part, levels - 1)}" for key, part in value.items())
+    if levels and isinstance(value, list):
+        return ", ".join(_as_words(part, levels - 1) for part in value)
+    return "..." if isinstance(value, dict | list) else str(value)
 
 
 def _fault(entry: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from mediagen import http
+from mediagen import http, images
 from mediagen.errors import (
     BadResponse,
     ConfigurationError,
@@ -166,27 +166,30 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
             text = f"answered {response.status} with an error: {self._vendor_text(response)}"
             raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
         cost = self._cost(answer, request)
+        content, picture = await self._picture(answer, cost)
         return Generated(
-            content=await self._picture(answer, cost),
+            content=content,
+            picture=picture,
             cost=cost,
             metadata=self._metadata(answer, response),
             not_honoured=self._differences(options, answer),
         )
 
-    async def _picture(self, answer: Mapping[str, Any], cost: Decimal | None) -> bytes:
+    async def _picture(self, answer: Mapping[str, Any], cost: Decimal | None) -> tuple[bytes, images.Picture | None]:
+        """The picture's bytes, and what they are if that was looked into on the way."""
         data = answer.get("data")
         first = data[0] if isinstance(data, list) and data else None
         if not isinstance(first, dict):
             raise BadResponse("answered 200 without a picture in it.", http_status=200, cost=cost)
         encoded, url = first.get("b64_json"), first.get("url")
         if not encoded and isinstance(url, str) and url:
-            # OpenAI never does; servers that speak its API do.
+            # OpenAI never does; servers that speak its API do. Only their own host gets the key.
             try:
-                return await self.service.download(url)
+                return await self._fetched(url, with_key=True)
             except ProviderError as exc:
                 exc.cost = cost
                 raise
-        return picture_bytes(encoded, cost=cost)
+        return picture_bytes(encoded, cost=cost), None
 
     async def _probe(self) -> str:
         headers = self._account_headers(self.default_options.get("organization"), self.default_options.get("project"))
@@ -234,7 +237,7 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         return next((self.prices[key] for key in self._price_keys(size, quality) if key in self.prices), None)
 
     def _cost_of_tokens(self, usage: Mapping[str, Any]) -> Decimal | None:
-        """None when a count is missing or a price is not known. Text in the output is counted as picture, the dearer."""
+        """None when a count is missing or a price is not known. Text in the output counts as picture, the dearer."""
         details = usage.get("input_tokens_details")
         details = details if isinstance(details, dict) else {"text_tokens": usage.get("input_tokens")}
         counts = {

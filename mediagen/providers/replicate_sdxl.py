@@ -119,7 +119,7 @@ class ReplicateSDXLAdapter(JobProvider):
         path = f"/predictions/{self._job_id(job.id)}"
 
         async def ask() -> dict[str, Any] | None:
-            response = await service.request("GET", path, timeout_s=min(30.0, self.timeout_s))
+            response = await service.request("GET", path, timeout_s=service.poll_timeout_s)
             return self._ended(self.checked(response))
 
         async def cancel() -> None:
@@ -129,7 +129,7 @@ class ReplicateSDXLAdapter(JobProvider):
         prediction = await self._polled(ask, job, on_deadline=cancel)
         cost, metadata = self._cost(prediction.get("metrics"))
         try:
-            content = await service.download(_first_url(prediction), with_key=True)
+            content, picture = await self._fetched(_first_url(prediction), with_key=True)
         except BadResponse as exc:
             exc.cost = cost
             raise
@@ -137,6 +137,7 @@ class ReplicateSDXLAdapter(JobProvider):
         seed = _seed(prediction)
         return Generated(
             content=content,
+            picture=picture,
             model=model if isinstance(model, str) else "",
             seed=seed,
             cost=cost,

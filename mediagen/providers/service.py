@@ -92,6 +92,8 @@ class ServiceProvider:
         for argument, value in (("after_unknown", after_unknown), ("after_refusal", after_refusal)):
             if value not in ("next", "stop"):
                 raise ConfigurationError(f'{self.name}: {argument} must be "next" or "stop", not {value!r:.40}.')
+        self.credential_problem = ""
+        """why a configured credential cannot be used; the factory sets it, `credential_hint` says it"""
         self.after_unknown = after_unknown
         self.after_refusal = after_refusal
         try:
@@ -241,6 +243,8 @@ class ServiceProvider:
 
     @property
     def credential_hint(self) -> str:
+        if self.credential_problem:
+            return self.credential_problem
         return f"set {self.credential_env} in the environment, or the credential of ProviderConfig '{self.name}'."
 
     @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from io import BytesIO
+from typing import ClassVar
 
 import pytest
 from PIL import Image, JpegImagePlugin
@@ -228,6 +230,14 @@ def test_profile_and_xmp_stay(format):
     assert xmp_of(image) == XMP
 
 
+def test_xmp_is_found_where_older_pillows_leave_it():
+    class OldJpeg:
+        info: ClassVar = {}
+        applist = (("APP1", b"Exif\0\0..."), ("APP1", b"http://ns.adobe.com/xap/1.0/\0" + XMP), ("COM", b""))
+
+    assert sys.modules["mediagen.images.fit"]._xmp(OldJpeg()) == XMP
+
+
 def test_a_picture_without_metadata_gets_none():
     for format in ("png", "jpeg", "webp", "avif"):
         image, _ = fitted(pictures.picture(format, 80, 60), 40, 30)
@@ -293,11 +303,20 @@ def test_exif_that_nobody_can_read_is_left_out():
     assert not len(image.getexif())
 
 
+def test_exif_that_cannot_be_written_back_is_left_out(monkeypatch):
+    def fail(self, offset=8):
+        raise ValueError("a tag of no known type")
+
+    exif = Image.Exif()
+    exif[0x8298] = "mediagen"
+    content = pictures.jpeg(80, 60, exif=exif.tobytes())
+    monkeypatch.setattr(Image.Exif, "tobytes", fail)
+    image, action = fitted(content, 40, 30)
+    assert action == "resized"
+    assert not len(image.getexif())
+
+
 def test_metadata_too_large_for_a_jpeg_does_not_keep_it_from_being_resized(monkeypatch):
-    import sys
-
-    import mediagen.images.fit  # noqa: F401
-
     monkeypatch.setattr(sys.modules["mediagen.images.fit"], "_MAX_SEGMENT_BYTES", 10)
     exif = Image.Exif()
     exif[0x8298] = "mediagen"

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pytest
@@ -96,6 +97,14 @@ def test_other_processes_and_hash_seeds_give_the_same_bytes():
         digests.add(done.stdout)
     content = placeholder(provider="flux", prompt="Ein Füchslein 雪 🦊", width=320, height=200, seed=7, variant="x")
     assert digests == {inspect(content).sha256}
+
+
+def test_threads_do_not_mix_their_letters():
+    sizes = [(200 + 7 * number, 200) for number in range(24)]
+    alone = [made(width=width, height=height) for width, height in sizes]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda size: made(width=size[0], height=size[1]), sizes))
+    assert together == alone
 
 
 def test_the_metadata_says_what_it_is():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from email import message_from_bytes
 from typing import Any
@@ -12,10 +11,12 @@ from mediagen import http
 from mediagen.http.client import httpx
 
 Answer = Any
-"""an httpx.Response, an exception to raise, or a function of the request that returns one of them"""
+"""a function of the request that returns an httpx.Response, or a class of httpx exception to raise"""
 
 
-def answer(status: int = 200, *, json: Any = ..., content: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
+def answer(
+    status: int = 200, *, json: Any = ..., content: bytes = b"", headers: dict[str, str] | None = None
+) -> Answer:
     """A fresh response every time it is used, because a response can be read only once."""
     if json is ...:
         return lambda request: httpx.Response(status, content=content, headers=headers)
@@ -34,11 +35,9 @@ class Wire:
         self.requests.append(request)
         number = min(len(self.requests), len(self.answers)) - 1
         found = self.answers[number]
-        if isinstance(found, Callable) and not isinstance(found, type):
-            found = found(request)
-        if isinstance(found, BaseException) or (isinstance(found, type) and issubclass(found, BaseException)):
-            raise found if isinstance(found, BaseException) else found("made up", request=request)
-        return found
+        if isinstance(found, type):
+            raise found("made up", request=request)
+        return found(request)
 
     def open(self) -> AbstractContextManager[None]:
         return http.override_transport(httpx.MockTransport(self.handle))

@@ -165,7 +165,7 @@ class _Exchange:
         self.body_done = False
         self.answered = False
         self.chunk_answer = False
-        self.started = False
+        self.head = b""
 
     async def run(self) -> None:
         path, _, query = self.target.partition("?")
@@ -228,14 +228,15 @@ class _Exchange:
         if connection.lost.is_set() or connection.transport.is_closing():
             raise ConnectionResetError("the client is gone")
         if message["type"] == "http.response.start":
-            connection.transport.write(self._head(message))
+            self.head = self._head(message)  # goes out with the first of the body, in one segment
         elif message["type"] == "http.response.body":
             body, more = message.get("body", b""), message.get("more_body", False)
             if self.chunk_answer:
                 frame = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
                 body = frame if more else frame + b"0\r\n\r\n"
-            if body and self.method != "HEAD":
-                connection.transport.write(body)
+            head, self.head = self.head, b""
+            if out := head + (b"" if self.method == "HEAD" else body):
+                connection.transport.write(out)
             self.answered = not more
         await connection.writable.wait()
 
