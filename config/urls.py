@@ -9,7 +9,7 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("mediagen/", include("mediagen.urls")),
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", RedirectView.as_view(pattern_name="mediagen:gallery")),
     # Local files in development; elsewhere the web server or the storage answers for them.
     *static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT),
 ]

@@ -13,7 +13,8 @@ import logging
 import random
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -42,9 +43,11 @@ from mediagen.errors import (
     Outcome,
     OutcomeUnknown,
     ProviderError,
+    RateLimited,
     UnforeseenError,
     explain,
 )
+from mediagen.limits import Limiter, limiter_for
 from mediagen.secrets import Secret, scrub
 from mediagen.types import (
     Attempt,
@@ -77,14 +80,27 @@ class ChainOutcome:
     error: ProviderError | AttemptVetoed | None = None
     """the last provider's error when there is no result"""
     retry_after_s: float | None = None
-    """when nothing could be tried because breakers are open: seconds until the first reopens"""
+    """when breakers are open: seconds until the first of them reopens"""
+    vetoed: AttemptVetoed | None = None
+    """a recorder forbade an attempt, and no other provider delivered"""
 
     @property
     def served_by(self) -> str:
         return self.attempts[-1].provider_name if self.result is not None and self.attempts else ""
 
+    @property
+    def may_pass(self) -> bool:
+        """No result, but only because of what passes by itself: rate limits, outages, open breakers."""
+        outcomes = {a.outcome for a in self.attempts}
+        if self.result is not None or not outcomes <= _PASSING | {Outcome.SKIPPED, Outcome.MISCONFIGURED}:
+            return False
+        return self.retry_after_s is not None or bool(outcomes & _PASSING)
+
     def explain(self) -> str:
         return explain(self.operation, self.attempts)
+
+
+_PASSING = frozenset({Outcome.RATE_LIMITED, Outcome.UNAVAILABLE})
 
 
 class _NullRecorder:
@@ -146,13 +162,18 @@ class MediaGeneratorChain:
         deadline_s: float | None = None,
         dry_run: bool | None = None,
         resume: Mapping[str, ProviderJob] | None = None,
+        avoid: Collection[str] = (),
+        patient: bool = False,
         **kwargs: Any,
     ) -> ChainOutcome:
         """Run any operation through the chain.
 
         `recorder` is told of every attempt; `deadline_s` bounds the whole in seconds; `dry_run` overrides the chain;
-        `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Raises
-        `InvalidRequest` before anything is tried; never raises for what a provider does.
+        `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Providers in
+        `avoid` may have been paid for this already: they are asked after all others, and not at all when their
+        `after_unknown` is "stop". `patient` says that the caller can come back later: no placeholder then stands in
+        for what waiting may bring. Raises `InvalidRequest` before anything is tried; never raises for what a
+        provider does.
         """
         if operation == "generate_image":
             GenerationRequest.checked(**kwargs)
@@ -165,6 +186,8 @@ class MediaGeneratorChain:
             deadline=time.monotonic() + seconds,
             dry_run=True if self.dry_run and dry_run is None else dry_run,
             resume=dict(resume or {}),
+            avoid=frozenset(avoid),
+            patient=patient,
         )
         async with http.session():
             return await run.through()
@@ -195,6 +218,8 @@ class _Run:
         deadline: float,
         dry_run: bool | None,
         resume: dict[str, ProviderJob],
+        avoid: frozenset[str],
+        patient: bool,
     ) -> None:
         self.chain = chain
         self.breaker = chain._breaker
@@ -204,20 +229,45 @@ class _Run:
         self.deadline = deadline
         self.dry_run = dry_run
         self.resume = resume
+        self.avoid = avoid
+        self.patient = patient
         self.outcome = ChainOutcome(operation)
         self.digest = _request_digest(operation, kwargs)
         self.something_was_asked = False
         self.denied: list[tuple[Any, Circuit]] = []
 
     async def through(self) -> ChainOutcome:
-        # A job that is already paid for is fetched before anything else is considered.
-        order = sorted(self.chain.providers, key=lambda provider: name_of(provider) not in self.resume)
-        for provider in order:
+        for provider in sorted(self.chain.providers, key=self.turn):
             if not await self.ask(provider):
-                return self.outcome
-        if not self.something_was_asked and self.denied:
-            await self.last_resort()
+                break
+        else:
+            if not self.something_was_asked and self.denied:
+                await self.last_resort()
+        if self.outcome.result is None:
+            self.outcome.retry_after_s = self.reopens_in_s()
+        else:
+            self.outcome.error = self.outcome.vetoed = None
         return self.outcome
+
+    def turn(self, provider: Any) -> int:
+        """A job that is already paid for comes first; who may have been paid already, last; stand-ins behind all."""
+        name = name_of(provider)
+        if name in self.resume:
+            return 0
+        if not self.avoid:
+            return 1
+        return 3 if getattr(provider, "is_placeholder", False) else 1 + (name in self.avoid)
+
+    def reopens_in_s(self) -> float | None:
+        """Seconds until the first open breaker of the chain may be tried again; None when none will by itself."""
+        now = utcnow()
+        known = self.breaker.known()
+        times = [
+            circuit.open_until or circuit.probe_until
+            for provider in self.chain.providers
+            if (circuit := known.get(self.key_of(provider))) is not None and circuit.state is not CircuitState.CLOSED
+        ]
+        return min((max(0.0, (at - now).total_seconds()) for at in times if at is not None), default=None)
 
     async def ask(self, provider: Any) -> bool:
         """Ask one provider, with its retries. True: go on to the next one."""
@@ -228,6 +278,12 @@ class _Run:
         if time.monotonic() >= self.deadline:
             await self.skip(provider, "the deadline of the whole generation was over.")
             return True
+        if getattr(provider, "is_placeholder", False) and (reason := self.no_stand_in()):
+            await self.skip(provider, reason)
+            return True
+        if name_of(provider) in self.avoid and getattr(provider, "after_unknown", "next") == "stop":
+            await self.skip(provider, "it may have made and billed this picture already; its after_unknown is stop.")
+            return False
         if self.is_dry(provider) or getattr(provider, "is_placeholder", False):
             return await self.attempt(provider, method, key=None, was_probe=False)
         if not getattr(provider, "is_configured", True):
@@ -248,6 +304,16 @@ class _Run:
             return True
         return await self.attempt(provider, method, key=key, was_probe=verdict is Verdict.PROBE)
 
+    def no_stand_in(self) -> str:
+        """Why a placeholder would be no answer here; "" when it is one."""
+        if self.outcome.vetoed is not None:
+            return "a placeholder is no answer to a budget that is used up."
+        if self.patient:
+            self.outcome.retry_after_s = self.reopens_in_s()
+            if self.outcome.may_pass:
+                return "a placeholder is not used while waiting may help."
+        return ""
+
     async def claim_probe(self, key: BreakerKey, config_digest: str) -> bool:
         now = utcnow()
         until = now + timedelta(seconds=self.chain._rules.probe_s)
@@ -262,9 +328,8 @@ class _Run:
         if not cooling:
             return
         soonest, provider = min(cooling, key=lambda pair: pair[0])
-        self.outcome.retry_after_s = max(0.0, (soonest - utcnow()).total_seconds())
         limited = next(c for p, c in self.denied if p is provider).outcome == Outcome.RATE_LIMITED
-        if limited and self.outcome.retry_after_s > 0:
+        if limited and soonest > utcnow():
             return  # it told us when to come back: asking before would only lengthen the wait
         method = getattr(provider, self.operation)
         await self.attempt(provider, method, key=self.key_of(provider), was_probe=True, retries=0)
@@ -279,7 +344,8 @@ class _Run:
         tries = 0
         while True:
             tries += 1
-            error = await self.once(provider, method)
+            async with self.place(provider):
+                error = await self.once(provider, method)
             self.something_was_asked = True
             if error is None:
                 if key is not None:
@@ -287,7 +353,10 @@ class _Run:
                 return False
             self.outcome.error = error
             if isinstance(error, AttemptVetoed):
+                self.outcome.vetoed = error
                 return not error.stop
+            if isinstance(error, RateLimited) and (limiter := self.limiter(provider)) is not None:
+                limiter.slow_down()
             circuit = await self.count(provider, key, error)
             if error.next_step is NextStep.AFTER_UNKNOWN:
                 return getattr(provider, "after_unknown", "next") == "next"
@@ -297,6 +366,17 @@ class _Run:
                 return True
             if not await self.wait_for_same(error, tries, key):
                 return True
+
+    def limiter(self, provider: Any) -> Limiter | None:
+        if self.is_dry(provider) or getattr(provider, "is_placeholder", False):
+            return None
+        limits = getattr(provider, "limits", None)
+        return None if limits is None else limiter_for(name_of(provider), *limits)
+
+    def place(self, provider: Any) -> AbstractAsyncContextManager[None]:
+        """A place among the requests that the provider gets at once. Waited for before the attempt begins."""
+        limiter = self.limiter(provider)
+        return nullcontext() if limiter is None else limiter.slot()
 
     async def count(self, provider: Any, key: BreakerKey | None, error: ProviderError) -> Circuit:
         if key is None:
@@ -512,8 +592,17 @@ class _Run:
             billable=not is_dry and not getattr(provider, "is_placeholder", False),
             request_digest=self.digest,
         )
+        if attempt.billable and self.operation == "generate_image":
+            attempt.price = self.price_of(provider)
         self.outcome.attempts.append(attempt)
         return attempt
+
+    def price_of(self, provider: Any) -> Decimal | None:
+        estimate = getattr(provider, "estimate", None)
+        try:
+            return estimate(**self.kwargs) if estimate is not None else None
+        except (ProviderError, InvalidRequest):
+            return None  # it will say so itself when it is asked
 
     def is_dry(self, provider: Any) -> bool:
         return bool(getattr(provider, "dry_run", False)) if self.dry_run is None else self.dry_run

@@ -16,6 +16,7 @@ from mediagen import conf
 from mediagen.breaker import (
     BreakerKey,
     BreakerRules,
+    BreakerStore,
     Circuit,
     CircuitState,
     after_success,
@@ -30,17 +31,20 @@ from mediagen.types import utcnow
 
 
 def get_media_generator_chain(
-    providers: Sequence[str] | str | None = None, dry_run: bool | None = None
+    providers: Sequence[str] | str | None = None,
+    dry_run: bool | None = None,
+    *,
+    breaker: BreakerStore | None = None,
 ) -> MediaGeneratorChain:
     """The site's chain, as the admin orders it now. Two queries.
 
     `providers` names the providers to use instead, in that order; `InvalidRequest` for one that does not exist or
-    is disabled. `dry_run` overrides everything else. `ConfigurationError` when an entry's settings cannot work.
+    is disabled. `dry_run` overrides everything else; `breaker` is shared with other chains. `ConfigurationError` when an entry's settings cannot work.
     In a coroutine use `aget_media_generator_chain`.
     """
     configs = chain_configs(providers)
     adapters = [build_adapter(config, dry_run=dry_run) for config in configs]
-    return MediaGeneratorChain(adapters, dry_run=dry_run is True, breaker=SharedBreaker.now(), strict=True)
+    return MediaGeneratorChain(adapters, dry_run=dry_run is True, breaker=breaker or SharedBreaker.now(), strict=True)
 
 
 aget_media_generator_chain = sync_to_async(get_media_generator_chain)
@@ -100,6 +104,8 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
         arguments[cls.credential_argument] = secret
     adapter = _build(cls, config, arguments)
     adapter.credential_problem = problem
+    adapter.limits = (config.max_concurrency, config.rate_per_minute)
+    adapter.budget = (config.budget_limit, config.budget_period)
     return adapter
 
 

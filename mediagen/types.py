@@ -191,6 +191,8 @@ class Attempt:
     job: ProviderJob | None = None
     cost: Decimal | None = None
     """USD; None when unknown"""
+    price: Decimal | None = None
+    """USD it may cost at most, as far as the price table knows; None when it does not"""
     request_digest: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None

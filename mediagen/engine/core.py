@@ -8,7 +8,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from mediagen.engine import exports, generation, health
+from mediagen.engine import exports, generation, health, starting
 from mediagen.engine.database import in_database
 from mediagen.engine.orders import AssetOrder, as_uuid
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost
@@ -46,7 +46,8 @@ class MediaEngine:
         self, prompt: str, width: int = 1024, height: int = 1024, library_id: Any = None, **options: Any
     ) -> MediaAsset:
         """As `generate_asset_from_prompt`, but raises `GenerationFailed`, which lists every attempt and its reason."""
-        return await generation.generate(AssetOrder.of(prompt, width, height, library_id, **options))
+        job = await in_database(starting.begin, AssetOrder.of(prompt, width, height, library_id, **options))
+        return job.asset if job.existing else await generation.run(job)
 
     async def regenerate_asset(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
         """Make a failed or cancelled asset, or the real picture of a placeholder, under the same id.
@@ -55,7 +56,7 @@ class MediaEngine:
         a placeholder then stays as it was.
         """
         changes = {} if dry_run is None else {"dry_run": dry_run}
-        job = await in_database(generation.begin_again, as_uuid(asset_id, "asset_id"), changes)
+        job = await in_database(starting.begin_again, as_uuid(asset_id, "asset_id"), changes)
         return await generation.run(job)
 
     async def export_asset_to_figma(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from asgiref.sync import sync_to_async
 from django.core.files.base import ContentFile
@@ -12,13 +13,26 @@ from mediagen.models import MediaAsset, asset_storage
 
 logger = logging.getLogger("mediagen.engine")
 
-EXTENSIONS = {"jpeg": "jpg"}
+EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "avif": "avif", "gif": "gif"}
+# The id of the asset and the token of the lease under which the file was made.
+NAME = re.compile(r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<token>[0-9]+)(?:_[A-Za-z0-9]+)?\.[a-z]+")
 
 
-def file_name(asset: MediaAsset, format: str, content_hash: str) -> str:
-    """Unique to asset and content, so that no writer meets another's file: mediagen/2026/11/<id>-<hash>.png."""
-    folder = f"{conf.get('UPLOAD_TO').strip('/')}/{asset.created_at:%Y/%m}".lstrip("/")
-    return f"{folder}/{asset.pk}-{content_hash[:12]}.{EXTENSIONS.get(format, format)}"
+def folder(asset: MediaAsset) -> str:
+    return f"{conf.get('UPLOAD_TO').strip('/')}/{asset.created_at:%Y/%m}".lstrip("/")
+
+
+def file_name(asset: MediaAsset, token: int, format: str) -> str:
+    """mediagen/2026/11/<id>-<token>.png: unique to the asset and the lease, so that no writer meets another's file,
+    and known beforehand, so that a file whose writer died is found again."""
+    return f"{folder(asset)}/{asset.pk}-{token}.{EXTENSIONS.get(format, 'bin')}"
+
+
+def left_files(asset: MediaAsset, token: int) -> list[str]:
+    """Names of stored files that were written under this lease."""
+    storage = asset_storage()
+    names = (file_name(asset, token, format) for format in EXTENSIONS)
+    return [name for name in names if storage.exists(name)]
 
 
 async def save_file(name: str, content: bytes) -> str:

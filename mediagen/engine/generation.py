@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db import transaction
+from django.db.models.functions import Now
 
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine import files, leases
+from mediagen.engine import files, intake, leases
 from mediagen.engine.database import in_database
-from mediagen.engine.leases import WORKER, Lease
-from mediagen.engine.libraries import get_library
+from mediagen.engine.leases import Lease
+from mediagen.engine.ledger import Budget
 from mediagen.engine.orders import AssetOrder, request_kwargs
 from mediagen.engine.recorder import RowRecorder
-from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost, MediagenError, Outcome
-from mediagen.factory import get_media_generator_chain
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaTag, ReviewStatus
-from mediagen.types import AttemptState, GeneratedImage, GenerationRequest, utcnow
+from mediagen.engine.tagging import tag_served
+from mediagen.errors import GenerationFailed, LeaseLost, MediagenError
+from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.types import GeneratedImage, utcnow
 
 logger = logging.getLogger("mediagen.engine")
 
-NAME_LENGTH = 80
+MAX_TRIES = 10
+LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -36,29 +38,47 @@ class Job:
     order: AssetOrder
     lease: Lease
     chain: MediaGeneratorChain
+    budgets: Sequence[Budget] = ()
     adoptable: list[GenerationAttempt] = field(default_factory=list)
     """attempts of an earlier run whose jobs are bought and can be fetched"""
+    avoid: frozenset[str] = frozenset()
+    """providers that may have been paid for this already"""
+    patient: bool = False
+    """put off, not failed, when waiting may help: somebody comes back to it"""
+    lease_is_kept: bool = False
+    """the worker renews all its leases together"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
 
 
-async def generate(order: AssetOrder) -> MediaAsset:
-    """The finished asset. `GenerationFailed` with every attempt when no provider delivered; the row stays."""
-    job = await in_database(begin, order)
-    return job.asset if job.existing else await run(job)
+class PutOff(MediagenError):
+    """Not now: the asset waits, pending, and `retry_in_s` says when to look again (None: when somebody lets it)."""
+
+    def __init__(self, message: str, *, retry_in_s: float | None, vetoed: bool) -> None:
+        super().__init__(message)
+        self.retry_in_s = retry_in_s
+        self.vetoed = vetoed
+        """True when a budget is used up, so that no wait helps"""
 
 
 async def run(job: Job) -> MediaAsset:
-    """Fill an asset that this process holds."""
-    recorder = RowRecorder(job.asset, job.adoptable)
+    """Fill an asset that this process holds.
+
+    `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
+    """
+    recorder = RowRecorder(
+        job.asset, job.adoptable, budgets=job.budgets, provider_budgets=_provider_budgets(job.chain)
+    )
     try:
-        async with leases.kept(job.lease):
+        async with intake.place(), leases.kept(job.lease, already=job.lease_is_kept):
             outcome = await job.chain.execute(
                 "generate_image",
                 recorder=recorder,
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
+                avoid=job.avoid,
+                patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
             )
             if outcome.result is not None:
@@ -69,10 +89,21 @@ async def run(job: Job) -> MediaAsset:
         reason = "cancelled" if isinstance(exc, asyncio.CancelledError) else _reason(exc)
         await asyncio.shield(in_database(give_up, job, recorder, f"The generation ended early: {reason}"))
         raise
+    if job.patient and (put_off := _put_off(job, outcome)) is not None:
+        await in_database(postpone, job, recorder, put_off)
+        raise put_off
     await in_database(give_up, job, recorder, outcome.explain())
-    raise GenerationFailed(
-        outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset
-    )
+    raise GenerationFailed(outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset)
+
+
+def _provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
+    budgets = {}
+    for provider in chain.providers:
+        limit, period = getattr(provider, "budget", (None, ""))
+        if limit is not None:
+            name = provider.get_name()
+            budgets[name] = Budget(f"provider:{name}", limit, period, " Raise the budget of the provider, or wait.")
+    return budgets
 
 
 def _reason(exc: BaseException) -> str:
@@ -80,11 +111,23 @@ def _reason(exc: BaseException) -> str:
     return str(exc) if isinstance(exc, MediagenError) else type(exc).__name__
 
 
+def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
+    """Whether and for how long the asset should wait instead of failing."""
+    if outcome.vetoed is not None:
+        return PutOff(str(outcome.vetoed), retry_in_s=None, vetoed=True)
+    if not outcome.may_pass or job.asset.tries >= MAX_TRIES:
+        return None
+    wait_s = outcome.retry_after_s if outcome.retry_after_s is not None else min(2.0**job.asset.tries, 60.0)
+    if wait_s > LONGEST_WAIT_S:
+        return None
+    return PutOff(outcome.explain(), retry_in_s=max(wait_s, 0.05), vetoed=False)
+
+
 async def fill(job: Job, outcome: ChainOutcome, recorder: RowRecorder) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction."""
     image: GeneratedImage = outcome.result
-    content = bytes(image.content) if not isinstance(image.content, str) else b""
-    name = await files.save_file(files.file_name(job.asset, image.format, image.sha256), content)
+    content = image.content if isinstance(image.content, bytes) else b""
+    name = await files.save_file(files.file_name(job.asset, job.lease.token, image.format), content)
     old_name = job.asset.file.name or ""
     try:
         values = await in_database(complete, job, image, name, len(content), recorder)
@@ -96,119 +139,6 @@ async def fill(job: Job, outcome: ChainOutcome, recorder: RowRecorder) -> MediaA
     if old_name and old_name != name:
         await files.aremove_file(old_name)
     return job.asset
-
-
-@transaction.atomic
-def begin(order: AssetOrder) -> Job:
-    """The asset's row, already held by this process, and the chain to fill it with."""
-    # Unknown names and wrong settings are said before a row is made.
-    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
-    library = get_library(order.library_id)
-    if order.idempotency_key:
-        existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key).first()
-        if existing is not None:
-            return Job(existing, order, Lease(existing.pk, 0), chain, existing=True)
-    tags = MediaTag.objects.ensure(order.tags)
-    try:
-        with transaction.atomic():
-            asset = MediaAsset.objects.create(
-                library=library,
-                name=order.name or order.request.prompt.strip()[:NAME_LENGTH],
-                description=order.description,
-                alt_text=order.alt_text,
-                prompt=order.request.prompt,
-                negative_prompt=order.request.negative_prompt,
-                seed=order.request.seed,
-                parameters=order.parameters,
-                created_by_id=order.created_by_id,
-                parent_id=order.parent_id,
-                idempotency_key=order.idempotency_key,
-                generation_state=GenerationState.RUNNING,
-                lease_token=1,
-                lease_worker=WORKER[:100],
-                lease_until=leases.lease_end(),
-            )
-    except IntegrityError:
-        existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key).first()
-        if not order.idempotency_key or existing is None:
-            raise
-        return Job(existing, order, Lease(existing.pk, 0), chain, existing=True)
-    asset.tags.add(*{*tags, *library.default_tags.all()})
-    return Job(asset, order, Lease(asset.pk, 1), chain)
-
-
-@transaction.atomic
-def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
-    """Take an asset that is to be made (again): a failed, cancelled or left one, or a placeholder.
-
-    The id stays. `InvalidRequest` when it is a real picture already, or somebody works on it now.
-    """
-    asset = MediaAsset.objects.select_related("library").filter(pk=asset_id).first()
-    if asset is None:
-        raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
-    order = replace(order_of(asset), **changes) if changes else order_of(asset)
-    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
-    now = utcnow()
-    open_to_all = (
-        Q(generation_state__in=(GenerationState.PENDING, GenerationState.FAILED, GenerationState.CANCELLED))
-        | Q(generation_state=GenerationState.READY, is_placeholder=True)
-        | Q(generation_state=GenerationState.RUNNING, lease_until__lt=now)
-    )
-    taken = MediaAsset.objects.filter(open_to_all, pk=asset.pk, lease_token=asset.lease_token).update(
-        generation_state=GenerationState.RUNNING,
-        lease_token=asset.lease_token + 1,
-        lease_worker=WORKER[:100],
-        lease_until=leases.lease_end(),
-        updated_at=now,
-    )
-    if not taken:
-        raise InvalidRequest(
-            f"Asset {asset.pk} is {asset.generation_state} and no placeholder, or somebody works on it. "
-            "Only failed, cancelled and placeholder assets are generated again under their id.",
-            field="asset_id",
-        )
-    adoptable = left_behind(asset)
-    asset.refresh_from_db()
-    return Job(asset, order, Lease(asset.pk, asset.lease_token), chain, adoptable)
-
-
-ADOPTABLE_FOR = timedelta(hours=1)
-"""A job whose end nobody saw is looked for so long; the services keep results for ten minutes to a day."""
-
-
-def left_behind(asset: MediaAsset) -> list[GenerationAttempt]:
-    """Attempts of earlier runs whose jobs can still be fetched.
-
-    One that a dead worker left open without a job id may have been bought: it is marked unknown, with what it may
-    cost in `cost_held`.
-    """
-    attempts = GenerationAttempt.objects.of(asset)
-    attempts.open().filter(provider_job_id="").update(
-        state=AttemptState.UNKNOWN,
-        outcome=Outcome.UNKNOWN,
-        message="the worker died after the request may have left: it may have been bought.",
-        finished_at=utcnow(),
-    )
-    unseen = attempts.filter(state=AttemptState.UNKNOWN, finished_at__gte=utcnow() - ADOPTABLE_FOR)
-    return [row for row in attempts.open() | unseen if row.provider_job_id and not row.provider_job.get("given_up")]
-
-
-def order_of(asset: MediaAsset) -> AssetOrder:
-    """The order that made the asset, from its row."""
-    kept = dict(asset.parameters or {})
-    return AssetOrder(
-        request=GenerationRequest.checked(
-            prompt=asset.prompt,
-            negative_prompt=asset.negative_prompt,
-            width=kept.get("width", 1024),
-            height=kept.get("height", 1024),
-            seed=asset.seed,
-            **kept.get("options", {}),
-        ),
-        library_id=asset.library_id,
-        providers=tuple(kept.get("providers", ())),
-        dry_run=kept.get("dry_run"),
-    )
 
 
 @transaction.atomic
@@ -240,33 +170,29 @@ def complete(job: Job, image: GeneratedImage, name: str, size: int, recorder: Ro
     if not MediaAsset.objects.held(job.asset.pk, job.lease.token).update(**values):
         raise LeaseLost(f"asset {job.asset.pk} was taken over by another worker.")
     recorder.flush()
-    tag_served(job.asset, image.provider_name)
+    tag_served(job.asset, image.provider_name, is_first=job.asset.generated_at is None)
     return values
-
-
-def tag_served(asset: MediaAsset, provider_name: str) -> None:
-    """`generated` and `generated-<provider>`; the tag of a provider that served an earlier version goes."""
-    tags = MediaTag.objects.ensure(["generated", f"generated-{provider_name}"[:100]])
-    asset.tags.remove(*asset.tags.filter(key__startswith="generated-").exclude(pk__in=[tag.pk for tag in tags]))
-    asset.tags.add(*tags)
 
 
 @transaction.atomic
 def give_up(job: Job, recorder: RowRecorder, reason: str) -> None:
     """The row says why there is no picture. A placeholder that was to be replaced stays what it was."""
-    had_file = bool(job.asset.file)
-    state = GenerationState.READY if had_file else GenerationState.FAILED
-    given_up = MediaAsset.objects.held(job.asset.pk, job.lease.token).update(
-        generation_state=state, failure=reason, lease_until=None, lease_worker="", updated_at=utcnow()
+    state = GenerationState.READY if job.asset.file else GenerationState.FAILED
+    _leave(job, recorder, generation_state=state, failure=reason, lease_until=None)
+
+
+@transaction.atomic
+def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
+    """Back to pending, not to be taken before its time. A wait that somebody else asked for is no try of ours."""
+    until = None if put_off.retry_in_s is None else Now() + timedelta(seconds=put_off.retry_in_s)
+    tries = job.asset.tries + (0 if put_off.vetoed else 1)
+    _leave(
+        job, recorder, generation_state=GenerationState.PENDING, failure=str(put_off), lease_until=until, tries=tries
     )
-    if given_up:
-        job.asset.generation_state, job.asset.failure = state, reason
+
+
+def _leave(job: Job, recorder: RowRecorder, **values: Any) -> None:
+    held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
+    if held.update(**values, lease_worker="", updated_at=utcnow()):
+        job.asset.generation_state, job.asset.failure = values["generation_state"], values["failure"]
     recorder.flush()
-
-
-def get_asset(asset_id: Any) -> MediaAsset:
-    """The asset, or `InvalidRequest`; a deleted one counts as missing."""
-    asset = MediaAsset.objects.select_related("library").filter(pk=asset_id).first()
-    if asset is None or asset.status == ReviewStatus.DELETED:
-        raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
-    return asset

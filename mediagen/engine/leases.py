@@ -1,24 +1,29 @@
-"""Who works on an asset: one worker at a time, for a while, renewed as long as it lives."""
+"""Who works on an asset: one worker at a time, for a while, renewed as long as it lives.
+
+Leases end by the database's clock. A worker that is known to be dead, because it ran on this very machine and its
+process is gone, need not be waited for.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import socket
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.engine.database import in_database
 from mediagen.errors import LeaseLost
-from mediagen.models import MediaAsset
-from mediagen.types import utcnow
-
-WORKER = f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+from mediagen.models import GenerationState, MediaAsset
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +34,61 @@ class Lease:
     token: int
 
 
-def lease_end() -> datetime:
-    return utcnow() + timedelta(seconds=conf.get("LEASE_S"))
+def worker_name() -> str:
+    """host:machine:pid:start, of this process. Not kept: a forked child is another worker."""
+    pid = os.getpid()
+    return f"{socket.gethostname()[:40]}:{_machine()}:{pid}:{_started(pid)}"
+
+
+@cache
+def _machine() -> str:
+    """The running kernel and process namespace: the place in which a process id means one process. "" if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+    return hashlib.sha256((boot + namespace).encode()).hexdigest()[:16]
+
+
+def _started(pid: int) -> str:
+    """The process's start time in clock ticks since boot; "" when there is no such process, or no way to know."""
+    try:
+        # The second field is the command in parentheses and may hold anything, blanks and parentheses too.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def is_dead(worker: str) -> bool:
+    """True when the worker surely no longer runs; False when it does or nobody here can know."""
+    _, _, rest = worker.partition(":")
+    machine, _, process = rest.partition(":")
+    pid, _, start = process.partition(":")
+    if not machine or machine != _machine() or not pid.isdecimal() or not start:
+        return False
+    return _started(int(pid)) != start.partition(":")[0]
+
+
+def free_dead_workers() -> int:
+    """End the leases of workers that died on this machine; how many assets that freed."""
+    running = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING)
+    workers = running.order_by().values_list("lease_worker", flat=True).distinct()
+    dead = [worker for worker in workers if is_dead(worker)]
+    if not dead:
+        return 0
+    return running.filter(lease_worker__in=dead).update(lease_until=Now() - timedelta(seconds=1))
 
 
 @asynccontextmanager
-async def kept(lease: Lease) -> AsyncIterator[None]:
-    """Renew the lease while the block runs. `LeaseLost` when somebody else has taken the asset over.
+async def kept(lease: Lease, *, already: bool = False) -> AsyncIterator[None]:
+    """Renew the lease while the block runs, unless somebody does so `already`. `LeaseLost` when somebody else has taken the asset over.
 
     The first renewal comes after a third of the lease, so a quick generation writes nothing for it.
     """
+    if already:
+        yield
+        return
     main = asyncio.current_task()
     lost = False
 
@@ -67,4 +117,5 @@ async def kept(lease: Lease) -> AsyncIterator[None]:
 
 
 def _renew(lease: Lease) -> bool:
-    return bool(MediaAsset.objects.held(lease.asset_id, lease.token).update(lease_until=lease_end()))
+    until = Now() + timedelta(seconds=conf.get("LEASE_S"))
+    return bool(MediaAsset.objects.held(lease.asset_id, lease.token).update(lease_until=until))

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
+from mediagen.engine import ledger
 from mediagen.engine.database import in_database
+from mediagen.engine.ledger import Budget
 from mediagen.errors import Outcome
 from mediagen.models import GenerationAttempt, MediaAsset
 from mediagen.types import Attempt, AttemptState, ProviderJob, utcnow
 
 
 class RowRecorder:
-    """Writes the attempts of one run of one asset.
+    """Writes the attempts of one run of one asset, and holds and settles their money.
 
     `pending` are rows that can wait because nothing would be lost with them: skips, dry runs, and the success
     whose row is written in the same transaction as the asset's. `flush()` belongs into that transaction.
     """
 
-    def __init__(self, asset: MediaAsset, adoptable: Iterable[GenerationAttempt] = ()) -> None:
-        """`adoptable` are attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+    def __init__(
+        self,
+        asset: MediaAsset,
+        adoptable: Iterable[GenerationAttempt] = (),
+        *,
+        budgets: Sequence[Budget] = (),
+        provider_budgets: dict[str, Budget] | None = None,
+    ) -> None:
+        """`adoptable` are attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row.
+        `budgets` bind every billable attempt, `provider_budgets` those of a provider."""
         self.asset = asset
         self.adoptable = {row.provider_name: row for row in adoptable}
+        self.budgets = list(budgets)
+        self.provider_budgets = provider_budgets or {}
         self.adopted: set[Any] = set()
         self.pending: list[GenerationAttempt] = []
 
@@ -33,24 +45,29 @@ class RowRecorder:
         return {name: row.job for name, row in self.adoptable.items() if row.job is not None}
 
     async def started(self, attempt: Attempt) -> None:
-        attempt.state = AttemptState.SUBMITTED
         if attempt.job is not None and attempt.provider_name in self.adoptable:
+            attempt.state = AttemptState.SUBMITTED
             attempt.row = self.adoptable.pop(attempt.provider_name)
             attempt.started_at = attempt.row.started_at
             self.adopted.add(attempt.row.pk)
             return
-        attempt.row = _row(self.asset, attempt)
-        if attempt.billable:
-            await in_database(_write, [attempt.row])
-        else:
-            self.pending.append(attempt.row)
+        if not attempt.billable:
+            return
+        attempt.state = AttemptState.SUBMITTED
+        row = _row(self.asset, attempt)
+        await in_database(_begin, row, self.budgets_of(attempt.provider_name), attempt.price)
+        attempt.row = row
+
+    def budgets_of(self, provider_name: str) -> list[Budget]:
+        own = self.provider_budgets.get(provider_name)
+        return [*self.budgets, own] if own else self.budgets
 
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
         await in_database(attempt.row.save, update_fields=["provider_job_id", "provider_job", "cost"])
 
     async def finished(self, attempt: Attempt) -> None:
-        if attempt.row is None:  # skipped: it never started
+        if attempt.row is None:  # nothing was written yet: a skip, a veto, a dry run
             attempt.row = _row(self.asset, attempt)
         in_vain = attempt.row.pk in self.adopted and attempt.state is AttemptState.UNKNOWN
         _copy(attempt, attempt.row)
@@ -62,20 +79,33 @@ class RowRecorder:
             AttemptState.ADOPTED,
         )
         if can_wait:
-            if attempt.row not in self.pending:
-                self.pending.append(attempt.row)
+            self.pending.append(attempt.row)
         else:
-            await in_database(attempt.row.save)
+            await in_database(_end, [attempt.row])
 
     def flush(self) -> None:
-        """Write what is pending. Inside the caller's transaction; safe to call again."""
+        """Write what is pending. Inside the caller's transaction; safe to call again after a roll-back."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
             row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
             row.finished_at = row.finished_at or utcnow()
             self.pending.append(row)
         self.adoptable = {}
-        _write(self.pending)
+        if self.pending:
+            _end(self.pending)
+
+
+@transaction.atomic
+def _begin(row: GenerationAttempt, budgets: list[Budget], price: Any) -> None:
+    ledger.hold(row, budgets, price)
+    _write([row])
+
+
+@transaction.atomic
+def _end(rows: list[GenerationAttempt]) -> None:
+    for row in rows:
+        ledger.settle(row)
+    _write(rows)
 
 
 def _write(rows: list[GenerationAttempt]) -> None:
@@ -129,6 +159,7 @@ UPDATABLE = [
     "provider_job_id",
     "provider_job",
     "cost",
+    "accounts",
     "finished_at",
     "latency_s",
 ]

@@ -1,6 +1,6 @@
 """The guarded HTTP client: every byte to and from a provider goes through here, and httpx is imported only here."""
 
-from mediagen.http.client import override_transport, send, session
+from mediagen.http.client import body_gate, override_transport, send, session
 from mediagen.http.guard import AddressRefused
 from mediagen.http.polling import JobEnded, poll
 from mediagen.http.service import Service
@@ -11,6 +11,7 @@ __all__ = [
     "JobEnded",
     "Response",
     "Service",
+    "body_gate",
     "error_for_status",
     "override_transport",
     "poll",

@@ -30,6 +30,9 @@ CONNECTIONS_PER_POOL = 8
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
 USER_AGENT = f"mediagen/{__version__} (+https://pypi.org/project/mediagen/)"
 
+# A body larger than this waits for its turn where a gate is set.
+LARGE_BODY_BYTES = 128 * 1024
+
 _transport: ContextVar[httpx.AsyncBaseTransport | None] = ContextVar("mediagen_transport", default=None)
 
 
@@ -41,6 +44,40 @@ def override_transport(transport: httpx.AsyncBaseTransport) -> Iterator[None]:
         yield
     finally:
         _transport.reset(token)
+
+
+class _Turn:
+    """Whether this context already holds one of the gate's places."""
+
+    __slots__ = ("gate", "held")
+
+    def __init__(self, gate: asyncio.Semaphore) -> None:
+        self.gate = gate
+        self.held = False
+
+    async def take(self) -> None:
+        if not self.held:
+            await self.gate.acquire()
+            self.held = True
+
+
+_turn: ContextVar[_Turn | None] = ContextVar("mediagen_turn", default=None)
+
+
+@asynccontextmanager
+async def body_gate(gate: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Inside, the first large body that `send` reads takes a place of `gate`, kept until the block ends.
+
+    Waiting for the place is not counted against the request's timeout: it is our doing, not the provider's.
+    """
+    turn = _Turn(gate)
+    token = _turn.set(turn)
+    try:
+        yield
+    finally:
+        _turn.reset(token)
+        if turn.held:
+            gate.release()
 
 
 class _Pool:
@@ -174,10 +211,10 @@ async def send(
         except (TypeError, ValueError) as exc:  # the text may quote a header: it is left out
             raise UnsupportedRequest(f"the request to {where} could not be built ({type(exc).__name__}).") from None
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s) as limit:
                 response = await client.send(request, stream=True)
                 try:
-                    body = await _read(response, max_bytes, where)
+                    body = await _read(response, max_bytes, where, limit)
                 finally:
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
@@ -224,15 +261,31 @@ async def _client_for(key: str) -> AsyncIterator[httpx.AsyncClient]:
             pool.busy -= 1
 
 
-async def _read(response: httpx.Response, max_bytes: int, where: str) -> bytes:
+async def _wait_turn(limit: asyncio.Timeout) -> None:
+    """Take a place at the gate, if there is one, and give the waiting back to the time limit."""
+    turn = _turn.get()
+    if turn is None or turn.held:
+        return
+    end, began = limit.when(), time.monotonic()
+    limit.reschedule(None)
+    await turn.take()
+    if end is not None:
+        limit.reschedule(end + time.monotonic() - began)
+
+
+async def _read(response: httpx.Response, max_bytes: int, where: str, limit: asyncio.Timeout) -> bytes:
     """The body. A broken error answer is returned as far as it came; a broken 2xx raises `BadResponse`."""
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise BadResponse(f"{where} announced {int(declared):,} bytes; the limit is {max_bytes:,}.")
     body = bytearray()
+    if declared.isdigit() and int(declared) > LARGE_BODY_BYTES:
+        await _wait_turn(limit)
     try:
         async for chunk in response.aiter_bytes():
             body += chunk
+            if len(body) > LARGE_BODY_BYTES:
+                await _wait_turn(limit)
             if len(body) > max_bytes:
                 raise BadResponse(f"{where} sent more than {max_bytes:,} bytes; reading was stopped.")
     except httpx.TimeoutException:

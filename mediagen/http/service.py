@@ -18,6 +18,7 @@ MAX_REDIRECTS = 5
 POLL_TIMEOUT_S = 20.0
 DOWNLOAD_TIMEOUT_S = 120.0
 FETCH_TRIES = 4
+FETCH_BACKOFF_S = 0.25
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -101,7 +102,7 @@ class Service:
         disbelieved = 0
         for attempt in range(FETCH_TRIES):
             if attempt:
-                wait_s = (trouble.retry_after_s if trouble else None) or 0.25 * 2**attempt
+                wait_s = (trouble.retry_after_s if trouble else None) or FETCH_BACKOFF_S * 2**attempt
                 if time.monotonic() + wait_s >= deadline:
                     break
                 await asyncio.sleep(wait_s)

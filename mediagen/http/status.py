@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -74,10 +74,21 @@ class Response:
         return f"{len(self.body)} bytes of {self.content_type or 'no declared type'}"
 
 
+loads: Callable[[bytes], Any]
 try:
-    from orjson import loads
+    import orjson
 except ImportError:
     loads = json.loads
+else:
+
+    def _lenient_loads(content: bytes) -> Any:
+        try:
+            return orjson.loads(content)
+        except ValueError:
+            # The standard library takes half a surrogate pair and NaN; around them may stand a picture that was paid.
+            return json.loads(content)
+
+    loads = _lenient_loads
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -2,16 +2,20 @@
 
 from mediagen.models.asset import GenerationState, MediaAsset, MediaType, ReviewStatus, asset_storage
 from mediagen.models.attempt import GenerationAttempt
+from mediagen.models.batch import BatchState, GenerationBatch
 from mediagen.models.fields import CredentialField, StoredCredential
 from mediagen.models.health import ProviderHealth
+from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import BudgetPeriod, MediaLibrary
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.tag import MediaTag
 
 __all__ = [
+    "BatchState",
     "BudgetPeriod",
     "CredentialField",
     "GenerationAttempt",
+    "GenerationBatch",
     "GenerationState",
     "GoOn",
     "MediaAsset",
@@ -21,6 +25,7 @@ __all__ = [
     "ProviderConfig",
     "ProviderHealth",
     "ReviewStatus",
+    "SpendAccount",
     "StoredCredential",
     "asset_storage",
     "provider_choices",

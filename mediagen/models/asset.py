@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.core.files.storage import Storage, storages
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.models.library import MediaLibrary
@@ -60,30 +61,32 @@ class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
     def ready(self) -> Self:
         return self.filter(generation_state=GenerationState.READY)
 
-    def claimable(self, now: datetime) -> Self:
-        """Waiting for a worker: pending, or running under a lease that is over."""
-        return self.filter(
-            Q(generation_state=GenerationState.PENDING)
-            | Q(generation_state=GenerationState.RUNNING, lease_until__lt=now)
-        )
+    def claimable(self) -> Self:
+        """Waiting for a worker: pending (and its time has come), or running under a lease that is over.
 
-    def claim(self, pk: Any, *, worker: str, now: datetime, until: datetime) -> int | None:
-        """Take the asset for `worker` until `until`: the new token, or None when somebody else has it.
-
-        One conditional UPDATE; the token only grows, so whoever held it before can no longer write.
+        The database's clock decides, so the workers' clocks need not agree.
         """
-        claimed = (
-            self.claimable(now)
-            .filter(pk=pk)
-            .update(
-                generation_state=GenerationState.RUNNING,
-                lease_token=F("lease_token") + 1,
-                lease_worker=worker[:100],
-                lease_until=until,
-                updated_at=now,
-            )
+        time_has_come = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+        waiting = Q(generation_state=GenerationState.PENDING) & time_has_come
+        left = Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
+        going = Q(batch__isnull=True) | Q(batch__state="running")
+        return self.filter(waiting | left).filter(going)
+
+    def claim(self, pks: list[Any], *, worker: str, lease_s: float) -> int:
+        """Take those of these assets that are still claimable; how many. The token only grows, so whoever held one
+        before can no longer write. One conditional UPDATE."""
+        return self.filter(pk__in=self.claimable().filter(pk__in=pks).values("pk")).update(
+            generation_state=GenerationState.RUNNING,
+            lease_token=F("lease_token") + 1,
+            lease_worker=worker[:100],
+            lease_until=Now() + timedelta(seconds=lease_s),
+            updated_at=Now(),
         )
-        return self.filter(pk=pk).values_list("lease_token", flat=True).get() if claimed else None
+
+    def renew(self, *, worker: str, lease_s: float) -> int:
+        """Prolong every lease of `worker`; how many it holds. One UPDATE, whatever their number."""
+        mine = self.filter(generation_state=GenerationState.RUNNING, lease_worker=worker)
+        return mine.update(lease_until=Now() + timedelta(seconds=lease_s))
 
     def held(self, pk: Any, token: int) -> Self:
         """The asset, as long as `token` is still the last one given out."""
@@ -130,6 +133,11 @@ class MediaAsset(models.Model):
     lease_worker = models.CharField(max_length=100, blank=True, editable=False)
     lease_token = models.PositiveBigIntegerField(default=0, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Runs that were put off.")
+    batch = models.ForeignKey(
+        "mediagen.GenerationBatch", null=True, blank=True, on_delete=models.SET_NULL, related_name="assets"
+    )
+    row_key = models.CharField(max_length=200, blank=True, help_text="Its line in the batch's manifest.")
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
 
     status = models.CharField(max_length=10, choices=ReviewStatus.choices, default=ReviewStatus.DRAFT)
@@ -162,6 +170,7 @@ class MediaAsset(models.Model):
             models.Index(fields=("status", "-id"), name="mediagen_asset_status"),
             models.Index(fields=("provider_name", "-id"), name="mediagen_asset_provider"),
             models.Index(fields=("created_at",), name="mediagen_asset_created"),
+            models.Index(fields=("batch", "generation_state", "id"), name="mediagen_asset_batch"),
             models.Index(fields=("content_hash",), name="mediagen_asset_hash"),
             # Nearly every asset of a large library is ready; the few that are not are found through this.
             models.Index(
@@ -185,6 +194,11 @@ class MediaAsset(models.Model):
             models.CheckConstraint(
                 name="mediagen_asset_focal_inside",
                 condition=Q(focal_x__gte=0, focal_x__lte=1, focal_y__gte=0, focal_y__lte=1),
+            ),
+            models.UniqueConstraint(
+                fields=("batch", "row_key"),
+                condition=Q(batch__isnull=False),
+                name="mediagen_asset_batch_row",
             ),
             models.UniqueConstraint(
                 fields=("library", "idempotency_key"),

@@ -53,6 +53,7 @@ class GenerationAttempt(models.Model):
     cost = models.DecimalField(
         max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD it did cost; empty: not known."
     )
+    accounts = models.JSONField(default=list, blank=True, editable=False, help_text="Where cost_held is held.")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     latency_s = models.FloatField(null=True, blank=True)

@@ -40,7 +40,8 @@ class ProviderConfig(models.Model):
     position = models.PositiveIntegerField(default=0, help_text="Its place in the chain; the smallest is tried first.")
     enabled = models.BooleanField(default=True)
     credentials = CredentialField(help_text="Encrypted. Empty: the adapter's environment variable is used.")
-    base_url = models.URLField(max_length=500, blank=True, help_text="Empty: the vendor's own address.")
+    # No URLField: its validator refuses the one-word host names of a private network. The adapter checks it.
+    base_url = models.CharField(max_length=500, blank=True, help_text="Empty: the vendor's own address.")
     model = models.CharField(max_length=200, blank=True, help_text="Empty: the adapter's default.")
     options = models.JSONField(default=dict, blank=True)
     prices = models.JSONField(

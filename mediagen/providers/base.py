@@ -63,6 +63,11 @@ class MediaGeneratorProvider(ServiceProvider):
     chain uses. Errors are `mediagen.errors.ProviderError`s whose class says what happens next.
     """
 
+    def estimate(self, **request: Any) -> Decimal | None:
+        """USD that `generate_image` with these arguments may cost at most; None when the price is not known."""
+        prepared, _ = self.prepared(GenerationRequest.checked(**request))
+        return self.price(prepared)
+
     async def generate_image(
         self, prompt: str, width: int = 1024, height: int = 1024, **options: Any
     ) -> GeneratedImage:

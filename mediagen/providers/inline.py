@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from mediagen import conf
 from mediagen.errors import BadResponse
 
+b64decode: Callable[..., bytes]
 try:
-    from pybase64 import b64decode
+    import pybase64
 except ImportError:
-    from base64 import b64decode
+    b64decode = base64.b64decode
+else:
+    b64decode = pybase64.b64decode
 
 
 def json_limit() -> int:
@@ -27,14 +32,13 @@ def picture_bytes(text: Any, *, cost: Decimal | None = None) -> bytes:
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
-        content: bytes = b64decode(text, validate=True)
+        return b64decode(text, validate=True)
     except ValueError:
         raise BadResponse(
             f"answered with a picture of {len(text):,} characters that is no base64, or is cut off.",
             http_status=200,
             cost=cost,
         ) from None
-    return content
 
 
 def _what(value: Any) -> str:

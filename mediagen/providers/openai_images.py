@@ -56,7 +56,7 @@ def _published_prices() -> dict[str, str]:
         ("gpt-image-2", "5", "8", "30"),
         ("gpt-image-2.5", "5", "8", "30"),
         ("gpt-image-2.6", "5", "8", "30"),
-        ("gpt-image-1.5", "5", "8", "32"),
+        ("gpt-image-1.5", "5", "8", "32"),  # as others report it; it agrees with the published prices of a picture
         ("gpt-image-1-mini", "2", "2.5", "8"),
     ):
         prices |= {f"{family}/{_TEXT_IN}": text_in, f"{family}/{_IMAGE_IN}": image_in}

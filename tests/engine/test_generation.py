@@ -232,7 +232,7 @@ class TestEveryAttemptIsARowFirst:
 
 class TestNothingHalfDone:
     def test_a_file_whose_row_was_not_written_is_removed(self, monkeypatch, media_root):
-        def broken(*args):
+        def broken(*args, **kwargs):
             raise IntegrityError("no")
 
         monkeypatch.setattr(generation, "tag_served", broken)

@@ -17,7 +17,10 @@ from mediagen.errors import (
     ConfigurationError,
     CredentialsRefused,
     Misconfigured,
+    NextStep,
+    Outcome,
     OutcomeUnknown,
+    ProviderError,
     RateLimited,
     Refused,
     Unavailable,
@@ -29,6 +32,7 @@ from mediagen.providers.openai_images import SUCCESSORS, THREE_SIZES
 from mediagen.types import GenerationRequest
 from tests import pictures
 from tests.providers.wire import Wire, answer, json_of
+from tests.servers import SERVERS
 
 KEY = "sk-proj-planted/secret+0123456789"
 PICTURE = pictures.png(64, 48)
@@ -275,6 +279,22 @@ async def test_servers_that_answer_a_url_are_understood():
         made = await adapter("my-model", base_url=LOCAL).generate_image("a fox")
     assert made.content == PICTURE
     assert str(wire.requests[1].url) == "http://localhost:8080/generated/1.png"
+    assert wire.requests[1].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_the_key_goes_to_no_other_host(settings):
+    settings.MEDIAGEN = {"TRUSTED_HOSTS": ["127.0.0.1:9"]}
+    with Wire(saying(data=[{"url": "http://127.0.0.1:9/1.png"}]), answer(content=PICTURE)) as wire:
+        await adapter("my-model", base_url=LOCAL).generate_image("a fox")
+    assert "authorization" not in wire.requests[1].headers
+    assert KEY not in str(wire.requests[1].headers)
+
+
+async def test_a_cut_off_download_is_fetched_again_and_nothing_is_bought_again():
+    url = saying(data=[{"url": "http://localhost:8080/generated/1.png"}])
+    with Wire(url, answer(content=pictures.truncated(PICTURE)), answer(content=PICTURE)) as wire:
+        assert (await adapter(base_url=LOCAL).generate_image("a fox")).content == PICTURE
+    assert [request.method for request in wire.requests] == ["POST", "GET", "GET"]
 
 
 @pytest.mark.parametrize("download", [answer(404), answer(403), answer(content=pictures.html())])
@@ -551,6 +571,22 @@ async def test_a_service_that_is_as_strict_as_the_real_one_takes_every_field(pro
     assert (made.width, made.height, made.format) == (640, 360, "webp")
     assert len(server.purchases) == 1
     assert await live(server, model).check_health()
+
+
+@pytest.mark.parametrize("fault", SERVERS["openai_images"].faults_for("submit"), ids=str)
+async def test_whatever_goes_wrong_is_told_and_nothing_that_was_bought_is_bought_again(provider_servers, fault):
+    server = provider_servers["openai_images"]
+    server.fault("submit", fault, times=None)
+    if str(fault).startswith("wrong_content_type"):  # the bytes are right, and they are what is believed
+        assert (await live(server).generate_image("a fox", 640, 360)).width == 640
+        return
+    with pytest.raises(ProviderError) as caught:
+        await live(server, timeout_s=0.5).generate_image("a fox", 640, 360)
+    assert len(server.purchases) <= 1
+    if server.purchases:
+        assert caught.value.next_step is not NextStep.SAME_PROVIDER
+        assert caught.value.outcome in (Outcome.UNKNOWN, Outcome.BAD_RESPONSE)
+    assert server.key not in f"{caught.value!r}"
 
 
 async def test_the_announced_shutdown_over_a_socket(provider_servers):

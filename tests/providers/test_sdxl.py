@@ -16,7 +16,10 @@ from mediagen.errors import (
     ConfigurationError,
     CredentialsRefused,
     Misconfigured,
+    NextStep,
+    Outcome,
     OutcomeUnknown,
+    ProviderError,
     RateLimited,
     Refused,
     Unavailable,
@@ -27,6 +30,7 @@ from mediagen.providers import SDXLAdapter
 from mediagen.providers.sdxl import RATIOS, SD3_MODELS, V1_ENGINE, V1_SIZES, V2_MODELS
 from tests import pictures
 from tests.providers.wire import Wire, answer, form_of, json_of
+from tests.servers import SERVERS
 
 KEY = "sk-planted/secret+0123456789"
 PICTURE = pictures.png(64, 48)
@@ -513,3 +517,22 @@ async def test_a_service_that_is_as_strict_as_the_real_one_takes_every_field(pro
     assert (made.width, made.height, made.seed) == (640, 360, 9)
     assert len(server.purchases) == 1
     assert await live.check_health()
+
+
+@pytest.mark.parametrize("fault", SERVERS["sdxl"].faults_for("submit"), ids=str)
+@pytest.mark.parametrize("model", ["core", V1_ENGINE])
+async def test_whatever_goes_wrong_is_told_and_nothing_that_was_bought_is_bought_again(provider_servers, model, fault):
+    server = provider_servers["sdxl"]
+    server.fault("submit", fault, times=None)
+    live = SDXLAdapter(api_key=server.key, base_url=server.base_url, model=model, dry_run=False)
+    if str(fault).startswith("wrong_content_type"):  # the bytes are right, and they are what is believed
+        assert (await live.generate_image("a fox", 640, 360)).width == 640
+        return
+    live.timeout_s = 0.5
+    with pytest.raises(ProviderError) as caught:
+        await live.generate_image("a fox", 640, 360)
+    assert len(server.purchases) <= 1
+    if server.purchases:
+        assert caught.value.next_step is not NextStep.SAME_PROVIDER
+        assert caught.value.outcome in (Outcome.UNKNOWN, Outcome.BAD_RESPONSE, Outcome.REFUSED)
+    assert server.key not in f"{caught.value!r}"

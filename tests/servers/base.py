@@ -31,6 +31,8 @@ class ProviderServer:
     generate_steps: ClassVar[tuple[str, ...]] = ("submit",)
     picture_step: ClassVar[str | None] = "submit"
     moderation_step: ClassVar[str | None] = "submit"
+    delivery_takes_key: ClassVar[bool] = False
+    """whether the vendor's own delivery host may be sent the key"""
     special_faults: ClassVar[Mapping[str, Sequence[Fault]]] = {}
     """faults of this vendor beside those of every step, by step"""
 
@@ -41,7 +43,7 @@ class ProviderServer:
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
         self._numbers = itertools.count(1)
-        self._hanging: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._hanging: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -170,8 +172,8 @@ class ProviderServer:
     def release(self) -> None:
         """Let every hanging request go on to its true answer."""
         with self._lock:
-            hanging, self._hanging = self._hanging, set()
-        for loop, event in hanging:
+            hanging, self._hanging = self._hanging, {}
+        for event, loop in hanging.items():
             loop.call_soon_threadsafe(event.set)
 
     # the record
@@ -180,7 +182,10 @@ class ProviderServer:
         return [request for request in list(self.requests) if request.step == step]
 
     def wait_for_requests(self, step: str, count: int = 1, timeout_s: float = 5.0) -> list[Request]:
-        """Block until `count` requests of `step` have arrived. TimeoutError when they do not."""
+        """Block until `count` requests of `step` have arrived and been dealt with, answered or not yet.
+
+        TimeoutError when they do not come.
+        """
         with self._news:
             if not self._news.wait_for(lambda: len(self.requests_for(step)) >= count, timeout_s):
                 raise TimeoutError(f"{self.name}: {len(self.requests_for(step))} of {count} {step!r} in {timeout_s} s.")
@@ -268,17 +273,21 @@ class ProviderServer:
             _wire(scope).reset()
             return
         complete = await _read_body(request, receive)
-        self._record(request)
         if not complete:
+            self._record(request)
             return
-        if request.step == "download" and any(self.key in value for value in request.headers.values()):
-            self.leaks.append(request)
+        self._mind_the_key(request)
+        try:
+            answer = self._answer(request)
+            hanging = self._hangs(request)
+        finally:
+            # Only now, so that whoever waited for the request finds its purchase, and may release it.
+            self._record(request)
         if request.step == "submit" and self.latency_s:
             await asyncio.sleep(self.latency_s)
-        answer = self._answer(request)
         await self._mind_the_door(request)
         try:
-            await self._deliver(request, answer, scope, receive, send)
+            await self._deliver(request, answer, hanging, scope, receive, send)
         except ConnectionError:
             request.status = None
 
@@ -307,13 +316,26 @@ class ProviderServer:
             answer.headers["retry-after"] = wait
         return answer
 
+    def _mind_the_key(self, request: Request) -> None:
+        may_have_it = self.delivery_takes_key and self._delivery is None
+        if request.step == "download" and not may_have_it and any(self.key in v for v in request.headers.values()):
+            self.leaks.append(request)
+
     async def _mind_the_door(self, request: Request) -> None:
         fault = self._doors.pop(request.leads_to, None) if request.accepted else None
         if fault is not None:
             door = self._delivery if self._delivery is not None and request.leads_to == "download" else self._http
             await door.close_door(fault.delay_s)
 
-    async def _deliver(self, request: Request, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _deliver(
+        self,
+        request: Request,
+        answer: Answer,
+        hanging: asyncio.Event,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         fault = request.fault if request.accepted and request.fault and request.fault.spoils_answer else None
         kind = fault.kind if fault else None
         if fault is None or kind is None:
@@ -322,7 +344,7 @@ class ProviderServer:
             _wire(scope).reset()
             return
         elif kind is FaultKind.HANG:
-            if not await self._silence(receive):
+            if not await self._silence(hanging, receive):
                 return
         elif kind is FaultKind.HTML_200:
             answer = Answer(200, WEB_PAGE, "text/html; charset=utf-8")
@@ -346,13 +368,17 @@ class ProviderServer:
         else:
             await send({"type": "http.response.body", "body": answer.body})
 
-    async def _silence(self, receive: Receive) -> bool:
-        """Wait until released (True) or until the client is gone (False)."""
+    def _hangs(self, request: Request) -> asyncio.Event:
+        """What `release` sets; known to it from now on if the request is to hang."""
         event = asyncio.Event()
-        mine = (asyncio.get_running_loop(), event)
-        with self._lock:
-            self._hanging.add(mine)
-        released = asyncio.ensure_future(event.wait())
+        if request.accepted and self.happens(request, FaultKind.HANG):
+            with self._lock:
+                self._hanging[event] = asyncio.get_running_loop()
+        return event
+
+    async def _silence(self, hanging: asyncio.Event, receive: Receive) -> bool:
+        """Wait until released (True) or until the client is gone (False)."""
+        released = asyncio.ensure_future(hanging.wait())
         gone = asyncio.ensure_future(receive())
         try:
             await asyncio.wait({released, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -361,7 +387,7 @@ class ProviderServer:
             released.cancel()
             gone.cancel()
             with self._lock:
-                self._hanging.discard(mine)
+                self._hanging.pop(hanging, None)
 
 
 async def _read_body(request: Request, receive: Receive) -> bool:

@@ -16,11 +16,11 @@ MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "w
 def picture(width: int, height: int, format: str = "png", *, mark: str = "", transparent: bool = False) -> bytes:
     """A valid picture of exactly this size. `format`: png, jpeg (jpg) or webp.
 
-    `mark` is written into its comment, so that pictures with different marks have different bytes at no cost
-    (WebP has no comment: there the mark picks one of eight brightnesses). `transparent` gives it an alpha channel.
+    `mark` picks one of eight brightnesses and is written into the comment, so that different marks mean different
+    bytes (in WebP, which has no comment, mostly so). `transparent` gives it an alpha channel.
     """
     format = "jpeg" if format == "jpg" else format
-    shade = zlib.crc32(mark.encode()) % 8 if format == "webp" else 0
+    shade = zlib.crc32(mark.encode()) % 8
     plain = _picture(width, height, format, transparent, shade)
     if not mark or format == "webp":
         return plain

@@ -77,6 +77,7 @@ class ReplicateServer(ProviderServer):
     generate_steps = ("submit", "poll", "download")
     picture_step = "download"
     moderation_step = "poll"
+    delivery_takes_key = True
     special_faults: ClassVar = {
         "submit": (Fault.foreign_url(METADATA_URL), Fault.http(422, code="Invalid version or not permitted")),
         "poll": (

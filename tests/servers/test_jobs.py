@@ -125,6 +125,15 @@ def test_flux_knobs(provider_servers: RunningServers, client: httpx.Client) -> N
 
 
 # Replicate
+def test_replicate_may_have_its_token_at_home_only(provider_servers: RunningServers, client: httpx.Client) -> None:
+    server = provider_servers["replicate_sdxl"]
+    ask(client, server, right_call(client, server, "download"))
+    assert not server.leaks
+    server.deliver_elsewhere()
+    ask(client, server, right_call(client, server, "download"))
+    assert len(server.leaks) == 1
+
+
 def predict(client: httpx.Client, server: ProviderServer, headers: Any = None, **body: Any) -> httpx.Response:
     body = {"version": SDXL_VERSION, "input": {"prompt": PROMPT}} | body
     return ask(client, server, Call("POST", "/predictions", {"json": body, "headers": headers or {}}))

@@ -84,7 +84,7 @@ def test_stability_v2_sizes_and_prices(
     [
         ({"data": {"prompt": PROMPT}}, "multipart"),
         ({"json": {"prompt": PROMPT}}, "multipart"),
-        ({"files": {"prompt": ("prompt.txt", PROMPT)}}, "prompt"),
+        ({"files": {"prompt": ("prompt.txt", PROMPT)}}, "prompt: must be a text field"),
         ({"files": texts(seed=1)}, "prompt"),
         ({"files": texts(prompt="")}, "prompt"),
         ({"files": texts(prompt="x" * 10_001)}, "prompt"),

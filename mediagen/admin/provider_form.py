@@ -1,0 +1,145 @@
+"""The form of a provider: a credential that goes in and never comes out, settings that the adapter accepts."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from mediagen.engine import providers
+from mediagen.models import ProviderConfig
+from mediagen.models.fields import PREFIX
+from mediagen.secrets import Secret
+
+
+class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
+    new_credential = forms.CharField(
+        label=_("New credential"),
+        required=False,
+        max_length=4096,
+        # PasswordInput gives back nothing of what was typed, whatever becomes of the form.
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "vTextField"}),
+        help_text=_("Stored encrypted, and never shown again. Left empty: what is stored stays."),
+    )
+    remove_credential = forms.BooleanField(
+        label=_("Remove the stored credential"),
+        required=False,
+        help_text=_("Then the environment's is used, if there is one."),
+    )
+
+    class Meta:
+        model = ProviderConfig
+        fields = (
+            "name",
+            "adapter",
+            "enabled",
+            "base_url",
+            "model",
+            "options",
+            "timeout_s",
+            "prices",
+            "dry_run",
+            "after_unknown",
+            "after_refusal",
+            "max_concurrency",
+            "rate_per_minute",
+            "budget_limit",
+            "budget_period",
+            "budget_warning",
+        )
+        widgets = {"options": forms.Textarea(attrs={"rows": 6, "cols": 60, "class": "mediagen-code"})}
+        widgets["prices"] = widgets["options"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if isinstance(dry_run := self.fields.get("dry_run"), forms.NullBooleanField):
+            dry_run.widget.choices = [  # type: ignore[attr-defined]
+                ("unknown", _("as the site's settings say")),
+                ("true", _("dry run: placeholders, no network")),
+                ("false", _("live: may cost money")),
+            ]
+
+    def clean_new_credential(self) -> Secret:
+        """Wrapped at once, so that no later error can show it."""
+        value: str = self.cleaned_data["new_credential"]
+        if not all("!" <= char <= "~" for char in value):
+            raise forms.ValidationError(
+                _("It holds a blank or another character that no request header can carry. Copy it again.")
+            )
+        if value.startswith(PREFIX):
+            raise forms.ValidationError(_("This is an encrypted value. Enter the credential as the service gave it."))
+        return Secret(value)
+
+    def clean_options(self) -> dict[str, Any]:
+        return self._object("options", _('Write an object: {"option": value}.'))
+
+    def clean_prices(self) -> dict[str, Any]:
+        return self._object("prices", _('Write an object: {"model": "0.03"}.'))
+
+    def _object(self, name: str, hint: Any) -> dict[str, Any]:
+        value = self.cleaned_data[name]
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise forms.ValidationError(hint)
+        return value
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        self._check_credential(data)
+        if data.get("adapter"):
+            self._check_settings(data)
+        return data
+
+    def _check_credential(self, data: dict[str, Any]) -> None:
+        new, remove = data.get("new_credential"), data.get("remove_credential")
+        if new and remove:
+            self.add_error("remove_credential", _("Either enter a new credential or remove the stored one."))
+        adapter = data.get("adapter")
+        if new and adapter and not providers.takes_credential(adapter):
+            self.add_error(
+                "new_credential",
+                _("This adapter takes its settings from MEDIAGEN['PROVIDERS'] only. Set the credential there."),
+            )
+        if self.instance.credentials and not new and not remove and self._is_for_somebody_else(data):
+            # Or else a changed address would be enough to be sent a key that nobody may read.
+            self.add_error(
+                "new_credential",
+                _("The stored credential was given to another service or address. Enter it again, or remove it."),
+            )
+
+    def _is_for_somebody_else(self, data: dict[str, Any]) -> bool:
+        """Whether what is stored would now be sent to others than before. `instance` still is as it was."""
+        if data.get("adapter", self.instance.adapter) != self.instance.adapter:
+            return True
+        return _origin(data.get("base_url", self.instance.base_url)) != _origin(self.instance.base_url)
+
+    def _check_settings(self, data: dict[str, Any]) -> None:
+        """Whether an adapter can be built from them; what it refuses goes to the field at fault."""
+        names = {"name", "adapter", "after_unknown", "after_refusal", *providers.PARTS}
+        trial = ProviderConfig(**{name: data[name] for name in names & data.keys()})
+        trial.name = trial.name or trial.adapter
+        for field, problem in providers.problems(trial).items():
+            self.add_error(field, problem)
+
+    def save(self, commit: bool = True) -> ProviderConfig:
+        if new := self.cleaned_data.get("new_credential"):
+            self.instance.credentials = new
+        elif self.cleaned_data.get("remove_credential"):
+            self.instance.credentials = ""
+        config: ProviderConfig = super().save(commit)
+        return config
+
+    @property
+    def changed_columns(self) -> list[str]:
+        """Columns of the row that this form has changed."""
+        own = {"new_credential", "remove_credential"}
+        columns = [name for name in self.changed_data if name not in own]
+        return [*columns, "credentials"] if own & set(self.changed_data) else columns
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url or "")
+    return parts.scheme, parts.netloc.lower()

@@ -1,0 +1,145 @@
+"""Money in the engine: held before a request leaves, settled when its end is known, in the attempt's transaction.
+
+What may have been bought counts as bought: an unknown outcome keeps what was held for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from weakref import WeakSet
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce
+
+from mediagen.errors import AttemptVetoed, Outcome
+from mediagen.models import BudgetPeriod, GenerationAttempt, SpendAccount
+from mediagen.types import AttemptState, utcnow
+
+ZERO = Decimal(0)
+# Rows of this process for which something is or was held; the others need no look into the table.
+_HOLDING: WeakSet[GenerationAttempt] = WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit that an attempt must keep within. `owner` is batch:<id>, library:<id> or provider:<name>."""
+
+    owner: str
+    limit: Decimal
+    period: str = BudgetPeriod.TOTAL
+    what_to_do: str = ""
+
+    def period_key(self, now: datetime) -> str:
+        """"2026-11-22", "2026-11" or "", in UTC."""
+        return {BudgetPeriod.DAY.value: f"{now:%Y-%m-%d}", BudgetPeriod.MONTH.value: f"{now:%Y-%m}"}.get(self.period, "")
+
+
+class BudgetUsedUp(AttemptVetoed):
+    """A budget does not leave what the attempt may cost. Nothing was sent."""
+
+
+def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -> None:
+    """Reserve what the attempt may cost in every account, all or nothing, and note it on the row.
+
+    `BudgetUsedUp` when one does not leave so much, or when a limit is set and the price is not known: a limit that
+    rests on a guess would be none. Inside the caller's transaction, in which the row is written.
+    """
+    row.cost_held = price
+    if not budgets:
+        return
+    if price is None:
+        raise BudgetUsedUp(
+            f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].owner} has a limit. "
+            f"Set it in the prices of ProviderConfig '{row.provider_name}'."
+        )
+    accounts = []
+    for budget in sorted(budgets, key=lambda budget: budget.owner):  # always in one order: no two wait for each other
+        account = open_account(budget)
+        if not SpendAccount.objects.hold(account.pk, price):
+            account.refresh_from_db()
+            raise BudgetUsedUp(
+                f"{budget.owner} has ${account.left:f} left of ${budget.limit:f}, and {row.provider_name} may cost "
+                f"${price:f}.{budget.what_to_do}"
+            )
+        accounts.append(account.pk)
+    row.accounts = accounts
+    _HOLDING.add(row)
+
+
+def settle(row: GenerationAttempt) -> None:
+    """Book what the attempt did cost, and write on the row that nothing is held for it any more.
+
+    Inside the transaction that writes the row. The table is asked what is held, not the object: after a roll-back
+    the same call does the same again.
+    """
+    if not row.accounts and row not in _HOLDING:
+        return
+    _HOLDING.add(row)
+    held_in = GenerationAttempt.objects.filter(pk=row.pk).values_list("accounts", flat=True).first() or []
+    row.accounts = []
+    held, spent = row.cost_held or ZERO, spent_by(row)
+    for account in sorted(held_in):
+        SpendAccount.objects.settle(account, held=held, spent=spent)
+
+
+def spent_by(row: GenerationAttempt) -> Decimal:
+    """USD an ended attempt counts for in a budget."""
+    if row.cost is not None:
+        return row.cost
+    billed = (AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState.UNKNOWN)
+    answered_badly = row.outcome in (Outcome.BAD_RESPONSE, Outcome.ERROR)
+    return row.cost_held or ZERO if row.state in billed or answered_badly else ZERO
+
+
+def open_account(budget: Budget) -> SpendAccount:
+    """The account of this budget's present period, with its present limit. New ones begin with what the attempts of
+    the period have cost so far."""
+    now = utcnow()
+    key = budget.period_key(now)
+    account = SpendAccount.objects.filter(owner=budget.owner, period=key).first()
+    if account is None:
+        spent = spent_so_far(budget, now)
+        try:
+            with transaction.atomic():
+                account = SpendAccount.objects.create(
+                    owner=budget.owner, period=key, limit=budget.limit, spent=spent
+                )
+        except IntegrityError:
+            account = SpendAccount.objects.get(owner=budget.owner, period=key)
+    if account.limit != budget.limit:
+        SpendAccount.objects.filter(pk=account.pk).update(limit=budget.limit)
+    return account
+
+
+def spent_so_far(budget: Budget, now: datetime) -> Decimal:
+    """USD of the attempts that ended in the period, unknown ones with what they may have cost."""
+    kind, _, owner = budget.owner.partition(":")
+    whose: dict[str, dict[str, Any]] = {
+        "library": {"library": owner},
+        "provider": {"provider_name": owner},
+        "batch": {"asset__batch": owner},
+    }
+    since = {
+        BudgetPeriod.DAY.value: now.replace(hour=0, minute=0, second=0, microsecond=0),
+        BudgetPeriod.MONTH.value: now.replace(day=1, hour=0, minute=0, second=0, microsecond=0),
+    }.get(budget.period)
+    attempts = GenerationAttempt.objects.filter(**whose[kind], accounts=[], billable=True)
+    if since is not None:
+        attempts = attempts.filter(started_at__gte=since)
+    return spending(attempts)
+
+
+BILLED = Q(state__in=(AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState.UNKNOWN)) | Q(
+    outcome__in=(Outcome.BAD_RESPONSE, Outcome.ERROR)
+)
+
+
+def spending(attempts: Any) -> Decimal:
+    """USD of a QuerySet of attempts: what each did cost, else what it may have cost. As `spent_by`, in SQL."""
+    known = attempts.filter(cost__isnull=False).aggregate(total=Coalesce(Sum("cost"), ZERO))["total"]
+    held = attempts.filter(BILLED, cost__isnull=True).aggregate(total=Coalesce(Sum("cost_held"), ZERO))["total"]
+    return Decimal(known + held)

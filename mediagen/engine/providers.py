@@ -1,0 +1,306 @@
+"""The entries of the chain, for those who run a site: their order, what they are set to, and what they can do now."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
+from mediagen.errors import ConfigurationError, InvalidRequest
+from mediagen.factory import SharedBreaker, build_adapter, chain_configs, reset_breakers
+from mediagen.models import ProviderConfig, ProviderHealth
+from mediagen.providers.registry import adapter_class, settings_options
+from mediagen.types import utcnow
+
+logger = logging.getLogger("mediagen.engine")
+
+# ---------------------------------------------------------------------- order
+
+
+def move(
+    config: ProviderConfig, *, before: ProviderConfig | None = None, after: ProviderConfig | None = None
+) -> list[ProviderConfig]:
+    """Put `config` directly before or after another entry. All entries in their new order, numbered from 1.
+
+    `InvalidRequest` when neither or both are given, or one of the entries is gone.
+    """
+    anchor = before or after
+    if anchor is None or (before is not None and after is not None):
+        raise InvalidRequest("Name one other provider: before which, or after which.")
+    with transaction.atomic():
+        rows = _locked()
+        if anchor.pk != config.pk:
+            moved = _take(rows, config)
+            rows.insert(rows.index(_find(rows, anchor)) + (before is None), moved)
+        return _number(rows)
+
+
+def shift(config: ProviderConfig, places: int) -> list[ProviderConfig]:
+    """Move an entry so many places: -1 is one up. It stops at the ends. All entries in their new order."""
+    with transaction.atomic():
+        rows = _locked()
+        place = rows.index(_find(rows, config)) + places
+        moved = _take(rows, config)
+        rows.insert(max(0, place), moved)
+        return _number(rows)
+
+
+def add(config: ProviderConfig) -> None:
+    """Save a new entry at the end of the chain, before the placeholders: what stands behind one is never asked."""
+    with transaction.atomic():
+        rows = _locked()
+        end = len(rows)
+        while end and not _is_placeholder(config) and _is_placeholder(rows[end - 1]):
+            end -= 1
+        config.position = end + 1
+        config.save()
+        rows.insert(end, config)
+        _number(rows)
+
+
+def change(config: ProviderConfig, fields: Iterable[str]) -> None:
+    """Save these fields only, so that the order, which others may change meanwhile, stays as it is."""
+    if names := sorted(set(fields)):
+        config.save(update_fields=[*names, "updated_at"])
+
+
+def _locked() -> list[ProviderConfig]:
+    """All entries in order. Locked by primary key, so that two who order at once do not wait for each other."""
+    rows = ProviderConfig.objects.select_for_update().defer("credentials").order_by("pk")
+    return sorted(rows, key=lambda row: (row.position, row.pk))
+
+
+def _find(rows: Sequence[ProviderConfig], config: ProviderConfig) -> ProviderConfig:
+    for row in rows:
+        if row.pk == config.pk:
+            return row
+    raise InvalidRequest(f"Provider '{config}' is no longer there. Load the page again.")
+
+
+def _take(rows: list[ProviderConfig], config: ProviderConfig) -> ProviderConfig:
+    row = _find(rows, config)
+    rows.remove(row)
+    return row
+
+
+def _number(rows: list[ProviderConfig]) -> list[ProviderConfig]:
+    now = utcnow()
+    changed = []
+    for position, row in enumerate(rows, start=1):
+        if row.position != position:
+            row.position, row.updated_at = position, now
+            changed.append(row)
+    ProviderConfig.objects.bulk_update(changed, ["position", "updated_at"])
+    return rows
+
+
+def _is_placeholder(config: ProviderConfig) -> bool:
+    try:
+        return bool(getattr(adapter_class(config.adapter), "is_placeholder", False))
+    except ConfigurationError:
+        return False
+
+
+# ---------------------------------------------------------------------- settings
+
+# In the order in which they are tried: what an option may be depends on the model.
+PARTS = ("base_url", "model", "timeout_s", "prices", "options")
+_MAY_BE_A_CREDENTIAL = re.compile(r"key|token|secret|passw|credential|bearer", re.IGNORECASE)
+
+
+def problems(config: ProviderConfig) -> dict[str, str]:
+    """What the adapter refuses, by the field at fault; {} when it can be set up. Asks nobody, costs nothing.
+
+    The fields are added one by one: the first that makes the adapter refuse is at fault, and is left out from there.
+    """
+    found: dict[str, str] = {}
+    trial = ProviderConfig(
+        name=config.name,
+        adapter=config.adapter,
+        after_unknown=config.after_unknown,
+        after_refusal=config.after_refusal,
+    )
+    if problem := _setup(trial)[1]:
+        return {"adapter": problem}
+    if problem := _misplaced(config):
+        found["options"] = problem
+    for name in PARTS:
+        value = getattr(config, name)
+        if value in (None, "", {}) or name in found:
+            continue
+        empty = getattr(trial, name)
+        setattr(trial, name, value)
+        if problem := _setup(trial)[1]:
+            found[name] = problem
+            setattr(trial, name, empty)
+    return found
+
+
+def _misplaced(config: ProviderConfig) -> str:
+    """Why an option must not stand in the options, which everybody who may see the entry can read."""
+    cls = adapter_class(config.adapter)
+    declared = getattr(cls, "options", None)
+    names = sorted(config.options or {})
+    if isinstance(declared, Mapping):
+        if unknown := [name for name in names if name not in declared]:
+            return f"There is no option {', '.join(unknown)}. There are: {', '.join(sorted(declared)) or 'none'}."
+        return ""
+    if secret := [name for name in names if _MAY_BE_A_CREDENTIAL.search(name)]:
+        return (
+            f"Options are not encrypted: {', '.join(secret)} must not stand here. "
+            f"Set MEDIAGEN['PROVIDERS'][{config.adapter!r}]['OPTIONS'] from the environment instead."
+        )
+    return ""
+
+
+def takes_credential(adapter: str) -> bool:
+    """Whether a credential that is stored with an entry reaches this adapter."""
+    try:
+        return hasattr(adapter_class(adapter), "credential_env")
+    except ConfigurationError:
+        return True
+
+
+def _setup(config: ProviderConfig, dry_run: bool | None = True) -> tuple[Any, str]:
+    """(adapter, "") or (None, why it cannot be set up)."""
+    try:
+        return build_adapter(config, dry_run=dry_run), ""
+    except ConfigurationError as exc:
+        return None, str(exc)
+    except Exception as exc:
+        # A foreign constructor may raise anything, and its text may hold what it was given.
+        logger.error("provider %s cannot be set up: its adapter raised %s", config.name, type(exc).__name__)
+        return None, f"Its adapter '{config.adapter}' raised {type(exc).__name__} when it was set up."
+
+
+# ---------------------------------------------------------------------- state
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """Where a provider's key comes from; never the key."""
+
+    source: str
+    """"stored", "unreadable", "environment", "settings", "missing" or "not needed" """
+    ending: str = ""
+    """of a stored one: its last four characters, where it is long enough to show them"""
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitReport:
+    """One breaker as a person wants to know it."""
+
+    operation: str
+    status: str
+    """"failing" (closed, the last one failed), "open", "waiting" (the next request probes) or "probing" """
+    reason: str
+    failures: int
+    reopens_at: datetime | None
+    """None while open: until the configuration changes"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderState:
+    """What an entry of the chain comes to."""
+
+    config: ProviderConfig
+    label: str
+    model: str
+    """the model in use, the adapter's default included"""
+    is_live: bool
+    is_placeholder: bool
+    credential: CredentialState
+    problem: str
+    """why it cannot be set up; "" when it can"""
+    circuits: tuple[CircuitReport, ...]
+    """those that are not simply closed"""
+
+
+def states(configs: Iterable[ProviderConfig]) -> list[ProviderState]:
+    """What these entries come to, in their order. One query; nobody is asked."""
+    circuits = SharedBreaker.now().known()
+    now = utcnow()
+    return [_state(config, circuits, now) for config in configs]
+
+
+def _state(config: ProviderConfig, circuits: Mapping[BreakerKey, Circuit], now: datetime) -> ProviderState:
+    adapter, problem = _setup(config, dry_run=None)
+    model = str(getattr(adapter, "model", "") or config.model)
+    digest = str(getattr(adapter, "config_digest", ""))
+    mine = [
+        (key, circuit)
+        for key, circuit in sorted(circuits.items())
+        # Breakers of a model that was in use before concern nobody now.
+        if key.provider == config.name and (adapter is None or key.model == model)
+    ]
+    return ProviderState(
+        config=config,
+        label=str(getattr(adapter, "label", "")) or config.adapter,
+        model=model,
+        is_live=not getattr(adapter, "dry_run", False),
+        is_placeholder=bool(getattr(adapter, "is_placeholder", False)),
+        credential=_credential(config),
+        problem=problem,
+        circuits=tuple(_report(key, circuit, now, digest) for key, circuit in mine if not circuit.is_healthy),
+    )
+
+
+def _report(key: BreakerKey, circuit: Circuit, now: datetime, digest: str) -> CircuitReport:
+    verdict = circuit.verdict(now, digest)
+    if circuit.state is CircuitState.CLOSED:
+        status = "failing"
+    elif verdict is Verdict.PROBE:
+        status = "waiting"
+    else:
+        status = "probing" if circuit.state is CircuitState.HALF_OPEN else "open"
+    return CircuitReport(key.operation, status, circuit.reason, circuit.failures, circuit.open_until)
+
+
+def credential_state(config: ProviderConfig) -> CredentialState:
+    """Where the entry's key comes from: its own, the environment's or the settings', as the factory takes it."""
+    return _credential(config)
+
+
+def _credential(config: ProviderConfig) -> CredentialState:
+    if config.credentials:
+        described: str = config.credentials.describe()
+        source = "stored" if described.startswith("set") else "unreadable"
+        return CredentialState(source, described.partition(", ends in ")[2])
+    try:
+        cls = adapter_class(config.adapter)
+    except ConfigurationError:
+        return CredentialState("missing")
+    variable = getattr(cls, "credential_env", "")
+    if variable and os.environ.get(variable, "").strip():
+        return CredentialState("environment")
+    if settings_options(config.adapter).get(getattr(cls, "credential_argument", "api_key")):
+        return CredentialState("settings")
+    return CredentialState("missing" if variable else "not needed")
+
+
+def unlisted() -> tuple[list[str], str]:
+    """(adapters that settings put into the chain and that have no entry, why no chain can be made now or "")."""
+    try:
+        return [config.name for config in chain_configs() if config._state.adding], ""
+    except ConfigurationError as exc:
+        return [], str(exc)
+
+
+# ---------------------------------------------------------------------- breakers
+
+
+def reset(configs: Iterable[ProviderConfig]) -> int:
+    """Close every breaker of these providers; how many there were."""
+    return sum(reset_breakers(config.name) for config in configs)
+
+
+def reset_circuits(pks: Iterable[Any]) -> int:
+    """Close these breakers; how many there were."""
+    return ProviderHealth.objects.filter(pk__in=list(pks)).delete()[0]

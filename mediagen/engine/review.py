@@ -1,0 +1,109 @@
+"""What people do to an asset after it was made: describe it, approve, publish, archive and restore it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+
+from mediagen.errors import InvalidRequest
+from mediagen.models import GenerationState, MediaAsset, ReviewStatus
+from mediagen.types import utcnow
+
+DESCRIPTIVE = frozenset({"name", "description", "alt_text", "focal_x", "focal_y"})
+"""what people may write; everything else of an asset is known from its generation"""
+
+MAX_AT_ONCE = 1000
+"""assets in one call: each is one line in the history as well"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the review: where it leads, and from where it may be taken."""
+
+    target: ReviewStatus
+    sources: frozenset[ReviewStatus]
+    needs_picture: bool = False
+
+
+# Whoever may approve may publish, so a draft can be published at once: a gate with one keeper is none.
+STEPS: Mapping[str, Step] = {
+    "approve": Step(ReviewStatus.APPROVED, frozenset({ReviewStatus.DRAFT}), needs_picture=True),
+    "publish": Step(ReviewStatus.PUBLISHED, frozenset({ReviewStatus.DRAFT, ReviewStatus.APPROVED}), needs_picture=True),
+    "archive": Step(
+        ReviewStatus.ARCHIVED, frozenset({ReviewStatus.DRAFT, ReviewStatus.APPROVED, ReviewStatus.PUBLISHED})
+    ),
+    "restore": Step(ReviewStatus.DRAFT, frozenset({ReviewStatus.ARCHIVED})),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """What a step did: the assets that took it, and how many could not."""
+
+    changed: tuple[uuid.UUID, ...]
+    placeholders: int
+    """of the changed ones"""
+    without_picture: int
+    elsewhere: int
+    """not in a status from which the step leads on"""
+
+
+def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> Reviewed:
+    """Take a step with each asset that can take it, and keep who did it and when. One transaction, three queries.
+
+    `step` is a name in `STEPS`; `by` a user; `notes` replace the earlier ones when given. Those that cannot take the
+    step are left as they are and counted. Whether `by` may change them is asked before, at the edge.
+    `InvalidRequest` for an unknown step and for more than 1,000 assets.
+    """
+    if step not in STEPS:
+        raise InvalidRequest(f"There is no review step {step!r:.40}. There are: {', '.join(STEPS)}.", field="step")
+    ids = _bounded(asset_ids)
+    to = STEPS[step]
+    with transaction.atomic():
+        # Locked in one order, so that two reviewers of the same assets do not wait for each other.
+        rows = list(
+            MediaAsset.objects.select_for_update()
+            .filter(pk__in=ids)
+            .order_by("pk")
+            .values_list("pk", "status", "generation_state", "is_placeholder")
+        )
+        allowed = [row for row in rows if row[1] in to.sources]
+        able = [row for row in allowed if row[2] == GenerationState.READY or not to.needs_picture]
+        changed = tuple(row[0] for row in able)
+        now = utcnow()
+        values: dict[str, Any] = {"status": to.target, "reviewed_by": by, "reviewed_at": now, "updated_at": now}
+        if notes:
+            values["review_notes"] = notes
+        # Said again in the statement: SQLite has no row locks.
+        still = Q(status__in=to.sources)
+        MediaAsset.objects.filter(still, pk__in=changed).update(**values)
+    return Reviewed(
+        changed=changed,
+        placeholders=sum(row[3] for row in able),
+        without_picture=len(allowed) - len(able),
+        elsewhere=len(rows) - len(allowed),
+    )
+
+
+def describe(asset: MediaAsset, fields: Collection[str]) -> None:
+    """Write what a person has changed on `asset`: these fields, and no other.
+
+    A worker may fill the row meanwhile; a save of the whole row would undo that. `InvalidRequest` for a field that
+    is not for people to write.
+    """
+    if foreign := sorted(set(fields) - DESCRIPTIVE):
+        raise InvalidRequest(f"{', '.join(foreign)} cannot be edited: it is known from the generation.")
+    if fields:
+        asset.save(update_fields=[*sorted(fields), "updated_at"])
+
+
+def _bounded(asset_ids: Iterable[Any]) -> list[Any]:
+    ids = list(dict.fromkeys(asset_ids))
+    if len(ids) > MAX_AT_ONCE:
+        raise InvalidRequest(f"{len(ids):,} assets are too many at once. Take at most {MAX_AT_ONCE:,}.")
+    return ids

@@ -1,0 +1,194 @@
+"""How an asset comes into the hands of a process: born there, taken from the queue, or taken again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from mediagen import conf
+from mediagen.chain import MediaGeneratorChain
+from mediagen.engine import ledger
+from mediagen.engine.generation import Job
+from mediagen.engine.leases import Lease, free_dead_workers, worker_name
+from mediagen.engine.ledger import Budget
+from mediagen.engine.libraries import get_library
+from mediagen.engine.orders import AssetOrder
+from mediagen.errors import InvalidRequest, Outcome
+from mediagen.factory import get_media_generator_chain
+from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.types import AttemptState, GenerationRequest, utcnow
+
+NAME_LENGTH = 80
+ADOPTABLE_FOR = timedelta(hours=1)
+"""A job whose end nobody saw is looked for so long; the services keep results for ten minutes to a day."""
+
+
+@transaction.atomic
+def begin(order: AssetOrder) -> Job:
+    """The asset's row, already held by this process, and the chain to fill it with."""
+    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    asset, is_new = create(order, held=True)
+    return Job(asset, order, Lease(asset.pk, 1), chain, budgets=library_budgets(asset.library), existing=not is_new)
+
+
+@transaction.atomic
+def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
+    """(the asset's row, True when it is new): pending, or `held` by this process.
+
+    Unknown names and wrong settings are said before a row is made.
+    """
+    library = get_library(order.library_id)
+    if order.parent_id and not MediaAsset.objects.filter(pk=order.parent_id).exists():
+        raise InvalidRequest(f"There is no asset {order.parent_id}.", field="parent")
+    tags = MediaTag.objects.ensure(order.tags)
+    lease: dict[str, Any] = {}
+    if held:
+        lease = {
+            "generation_state": GenerationState.RUNNING,
+            "lease_token": 1,
+            "lease_worker": worker_name(),
+            "lease_until": utcnow() + timedelta(seconds=conf.get("LEASE_S")),
+        }
+    existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key)
+    if order.idempotency_key and (asset := existing.select_related("library").first()) is not None:
+        return asset, False
+    try:
+        with transaction.atomic():
+            asset = MediaAsset.objects.create(library=library, **row_values(order), **lease)
+    except IntegrityError:
+        found = existing.select_related("library").first() if order.idempotency_key else None
+        if found is None:
+            raise
+        return found, False
+    if to_add := {*tags, *library.default_tags.all()}:
+        asset.tags.add(*to_add)
+    return asset, True
+
+
+def row_values(order: AssetOrder) -> dict[str, Any]:
+    """The order as fields of a `MediaAsset`, library and tags left out."""
+    return {
+        "name": order.name or order.request.prompt.strip()[:NAME_LENGTH],
+        "description": order.description,
+        "alt_text": order.alt_text,
+        "prompt": order.request.prompt,
+        "negative_prompt": order.request.negative_prompt,
+        "seed": order.request.seed,
+        "parameters": order.parameters,
+        "created_by_id": order.created_by_id,
+        "parent_id": order.parent_id,
+        "idempotency_key": order.idempotency_key,
+    }
+
+
+@transaction.atomic
+def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
+    """Take an asset that is to be made (again): a failed, cancelled or left one, or a placeholder.
+
+    The id stays. `InvalidRequest` when it is a real picture already, or somebody works on it now.
+    """
+    free_dead_workers()
+    asset = MediaAsset.objects.select_related("library").filter(pk=asset_id).first()
+    if asset is None:
+        raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
+    order = replace(order_of(asset), **changes) if changes else order_of(asset)
+    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    open_to_all = (
+        Q(generation_state__in=(GenerationState.PENDING, GenerationState.FAILED, GenerationState.CANCELLED))
+        | Q(generation_state=GenerationState.READY, is_placeholder=True)
+        | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
+    )
+    token = asset.lease_token + 1
+    taken = MediaAsset.objects.filter(open_to_all, pk=asset.pk, lease_token=asset.lease_token).update(
+        generation_state=GenerationState.RUNNING,
+        lease_token=token,
+        lease_worker=worker_name(),
+        lease_until=Now() + timedelta(seconds=conf.get("LEASE_S")),
+        updated_at=utcnow(),
+    )
+    if not taken:
+        raise InvalidRequest(
+            f"Asset {asset.pk} is {asset.generation_state} and no placeholder, or somebody works on it. "
+            "Only failed, cancelled and placeholder assets are generated again under their id.",
+            field="asset_id",
+        )
+    adoptable, _ = left_behind(asset)
+    asset.refresh_from_db()
+    return Job(
+        asset,
+        order,
+        Lease(asset.pk, token),
+        chain,
+        budgets=library_budgets(asset.library),
+        adoptable=adoptable,
+    )
+
+
+@transaction.atomic
+def take(asset: MediaAsset, chain: MediaGeneratorChain, budgets: Sequence[Budget]) -> Job:
+    """The job of an asset that this worker has just claimed. Looks at what an earlier worker left, if there was one."""
+    job = Job(
+        asset, order_of(asset), Lease(asset.pk, asset.lease_token), chain, budgets=budgets, patient=True, lease_is_kept=True
+    )
+    if asset.lease_token > 1:
+        job.adoptable, job.avoid = left_behind(asset)
+    return job
+
+
+def left_behind(asset: MediaAsset) -> tuple[list[GenerationAttempt], frozenset[str]]:
+    """(attempts whose jobs can still be fetched, providers that may have been paid without a job to fetch).
+
+    An attempt that a dead worker left open without a job id may have been bought: it is marked unknown, with what it
+    may cost in `cost_held`.
+    """
+    attempts = list(GenerationAttempt.objects.of(asset).filter(operation="generate_image", billable=True))
+    now = utcnow()
+    adoptable: list[GenerationAttempt] = []
+    may_be_paid: set[str] = set()
+    for row in attempts:
+        is_open = row.state in (AttemptState.PLANNED, AttemptState.SUBMITTED)
+        is_recent = row.finished_at is None or row.finished_at >= now - ADOPTABLE_FOR
+        has_job = bool(row.provider_job_id) and not row.provider_job.get("given_up")
+        if has_job and (is_open or (row.state == AttemptState.UNKNOWN and is_recent)):
+            adoptable.append(row)
+            continue
+        if is_open:
+            row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, now
+            row.message = "the worker died after the request may have left: it may have been bought."
+            ledger.settle(row)
+            row.save()
+        if row.state == AttemptState.UNKNOWN:
+            may_be_paid.add(row.provider_name)
+    return adoptable, frozenset(may_be_paid - {row.provider_name for row in adoptable})
+
+
+def order_of(asset: MediaAsset) -> AssetOrder:
+    """The order that made the asset, from its row."""
+    kept = dict(asset.parameters or {})
+    return AssetOrder(
+        request=GenerationRequest.checked(
+            prompt=asset.prompt,
+            negative_prompt=asset.negative_prompt,
+            width=kept.get("width", 1024),
+            height=kept.get("height", 1024),
+            seed=asset.seed,
+            **kept.get("options", {}),
+        ),
+        library_id=asset.library_id,
+        providers=tuple(kept.get("providers", ())),
+        dry_run=kept.get("dry_run"),
+        deadline_s=kept.get("deadline_s"),
+    )
+
+
+def library_budgets(library: MediaLibrary) -> list[Budget]:
+    if library.budget_limit is None:
+        return []
+    hint = f" Raise the budget of library '{library.name}', or wait."
+    return [Budget(f"library:{library.pk}", library.budget_limit, library.budget_period, hint)]

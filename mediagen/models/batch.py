@@ -1,0 +1,91 @@
+"""A batch: many assets asked for together. Its lines are assets; what it is worth is in the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Count, Q, Sum
+
+from mediagen.types import uuid7
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class BatchState(models.TextChoices):
+    LOADING = "loading", "loading"
+    RUNNING = "running", "running"
+    PAUSED = "paused", "paused"
+    FINISHED = "finished", "finished"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
+    def unfinished(self) -> Self:
+        return self.exclude(state__in=(BatchState.FINISHED, BatchState.CANCELLED))
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """Batches that the user started; all of them with the permission to see every library."""
+        if not user.is_active or not user.is_authenticated:
+            return self.none()
+        if user.is_superuser or user.has_perm("mediagen.view_all_libraries"):
+            return self.all()
+        return self.filter(created_by=user.pk)
+
+    def with_counts(self) -> Self:
+        """Adds `ready`, `placeholders`, `failed`, `running`, `pending`, `cancelled` and `cost` (USD, known ones)."""
+
+        def count(**where: Any) -> Count:
+            return Count("assets", filter=Q(**{f"assets__{key}": value for key, value in where.items()}))
+
+        return self.annotate(
+            ready=count(generation_state="ready"),
+            placeholders=count(generation_state="ready", is_placeholder=True),
+            failed=count(generation_state="failed"),
+            running=count(generation_state="running"),
+            pending=count(generation_state="pending"),
+            cancelled=count(generation_state="cancelled"),
+            cost=Sum("assets__cost"),
+        )
+
+
+class GenerationBatch(models.Model):
+    """A manifest that was started. The same manifest with the same options is the same batch."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=200)
+    fingerprint = models.CharField(
+        max_length=64, unique=True, editable=False, help_text="SHA-256 of manifest, options and library."
+    )
+    file_name = models.CharField(max_length=500, blank=True)
+    file_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the manifest, hex.")
+    options = models.JSONField(default=dict, blank=True, help_text="What every line has in common.")
+    state = models.CharField(max_length=10, choices=BatchState.choices, default=BatchState.LOADING)
+    state_reason = models.TextField(blank=True)
+    total = models.PositiveIntegerField(default=0, help_text="Assets; 0 until the manifest is loaded.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="media_batches"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = GenerationBatchQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "batch"
+        verbose_name_plural = "batches"
+        indexes = (models.Index(fields=("state", "-id"), name="mediagen_batch_state"),)
+        constraints = (
+            models.CheckConstraint(name="mediagen_batch_state_legal", condition=Q(state__in=BatchState.values)),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def batch_id(self) -> str:
+        return str(self.pk)

@@ -1,0 +1,53 @@
+"""Money: what may be spent, what is held for requests under way, what is spent.
+
+An account belongs to a batch, a library or a provider, and to a period. Holding is one conditional UPDATE, so that
+no number of workers together can hold more than the limit leaves.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import F, Q
+
+
+class SpendAccountQuerySet(models.QuerySet["SpendAccount"]):
+    def hold(self, pk: int, amount: Decimal) -> bool:
+        """Reserve `amount` USD; False when the limit does not leave so much."""
+        room = Q(limit__isnull=True) | Q(limit__gte=F("spent") + F("held") + amount)
+        return bool(self.filter(room, pk=pk).update(held=F("held") + amount))
+
+    def settle(self, pk: int, *, held: Decimal, spent: Decimal) -> None:
+        """Give back what was held and book what was spent, USD."""
+        self.filter(pk=pk).update(held=F("held") - held, spent=F("spent") + spent)
+
+
+class SpendAccount(models.Model):
+    """Spending of one owner in one period, USD."""
+
+    owner = models.CharField(max_length=120, help_text="batch:<id>, library:<id> or provider:<name>")
+    period = models.CharField(max_length=10, blank=True, help_text="2026-11-22, 2026-11, or empty for all time.")
+    limit = models.DecimalField(max_digits=14, decimal_places=6, null=True, blank=True)
+    held = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
+    spent = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
+
+    objects = SpendAccountQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("owner", "period")
+        constraints = (
+            models.UniqueConstraint(fields=("owner", "period"), name="mediagen_account_unique"),
+            models.CheckConstraint(
+                name="mediagen_account_positive",
+                condition=Q(spent__gte=0) & (Q(limit__isnull=True) | Q(limit__gte=0)),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.owner} {self.period}".strip()
+
+    @property
+    def left(self) -> Decimal | None:
+        """USD that may still be held; None without a limit."""
+        return None if self.limit is None else max(Decimal(0), self.limit - self.spent - self.held)
