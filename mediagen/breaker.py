@@ -69,7 +69,9 @@ class Circuit:
         return Verdict.PROBE if self.open_until <= now else Verdict.DENY
 
     def explain(self) -> str:
-        until = f"until {self.open_until:%Y-%m-%d %H:%M:%S} UTC" if self.open_until else "until its configuration changes"
+        until = (
+            f"until {self.open_until:%Y-%m-%d %H:%M:%S} UTC" if self.open_until else "until its configuration changes"
+        )
         return f"its breaker is open {until}: {self.reason}"
 
 
@@ -204,5 +206,3 @@ def health_of(names: Iterable[str], circuits: Mapping[BreakerKey, Circuit]) -> d
     """{"sdxl": True, ...}: False when a circuit of the provider is open or its last counted attempt failed."""
     sick = {key.provider for key, circuit in circuits.items() if not circuit.is_healthy}
     return {name: name not in sick for name in names}
-
-

@@ -196,7 +196,9 @@ class MediaGeneratorChain:
         """{"sdxl": True, "openai_images": False}: what this process knows now; nobody is asked."""
         health = health_of((name_of(p) for p in self.providers), self._breaker.known())
         for provider in self.providers:
-            if not getattr(provider, "is_configured", True) and not (self.dry_run or getattr(provider, "dry_run", False)):
+            if not getattr(provider, "is_configured", True) and not (
+                self.dry_run or getattr(provider, "dry_run", False)
+            ):
                 health[name_of(provider)] = False
         return health
 
@@ -335,7 +337,13 @@ class _Run:
         await self.attempt(provider, method, key=self.key_of(provider), was_probe=True, retries=0)
 
     async def attempt(
-        self, provider: Any, method: Callable[..., Any], *, key: BreakerKey | None, was_probe: bool, retries: int | None = None
+        self,
+        provider: Any,
+        method: Callable[..., Any],
+        *,
+        key: BreakerKey | None,
+        was_probe: bool,
+        retries: int | None = None,
     ) -> bool:
         """Ask, and again as the policy allows. True: go on to the next provider."""
         left = conf.get("RETRIES") if retries is None else retries
@@ -530,11 +538,18 @@ class _Run:
             )
         except NotAPicture as exc:
             if self.chain.strict or _is_a_page(content):
-                raise BadResponse(f"{name_of(provider)} answered without a usable picture: {exc}", cost=result.cost) from None
+                raise BadResponse(
+                    f"{name_of(provider)} answered without a usable picture: {exc}", cost=result.cost
+                ) from None
             metadata["verified"] = False
             facts: dict[str, Any] = {}
         else:
-            facts = {"format": picture.format, "width": picture.width, "height": picture.height, "sha256": picture.sha256}
+            facts = {
+                "format": picture.format,
+                "width": picture.width,
+                "height": picture.height,
+                "sha256": picture.sha256,
+            }
         return replace(
             result,
             content=bytes(content),

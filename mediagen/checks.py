@@ -29,6 +29,7 @@ POSITIVE_NUMBERS = {
     "MAX_IMAGE_BYTES",
     "MAX_IMAGE_PIXELS",
     "LEASE_S",
+    "KICK_AGAIN_S",
 }
 
 

@@ -24,6 +24,10 @@ DEFAULTS: dict[str, Any] = {
     # Alias in settings.STORAGES, and the folder in it.
     "STORAGE": "default",
     "UPLOAD_TO": "mediagen",
+    # How long a storage that fails is tried again before a paid picture is put aside, seconds; and the local folder
+    # for pictures put aside (None: a folder in the system's temporary one).
+    "STORAGE_PATIENCE_S": 30.0,
+    "RESCUE_DIR": None,
     # One generation, with all its providers and retries, seconds.
     "DEADLINE_S": 900.0,
     "CONNECT_TIMEOUT_S": 5.0,
@@ -41,6 +45,12 @@ DEFAULTS: dict[str, Any] = {
     "FIT": "resize",
     # A worker that has not renewed its claim on an asset for so long is taken for dead, seconds.
     "LEASE_S": 60.0,
+    # Alias in the site's TASKS setting whose engine is told of waiting work; None: workers find it by themselves.
+    "TASK_BACKEND": None,
+    # Queue of that engine; None: its default one.
+    "TASK_QUEUE": None,
+    # Work that was told to the engine and not begun is told again after so long, seconds.
+    "KICK_AGAIN_S": 300.0,
 }
 
 

@@ -182,6 +182,14 @@ class LeaseLost(MediagenError):
     """Another worker took the asset over. What this one made must not be written."""
 
 
+class StorageFailed(MediagenError):
+    """The site's storage did not take a picture. `rescued` is the local file in which it is kept meanwhile, if any."""
+
+    def __init__(self, message: str, *, rescued: str = "") -> None:
+        super().__init__(message)
+        self.rescued = rescued
+
+
 class CredentialsUnreadable(MediagenError):
     """A stored credential cannot be decrypted with any of the configured keys."""
 

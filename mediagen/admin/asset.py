@@ -80,7 +80,7 @@ class LibraryFilter(admin.RelatedFieldListFilter):
 
 @admin.register(MediaAsset)
 class MediaAssetAdmin(LargeListAdmin):
-    list_display = ("thumbnail", "title", "made", "status", "provider_name", "price", "created")
+    list_display = ("thumbnail", "title", "stage", "made_by", "created")
     list_display_links = ("thumbnail", "title")
     list_select_related = ("library",)
     list_filter = (
@@ -136,6 +136,13 @@ class MediaAssetAdmin(LargeListAdmin):
     @method_decorator(transaction.non_atomic_requests)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, extra_context)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        asset: Any = super().get_object(request, object_id, from_field)
+        if asset is not None and asset.parent_id:
+            # It may belong to a library that this user must not see.
+            asset.visible_parent = self.get_queryset(request).filter(pk=asset.parent_id).first()
+        return asset
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -195,6 +202,14 @@ class MediaAssetAdmin(LargeListAdmin):
     def made(self, asset: MediaAsset) -> str:
         return render_to_string("mediagen/_state.html", {"asset": asset})
 
+    @admin.display(description=gettext_lazy("state"))
+    def stage(self, asset: MediaAsset) -> str:
+        return render_to_string("mediagen/admin/_stage.html", {"asset": asset})
+
+    @admin.display(description=gettext_lazy("provider"))
+    def made_by(self, asset: MediaAsset) -> str:
+        return render_to_string("mediagen/admin/_made_by.html", {"asset": asset})
+
     @admin.display(description=gettext_lazy("cost"))
     def price(self, asset: MediaAsset) -> str:
         return usd(asset.cost) if asset.is_ready else ""
@@ -222,12 +237,11 @@ class MediaAssetAdmin(LargeListAdmin):
 
     @admin.display(description=gettext_lazy("made from"))
     def parent_link(self, asset: MediaAsset) -> str:
-        parent = asset.parent
+        parent = getattr(asset, "visible_parent", None)
         if parent is None:
             return "-"
         address = reverse("admin:mediagen_mediaasset_change", args=[parent.pk], current_app=self.admin_site.name)
-        # Its prompt is not shown: it may belong to a library that this user must not see.
-        return format_html('<a href="{}">{}</a>', address, parent.pk)
+        return format_html('<a href="{}">{}</a>', address, parent)
 
     # ------------------------------------------------------------------ actions
 

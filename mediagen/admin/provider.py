@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from mediagen.admin.base import ModelAdmin
-from mediagen.admin.provider_form import ProviderConfigForm
+from mediagen.admin.provider_form import ProviderConfigForm, SwitchForm
 from mediagen.engine import get_media_engine, providers
 from mediagen.engine.providers import CredentialState, ProviderState
 from mediagen.errors import InvalidRequest, MediagenError
@@ -64,6 +64,9 @@ class ProviderConfigAdmin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ProviderList
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return SwitchForm
 
     # The action that asks providers must not run in one transaction, as it would with ATOMIC_REQUESTS.
     @method_decorator(transaction.non_atomic_requests)

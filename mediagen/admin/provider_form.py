@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
+from django.contrib.admin.widgets import AdminURLFieldWidget
 from django.utils.translation import gettext_lazy as _
 
 from mediagen.engine import providers
@@ -27,6 +28,15 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         label=_("Remove the stored credential"),
         required=False,
         help_text=_("Then the environment's is used, if there is one."),
+    )
+    # Said here because Django 5.2 warns of a URL field that does not name its scheme.
+    base_url = forms.URLField(
+        label=_("Base URL"),
+        required=False,
+        max_length=500,
+        assume_scheme="https",
+        widget=AdminURLFieldWidget,
+        help_text=_("Empty: the vendor's own address. The credential is sent there."),
     )
 
     class Meta:
@@ -138,6 +148,14 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         own = {"new_credential", "remove_credential"}
         columns = [name for name in self.changed_data if name not in own]
         return [*columns, "credentials"] if own & set(self.changed_data) else columns
+
+
+class SwitchForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One row of the list."""
+
+    class Meta:
+        model = ProviderConfig
+        fields = ("enabled",)
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -117,5 +117,3 @@ _engine = MediaEngine()
 def get_media_engine() -> MediaEngine:
     """The engine of this process."""
     return _engine
-
-

@@ -7,8 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from mediagen.engine import files
-from mediagen.engine.database import in_database
 from mediagen.engine.assets import get_asset
+from mediagen.engine.database import in_database
 from mediagen.engine.orders import as_uuid
 from mediagen.engine.recorder import RowRecorder
 from mediagen.errors import GenerationFailed, InvalidRequest

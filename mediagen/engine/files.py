@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import re
+import tempfile
+import time
+from pathlib import Path
 
 from asgiref.sync import sync_to_async
 from django.core.files.base import ContentFile
@@ -14,6 +19,7 @@ from mediagen.models import MediaAsset, asset_storage
 logger = logging.getLogger("mediagen.engine")
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "avif": "avif", "gif": "gif"}
+LEASES_BACK = 3
 # The id of the asset and the token of the lease under which the file was made.
 NAME = re.compile(r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<token>[0-9]+)(?:_[A-Za-z0-9]+)?\.[a-z]+")
 
@@ -28,25 +34,75 @@ def file_name(asset: MediaAsset, token: int, format: str) -> str:
     return f"{folder(asset)}/{asset.pk}-{token}.{EXTENSIONS.get(format, 'bin')}"
 
 
-def left_files(asset: MediaAsset, token: int) -> list[str]:
-    """Names of stored files that were written under this lease."""
+def left_files(asset: MediaAsset) -> list[str]:
+    """Names of files that were stored for the asset under an earlier lease and never became its file."""
     storage = asset_storage()
-    names = (file_name(asset, token, format) for format in EXTENSIONS)
-    return [name for name in names if storage.exists(name)]
+    names = (
+        file_name(asset, token, format)
+        for token in range(max(1, asset.lease_token - LEASES_BACK), asset.lease_token)
+        for format in EXTENSIONS
+    )
+    return [name for name in names if name != asset.file.name and storage.exists(name)]
 
 
-async def save_file(name: str, content: bytes) -> str:
-    """Store the bytes; the name they really got. Off the ORM's thread: a bucket may take seconds."""
-    return await sync_to_async(_save, thread_sensitive=False)(name, content)
+async def save_file(name: str, content: bytes, *, patience_s: float = 0.0) -> str:
+    """Store the bytes; the name they really got. Off the ORM's thread: a bucket may take seconds.
+
+    A storage that fails is tried again for `patience_s`; then its exception is raised.
+    """
+    give_up_at = time.monotonic() + patience_s
+    wait_s = 0.2
+    while True:
+        try:
+            return await sync_to_async(_save, thread_sensitive=False)(name, content)
+        except Exception as exc:
+            if time.monotonic() + wait_s > give_up_at:
+                raise
+            logger.warning("the storage did not take %s (%s); trying again", name, type(exc).__name__)
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, 5.0)
 
 
 def _save(name: str, content: bytes) -> str:
     return asset_storage().save(name, ContentFile(content))
 
 
+def rescue_folder() -> Path:
+    """Where paid pictures lie that the storage would not take, on this machine."""
+    configured = conf.get("RESCUE_DIR")
+    return Path(configured) if configured else Path(tempfile.gettempdir()) / f"mediagen-rescued-{os.getuid()}"
+
+
+async def put_aside(name: str, content: bytes) -> str:
+    """Keep the bytes in the rescue folder; the path, or "" when that fails too."""
+    return await sync_to_async(_put_aside, thread_sensitive=False)(name, content)
+
+
+def _put_aside(name: str, content: bytes) -> str:
+    try:
+        folder = rescue_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / name.rpartition("/")[2]
+        path.write_bytes(content)
+    except OSError:
+        logger.exception("the picture %s could not be put aside either: it is lost", name)
+        return ""
+    return str(path)
+
+
+def rescued(asset: MediaAsset) -> list[Path]:
+    """Pictures of the asset in the rescue folder."""
+    return sorted(rescue_folder().glob(f"{asset.pk}-*"))
+
+
 async def read_file(asset: MediaAsset) -> bytes:
     """The whole file of an asset."""
-    return await sync_to_async(_read, thread_sensitive=False)(asset.file.name)
+    return await read_stored(str(asset.file.name))
+
+
+async def read_stored(name: str) -> bytes:
+    """The whole of a stored file."""
+    return await sync_to_async(_read, thread_sensitive=False)(name)
 
 
 def _read(name: str) -> bytes:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
+from mediagen import conf
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine import files, intake, leases
+from mediagen.engine import files, intake, leases, recovery
 from mediagen.engine.database import in_database
 from mediagen.engine.leases import Lease
 from mediagen.engine.ledger import Budget
 from mediagen.engine.orders import AssetOrder, request_kwargs
 from mediagen.engine.recorder import RowRecorder
 from mediagen.engine.tagging import tag_served
-from mediagen.errors import GenerationFailed, LeaseLost, MediagenError
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.errors import GenerationFailed, LeaseLost, MediagenError, StorageFailed
+from mediagen.models import GenerationState, MediaAsset
 from mediagen.types import GeneratedImage, utcnow
 
 logger = logging.getLogger("mediagen.engine")
@@ -39,10 +40,8 @@ class Job:
     lease: Lease
     chain: MediaGeneratorChain
     budgets: Sequence[Budget] = ()
-    adoptable: list[GenerationAttempt] = field(default_factory=list)
-    """attempts of an earlier run whose jobs are bought and can be fetched"""
-    avoid: frozenset[str] = frozenset()
-    """providers that may have been paid for this already"""
+    is_recovery: bool = False
+    """somebody had the asset before: what he left is looked at first"""
     patient: bool = False
     """put off, not failed, when waiting may help: somebody comes back to it"""
     lease_is_kept: bool = False
@@ -66,28 +65,34 @@ async def run(job: Job) -> MediaAsset:
 
     `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
     """
-    recorder = RowRecorder(
-        job.asset, job.adoptable, budgets=job.budgets, provider_budgets=_provider_budgets(job.chain)
-    )
+    recorder = RowRecorder(job.asset, budgets=job.budgets, provider_budgets=_provider_budgets(job.chain))
+    avoid: frozenset[str] = frozenset()
     try:
         async with intake.place(), leases.kept(job.lease, already=job.lease_is_kept):
+            if job.is_recovery:
+                if await keep_stored(job, recorder):
+                    return job.asset
+                adoptable, avoid = await in_database(recovery.left_behind, job.asset)
+                recorder.adopt(adoptable)
             outcome = await job.chain.execute(
                 "generate_image",
                 recorder=recorder,
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
-                avoid=job.avoid,
+                avoid=avoid,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
             )
             if outcome.result is not None:
-                return await fill(job, outcome, recorder)
+                return await store(job, outcome.result, recorder)
     except LeaseLost:
         raise
     except BaseException as exc:
         reason = "cancelled" if isinstance(exc, asyncio.CancelledError) else _reason(exc)
-        await asyncio.shield(in_database(give_up, job, recorder, f"The generation ended early: {reason}"))
+        can_go_on = job.patient and isinstance(exc, asyncio.CancelledError | StorageFailed)
+        leave = back_to_pending if can_go_on else give_up
+        await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
         raise
     if job.patient and (put_off := _put_off(job, outcome)) is not None:
         await in_database(postpone, job, recorder, put_off)
@@ -114,6 +119,8 @@ def _reason(exc: BaseException) -> str:
 def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     """Whether and for how long the asset should wait instead of failing."""
     if outcome.vetoed is not None:
+        if job.asset.batch_id is None:
+            return None  # nobody would start it again
         return PutOff(str(outcome.vetoed), retry_in_s=None, vetoed=True)
     if not outcome.may_pass or job.asset.tries >= MAX_TRIES:
         return None
@@ -123,14 +130,30 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     return PutOff(outcome.explain(), retry_in_s=max(wait_s, 0.05), vetoed=False)
 
 
-async def fill(job: Job, outcome: ChainOutcome, recorder: RowRecorder) -> MediaAsset:
-    """Store the picture, then write asset, tags and attempts in one transaction."""
-    image: GeneratedImage = outcome.result
+async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
+    """Finish the asset with a picture that an earlier worker stored before it died. False when there is none."""
+    recorder = recorder or RowRecorder(job.asset)
+    attempt = await in_database(recovery.open_attempt, job.asset)
+    found = await recovery.find_picture(job.asset, attempt)
+    if found is None:
+        return False
+    recorder.pending.append(recovery.adopted(found.attempt, found.image))
+    await store(job, found.image, recorder)
+    # A copy was made: whoever stored it may live after all, and take his file away.
+    await found.remove()
+    return True
+
+
+async def store(job: Job, image: GeneratedImage, recorder: RowRecorder) -> MediaAsset:
+    """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
+    written is not left stored either."""
     content = image.content if isinstance(image.content, bytes) else b""
-    name = await files.save_file(files.file_name(job.asset, job.lease.token, image.format), content)
+    name = await _stored(job, image, content, recorder)
     old_name = job.asset.file.name or ""
     try:
         values = await in_database(complete, job, image, name, len(content), recorder)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except BaseException:
         await asyncio.shield(files.aremove_file(name))
         raise
@@ -139,6 +162,24 @@ async def fill(job: Job, outcome: ChainOutcome, recorder: RowRecorder) -> MediaA
     if old_name and old_name != name:
         await files.aremove_file(old_name)
     return job.asset
+
+
+async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder) -> str:
+    """The name under which the picture is stored. A paid one that the storage will not take is put aside."""
+    name = files.file_name(job.asset, job.lease.token, image.format)
+    is_paid = not (image.is_placeholder or image.dry_run)
+    try:
+        return await files.save_file(name, content, patience_s=conf.get("STORAGE_PATIENCE_S") if is_paid else 0.0)
+    except Exception as exc:
+        logger.exception("the storage did not take the picture of asset %s", job.asset.pk)
+        why = (
+            f"{type(exc).__name__}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
+        )
+        path = await files.put_aside(name, content) if is_paid else ""
+        if path:
+            recorder.forget_success()
+        kept = f" It is kept in {path} and taken when the asset is generated again." if path else ""
+        raise StorageFailed(f"The storage did not take the picture ({why}).{kept}", rescued=path) from exc
 
 
 @transaction.atomic
@@ -179,6 +220,12 @@ def give_up(job: Job, recorder: RowRecorder, reason: str) -> None:
     """The row says why there is no picture. A placeholder that was to be replaced stays what it was."""
     state = GenerationState.READY if job.asset.file else GenerationState.FAILED
     _leave(job, recorder, generation_state=state, failure=reason, lease_until=None)
+
+
+@transaction.atomic
+def back_to_pending(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """For whoever comes next."""
+    _leave(job, recorder, generation_state=GenerationState.PENDING, failure=reason, lease_until=None)
 
 
 @transaction.atomic

@@ -33,7 +33,9 @@ async def check_providers(names: list[str] | None = None, *, live: bool = False)
     providers that run dry. Closes the breakers of one that answers. `InvalidRequest` for a name that does not exist."""
     configs = await in_database(_all_configs, names)
     async with http.session():
-        return list(await asyncio.gather(*(_check(place, config, live) for place, config in enumerate(configs, start=1))))
+        return list(
+            await asyncio.gather(*(_check(place, config, live) for place, config in enumerate(configs, start=1)))
+        )
 
 
 def _all_configs(names: list[str] | None) -> list[ProviderConfig]:

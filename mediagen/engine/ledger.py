@@ -34,8 +34,10 @@ class Budget:
     what_to_do: str = ""
 
     def period_key(self, now: datetime) -> str:
-        """"2026-11-22", "2026-11" or "", in UTC."""
-        return {BudgetPeriod.DAY.value: f"{now:%Y-%m-%d}", BudgetPeriod.MONTH.value: f"{now:%Y-%m}"}.get(self.period, "")
+        """ "2026-11-22", "2026-11" or "", in UTC."""
+        return {BudgetPeriod.DAY.value: f"{now:%Y-%m-%d}", BudgetPeriod.MONTH.value: f"{now:%Y-%m}"}.get(
+            self.period, ""
+        )
 
 
 class BudgetUsedUp(AttemptVetoed):
@@ -105,9 +107,7 @@ def open_account(budget: Budget) -> SpendAccount:
         spent = spent_so_far(budget, now)
         try:
             with transaction.atomic():
-                account = SpendAccount.objects.create(
-                    owner=budget.owner, period=key, limit=budget.limit, spent=spent
-                )
+                account = SpendAccount.objects.create(owner=budget.owner, period=key, limit=budget.limit, spent=spent)
         except IntegrityError:
             account = SpendAccount.objects.get(owner=budget.owner, period=key)
     if account.limit != budget.limit:

@@ -25,19 +25,21 @@ class RowRecorder:
     def __init__(
         self,
         asset: MediaAsset,
-        adoptable: Iterable[GenerationAttempt] = (),
         *,
         budgets: Sequence[Budget] = (),
         provider_budgets: dict[str, Budget] | None = None,
     ) -> None:
-        """`adoptable` are attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row.
-        `budgets` bind every billable attempt, `provider_budgets` those of a provider."""
+        """`budgets` bind every billable attempt, `provider_budgets` those of a provider."""
         self.asset = asset
-        self.adoptable = {row.provider_name: row for row in adoptable}
+        self.adoptable: dict[str, GenerationAttempt] = {}
         self.budgets = list(budgets)
         self.provider_budgets = provider_budgets or {}
         self.adopted: set[Any] = set()
         self.pending: list[GenerationAttempt] = []
+
+    def adopt(self, rows: Iterable[GenerationAttempt]) -> None:
+        """Attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+        self.adoptable = {row.provider_name: row for row in rows}
 
     @property
     def jobs(self) -> dict[str, ProviderJob]:
@@ -82,6 +84,10 @@ class RowRecorder:
             self.pending.append(attempt.row)
         else:
             await in_database(_end, [attempt.row])
+
+    def forget_success(self) -> None:
+        """The picture could not be kept: its attempt stays open, and whoever takes the asset next looks for it."""
+        self.pending = [row for row in self.pending if not row.billable or row.outcome != Outcome.SUCCEEDED]
 
     def flush(self) -> None:
         """Write what is pending. Inside the caller's transaction; safe to call again after a roll-back."""

@@ -13,20 +13,21 @@ from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.chain import MediaGeneratorChain
-from mediagen.engine import ledger
 from mediagen.engine.generation import Job
 from mediagen.engine.leases import Lease, free_dead_workers, worker_name
 from mediagen.engine.ledger import Budget
 from mediagen.engine.libraries import get_library
 from mediagen.engine.orders import AssetOrder
-from mediagen.errors import InvalidRequest, Outcome
+from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaLibrary, MediaTag
-from mediagen.types import AttemptState, GenerationRequest, utcnow
+from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.types import GenerationRequest, utcnow
 
 NAME_LENGTH = 80
-ADOPTABLE_FOR = timedelta(hours=1)
-"""A job whose end nobody saw is looked for so long; the services keep results for ten minutes to a day."""
+
+
+def lease_length() -> timedelta:
+    return timedelta(seconds=conf.get("LEASE_S"))
 
 
 @transaction.atomic
@@ -53,7 +54,7 @@ def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
             "generation_state": GenerationState.RUNNING,
             "lease_token": 1,
             "lease_worker": worker_name(),
-            "lease_until": utcnow() + timedelta(seconds=conf.get("LEASE_S")),
+            "lease_until": utcnow() + lease_length(),
         }
     existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key)
     if order.idempotency_key and (asset := existing.select_related("library").first()) is not None:
@@ -109,7 +110,7 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
         generation_state=GenerationState.RUNNING,
         lease_token=token,
         lease_worker=worker_name(),
-        lease_until=Now() + timedelta(seconds=conf.get("LEASE_S")),
+        lease_until=Now() + lease_length(),
         updated_at=utcnow(),
     )
     if not taken:
@@ -118,54 +119,23 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
             "Only failed, cancelled and placeholder assets are generated again under their id.",
             field="asset_id",
         )
-    adoptable, _ = left_behind(asset)
     asset.refresh_from_db()
+    budgets = library_budgets(asset.library)
+    return Job(asset, order, Lease(asset.pk, token), chain, budgets=budgets, is_recovery=True)
+
+
+def take(asset: MediaAsset, order: AssetOrder, chain: MediaGeneratorChain, budgets: Sequence[Budget]) -> Job:
+    """The job of an asset that this worker has claimed. No query."""
     return Job(
         asset,
         order,
-        Lease(asset.pk, token),
+        Lease(asset.pk, asset.lease_token),
         chain,
-        budgets=library_budgets(asset.library),
-        adoptable=adoptable,
+        budgets=budgets,
+        is_recovery=asset.lease_token > 1,
+        patient=True,
+        lease_is_kept=True,
     )
-
-
-@transaction.atomic
-def take(asset: MediaAsset, chain: MediaGeneratorChain, budgets: Sequence[Budget]) -> Job:
-    """The job of an asset that this worker has just claimed. Looks at what an earlier worker left, if there was one."""
-    job = Job(
-        asset, order_of(asset), Lease(asset.pk, asset.lease_token), chain, budgets=budgets, patient=True, lease_is_kept=True
-    )
-    if asset.lease_token > 1:
-        job.adoptable, job.avoid = left_behind(asset)
-    return job
-
-
-def left_behind(asset: MediaAsset) -> tuple[list[GenerationAttempt], frozenset[str]]:
-    """(attempts whose jobs can still be fetched, providers that may have been paid without a job to fetch).
-
-    An attempt that a dead worker left open without a job id may have been bought: it is marked unknown, with what it
-    may cost in `cost_held`.
-    """
-    attempts = list(GenerationAttempt.objects.of(asset).filter(operation="generate_image", billable=True))
-    now = utcnow()
-    adoptable: list[GenerationAttempt] = []
-    may_be_paid: set[str] = set()
-    for row in attempts:
-        is_open = row.state in (AttemptState.PLANNED, AttemptState.SUBMITTED)
-        is_recent = row.finished_at is None or row.finished_at >= now - ADOPTABLE_FOR
-        has_job = bool(row.provider_job_id) and not row.provider_job.get("given_up")
-        if has_job and (is_open or (row.state == AttemptState.UNKNOWN and is_recent)):
-            adoptable.append(row)
-            continue
-        if is_open:
-            row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, now
-            row.message = "the worker died after the request may have left: it may have been bought."
-            ledger.settle(row)
-            row.save()
-        if row.state == AttemptState.UNKNOWN:
-            may_be_paid.add(row.provider_name)
-    return adoptable, frozenset(may_be_paid - {row.provider_name for row in adoptable})
 
 
 def order_of(asset: MediaAsset) -> AssetOrder:

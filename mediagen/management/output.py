@@ -36,17 +36,17 @@ class Reporter(AbstractContextManager["Reporter"], Protocol):
     def summary(self, results: list[Result]) -> None: ...
 
 
-def reporter(out: OutputWrapper, total: int, *, as_json: bool, no_color: bool) -> Reporter:
-    """The right one for where the output goes."""
-    if as_json:
+def reporter(out: OutputWrapper, total: int, options: dict[str, Any]) -> Reporter:
+    """The right one for where the output goes and what was asked."""
+    if options["json"]:
         return JSONReporter(out)
-    if out.isatty():
+    if options["progress"] == "auto" and out.isatty():
         try:
             from mediagen.management.rich_output import RichReporter
         except ImportError:
             return PlainReporter(out, total)
-        return RichReporter(out, total, no_color=no_color)
-    return PlainReporter(out, total)
+        return RichReporter(out, total, no_color=bool(options.get("no_color")))
+    return PlainReporter(out, total, quiet=options["progress"] == "none")
 
 
 class _Base:
@@ -77,13 +77,16 @@ class JSONReporter(_Base):
 class PlainReporter(_Base):
     """A line per asset, then a table."""
 
-    def __init__(self, out: OutputWrapper, total: int) -> None:
+    def __init__(self, out: OutputWrapper, total: int, *, quiet: bool = False) -> None:
         super().__init__(out)
+        self.quiet = quiet
         self.total = total
         self.count = 0
 
     def done(self, result: Result) -> None:
         self.count += 1
+        if self.quiet:
+            return
         what = f"ready by {result.provider}" if result.made else "FAILED"
         self.out.write(f"[{self.count}/{self.total}] {what} in {result.seconds:.2f} s: {one_line(result.prompt, 60)}")
         if result.error:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from django.core.management.base import OutputWrapper
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mediagen.management.output import HEADINGS, Result, cells, closing_lines
+from mediagen.engine.worker import Event, Worker
+from mediagen.management.batch_output import Progress as BatchProgress
+from mediagen.management.output import HEADINGS, Result, cells, closing_lines, one_line
+from mediagen.models import GenerationBatch
 
 
 class RichReporter:
@@ -53,3 +58,31 @@ class RichReporter:
         self.console.print(table)
         for line in closing_lines(results):
             self.console.print(Text(line))
+
+
+class RichProgress(BatchProgress):
+    """One bar, a line of numbers and a line per provider, drawn anew four times a second."""
+
+    def __init__(self, out: OutputWrapper, batch: GenerationBatch, worker: Worker, *, no_color: bool) -> None:
+        super().__init__(out, batch, worker)
+        stream: Any = out._out
+        self.console = Console(file=stream, no_color=no_color, highlight=False)
+        self.live = Live(get_renderable=self.draw, console=self.console, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.live.stop()
+
+    def draw(self) -> RenderableType:
+        bar = ProgressBar(total=max(self.numbers.total, 1), completed=self.numbers.done)
+        lines = [Text(f"{name}: {count:,}, breaker {state}") for name, count, state in self.providers()]
+        return Group(bar, Text(self.line()), *lines)
+
+    def show(self, event: Event) -> None:
+        if event.kind == "failed":
+            self.console.print(Text(f"{event.asset.row_key}: {one_line(event.message, 300)}", style="red"))

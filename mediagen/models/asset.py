@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,6 +46,12 @@ def asset_storage() -> Storage:
     return storages[conf.get("STORAGE")]
 
 
+def _takeable() -> Q:
+    time_has_come = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+    waiting = Q(generation_state=GenerationState.PENDING) & time_has_come
+    return waiting | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
+
+
 class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """Assets in the libraries that the user may look into."""
@@ -66,16 +73,15 @@ class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
 
         The database's clock decides, so the workers' clocks need not agree.
         """
-        time_has_come = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
-        waiting = Q(generation_state=GenerationState.PENDING) & time_has_come
-        left = Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
-        going = Q(batch__isnull=True) | Q(batch__state="running")
-        return self.filter(waiting | left).filter(going)
+        return self.filter(_takeable()).filter(Q(batch__isnull=True) | Q(batch__state="running"))
 
-    def claim(self, pks: list[Any], *, worker: str, lease_s: float) -> int:
-        """Take those of these assets that are still claimable; how many. The token only grows, so whoever held one
-        before can no longer write. One conditional UPDATE."""
-        return self.filter(pk__in=self.claimable().filter(pk__in=pks).values("pk")).update(
+    def claim(self, pks: Iterable[Any], *, worker: str, lease_s: float) -> int:
+        """Take those of these assets that are still to be taken; how many. One conditional UPDATE.
+
+        The token only grows, so whoever held one before can no longer write. The condition is on the row itself and
+        on no other table: PostgreSQL then checks it again when it had to wait for another worker's UPDATE.
+        """
+        return self.filter(_takeable(), pk__in=pks).update(
             generation_state=GenerationState.RUNNING,
             lease_token=F("lease_token") + 1,
             lease_worker=worker[:100],
@@ -126,9 +132,7 @@ class MediaAsset(models.Model):
     is_placeholder = models.BooleanField(default=False)
     dry_run = models.BooleanField(default=False)
 
-    generation_state = models.CharField(
-        max_length=10, choices=GenerationState.choices, default=GenerationState.PENDING
-    )
+    generation_state = models.CharField(max_length=10, choices=GenerationState.choices, default=GenerationState.PENDING)
     failure = models.TextField(blank=True, help_text="Why there is no picture.")
     lease_worker = models.CharField(max_length=100, blank=True, editable=False)
     lease_token = models.PositiveBigIntegerField(default=0, editable=False)
@@ -138,6 +142,9 @@ class MediaAsset(models.Model):
         "mediagen.GenerationBatch", null=True, blank=True, on_delete=models.SET_NULL, related_name="assets"
     )
     row_key = models.CharField(max_length=200, blank=True, help_text="Its line in the batch's manifest.")
+    kicked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a task engine was last told of it."
+    )
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
 
     status = models.CharField(max_length=10, choices=ReviewStatus.choices, default=ReviewStatus.DRAFT)

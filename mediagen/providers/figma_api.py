@@ -148,12 +148,12 @@ class FigmaAPIAdapter(ServiceProvider):
         return RateLimited(f"429: {text}", http_status=429, retry_after_s=http.retry_after_s(response.headers))
 
 
-def parse_file_key(text: str) -> str:
+def parse_file_key(text: Any) -> str:
     """The file key in what a person pasted: the key itself, or a file's address (a branch's key is its own).
 
     `InvalidRequest` when it is neither.
     """
-    value = str(text).strip()
+    value = text.strip() if isinstance(text, str) else ""
     if "/" in value:
         value = _key_in_address(value)
     if not _FILE_KEY.fullmatch(value):
@@ -181,11 +181,11 @@ def _key_in_address(address: str) -> str:
     return ""
 
 
-def parse_page_id(text: str | None) -> str | None:
+def parse_page_id(text: Any) -> str | None:
     """A page's node id as the API writes it ("0:1"), from that or from the form in addresses ("0-1")."""
     if text is None or text == "":
         return None
-    value = str(text).strip()
+    value = text.strip() if isinstance(text, str) else ""
     if not _PAGE_ID.fullmatch(value):
         raise InvalidRequest(f'page_id must be a Figma node id such as "0:1", not {text!r:.80}.', field="page_id")
     head, tail = value[:1], value[1:]  # a minus in front belongs to the number

@@ -188,6 +188,10 @@ class FluxAdapter(JobProvider):
         credits = self.checked(response).json_object().get("credits")
         if not _is_number(credits):
             raise BadResponse("answered without a number of credits.", http_status=response.status)
+        if credits <= 0:
+            raise Misconfigured(
+                f"{credits:g} credits left. Buy some at Black Forest Labs, or nothing can be generated."
+            )
         return f"{credits:g} credits left"
 
     def _auth(self) -> Mapping[str, str]:

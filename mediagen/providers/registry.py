@@ -8,6 +8,7 @@ from typing import Any
 from mediagen import conf
 from mediagen.errors import ConfigurationError
 
+
 def settings_options(name: str) -> dict[str, Any]:
     """Constructor arguments that settings give an adapter: MEDIAGEN["PROVIDERS"][name]["OPTIONS"]."""
     entry = conf.get("PROVIDERS").get(name)

@@ -12,7 +12,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.db import IntegrityError
 
 from mediagen.engine import files, generation, get_media_engine
-from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost
+from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, MediaTag, ProviderConfig
 from mediagen.types import utcnow
 from tests.fakes import Duck, JobDuck, picture
@@ -247,7 +247,7 @@ class TestNothingHalfDone:
             raise OSError("No space left on device")
 
         monkeypatch.setattr(files, "_save", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(StorageFailed, match="OSError"):
             make()
         row = MediaAsset.objects.get()
         assert row.generation_state == "failed"

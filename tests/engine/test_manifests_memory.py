@@ -10,8 +10,8 @@ import pytest
 from mediagen.engine.manifests import ManifestRow, ResultWriter, open_manifest, validate
 
 WRITE = {
-    "csv": ("prompt,width,tags\n", lambda number: f'"a fox, number {number}",512,"red;fox"\n'),
-    "keys.csv": ("key,prompt\n", lambda number: f"k{number * 7919 % 1_000_003},a fox\n"),
+    "csv": ("prompt,width\n", lambda number: f"a fox {number},512\n"),
+    "keys.csv": ("key,prompt,tags\n", lambda number: f'k{number * 7919 % 1_000_003},"a fox, {number}","red,fox"\n'),
     "jsonl": ("", lambda number: f'{{"prompt": "a fox {number}", "width": 512, "tags": ["red"]}}\n'),
     "bad.jsonl": ("", lambda number: f'{{"prompt": "a fox {number}", "width": -{number}}}\n'),
     "txt": ("", lambda number: f"a fox, number {number}\n"),

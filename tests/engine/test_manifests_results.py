@@ -8,7 +8,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediagen.engine.manifests import (
@@ -22,6 +22,12 @@ from mediagen.engine.manifests import (
     validate,
 )
 from mediagen.engine.manifests.cells import protect, unprotect
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One for all examples of a test that makes many."""
+    return tmp_path_factory.mktemp("manifests")
 
 
 def write_file(path, content):
@@ -122,14 +128,12 @@ def test_copies_are_rows_of_their_own_when_read_again(tmp_path):
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_keys_of_a_mixed_manifest_stay_different_when_lines_move(tmp_path, ending):
-    rows = [{"prompt": "a", "count": 3}, {"prompt": "b", "key": "2x"}, {"prompt": "c", "key": "2"}, {"prompt": "d"}]
-    # Written without care for the line numbers of the copies, the third row's key would be the second line's.
-    rows[1]["count"] = 2
-    source = write_file(tmp_path / "p.jsonl", "".join(json.dumps(row) + "\n" for row in [rows[0], rows[1], rows[3]]))
-    results_of(source, tmp_path / f"r.{ending}")
-    report = validate(open_manifest(tmp_path / f"r.{ending}"))
-    assert report.ok
-    assert report.items == 6
+    # The copies of the first row take up lines 1 to 3 of the result: without keys there, "3" would be taken.
+    source = write_file(tmp_path / "p.jsonl", '{"prompt": "a", "count": 3}\n{"prompt": "b", "key": "3"}\n')
+    before = results_of(source, tmp_path / f"r.{ending}")
+    manifest = open_manifest(tmp_path / f"r.{ending}")
+    assert validate(manifest).ok
+    assert [row.row_key for row in manifest.rows()] == [row.row_key for row in before] == ["1#1", "1#2", "1#3", "3"]
 
 
 def test_results_of_results_do_not_grow(tmp_path):
@@ -205,6 +209,7 @@ def test_apostrophes_of_a_manifest_that_we_did_not_write_are_the_users(tmp_path)
     assert row.arguments["prompt"] == "'=a fox"
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("'=+-@\t\r5.e a\uff1d")) | st.text())
 def test_protection_is_undone_exactly(text):
     assert unprotect(protect(text)) == text
@@ -229,9 +234,9 @@ ROW = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(ROW, min_size=1, max_size=4), st.sampled_from(["csv", "jsonl"]))
-def test_any_manifest_comes_through_its_result_unchanged(tmp_path_factory, rows, ending):
-    folder = tmp_path_factory.mktemp("m")
+def test_any_manifest_comes_through_its_result_unchanged(folder, rows, ending):
     source = write_file(folder / "p.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     before = results_of(source, folder / f"r.{ending}", **RESULT)
     manifest = open_manifest(folder / f"r.{ending}")
@@ -243,9 +248,10 @@ def test_any_manifest_comes_through_its_result_unchanged(tmp_path_factory, rows,
     assert [row.arguments for row in open_manifest(folder / f"s.{ending}").rows()] == wanted
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(SPECIAL, min_size=2, max_size=2), min_size=1, max_size=4), st.sampled_from(",;\t"))
-def test_any_csv_of_the_csv_module_gives_its_prompts(tmp_path_factory, rows, delimiter):
-    path = tmp_path_factory.mktemp("m") / "p.csv"
+def test_any_csv_of_the_csv_module_gives_its_prompts(folder, rows, delimiter):
+    path = folder / "p.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
         writer.writerows([["prompt", "description"], *rows])

@@ -8,6 +8,7 @@ import pytest
 
 from mediagen.engine.manifests import ManifestError, ManifestRow, Problem, Template, open_manifest
 from mediagen.engine.orders import AssetOrder
+from mediagen.models import MediaAsset
 
 
 @pytest.fixture
@@ -76,6 +77,27 @@ def test_all_keys_of_json(read):
     }
 
 
+@pytest.mark.parametrize(
+    ("cell", "tags"),
+    [
+        ("red, quick;fox", ["red", "quick", "fox"]),
+        (",red,,", ["red"]),
+        ('["a, b", "c"]', ["a, b", "c"]),
+        ("[draft], red", ["[draft]", "red"]),
+        ("[draft", ["[draft"]),
+        ("[" * 100_000, ["[" * 100_000]),
+    ],
+)
+def test_words_in_a_cell(read, cell, tags):
+    (row,) = read([{"prompt": "a fox", "tags": cell}])
+    assert row.arguments["tags"] == tags
+
+
+def test_the_longest_key_fits_an_asset_with_its_copies(read):
+    rows = read([{"prompt": "a fox", "key": "x" * 190, "count": 1000}])
+    assert len(rows[-1].row_key) == 195 <= MediaAsset._meta.get_field("row_key").max_length
+
+
 def test_empty_cells_are_not_given(read):
     (row,) = read("prompt,negative_prompt,width,seed,tags,steps,provider\na fox,,  ,,,,\n")
     assert row.arguments == {"prompt": "a fox"}
@@ -117,8 +139,9 @@ def test_an_order_can_be_made_of_a_row(read):
         ("tags", {"a": 1}, "must be a list of texts, or text with commas between the words, not {'a': 1}."),
         ("tags", ["a", 1], "must be a list of texts"),
         ("tags", "[1]", "must be a list of texts"),
+        ("tags", [[]], "must be a list of texts"),
         ("provider", 3, "must be a list of texts"),
-        ("key", "x" * 201, "must be 1 to 200 characters on one line"),
+        ("key", "x" * 191, "must be 1 to 190 characters on one line"),
         ("key", "a\nb", "one line, not 'a\\nb'"),
         ("key", 1.5, "must be text"),
         ("library", 3, "must be text, not 3"),

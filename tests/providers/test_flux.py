@@ -312,7 +312,7 @@ async def test_the_price_list_answers_when_the_service_does_not(model, size, usd
     ("said", "ok", "detail"),
     [
         (answer(json={"credits": 12.5}), True, "12.5 credits left"),
-        (answer(json={"credits": 0}), True, "0 credits left"),
+        (answer(json={"credits": 0}), False, "0 credits left. Buy some"),
         (answer(401, json={"detail": "Not authenticated"}), False, "BFL_API_KEY"),
         (answer(500), False, "500"),
         (answer(json={}), False, "without a number"),

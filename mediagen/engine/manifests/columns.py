@@ -12,7 +12,8 @@ from mediagen.engine.manifests.problems import shown
 from mediagen.types import MAX_SEED, MAX_SIDE_PX
 
 MAX_COUNT = 1000
-MAX_KEY_LENGTH = 200
+MAX_KEY_LENGTH = 190
+"""with "#1000" behind it a row key fits the asset's 200 characters"""
 OPTION_PREFIX = "option."
 
 # What a `ResultWriter` adds. Read back they mean nothing, so that a result manifest is a manifest.

@@ -9,7 +9,6 @@ from typing import Any
 
 from mediagen.engine.manifests.cells import unprotect
 from mediagen.engine.manifests.columns import (
-    ARGUMENTS,
     KEYS,
     OPTION_PREFIX,
     RESULT_PREFIX,
@@ -64,11 +63,6 @@ class Entry:
     def base_key(self) -> str:
         """The key that it was given, or else its line number."""
         return self.key if self.key is not None else str(self.line)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What goes to the provider."""
-        return {name: value for name, value in self.arguments.items() if name not in ARGUMENTS}
 
     def copies(self, defaults: Mapping[str, Any]) -> int:
         """How many pictures it asks for."""

@@ -101,10 +101,10 @@ class Checker:
         self._providers = providers
         self._library_exists = lru_cache(maxsize=10_000)(library_exists) if library_exists else None
         self._clean_tag = lru_cache(maxsize=10_000)(clean_tag)
-        self._keys = KeyLedger()
         chosen = self.defaults.get("provider") or self.defaults.get("providers") or ()
         self._default_providers = (chosen,) if isinstance(chosen, str) else tuple(chosen)
         self._check_defaults()
+        self._keys = KeyLedger()
 
     def check(self, entry: Entry) -> tuple[list[Problem], bool]:
         """(what is wrong with the row, whether its key is an earlier row's). The key is taken with this."""

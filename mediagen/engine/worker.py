@@ -1,0 +1,272 @@
+"""One event loop that works off waiting assets: claims them in groups, runs many at once, and lets go in order.
+
+The command that starts a batch runs a worker for that batch; `manage.py generate_worker` runs one for everything.
+Any number of them on any number of machines share the work by the rows alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from mediagen import conf, http
+from mediagen.breaker import BreakerKey, Circuit
+from mediagen.chain import MediaGeneratorChain
+from mediagen.engine import batches, generation, leases, starting
+from mediagen.engine.database import grouped, in_database
+from mediagen.engine.generation import Job, PutOff
+from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
+from mediagen.factory import SharedBreaker, aget_media_generator_chain
+from mediagen.models import GenerationState, MediaAsset
+from mediagen.types import utcnow
+
+logger = logging.getLogger("mediagen.engine")
+
+CHAIN_AGE_S = 1.0
+IDLE_S = 0.5
+
+
+class Until(StrEnum):
+    STOPPED = "stopped"
+    """somebody says so"""
+    IDLE = "idle"
+    """nothing can be taken at the moment"""
+    DONE = "done"
+    """nothing is left, neither waiting for its time nor in another worker's hands"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What became of one asset. `kind` is "ready", "failed", "put_off", "lost" or "started"."""
+
+    kind: str
+    asset: MediaAsset
+    seconds: float = 0.0
+    message: str = ""
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class Worker:
+    """Claims and fills assets until it is stopped, or until there is nothing left to do.
+
+    `batch_id` restricts it to a batch; `limit` to so many assets; `watch` is told of every event, in the event loop.
+    """
+
+    batch_id: Any = None
+    asset_ids: list[Any] | None = None
+    """only these assets: what a task engine's kick names"""
+    concurrency: int = 16
+    limit: int | None = None
+    watch: Callable[[Event], None] = lambda event: None
+    name: str = field(default_factory=lambda: f"{leases.worker_name()}:{uuid.uuid4().hex[:6]}")
+    begun: int = 0
+    _buffer: deque[MediaAsset] = field(default_factory=deque)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _chains: dict[Any, tuple[float, MediaGeneratorChain]] = field(default_factory=dict)
+    _breaker: SharedBreaker = field(default_factory=SharedBreaker)
+    _stopping: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _chain_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self, until: Until = Until.STOPPED) -> None:
+        """Work, for as long as `until` says or until `stop()`."""
+        async with http.session(), grouped():
+            heartbeat = asyncio.create_task(self._beat())
+            try:
+                await self._loop(until)
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                heartbeat.cancel()
+                await asyncio.gather(heartbeat, return_exceptions=True)
+                if self._buffer:
+                    await in_database(_let_go, [asset.pk for asset in self._buffer], self.name)
+                    self._buffer.clear()
+        # Outside the group: its pump has ended.
+        if self.batch_id is not None:
+            await in_database(batches.finish_if_done, self.batch_id)
+
+    def circuits(self) -> Mapping[BreakerKey, Circuit]:
+        """The breakers as this worker knows them."""
+        return self._breaker.known()
+
+    def stop(self) -> None:
+        """Begin nothing new; what is under way ends."""
+        self._stopping = True
+        self._wake.set()
+
+    def stop_now(self) -> None:
+        """Cancel what is under way too. Its attempts are recorded as unknown, its rows can be taken again."""
+        self.stop()
+        for task in self._tasks:
+            task.cancel()
+
+    async def _loop(self, until: Until) -> None:
+        last_look = 0.0
+        while not self._stopping:
+            room = self.concurrency - len(self._tasks)
+            if self.limit is not None:
+                room = min(room, self.limit - self.begun)
+                if self.limit <= self.begun:
+                    return
+            if room > 0 and len(self._buffer) < room:
+                await self._fetch(self.concurrency)
+            for _ in range(min(room, len(self._buffer))):
+                self._begin(self._buffer.popleft())
+            self._wake.clear()
+            if self._tasks and (self._buffer or len(self._tasks) >= self.concurrency):
+                await self._wake.wait()
+                continue
+            if not self._buffer and not self._tasks:
+                if time.monotonic() - last_look > 5.0:  # rows of workers that died here need not be waited for
+                    last_look = time.monotonic()
+                    if await in_database(leases.free_dead_workers):
+                        continue
+                if until is Until.IDLE:
+                    return
+                if until is Until.DONE and not await in_database(self._is_anything_left):
+                    return
+            try:
+                await asyncio.wait_for(self._wake.wait(), IDLE_S)
+            except TimeoutError:
+                continue
+
+    async def _fetch(self, count: int) -> None:
+        wanted = count if self.limit is None else min(count, self.limit - self.begun - len(self._buffer))
+        self._buffer.extend(await in_database(self._claim, wanted))
+
+    @transaction.atomic
+    def _claim(self, count: int) -> list[MediaAsset]:
+        waiting = self._mine().claimable().order_by("id")
+        if connection.features.has_select_for_update_skip_locked:
+            waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+        pks = list(waiting.values_list("pk", flat=True)[:count])
+        if not pks or not MediaAsset.objects.claim(pks, worker=self.name, lease_s=conf.get("LEASE_S")):
+            return []
+        claimed = MediaAsset.objects.filter(
+            pk__in=pks, lease_worker=self.name, generation_state=GenerationState.RUNNING
+        )
+        return list(claimed.select_related("library", "batch").order_by("id"))
+
+    def _mine(self) -> Any:
+        assets = MediaAsset.objects.all()
+        if self.batch_id is not None:
+            assets = assets.filter(batch=self.batch_id)
+        return assets if self.asset_ids is None else assets.filter(pk__in=self.asset_ids)
+
+    def _is_anything_left(self) -> bool:
+        """Whether a row waits for its time, or another worker has one that may come back."""
+        open_states = (GenerationState.PENDING, GenerationState.RUNNING)
+        left = self._mine().filter(generation_state__in=open_states)
+        return bool(left.filter(Q(batch__isnull=True) | Q(batch__state="running")).exists())
+
+    def _begin(self, asset: MediaAsset) -> None:
+        self.begun += 1
+        task = asyncio.create_task(self._work(asset))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            logger.error("a worker's task ended by %s", type(exc).__name__, exc_info=exc)
+
+    async def _work(self, asset: MediaAsset) -> None:
+        began = time.monotonic()
+        self.watch(Event("started", asset))
+        kind, message, attempts = "ready", "", 0
+        try:
+            job = await self._job(asset)
+            if job is not None:
+                await generation.run(job)
+            else:
+                kind, message = "put_off", asset.failure
+        except PutOff as exc:
+            kind, message = "put_off", str(exc)
+            if exc.vetoed and asset.batch is not None:
+                await in_database(batches.pause, asset.batch, message)
+        except StorageFailed as exc:
+            kind, message = "put_off", str(exc)
+            if asset.batch is not None:  # every further picture would have the same fate
+                await in_database(batches.pause, asset.batch, message)
+            else:
+                await asyncio.sleep(5.0)
+        except GenerationFailed as exc:
+            kind, message, attempts = "failed", str(exc), len(exc.attempts)
+        except LeaseLost as exc:
+            kind, message = "lost", str(exc)
+        except (InvalidRequest, ConfigurationError) as exc:
+            kind, message = "failed", str(exc)
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:
+            logger.exception("asset %s could not be made", asset.pk)
+            kind, message = "failed", type(exc).__name__
+        self.watch(Event(kind, asset, time.monotonic() - began, message, attempts))
+
+    async def _job(self, asset: MediaAsset) -> Job | None:
+        """The job of a claimed row; None when wrong settings keep every row from being made, so that it waits."""
+        try:
+            order = starting.order_of(asset)
+            chain = await self._chain(order.providers, order.dry_run)
+        except ConfigurationError as exc:
+            asset.failure = str(exc)
+            if asset.batch is None:
+                await in_database(_end, asset, self.name, GenerationState.FAILED, str(exc))
+                raise
+            await in_database(batches.pause, asset.batch, str(exc))
+            await in_database(_end, asset, self.name, GenerationState.PENDING, str(exc))
+            return None
+        except InvalidRequest as exc:
+            await in_database(_end, asset, self.name, GenerationState.FAILED, str(exc))
+            raise
+        budgets = [*batches.batch_budgets(asset.batch), *starting.library_budgets(asset.library)]
+        return starting.take(asset, order, chain, budgets)
+
+    async def _chain(self, providers: tuple[str, ...], dry_run: bool | None) -> MediaGeneratorChain:
+        """The chain as it is configured now, at most a second old."""
+        key = (providers, dry_run)
+        async with self._chain_lock:
+            made_at, chain = self._chains.get(key, (0.0, None))
+            if chain is None or time.monotonic() - made_at > CHAIN_AGE_S:
+                chain = await aget_media_generator_chain(providers or None, dry_run, breaker=self._breaker)
+                if len(self._chains) > 100:
+                    self._chains.clear()
+                self._chains[key] = (time.monotonic(), chain)
+            return chain
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(conf.get("LEASE_S") / 3)
+            try:
+                await in_database(MediaAsset.objects.renew, worker=self.name, lease_s=conf.get("LEASE_S"))
+            except Exception:
+                logger.exception("the leases of %s could not be renewed; trying again", self.name)
+
+
+def _let_go(pks: list[Any], worker: str) -> int:
+    """Give back rows that were claimed and not begun."""
+    return MediaAsset.objects.filter(pk__in=pks, lease_worker=worker).update(
+        generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, updated_at=utcnow()
+    )
+
+
+def _end(asset: MediaAsset, worker: str, state: GenerationState, reason: str) -> None:
+    MediaAsset.objects.filter(pk=asset.pk, lease_worker=worker).update(
+        generation_state=state, failure=reason, lease_worker="", lease_until=None, updated_at=utcnow()
+    )

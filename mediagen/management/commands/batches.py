@@ -1,0 +1,105 @@
+"""manage.py batches: what batches there are, and pause, resume, cancel or retry them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from mediagen.engine import batches, kicks
+from mediagen.errors import InvalidRequest
+from mediagen.management.output import money, one_line
+from mediagen.models import GenerationBatch
+
+
+def _resume(batch: GenerationBatch) -> str:
+    batches.start(batch)
+    kicks.kick_waiting(batch.pk)
+    return f"is {batch.state}"
+
+
+def _retry(batch: GenerationBatch) -> str:
+    count = batches.retry_failed(batch)
+    kicks.kick_waiting(batch.pk)
+    return f"{count:,} rows are made again by whoever works on it"
+
+
+ACTIONS: dict[str, Callable[[GenerationBatch], str]] = {
+    "pause": lambda batch: "is paused" if batches.pause(batch, "paused by hand") else f"was {batch.state}, not running",
+    "resume": _resume,
+    "cancel": lambda batch: f"{batches.cancel(batch):,} rows were cancelled; what is under way ends",
+    "retry": _retry,
+}
+
+
+class Command(BaseCommand):
+    help = "Lists batches; pauses, resumes, cancels or retries one, several, or all unfinished ones."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", nargs="?", default="list", choices=("list", *ACTIONS))
+        parser.add_argument("batch", nargs="*", metavar="ID", help="Id or name.")
+        parser.add_argument("--all", action="store_true", help="Every unfinished batch; with list: finished ones too.")
+        parser.add_argument("--json", action="store_true", help="One JSON object per batch.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] == "list":
+            self._list(options)
+            return
+        try:
+            chosen = [batches.get_batch(word) for word in options["batch"]]
+            if options["all"]:
+                chosen += list(GenerationBatch.objects.unfinished())
+            if not chosen and not options["all"]:
+                raise InvalidRequest("Name a batch, or say --all.")
+            for batch in chosen:
+                said = ACTIONS[options["action"]](batch)
+                self.stdout.write(f"{batch.pk} {batch.name}: {said}.")
+        except InvalidRequest as exc:
+            raise CommandError(str(exc), returncode=2) from None
+
+    def _list(self, options: dict[str, Any]) -> None:
+        shown = GenerationBatch.objects.with_counts().order_by("-id")
+        if options["batch"]:
+            try:
+                shown = shown.filter(pk__in=[batches.get_batch(word).pk for word in options["batch"]])
+            except InvalidRequest as exc:
+                raise CommandError(str(exc), returncode=2) from None
+        elif not options["all"]:
+            shown = shown[:20]
+        found = False
+        for batch in shown:
+            found = True
+            self.stdout.write(json.dumps(_facts(batch)) if options["json"] else _line(batch))
+        if not found and not options["json"]:
+            self.stdout.write("There are no batches. manage.py generate_assets --from FILE makes one.")
+
+
+def _facts(batch: Any) -> dict[str, Any]:
+    return {
+        "batch": str(batch.pk),
+        "name": batch.name,
+        "state": batch.state,
+        "reason": batch.state_reason,
+        "total": batch.total,
+        "ready": batch.ready,
+        "placeholders": batch.placeholders,
+        "failed": batch.failed,
+        "running": batch.running,
+        "pending": batch.pending,
+        "cancelled": batch.cancelled,
+        "cost": str(batch.cost or Decimal(0)),
+        "max_cost": batch.options.get("max_cost"),
+        "created_at": batch.created_at.isoformat(),
+    }
+
+
+def _line(batch: Any) -> str:
+    limit = f" of at most ${batch.options['max_cost']}" if batch.options.get("max_cost") else ""
+    text = (
+        f"{batch.pk}  {batch.state:<9}  {batch.ready:,}/{batch.total:,} made, {batch.failed:,} failed, "
+        f"{batch.running:,} running, {batch.pending:,} waiting, {money(batch.cost or Decimal(0))}{limit}  {batch.name}"
+    )
+    return f"{text}\n    {one_line(batch.state_reason, 200)}" if batch.state_reason else text

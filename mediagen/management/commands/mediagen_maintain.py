@@ -1,0 +1,50 @@
+"""manage.py mediagen_maintain: sets right what crashes leave. Run it from cron, or with --every."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from mediagen.engine import maintenance
+
+SENTENCES = {
+    "requeued": "assets of workers that are gone wait again",
+    "pictures_kept": "stored pictures got their rows",
+    "files_removed": "files that no asset knows were removed",
+    "attempts_closed": "attempts that nobody will end were marked unknown",
+    "accounts_corrected": "accounts were corrected",
+    "batches_finished": "batches are finished",
+    "kicked": "assets were told to the task engine",
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Puts stale work back to waiting, keeps pictures that were stored and not recorded, removes files nobody "
+        "knows, ends what no process will end, and tells the task engine of waiting work. Safe at any time."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--every", type=float, metavar="SECONDS", help="Again and again, until it is stopped.")
+        parser.add_argument("--json", action="store_true", help="One JSON object per run.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["every"] is not None and options["every"] <= 0:
+            raise CommandError("--every must be more than 0 seconds.", returncode=2)
+        while True:
+            report = asdict(maintenance.maintain())
+            if options["json"]:
+                self.stdout.write(json.dumps(report))
+            else:
+                done = [f"{report[name]:,} {text}." for name, text in SENTENCES.items() if report[name]]
+                self.stdout.write("\n".join(done) or "Nothing was to be done.")
+            if options["every"] is None:
+                return
+            try:
+                time.sleep(options["every"])
+            except KeyboardInterrupt:
+                return

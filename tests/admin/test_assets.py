@@ -1,0 +1,424 @@
+"""The assets' list and page, and what an editor does with them."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import resolve
+
+from mediagen.admin.base import CappedPaginator
+from mediagen.engine import review
+from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig
+from tests.admin.conftest import act, page, said
+from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, MediaTagFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def found(client, **query):
+    response = client.get(page("mediaasset"), query)
+    assert response.status_code == 200, response
+    return set(response.context["cl"].result_list)
+
+
+# ---------------------------------------------------------------------- the list
+
+
+def test_a_row_shows_the_picture_in_a_fixed_box(admin_client):
+    asset = MediaAssetFactory(ready=True, alt_text="a lighthouse & its fog")
+
+    text = admin_client.get(page("mediaasset")).content.decode()
+
+    (image,) = re.findall(r"<img class=\"mediagen-thumbnail\"[^>]*>", text)
+    assert f'src="{asset.file.url}"' in image
+    assert 'alt="a lighthouse &amp; its fog"' in image
+    assert 'width="96" height="72" loading="lazy"' in image
+    assert "$0.03" in text
+    assert "sdxl" in text
+
+
+def test_a_row_without_a_picture_says_so(admin_client):
+    MediaAssetFactory(failed=True, prompt="nobody drew this", name="")
+
+    text = admin_client.get(page("mediaasset")).content.decode()
+
+    assert "<img class=" not in text
+    assert "no picture" in text
+    assert "nobody drew this" in text
+    assert "mediagen-state-failed" in text
+
+
+def test_an_unknown_cost_is_not_nothing(admin_client):
+    MediaAssetFactory(ready=True, cost=None)
+    MediaAssetFactory(ready=True, cost=Decimal(0))
+
+    text = admin_client.get(page("mediaasset")).content.decode()
+
+    assert "not known" in text
+    assert "$0.00" in text
+
+
+def test_no_text_of_an_asset_is_taken_for_markup(admin_client):
+    asset = MediaAssetFactory(ready=True, prompt="<script>alert(1)</script>", name="", parameters={"<b>": "<i>"})
+    GenerationAttemptFactory(asset=asset, message="<script>alert(2)</script>")
+
+    text = admin_client.get(page("mediaasset")).content.decode()
+    text += admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
+
+    assert "alert(1)" in text
+    assert "alert(2)" in text
+    assert "<script>alert" not in text
+    assert "<i>" not in text
+
+
+def test_three_rows_and_thirty_take_the_same_queries(admin_client):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            admin_client.get(page("mediaasset"))
+        return [query["sql"] for query in captured]
+
+    for _ in range(3):
+        MediaAssetFactory(ready=True)
+    few = queries()
+    for _ in range(27):
+        asset = MediaAssetFactory(ready=True)
+        asset.tags.add(MediaTagFactory())
+    many = queries()
+
+    assert len(few) == len(many)
+    assert len(many) <= 12
+
+
+def test_the_list_does_not_count_the_whole_table(admin_client, monkeypatch):
+    monkeypatch.setattr(CappedPaginator, "CAP", 20)
+    monkeypatch.setattr("mediagen.admin.asset.MediaAssetAdmin.list_per_page", 15)
+    for _ in range(25):
+        MediaAssetFactory(failed=True)
+
+    with CaptureQueriesContext(connection) as captured:
+        response = admin_client.get(page("mediaasset"))
+
+    counts = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "mediagen_mediaasset" in query["sql"]]
+    assert counts
+    assert all("LIMIT 20" in sql for sql in counts)
+    assert response.context["cl"].result_count == 20
+    assert "Only the first 20 are counted" in response.content.decode()
+    assert len(admin_client.get(page("mediaasset"), {"p": 2}).context["cl"].result_list) == 5
+
+
+def test_a_short_list_is_counted_and_says_nothing_of_it(admin_client):
+    MediaAssetFactory(failed=True)
+
+    response = admin_client.get(page("mediaasset"))
+
+    assert response.context["cl"].result_count == 1
+    assert "are counted and paged" not in response.content.decode()
+
+
+def test_the_newest_comes_first(admin_client):
+    first, second = MediaAssetFactory(), MediaAssetFactory()
+
+    assert list(admin_client.get(page("mediaasset")).context["cl"].result_list) == [second, first]
+
+
+def test_every_filter_finds_its_own(admin_client):
+    shelf = MediaLibraryFactory(name="Shelf")
+    real = MediaAssetFactory(ready=True, status="approved", library=shelf, provider_name="flux")
+    drawn = MediaAssetFactory(placeholder=True, dry_run=True)
+    failed = MediaAssetFactory(failed=True)
+
+    assert found(admin_client, library__id__exact=str(shelf.pk)) == {real}
+    assert found(admin_client, generation_state__exact="failed") == {failed}
+    assert found(admin_client, status__exact="approved") == {real}
+    assert found(admin_client, provider="flux") == {real}
+    assert found(admin_client, is_placeholder__exact="1") == {drawn}
+    assert found(admin_client, dry_run__exact="1") == {drawn}
+    assert found(admin_client, created_at__gte="2020-01-01 00:00:00+00:00") == {real, drawn, failed}
+    assert found(admin_client, created_at__gte="2999-01-01 00:00:00+00:00") == set()
+
+
+def test_the_provider_filter_asks_the_chain_and_not_the_assets(admin_client):
+    MediaAssetFactory(ready=True, provider_name="long gone")
+
+    with CaptureQueriesContext(connection) as captured:
+        text = admin_client.get(page("mediaasset")).content.decode()
+
+    assert "?provider=replicate_sdxl" in text
+    assert "?provider=long" not in text
+    assert not [query for query in captured if "DISTINCT" in query["sql"]]
+    assert len(found(admin_client, provider="long gone")) == 1
+
+
+@pytest.mark.parametrize("field", ["prompt", "name", "description", "alt_text"])
+def test_search_looks_into_every_text(admin_client, field):
+    asset = MediaAssetFactory(**{field: "The Harbour of Lübeck"})
+    MediaAssetFactory()
+
+    assert found(admin_client, q="harbour lübeck") == {asset}
+    assert found(admin_client, q="harbour nowhere") == set()
+
+
+def test_search_looks_into_tags_and_finds_an_asset_once(admin_client):
+    asset = MediaAssetFactory()
+    asset.tags.add(MediaTagFactory(name="Straße"), MediaTagFactory(name="Straßenbahn"))
+    MediaAssetFactory()
+
+    response = admin_client.get(page("mediaasset"), {"q": "STRASSE"})
+
+    assert list(response.context["cl"].result_list) == [asset]
+
+
+# ---------------------------------------------------------------------- one asset
+
+
+@pytest.fixture
+def asset():
+    row = MediaAssetFactory(
+        ready=True,
+        fit_report={"size": {"asked": [64, 48], "made": [128, 96], "action": "resized"}},
+        parameters={"width": 64, "height": 48, "options": {"style_preset": "anime"}},
+    )
+    GenerationAttemptFactory(asset=row, rate_limited=True, position=1, provider_name="openai_images", latency_s=0.41)
+    GenerationAttemptFactory(asset=row, unknown=True, position=2, provider_name="flux", latency_s=181)
+    GenerationAttemptFactory(asset=row, position=3)
+    return row
+
+
+def test_the_page_tells_the_whole_story(admin_client, asset):
+    text = admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
+
+    assert f'<img src="{asset.file.url}"' in text
+    rows = re.findall(r"<tr>\s*<td class=\"mediagen-position\">.*?</tr>", text, re.DOTALL)
+    assert [re.search(r"<th scope=\"row\">(\w+)", row).group(1) for row in rows] == ["openai_images", "flux", "sdxl"]
+    assert "rate limited" in rows[0]
+    assert "HTTP 429" in rows[0]
+    assert "0.41 s" in rows[0]
+    assert "unknown" in rows[1]
+    assert "up to $0.04" in rows[1]
+    assert "181 s" in rows[1]
+    assert "$0.03" in rows[2]
+    assert "asked 64×48, the provider made 128×96 (resized)" in text
+    assert "style_preset" in text
+
+
+def test_what_was_generated_cannot_be_edited(admin_client, asset):
+    form = admin_client.get(page("mediaasset", "change", asset.pk)).context["adminform"].form
+
+    assert set(form.fields) == {"name", "description", "alt_text", "tags", "focal_x", "focal_y"}
+
+
+def edited(**changes):
+    return {"name": "n", "description": "", "alt_text": "", "focal_x": "0.5", "focal_y": "0.5", **changes}
+
+
+def test_the_descriptive_fields_can(admin_client, asset):
+    tag = MediaTagFactory()
+
+    response = admin_client.post(
+        page("mediaasset", "change", asset.pk), edited(alt_text="a lighthouse", focal_x="0.2", tags=[tag.pk])
+    )
+
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    asset.refresh_from_db()
+    assert (asset.name, asset.alt_text, asset.focal_x, asset.tag_names) == ("n", "a lighthouse", 0.2, [tag.name])
+
+
+def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(admin_client, monkeypatch):
+    asset = MediaAssetFactory()
+    save = review.describe
+
+    def fill_first(obj, fields):
+        MediaAsset.objects.filter(pk=asset.pk).update(generation_state="running", lease_token=7, provider_name="flux")
+        save(obj, fields)
+
+    monkeypatch.setattr(review, "describe", fill_first)
+
+    admin_client.post(page("mediaasset", "change", asset.pk), edited(alt_text="described"))
+
+    asset.refresh_from_db()
+    assert (asset.generation_state, asset.lease_token, asset.provider_name) == ("running", 7, "flux")
+    assert asset.alt_text == "described"
+
+
+def test_assets_are_neither_added_nor_deleted_here(admin_client, asset):
+    assert admin_client.get(page("mediaasset", "add")).status_code == 403
+    assert admin_client.post(page("mediaasset", "delete", asset.pk), {"post": "yes"}).status_code == 403
+    assert "delete_selected" not in admin_client.get(page("mediaasset")).content.decode()
+
+
+def test_the_page_of_a_failed_one_says_why(admin_client):
+    asset = MediaAssetFactory(failed=True)
+
+    text = admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
+
+    assert "Why there is no picture" in text
+    assert "sdxl: unavailable: it did not answer." in text
+    assert "Nobody was asked yet" in text
+
+
+def test_a_fit_report_of_any_shape_is_shown(admin_client):
+    """Reports are written by other people's providers as well."""
+    odd = {
+        "seed": {"asked": 7, "honoured": False, "why": "flux has no seed"},
+        "size": {"made": None},
+        "x": [1],
+        "y": "text",
+    }
+    asset = MediaAssetFactory(ready=True, fit_report=odd)
+
+    text = admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
+
+    assert "asked 7, not honoured: flux has no seed" in text
+    asset.fit_report = ["no", "mapping"]
+    asset.save()
+    assert admin_client.get(page("mediaasset", "change", asset.pk)).status_code == 200
+
+
+# ---------------------------------------------------------------------- review
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        ("approve", "draft", "approved"),
+        ("publish", "draft", "published"),
+        ("publish", "approved", "published"),
+        ("archive", "published", "archived"),
+        ("restore", "archived", "draft"),
+    ],
+)
+def test_a_step_is_kept_with_who_and_when(admin_client, admin_user, action, before, after):
+    asset = MediaAssetFactory(ready=True, status=before)
+
+    response = act(admin_client, "mediaasset", action, asset.pk)
+
+    asset.refresh_from_db()
+    assert (asset.status, asset.reviewed_by) == (after, admin_user)
+    assert asset.reviewed_at is not None
+    assert said(response)[0].startswith("1 asset ")
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.user) == (str(asset.pk), admin_user)
+    assert entry.change_message.startswith("Review: ")
+
+
+def test_what_cannot_take_the_step_is_left_and_named(admin_client):
+    ready, failed, gone = (
+        MediaAssetFactory(ready=True),
+        MediaAssetFactory(failed=True),
+        MediaAssetFactory(ready=True, status="archived"),
+    )
+    drawn = MediaAssetFactory(placeholder=True)
+
+    response = act(admin_client, "mediaasset", "approve", ready.pk, failed.pk, gone.pk, drawn.pk)
+
+    assert said(response) == [
+        "2 assets approved.",
+        "1 of them is a placeholder.",
+        "1 was left out: no picture.",
+        "1 was left out: wrong status.",
+    ]
+    assert set(MediaAsset.objects.filter(status="approved")) == {ready, drawn}
+
+
+def test_too_many_at_once_are_refused_whole(admin_client, monkeypatch):
+    monkeypatch.setattr(review, "MAX_AT_ONCE", 2)
+    assets = [MediaAssetFactory(ready=True) for _ in range(3)]
+
+    response = act(admin_client, "mediaasset", "approve", *[asset.pk for asset in assets], select_across="1")
+
+    assert said(response) == ["3 assets are too many at once. Take at most 2."]
+    assert not MediaAsset.objects.filter(status="approved").exists()
+
+
+def test_the_assets_own_page_offers_what_can_be_done_and_comes_back(admin_client):
+    asset = MediaAssetFactory(ready=True)
+    own = page("mediaasset", "change", asset.pk)
+
+    def offered():
+        return re.findall(r'name="action" value="(\w+)"', admin_client.get(own).content.decode())
+
+    assert offered() == ["approve", "publish", "archive"]
+    response = act(admin_client, "mediaasset", "archive", asset.pk, index="0", _asset_page="1")
+    assert response.url == own
+    assert offered() == ["restore"]
+
+
+def test_enter_in_the_form_saves_and_starts_no_action(admin_client, asset):
+    """A browser presses the first button of a form."""
+    text = admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
+
+    form = text[text.index('id="mediaasset_form"') :]
+    assert re.search(r'<(?:input|button) type="submit"[^>]*name="(\w+)"', form).group(1) == "_save"
+
+
+# ---------------------------------------------------------------------- again
+
+
+def test_failed_ones_and_placeholders_are_generated_again(admin_client):
+    failed, drawn = MediaAssetFactory(failed=True, prompt="a pier"), MediaAssetFactory(placeholder=True)
+
+    response = act(admin_client, "mediaasset", "generate_again", failed.pk, drawn.pk)
+
+    assert said(response) == ["2 assets were generated."]
+    failed.refresh_from_db()
+    assert failed.is_ready
+    assert (failed.width, failed.height, failed.failure) == (64, 48, "")
+    assert Path(failed.file.path).stat().st_size == failed.file_size > 0
+    assert LogEntry.objects.filter(change_message="Generated again.").count() == 2
+
+
+def test_a_real_picture_is_not_made_again_under_its_id(admin_client):
+    real = MediaAssetFactory(ready=True)
+
+    response = act(admin_client, "mediaasset", "generate_again", real.pk)
+
+    (message,) = said(response)
+    assert "Only failed, cancelled and placeholder assets" in message
+    assert not GenerationAttempt.objects.exists()
+
+
+def test_a_failure_is_told_with_every_attempt(admin_client):
+    ProviderConfig.objects.exclude(name="sdxl").update(enabled=False)
+    ProviderConfig.objects.filter(name="sdxl").update(dry_run=False)
+    failed = MediaAssetFactory(failed=True)
+
+    response = act(admin_client, "mediaasset", "generate_again", failed.pk)
+
+    (message,) = said(response)
+    assert str(failed.pk) in message
+    assert "sdxl: misconfigured" in message
+
+
+def test_an_unforeseen_exception_shows_its_class_only(admin_client, monkeypatch, caplog):
+    from mediagen.engine import MediaEngine
+
+    async def fail(self, asset_id, **kwargs):
+        raise RuntimeError("text that may hold anything")
+
+    monkeypatch.setattr(MediaEngine, "regenerate_asset", fail)
+    failed = MediaAssetFactory(failed=True)
+
+    response = act(admin_client, "mediaasset", "generate_again", failed.pk)
+
+    assert said(response) == [f"{failed.pk}: RuntimeError"]
+    assert "was not generated again" in caplog.text
+
+
+def test_more_than_a_page_can_wait_for_are_refused(admin_client, monkeypatch):
+    monkeypatch.setattr("mediagen.admin.asset.MAX_GENERATIONS", 2)
+    assets = [MediaAssetFactory(failed=True) for _ in range(3)]
+
+    response = act(admin_client, "mediaasset", "generate_again", *[asset.pk for asset in assets])
+
+    (message,) = said(response)
+    assert message.startswith("At most 2 assets are generated at once")
+    assert not GenerationAttempt.objects.exists()
+
+
+def test_actions_run_outside_a_sites_request_transaction():
+    """With ATOMIC_REQUESTS an error after a purchase would take the rows about it with it."""
+    assert "default" in resolve(page("mediaasset")).func._non_atomic_requests
