@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from mediagen import http
 from mediagen.errors import (
@@ -243,7 +243,7 @@ def size_fields(model: str, width: int, height: int) -> dict[str, Any]:
     return {"width": w, "height": h}
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12
 
 

@@ -1,0 +1,477 @@
+"""One run of an operation through the providers: whom to ask, how often, when to wait, when to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from mediagen import conf, foreign
+from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, Circuit, CircuitState, Verdict
+from mediagen.errors import (
+    AttemptVetoed,
+    BadResponse,
+    BreakerEffect,
+    ConfigurationError,
+    InvalidRequest,
+    MediagenError,
+    NextStep,
+    Outcome,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    UnforeseenError,
+    explain,
+)
+from mediagen.foreign import name_of, secrets_of
+from mediagen.limits import Limiter, limiter_for
+from mediagen.secrets import scrub
+from mediagen.types import (
+    Attempt,
+    AttemptState,
+    Call,
+    GeneratedImage,
+    GenerationRequest,
+    ProviderJob,
+    Recorder,
+    reset_current_call,
+    set_current_call,
+    utcnow,
+)
+
+logger = logging.getLogger("mediagen.chain")
+
+MAX_MESSAGE = 1000
+LONGEST_WAIT_FOR_SAME_S = 2.0
+"""A provider that asks for a longer wait than this before a retry is left for the next one."""
+
+
+@dataclass(slots=True)
+class ChainOutcome:
+    """What came of one execution: a result or None, and every attempt in order."""
+
+    operation: str
+    result: Any = None
+    attempts: list[Attempt] = field(default_factory=list)
+    error: ProviderError | AttemptVetoed | None = None
+    """the last provider's error when there is no result"""
+    retry_after_s: float | None = None
+    """when breakers are open: seconds until the first of them reopens"""
+    vetoed: AttemptVetoed | None = None
+    """a recorder forbade an attempt, and no other provider delivered"""
+
+    @property
+    def served_by(self) -> str:
+        return self.attempts[-1].provider_name if self.result is not None and self.attempts else ""
+
+    @property
+    def may_pass(self) -> bool:
+        """No result, but only because of what passes by itself: rate limits, outages, open breakers."""
+        outcomes = {a.outcome for a in self.attempts}
+        if self.result is not None or not outcomes <= _PASSING | {Outcome.SKIPPED, Outcome.MISCONFIGURED}:
+            return False
+        return self.retry_after_s is not None or bool(outcomes & _PASSING)
+
+    def explain(self) -> str:
+        return explain(self.operation, self.attempts)
+
+
+_PASSING = frozenset({Outcome.RATE_LIMITED, Outcome.UNAVAILABLE})
+
+
+class Execution:
+    """One execution of one operation."""
+
+    def __init__(
+        self,
+        providers: Sequence[Any],
+        operation: str,
+        kwargs: dict[str, Any],
+        *,
+        breaker: BreakerStore,
+        rules: BreakerRules,
+        strict: bool,
+        recorder: Recorder,
+        deadline: float,
+        dry_run: bool | None,
+        resume: dict[str, ProviderJob],
+        avoid: frozenset[str],
+        patient: bool,
+    ) -> None:
+        self.providers = providers
+        self.breaker = breaker
+        self.rules = rules
+        self.strict = strict
+        self.operation = operation
+        self.kwargs = kwargs
+        self.recorder = recorder
+        self.deadline = deadline
+        self.dry_run = dry_run
+        self.resume = resume
+        self.avoid = avoid
+        self.patient = patient
+        self.outcome = ChainOutcome(operation)
+        self.digest = _request_digest(operation, kwargs)
+        self.something_was_asked = False
+        self.denied: list[tuple[Any, Circuit]] = []
+
+    async def through(self) -> ChainOutcome:
+        for provider in sorted(self.providers, key=self.turn):
+            if not await self.ask(provider):
+                break
+        else:
+            if not self.something_was_asked and self.denied:
+                await self.last_resort()
+        if self.outcome.result is None:
+            self.outcome.retry_after_s = self.reopens_in_s()
+        else:
+            self.outcome.error = self.outcome.vetoed = None
+        return self.outcome
+
+    def turn(self, provider: Any) -> int:
+        """A job that is already paid for comes first; who may have been paid already, last; stand-ins behind all."""
+        name = name_of(provider)
+        if name in self.resume:
+            return 0
+        if not self.avoid:
+            return 1
+        return 3 if getattr(provider, "is_placeholder", False) else 1 + (name in self.avoid)
+
+    def reopens_in_s(self) -> float | None:
+        """Seconds until the first open breaker of the chain may be tried again; None when none will by itself."""
+        now = utcnow()
+        known = self.breaker.known()
+        times = [
+            circuit.open_until or circuit.probe_until
+            for provider in self.providers
+            if (circuit := known.get(self.key_of(provider))) is not None and circuit.state is not CircuitState.CLOSED
+        ]
+        return min((max(0.0, (at - now).total_seconds()) for at in times if at is not None), default=None)
+
+    async def ask(self, provider: Any) -> bool:
+        """Ask one provider, with its retries. True: go on to the next one."""
+        method = getattr(provider, self.operation, None)
+        if not callable(method):
+            await self.skip(provider, f"{name_of(provider)} does not have {self.operation}.")
+            return True
+        if time.monotonic() >= self.deadline:
+            await self.skip(provider, "the deadline of the whole generation was over.")
+            return True
+        if getattr(provider, "is_placeholder", False) and (reason := self.no_stand_in()):
+            await self.skip(provider, reason)
+            return True
+        if name_of(provider) in self.avoid and getattr(provider, "after_unknown", "next") == "stop":
+            await self.skip(provider, "it may have made and billed this picture already; its after_unknown is stop.")
+            return False
+        if self.is_dry(provider) or getattr(provider, "is_placeholder", False):
+            return await self.attempt(provider, method, key=None, was_probe=False)
+        if not getattr(provider, "is_configured", True):
+            hint = getattr(provider, "credential_hint", "set one.")
+            await self.skip(provider, f"{name_of(provider)}: no credential is set; {hint}", Outcome.MISCONFIGURED)
+            return True
+        key = self.key_of(provider)
+        config_digest = str(getattr(provider, "config_digest", ""))
+        circuit = (await self.breaker.load([key])).get(key, Circuit())
+        verdict = circuit.verdict(utcnow(), config_digest)
+        if name_of(provider) in self.resume:
+            verdict = Verdict.ALLOW  # fetching what was bought asks for nothing new
+        if verdict is Verdict.PROBE and not await self.claim_probe(key, config_digest):
+            verdict = Verdict.DENY
+        if verdict is Verdict.DENY:
+            self.denied.append((provider, circuit))
+            await self.skip(provider, circuit.explain())
+            return True
+        return await self.attempt(provider, method, key=key, was_probe=verdict is Verdict.PROBE)
+
+    def no_stand_in(self) -> str:
+        """Why a placeholder would be no answer here; "" when it is one."""
+        if self.outcome.vetoed is not None:
+            return "a placeholder is no answer to a budget that is used up."
+        if self.patient:
+            self.outcome.retry_after_s = self.reopens_in_s()
+            if self.outcome.may_pass:
+                return "a placeholder is not used while waiting may help."
+        return ""
+
+    async def claim_probe(self, key: BreakerKey, config_digest: str) -> bool:
+        now = utcnow()
+        until = now + timedelta(seconds=self.rules.probe_s)
+        return await self.breaker.claim_probe(key, now=now, until=until, config_digest=config_digest)
+
+    async def last_resort(self) -> None:
+        """Every breaker is open: ask, once, the provider whose breaker reopens first.
+
+        Those that are open until their configuration changes would refuse again, and are left alone.
+        """
+        cooling = [(circuit.open_until, provider) for provider, circuit in self.denied if circuit.open_until]
+        if not cooling:
+            return
+        soonest, provider = min(cooling, key=lambda pair: pair[0])
+        limited = next(c for p, c in self.denied if p is provider).outcome == Outcome.RATE_LIMITED
+        if limited and soonest > utcnow():
+            return  # it told us when to come back: asking before would only lengthen the wait
+        method = getattr(provider, self.operation)
+        await self.attempt(provider, method, key=self.key_of(provider), was_probe=True, retries=0)
+
+    async def attempt(
+        self,
+        provider: Any,
+        method: Callable[..., Any],
+        *,
+        key: BreakerKey | None,
+        was_probe: bool,
+        retries: int | None = None,
+    ) -> bool:
+        """Ask, and again as the policy allows. True: go on to the next provider."""
+        left = conf.get("RETRIES") if retries is None else retries
+        if was_probe:
+            left = 0
+        tries = 0
+        while True:
+            tries += 1
+            waiting = time.monotonic()
+            async with self.place(provider):
+                # The limit is ours: what it makes us wait is not taken off the provider's time.
+                self.deadline += time.monotonic() - waiting
+                error = await self.once(provider, method)
+            self.something_was_asked = True
+            if error is None:
+                if key is not None:
+                    await self.breaker.succeeded(key, was_probe=was_probe)
+                return False
+            self.outcome.error = error
+            if isinstance(error, AttemptVetoed):
+                self.outcome.vetoed = error
+                return not error.stop
+            if isinstance(error, RateLimited) and (limiter := self.limiter(provider)) is not None:
+                limiter.slow_down()
+            circuit = await self.count(provider, key, error)
+            if error.next_step is NextStep.AFTER_UNKNOWN:
+                return getattr(provider, "after_unknown", "next") == "next"
+            if error.next_step is NextStep.AFTER_REFUSAL:
+                return getattr(provider, "after_refusal", "stop") == "next"
+            if error.next_step is NextStep.NEXT_PROVIDER or tries > left or circuit.state is not CircuitState.CLOSED:
+                return True
+            if not await self.wait_for_same(error, tries, key):
+                return True
+
+    def limiter(self, provider: Any) -> Limiter | None:
+        if self.is_dry(provider) or getattr(provider, "is_placeholder", False):
+            return None
+        limits = getattr(provider, "limits", None)
+        return None if limits is None else limiter_for(name_of(provider), *limits)
+
+    def place(self, provider: Any) -> AbstractAsyncContextManager[None]:
+        """A place among the requests that the provider gets at once. Waited for before the attempt begins."""
+        limiter = self.limiter(provider)
+        return nullcontext() if limiter is None else limiter.slot()
+
+    async def count(self, provider: Any, key: BreakerKey | None, error: ProviderError) -> Circuit:
+        if key is None:
+            return Circuit()
+        before = self.breaker.known().get(key, Circuit()).state
+        circuit = await self.breaker.failed(
+            key,
+            error,
+            rules=self.rules,
+            now=utcnow(),
+            config_digest=str(getattr(provider, "config_digest", "")),
+            default_cooldown_s=float(getattr(provider, "default_cooldown_s", self.rules.cooldown_s)),
+        )
+        if circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN:
+            level = logging.ERROR if error.breaker is BreakerEffect.OPENS_UNTIL_CHANGED else logging.WARNING
+            logger.log(level, "%s for %s: %s", key.provider, key.operation, circuit.explain())
+        return circuit
+
+    async def wait_for_same(self, error: ProviderError, tries: int, key: BreakerKey | None) -> bool:
+        """Back off before asking the same provider again. False: better go on to the next one.
+
+        The wait ends at once when the breaker opens meanwhile: others have found out that waiting is in vain.
+        """
+        wait_s = conf.get("BACKOFF_S") * 2 ** (tries - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+        if error.retry_after_s is not None:
+            wait_s = max(wait_s, error.retry_after_s)
+        if wait_s > LONGEST_WAIT_FOR_SAME_S or time.monotonic() + wait_s >= self.deadline:
+            return False
+        until = time.monotonic() + wait_s
+        while (left_s := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, 0.025))
+            if key is not None and self.breaker.known().get(key, Circuit()).state is not CircuitState.CLOSED:
+                return False
+        return True
+
+    async def once(self, provider: Any, method: Callable[..., Any]) -> ProviderError | AttemptVetoed | None:
+        """One attempt, told to the recorder before and after. None when it delivered."""
+        attempt = self.new_attempt(provider)
+        attempt.started_at = utcnow()
+        # Once: if the job turns out to be lost, a further attempt is a new purchase.
+        attempt.job = self.resume.pop(name_of(provider), None)
+        is_resumed = attempt.job is not None
+        began = time.monotonic()
+        try:
+            await self.recorder.started(attempt)
+        except AttemptVetoed as veto:
+            _end(attempt, AttemptState.SKIPPED, Outcome.SKIPPED, str(veto))
+            await self.finish(attempt, began)
+            return veto
+        call = Call(
+            dry_run=self.dry_run,
+            deadline=self.deadline,
+            attempt=attempt,
+            recorder=self.recorder,
+            resume=attempt.job,
+        )
+        token = set_current_call(call)
+        error: ProviderError | None = None
+        try:
+            async with asyncio.timeout_at(_loop_time(self.deadline)):
+                result = await self.deliver(provider, method, attempt)
+        except NotImplementedError:
+            _end(attempt, AttemptState.SKIPPED, Outcome.SKIPPED, f"{name_of(provider)} cannot do {self.operation}.")
+            await self.finish(attempt, began)
+            return _Skipped("skipped")
+        except ProviderError as exc:
+            error = exc
+        except TimeoutError:
+            error = OutcomeUnknown(f"{name_of(provider)} had not answered when the deadline was over.", job=attempt.job)
+        except asyncio.CancelledError:
+            state = AttemptState.UNKNOWN if attempt.billable else AttemptState.FAILED
+            _end(attempt, state, Outcome.UNKNOWN, "cancelled while the provider was being asked.")
+            await asyncio.shield(self.finish(attempt, began))
+            raise
+        except (InvalidRequest, ConfigurationError) as exc:
+            _end(attempt, AttemptState.FAILED, Outcome.UNSUPPORTED, scrub(str(exc), secrets_of(provider)))
+            await self.finish(attempt, began)
+            raise
+        except MediagenError:
+            raise
+        except Exception as exc:
+            error = self.unforeseen(provider, exc)
+        finally:
+            reset_current_call(token)
+        if error is not None:
+            self.note_error(attempt, error, provider)
+            await self.finish(attempt, began)
+            return error
+        self.outcome.result = result
+        _end(attempt, AttemptState.ADOPTED if is_resumed else AttemptState.SUCCEEDED, Outcome.SUCCEEDED, "")
+        if isinstance(result, GeneratedImage):
+            attempt.cost = result.cost if result.cost is not None else attempt.cost
+            attempt.model_name = result.model_name or attempt.model_name
+            if result.provider_job_id and attempt.job is None:
+                attempt.job = ProviderJob(result.provider_job_id)
+        await self.finish(attempt, began)
+        return None
+
+    async def deliver(self, provider: Any, method: Callable[..., Any], attempt: Attempt) -> Any:
+        """Ask the provider, and open what a foreign one brings."""
+        if attempt.dry_run and not hasattr(provider, "runs_dry") and not getattr(provider, "dry_run", False):
+            # Nobody told this provider how to answer without its network: it is not asked, it is stood in for.
+            if self.operation != "generate_image":
+                raise NotImplementedError
+            return await foreign.stand_in(provider, GenerationRequest.checked(**self.kwargs))
+        result = await method(**self.kwargs)
+        if result is None:
+            raise BadResponse(f"{name_of(provider)} answered without a result.")
+        if self.operation != "generate_image":
+            return result
+        if not isinstance(result, GeneratedImage):
+            raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
+        return result if result.sha256 else await foreign.opened(provider, result, strict=self.strict)
+
+    async def skip(self, provider: Any, message: str, outcome: Outcome = Outcome.SKIPPED) -> None:
+        """A provider that is not asked: told all the same, with the reason."""
+        attempt = self.new_attempt(provider)
+        _end(attempt, AttemptState.SKIPPED, outcome, message)
+        attempt.started_at = attempt.finished_at = utcnow()
+        await self.tell_finished(attempt)
+
+    async def finish(self, attempt: Attempt, began: float) -> None:
+        attempt.finished_at = utcnow()
+        attempt.latency_s = time.monotonic() - began
+        await self.tell_finished(attempt)
+
+    async def tell_finished(self, attempt: Attempt) -> None:
+        try:
+            await self.recorder.finished(attempt)
+        except MediagenError:
+            raise
+        except Exception:
+            # The answer is there and may be paid for: a recorder that cannot write must not lose it.
+            logger.exception("attempt %d (%s) could not be recorded", attempt.position, attempt.provider_name)
+
+    def note_error(self, attempt: Attempt, error: ProviderError, provider: Any) -> None:
+        attempt.http_status = error.http_status
+        attempt.job = error.job or attempt.job
+        if error.cost is not None:
+            attempt.cost = error.cost
+        state = AttemptState.UNKNOWN if error.outcome is Outcome.UNKNOWN else AttemptState.FAILED
+        _end(attempt, state, error.outcome, scrub(str(error), secrets_of(provider)))
+
+    def unforeseen(self, provider: Any, exc: Exception) -> ProviderError:
+        secrets = secrets_of(provider)
+        # Not exc_info: a handler would print the exception's own text, which may hold the key.
+        trace = scrub("".join(traceback.format_exception(exc)), secrets)
+        name = name_of(provider)
+        logger.error("%s raised an unforeseen %s in %s:\n%s", name, type(exc).__name__, self.operation, trace)
+        return UnforeseenError(scrub(f"{name}: {type(exc).__name__}: {exc}", secrets))
+
+    def new_attempt(self, provider: Any) -> Attempt:
+        is_dry = self.is_dry(provider)
+        attempt = Attempt(
+            provider_name=name_of(provider),
+            model_name=str(getattr(provider, "model", "") or ""),
+            operation=self.operation,
+            position=len(self.outcome.attempts) + 1,
+            dry_run=is_dry,
+            billable=not is_dry and not getattr(provider, "is_placeholder", False),
+            request_digest=self.digest,
+        )
+        if attempt.billable and self.operation == "generate_image":
+            attempt.price = self.price_of(provider)
+        self.outcome.attempts.append(attempt)
+        return attempt
+
+    def price_of(self, provider: Any) -> Decimal | None:
+        estimate = getattr(provider, "estimate", None)
+        try:
+            return estimate(**self.kwargs) if estimate is not None else None
+        except (ProviderError, InvalidRequest):
+            return None  # it will say so itself when it is asked
+
+    def is_dry(self, provider: Any) -> bool:
+        return bool(getattr(provider, "dry_run", False)) if self.dry_run is None else self.dry_run
+
+    def key_of(self, provider: Any) -> BreakerKey:
+        return BreakerKey(name_of(provider), str(getattr(provider, "model", "") or ""), self.operation)
+
+
+class _Skipped(ProviderError):
+    """The provider itself said that it lacks the operation."""
+
+    outcome = Outcome.SKIPPED
+    breaker = BreakerEffect.NONE
+
+
+def _end(attempt: Attempt, state: AttemptState, outcome: Outcome, message: str) -> None:
+    attempt.state, attempt.outcome, attempt.message = state, outcome, message[:MAX_MESSAGE]
+
+
+def _request_digest(operation: str, kwargs: Mapping[str, Any]) -> str:
+    text = json.dumps([operation, kwargs], sort_keys=True, default=lambda value: repr(value)[:200], ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _loop_time(deadline: float) -> float:
+    """A `time.monotonic()` deadline on the running loop's clock."""
+    return asyncio.get_running_loop().time() + (deadline - time.monotonic())

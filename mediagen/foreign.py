@@ -1,0 +1,91 @@
+"""Providers that are not built on our base classes: opened, stood in for, and kept from giving secrets away."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from mediagen import conf, http, images
+from mediagen.errors import BadResponse, NotAPicture
+from mediagen.secrets import Secret
+from mediagen.types import GeneratedImage, GenerationRequest
+
+
+def name_of(provider: Any) -> str:
+    return str(provider.get_name())
+
+
+async def stand_in(provider: Any, request: GenerationRequest) -> GeneratedImage:
+    """A placeholder in the provider's name."""
+    content = await asyncio.to_thread(
+        images.placeholder,
+        provider=name_of(provider),
+        prompt=request.prompt,
+        width=request.width,
+        height=request.height,
+        seed=request.seed,
+    )
+    picture = images.inspect(content, max_pixels=request.width * request.height)
+    return GeneratedImage(
+        content=content,
+        format=picture.format,
+        width=picture.width,
+        height=picture.height,
+        metadata={"dry_run": True},
+        provider_name=name_of(provider),
+        cost=Decimal(0),
+        is_placeholder=True,
+        dry_run=True,
+        sha256=picture.sha256,
+    )
+
+
+async def opened(provider: Any, result: GeneratedImage, *, strict: bool) -> GeneratedImage:
+    """A result with its bytes fetched and looked into; `BadResponse` when they are no picture.
+
+    Not `strict`: bytes of a kind that we do not know are handed on with `metadata["verified"]` False.
+    """
+    content: Any = result.content
+    metadata = dict(result.metadata or {})
+    if isinstance(content, str):
+        service = http.Service(str(getattr(provider, "base_url", "")), auth={}, timeout_s=60.0)
+        content = await service.download(content)
+    if not isinstance(content, bytes | bytearray | memoryview) or not content:
+        raise BadResponse(f"{name_of(provider)} answered with a picture that has no bytes.", cost=result.cost)
+    content = bytes(content)
+    facts: dict[str, Any] = {}
+    try:
+        picture = images.inspect(
+            content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES")
+        )
+    except NotAPicture as exc:
+        if strict or _is_a_page(content):
+            message = f"{name_of(provider)} answered without a usable picture: {exc}"
+            raise BadResponse(message, cost=result.cost) from None
+        metadata["verified"] = False
+    else:
+        facts = {"format": picture.format, "width": picture.width, "height": picture.height, "sha256": picture.sha256}
+    return replace(
+        result,
+        content=content,
+        content_type="binary",
+        metadata=metadata,
+        provider_name=result.provider_name or name_of(provider),
+        **facts,
+    )
+
+
+def secrets_of(provider: Any) -> list[Secret | str]:
+    """What must not appear in a text about this provider: ours say it, a foreign one's likely attributes are taken."""
+    found: list[Secret | str] = list(getattr(provider, "secrets", ()))
+    for key, value in getattr(provider, "__dict__", {}).items():
+        if isinstance(value, str) and any(word in key.lower() for word in ("key", "token", "secret", "password")):
+            found.append(value)
+    return found
+
+
+def _is_a_page(content: bytes) -> bool:
+    head = content[:256].lstrip().lower()
+    return head.startswith((b"<!doctype", b"<html", b"<svg", b"<?xml", b"{", b"["))
