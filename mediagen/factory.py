@@ -39,7 +39,8 @@ def get_media_generator_chain(
     """The site's chain, as the admin orders it now. Two queries.
 
     `providers` names the providers to use instead, in that order; `InvalidRequest` for one that does not exist or
-    is disabled. `dry_run` overrides everything else; `breaker` is shared with other chains. `ConfigurationError` when an entry's settings cannot work.
+    is disabled. `dry_run` overrides everything else; `breaker` is shared with other chains. `ConfigurationError` when
+    an entry's settings cannot work.
     In a coroutine use `aget_media_generator_chain`.
     """
     configs = chain_configs(providers)

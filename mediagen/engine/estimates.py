@@ -69,7 +69,7 @@ def estimate(orders: Iterable[AssetOrder]) -> Estimate:
 def _priced_providers(order: AssetOrder) -> list[Any]:
     """Providers of the order's chain that would be asked for money, in order."""
     chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
-    asked = []
+    asked: list[Any] = []
     for provider in chain.providers:
         if getattr(provider, "is_placeholder", False) or not callable(getattr(provider, "generate_image", None)):
             continue

@@ -60,7 +60,7 @@ class Progress:
         self.out = out
         self.batch = batch
         self.worker = worker
-        counts = GenerationBatch.objects.with_counts().get(pk=batch.pk)
+        counts: Any = GenerationBatch.objects.with_counts().get(pk=batch.pk)
         self.numbers = Numbers(
             total=batch.total,
             ready=counts.ready,

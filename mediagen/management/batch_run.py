@@ -154,7 +154,7 @@ def _work(
     with progress:
         run_until_told(worker, Until.DONE, say.stopping)
     batch.refresh_from_db()
-    counts = GenerationBatch.objects.with_counts().get(pk=batch.pk)
+    counts: Any = GenerationBatch.objects.with_counts().get(pk=batch.pk)
     progress.summary(counts, batches.possible_cost(batch))
     if options["result"]:
         _write_results(batch, manifest, options)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Count, Q, Sum
 
 from mediagen.types import uuid7
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
 class BatchState(models.TextChoices):
@@ -26,7 +23,7 @@ class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
     def unfinished(self) -> Self:
         return self.exclude(state__in=(BatchState.FINISHED, BatchState.CANCELLED))
 
-    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Any) -> Self:
         """Batches that the user started; all of them with the permission to see every library."""
         if not user.is_active or not user.is_authenticated:
             return self.none()

@@ -29,7 +29,8 @@ def _fernets() -> list[Any]:
 
 
 def encrypt(value: str) -> str:
-    return PREFIX + _fernets()[0].encrypt(value.encode()).decode()
+    token: bytes = _fernets()[0].encrypt(value.encode())
+    return PREFIX + token.decode()
 
 
 def decrypt(stored: str) -> str:
@@ -128,7 +129,8 @@ class CredentialField(models.TextField):  # type: ignore[type-arg]
         return StoredCredential.of(value)
 
     def get_prep_value(self, value: Any) -> str:
-        return StoredCredential.of(value).stored
+        stored: str = StoredCredential.of(value).stored
+        return stored
 
     def value_to_string(self, obj: models.Model) -> str:
         """For serializers: the cipher text."""
