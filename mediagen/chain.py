@@ -8,7 +8,7 @@ one run is in `mediagen.execution`.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mediagen import conf, http
@@ -88,6 +88,7 @@ class MediaGeneratorChain:
         resume: Mapping[str, ProviderJob] | None = None,
         avoid: Collection[str] = (),
         patient: bool = False,
+        delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None,
         **kwargs: Any,
     ) -> ChainOutcome:
         """Run any operation through the chain.
@@ -96,8 +97,8 @@ class MediaGeneratorChain:
         `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Providers in
         `avoid` may have been paid for this already: they are asked after all others, and not at all when their
         `after_unknown` is "stop". `patient` says that the caller can come back later: no placeholder then stands in
-        for what waiting may bring. Raises `InvalidRequest` before anything is tried; never raises for what a
-        provider does.
+        for what waiting may bring. `delivered` is asked what a provider has pushed about a job (see `Call`). Raises
+        `InvalidRequest` before anything is tried; never raises for what a provider does.
         """
         if operation == "generate_image":
             GenerationRequest.checked(**kwargs)
@@ -115,6 +116,7 @@ class MediaGeneratorChain:
             resume=dict(resume or {}),
             avoid=frozenset(avoid),
             patient=patient,
+            delivered=delivered,
         )
         async with http.session():
             return await run.through()

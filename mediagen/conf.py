@@ -15,6 +15,8 @@ DEFAULTS: dict[str, Any] = {
     "PROVIDERS": {},
     # Hosts that a provider's answer may name although they are private or not https: "host" or "host:port".
     "TRUSTED_HOSTS": [],
+    # "https://site.example": providers that can are told to push their results there. None: results are polled for.
+    "WEBHOOK_BASE_URL": None,
     # URL of a forward proxy for all provider traffic; the environment's proxy variables are not read.
     "PROXY": None,
     # First encrypts credentials, all decrypt. Empty: derived from SECRET_KEY and SECRET_KEY_FALLBACKS.

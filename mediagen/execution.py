@@ -107,6 +107,7 @@ class Execution:
         resume: dict[str, ProviderJob],
         avoid: frozenset[str],
         patient: bool,
+        delivered: Any = None,
     ) -> None:
         self.providers = providers
         self.breaker = breaker
@@ -120,6 +121,7 @@ class Execution:
         self.resume = resume
         self.avoid = avoid
         self.patient = patient
+        self.delivered = delivered
         self.outcome = ChainOutcome(operation)
         self.digest = _request_digest(operation, kwargs)
         self.something_was_asked = False
@@ -330,6 +332,7 @@ class Execution:
             attempt=attempt,
             recorder=self.recorder,
             resume=attempt.job,
+            delivered=self.delivered,
         )
         token = set_current_call(call)
         error: ProviderError | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
+from django.urls import NoReverseMatch, reverse
 
 from mediagen import conf
 from mediagen.breaker import (
@@ -25,6 +26,7 @@ from mediagen.breaker import (
 from mediagen.chain import MediaGeneratorChain
 from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest, ProviderError
 from mediagen.models import ProviderConfig, ProviderHealth
+from mediagen.models.fields import webhook_secret
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
 from mediagen.types import utcnow
@@ -105,9 +107,26 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
         arguments[cls.credential_argument] = secret
     adapter = _build(cls, config, arguments)
     adapter.credential_problem = problem
+    if base_url := conf.get("WEBHOOK_BASE_URL"):
+        _expect_webhooks(adapter, config, str(base_url))
     adapter.limits = (config.max_concurrency, config.rate_per_minute)
     adapter.budget = (config.budget_limit, config.budget_period)
     return adapter
+
+
+def _expect_webhooks(adapter: Any, config: ProviderConfig, base_url: str) -> None:
+    """Have the service push its results to this site, if it can."""
+    if not hasattr(adapter, "read_webhook"):
+        return
+    try:
+        path = reverse("mediagen:webhook", args=[config.name])
+    except NoReverseMatch:
+        raise ConfigurationError(
+            'MEDIAGEN["WEBHOOK_BASE_URL"] is set, and the site\'s URLs do not include mediagen.urls: '
+            'add path("media-library/", include("mediagen.urls")).'
+        ) from None
+    adapter.webhook_url = base_url.rstrip("/") + path
+    adapter.webhook_secret = webhook_secret(config.name)
 
 
 def declared_options(providers: Sequence[str] | str | None = None) -> set[str] | None:

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -235,6 +235,8 @@ class Call:
     recorder: Recorder | None = None
     resume: ProviderJob | None = None
     """fetch this job instead of buying a new one"""
+    delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None
+    """asks, by provider name and job id, what the provider has pushed about a job; None where nothing is pushed"""
 
     async def job_submitted(self, job: ProviderJob) -> None:
         """An adapter calls this the moment the provider has named the job, before it polls."""

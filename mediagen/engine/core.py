@@ -91,7 +91,8 @@ class MediaEngine:
         unknown = sorted(set(options) - known - {"negative_prompt", "seed"}) if known is not None else []
         if unknown:
             raise InvalidRequest(
-                f"No provider of the chain has an option {', '.join(unknown)}. They have: {', '.join(sorted(known or ()))}.",
+                f"No provider of the chain has an option {', '.join(unknown)}. "
+                f"They have: {', '.join(sorted(known or ()))}.",
                 field="options",
             )
 

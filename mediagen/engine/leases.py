@@ -45,7 +45,7 @@ def _machine() -> str:
     """The running kernel and process namespace: the place in which a process id means one process. "" if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()
-        namespace = os.readlink("/proc/self/ns/pid")
+        namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
     return hashlib.sha256((boot + namespace).encode()).hexdigest()[:16]
@@ -82,7 +82,8 @@ def free_dead_workers() -> int:
 
 @asynccontextmanager
 async def kept(lease: Lease, *, already: bool = False) -> AsyncIterator[None]:
-    """Renew the lease while the block runs, unless somebody does so `already`. `LeaseLost` when somebody else has taken the asset over.
+    """Renew the lease while the block runs, unless somebody does so `already`. `LeaseLost` when another worker has
+    taken the asset over.
 
     The first renewal comes after a third of the lease, so a quick generation writes nothing for it.
     """

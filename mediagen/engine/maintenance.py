@@ -1,4 +1,4 @@
-"""Setting right what crashes leave: work nobody holds, files nobody knows, attempts nobody ended, money nobody holds."""
+"""Setting right what crashes leave: work and money nobody holds, files nobody knows, attempts nobody ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from mediagen import conf
-from mediagen.engine import batches, files, generation, kicks, ledger, recovery, starting
+from mediagen.engine import batches, files, generation, kicks, ledger, recovery, starting, webhooks
 from mediagen.engine.leases import Lease, free_dead_workers, worker_name
 from mediagen.errors import MediagenError, Outcome
 from mediagen.factory import get_media_generator_chain
@@ -60,6 +60,7 @@ def maintain() -> MaintenanceReport:
     report.accounts_corrected = _correct_accounts()
     running = GenerationBatch.objects.filter(state=BatchState.RUNNING).values_list("pk", flat=True)
     report.batches_finished = sum(batches.finish_if_done(pk) for pk in list(running))
+    webhooks.remove_old()
     report.kicked = kicks.kick_waiting()
     return report
 

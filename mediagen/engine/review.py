@@ -54,7 +54,7 @@ class Reviewed:
 
 
 def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> Reviewed:
-    """Take a step with each asset that can take it, and keep who did it and when. One transaction, three queries.
+    """Take a step with each asset that can take it, and keep who did it and when. One transaction, two queries.
 
     `step` is a name in `STEPS`; `by` a user; `notes` replace the earlier ones when given. Those that cannot take the
     step are left as they are and counted. Whether `by` may change them is asked before, at the edge.

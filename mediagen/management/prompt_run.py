@@ -20,7 +20,8 @@ from mediagen.types import AttemptState
 
 SOME_FAILED = 1
 BATCH_ONLY = (
-    "format", "template", "skip_invalid", "check", "name", "new", "retry_failed", "limit", "max_cost", "enqueue", "result",
+    "format", "template", "skip_invalid", "check", "name", "new", "retry_failed", "limit", "max_cost", "enqueue",
+    "result",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import BudgetPeriod, MediaLibrary
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.tag import MediaTag
+from mediagen.models.webhook import WebhookDelivery
 
 __all__ = [
     "BatchState",
@@ -27,6 +28,7 @@ __all__ = [
     "ReviewStatus",
     "SpendAccount",
     "StoredCredential",
+    "WebhookDelivery",
     "asset_storage",
     "provider_choices",
 ]

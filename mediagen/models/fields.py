@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +27,12 @@ def _fernets() -> list[Any]:
         Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"mediagen.credentials:" + str(key).encode()).digest()))
         for key in keys
     ]
+
+
+def webhook_secret(provider_name: str) -> str:
+    """The secret a provider is to send back with its webhooks: derived, so that every process of the site knows it."""
+    key = (list(conf.get("ENCRYPTION_KEYS")) or [settings.SECRET_KEY])[0]
+    return hmac.new(str(key).encode(), f"mediagen.webhook:{provider_name}".encode(), hashlib.sha256).hexdigest()
 
 
 def encrypt(value: str) -> str:

@@ -255,9 +255,22 @@ class JobProvider(MediaGeneratorProvider):
         job: ProviderJob,
         on_deadline: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
-        """`http.poll` at this provider's pace, for as long as the configuration and the caller's deadline allow."""
+        """`http.poll` at this provider's pace, for as long as the configuration and the caller's deadline allow.
+
+        What the service has pushed about the job goes before what it would answer.
+        """
+        delivered = current_call().delivered if self.webhook_url else None
+
+        async def look() -> T | None:
+            pushed = await delivered(self.name, job.id) if delivered is not None else None
+            if pushed is None:
+                return await ask()
+            body = json.dumps(pushed).encode()
+            ended: T | None = self._pushed(http.Response(200, {"content-type": "application/json"}, body, ""))
+            return ended
+
         return await http.poll(
-            ask,
+            look,
             job=job,
             timeout_s=self.poll_timeout_s,
             interval_s=self.poll_interval_s,
@@ -265,6 +278,10 @@ class JobProvider(MediaGeneratorProvider):
             settle_s=self.poll_settle_s,
             on_deadline=on_deadline,
         )
+
+    def _pushed(self, answer: http.Response) -> Any:
+        """What a pushed answer means, as if a poll had brought it. For adapters that set `webhook_url`."""
+        raise NotImplementedError
 
     def _job_id(self, value: Any) -> str:
         """The id that the service gave a job, or `BadResponse` when it is none."""

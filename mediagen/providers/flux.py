@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from mediagen.errors import (
     Unavailable,
 )
 from mediagen.http import JobEnded
+from mediagen.providers import webhooks
 from mediagen.providers.base import Generated, JobProvider
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import reduced_ratio, snap_to_grid
@@ -96,6 +98,8 @@ class FluxAdapter(JobProvider):
         }
         if request.seed is not None:
             payload["seed"] = request.seed
+        if self.webhook_url:
+            payload |= {"webhook_url": self.webhook_url, "webhook_secret": self.webhook_secret}
         response = await self.service.request(
             "POST",
             f"/v1/{self.model}",
@@ -113,7 +117,9 @@ class FluxAdapter(JobProvider):
         data = {"polling_url": answer.get("polling_url"), "model": self.model}
         data.update({key: answer[key] for key in ("input_mp", "output_mp") if _is_number(answer.get(key))})
         job = ProviderJob(self._job_id(answer.get("id")), data, cost)
-        if not isinstance(data["polling_url"], str) or not data["polling_url"]:
+        if self.webhook_url:
+            data["is_pushed"] = True
+        elif not isinstance(data["polling_url"], str) or not data["polling_url"]:
             raise BadResponse("took the task and named no polling_url to ask for it.", cost=cost, job=job)
         return job
 
@@ -130,6 +136,8 @@ class FluxAdapter(JobProvider):
             status = task.get("status")
             # An ending may come with an HTTP status of 4xx or 5xx: the body is read first.
             task_like = isinstance(status, str) and status in _ENDINGS and isinstance(task.get("id"), str)
+            if job.data.get("is_pushed") and status == "Task not found":
+                return None  # the general address does not know other regions' tasks; the answer will be pushed
             if response.is_success or task_like:
                 return self._ended(response, task)
             self.checked(response)
@@ -152,6 +160,19 @@ class FluxAdapter(JobProvider):
             job_id=job.id,
             metadata=metadata,
         )
+
+    def _pushed(self, answer: http.Response) -> dict[str, Any] | None:
+        return self._ended(answer, answer.error_object())
+
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> webhooks.Delivery:
+        """A pushed result; `WebhookRefused` unless it carries the secret that the task was submitted with."""
+        webhooks.check_shared_secret(headers.get("x-webhook-secret", ""), self.webhook_secret)
+        payload = webhooks.payload_of(body)
+        try:
+            job_id = self._job_id(payload.get("id") or payload.get("task_id"))
+        except BadResponse as exc:
+            raise webhooks.WebhookRefused(str(exc)) from None
+        return webhooks.Delivery(hashlib.sha256(body).hexdigest(), job_id, {**payload, "id": job_id})
 
     def _ended(self, response: http.Response, task: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of a task that is ready, None while it runs; raises how it ended otherwise."""

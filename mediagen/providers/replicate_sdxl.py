@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
@@ -21,6 +22,7 @@ from mediagen.errors import (
     Unavailable,
 )
 from mediagen.http import JobEnded
+from mediagen.providers import webhooks
 from mediagen.providers.base import Generated, JobProvider
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, snap_to_grid
@@ -30,6 +32,9 @@ SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc
 # What the service adds to our own deadline before it ends a prediction that nobody waits for any more.
 CANCEL_MARGIN_S = 30
 CANCEL_TIMEOUT_S = 10.0
+SIGNING_KEY_AGE_S = 3600.0
+# (base_url, fingerprint of the token) -> (key that signs webhooks, when it was asked for)
+_signing_keys: dict[tuple[str, str], tuple[str, float]] = {}
 
 _MODEL = re.compile(r"(?:(?P<path>[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*):)?(?P<version>[0-9a-f]{64})", re.ASCII)
 _OFFICIAL_MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*", re.ASCII)
@@ -97,10 +102,13 @@ class ReplicateSDXLAdapter(JobProvider):
             # Whoever publishes the picture says where it came from; the vendor's own default is True.
             inputs["apply_watermark"] = False
         inputs.update({key: value for key, value in request.options.items() if key != "price_per_second"})
+        body: dict[str, Any] = {"version": version, "input": inputs} if version else {"input": inputs}
+        if self.webhook_url:
+            body |= {"webhook": self.webhook_url, "webhook_events_filter": ["completed"]}
         response = await self.service.request(
             "POST",
             "/predictions" if version else f"/models/{path}/predictions",
-            json={"version": version, "input": inputs} if version else {"input": inputs},
+            json=body,
             headers={"cancel-after": f"{math.ceil(self.poll_timeout_s) + CANCEL_MARGIN_S}s"},
             timeout_s=min(self.submit_timeout_s, self.timeout_s),
             purchase=True,
@@ -144,6 +152,32 @@ class ReplicateSDXLAdapter(JobProvider):
             job_id=job.id,
             metadata=metadata,
         )
+
+    def _pushed(self, answer: http.Response) -> dict[str, Any] | None:
+        return self._ended(answer)
+
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> webhooks.Delivery:
+        """A pushed prediction; `WebhookRefused` unless it is signed with the account's key and recent."""
+        delivery_id = webhooks.check_signature(headers, body, await self._signing_key())
+        payload = webhooks.payload_of(body)
+        try:
+            return webhooks.Delivery(delivery_id, self._job_id(payload.get("id")), payload)
+        except BadResponse as exc:
+            raise webhooks.WebhookRefused(str(exc)) from None
+
+    async def _signing_key(self) -> str:
+        """The account's key, asked for once an hour in each process."""
+        place = (self.base_url, self._credential.fingerprint())
+        key, asked_at = _signing_keys.get(place, ("", 0.0))
+        if not key or time.monotonic() - asked_at > SIGNING_KEY_AGE_S:
+            self._require_credential()
+            response = await self.service.request("GET", "/webhooks/default/secret", timeout_s=self.probe_timeout_s)
+            found = self.checked(response).json_object().get("key")
+            if not isinstance(found, str) or not found:
+                raise BadResponse("answered without a signing key.", http_status=response.status)
+            key = found
+            _signing_keys[place] = (key, time.monotonic())
+        return key
 
     def _ended(self, response: http.Response) -> dict[str, Any] | None:
         """The prediction when it succeeded with a file, None while it runs; raises how it ended otherwise."""

@@ -92,6 +92,9 @@ class ServiceProvider:
         for argument, value in (("after_unknown", after_unknown), ("after_refusal", after_refusal)):
             if value not in ("next", "stop"):
                 raise ConfigurationError(f'{self.name}: {argument} must be "next" or "stop", not {value!r:.40}.')
+        self.webhook_url = ""
+        """where the service is to push results; "" lets us poll. The factory sets it, and `webhook_secret`"""
+        self.webhook_secret = ""
         self.credential_problem = ""
         """why a configured credential cannot be used; the factory sets it, `credential_hint` says it"""
         self.after_unknown = after_unknown

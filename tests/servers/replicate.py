@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Mapping
@@ -101,6 +102,7 @@ class ReplicateServer(ProviderServer):
         """known versions and their models; inputs are checked against SDXL's schema"""
         self.delivery_needs_key = False
         """whether files are served to holders of the token only"""
+        self.signing_key = "whsec_" + base64.b64encode(b"a key for signing webhooks").decode()
 
     def step_of(self, request: Request) -> str:
         path = request.path
@@ -131,6 +133,9 @@ class ReplicateServer(ProviderServer):
             return json_answer(
                 {"type": "user", "username": "test", "name": "Test", "github_url": "https://example.com/test"}
             )
+        if request.method == "GET" and request.path == "/v1/webhooks/default/secret":
+            self.admit(request)
+            return json_answer({"key": self.signing_key})
         raise self.refuse(405 if request.step != "other" else 404, request)
 
     def error(self, status: int, request: Request, *, code: str = "", message: str = "", **more: Any) -> Answer:

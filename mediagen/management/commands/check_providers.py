@@ -33,8 +33,8 @@ class Command(BaseCommand):
                 self.stdout.write(json.dumps(asdict(report)))
                 continue
             self.stdout.write(
-                f"{report.position}. {report.name:<16} {_state(report):<15} {'dry run' if report.dry_run else 'live':<8}"
-                f" {report.model}"
+                f"{report.position}. {report.name:<16} {_state(report):<15} "
+                f"{'dry run' if report.dry_run else 'live':<8} {report.model}"
             )
             if report.detail:
                 self.stdout.write(f"   {report.detail}")

@@ -1,0 +1,60 @@
+"""Finding assets by words, whatever people type."""
+
+import pytest
+
+from mediagen.engine.search import matching, words
+from mediagen.models import MediaAsset
+from tests.factories import MediaAssetFactory, MediaTagFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def found(text):
+    return set(matching(MediaAsset.objects.all(), text))
+
+
+def test_every_word_must_stand_somewhere():
+    pier = MediaAssetFactory(prompt="a pier at dawn", name="", alt_text="wooden planks")
+    other = MediaAssetFactory(prompt="a pier at night", name="")
+    other.tags.add(MediaTagFactory(name="Wooden things"))
+
+    assert found("pier") == {pier, other}
+    assert found("PIER dawn") == {pier}
+    assert found("pier wooden") == {pier, other}
+    assert found("pier noon") == set()
+    assert found("") == found("   ") == {pier, other}
+
+
+def test_quoted_words_belong_together():
+    pier = MediaAssetFactory(prompt="at dawn a pier", name="")
+
+    assert found('"dawn a pier"') == {pier}
+    assert found('"pier dawn"') == set()
+
+
+def test_signs_of_the_database_are_plain_letters():
+    half = MediaAssetFactory(prompt="50% off_season", name="")
+    MediaAssetFactory(prompt="500 offXseason", name="")
+
+    assert found("50%") == {half}
+    assert found("off_season") == {half}
+
+
+@pytest.mark.parametrize("text", ['"', "'", '""', "it's", "\x00", "a\x00b", "\\", "%" * 500, "x " * 5000, "'); DROP"])
+def test_no_text_is_an_error(text):
+    MediaAssetFactory()
+
+    assert isinstance(found(text), set)
+
+
+def test_only_so_much_of_a_text_counts():
+    assert words("w " * 50) == ["w"] * 10
+    assert sum(map(len, words("x" * 1000))) == 200
+    assert words('one "two three" four') == ["one", "two three", "four"]
+
+
+def test_an_asset_with_many_fitting_tags_comes_once():
+    asset = MediaAssetFactory()
+    asset.tags.add(*(MediaTagFactory(name=f"sea {number}") for number in range(3)))
+
+    assert list(matching(MediaAsset.objects.all(), "sea")) == [asset]
