@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import secrets
@@ -58,6 +59,16 @@ def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ImproperlyConfigured(f"The environment variable {name} is {value!r}. Use one of {', '.join(choices)}.")
     return value
+
+
+def need_modules(name: str, *modules: str) -> None:
+    """Refuse a variable whose value needs packages that are not installed."""
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ImproperlyConfigured(
+            f"The environment variable {name} is {text(name)!r}, and that needs {', '.join(missing)}, which is not "
+            "installed. Install requirements/brokers.txt, or unset it: without it, workers need no task engine."
+        )
 
 
 def names(name: str, default: tuple[str, ...] = ()) -> list[str]:

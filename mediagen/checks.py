@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "DEFAULT_LIBRARY": (str,),
     "STORAGE": (str,),
     "UPLOAD_TO": (str,),
+    "TASK_BACKEND": (str, type(None)),
+    "TASK_QUEUE": (str, type(None)),
 }
 POSITIVE_NUMBERS = {
     "DEADLINE_S",
@@ -73,6 +76,54 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
             hint=f"settings.STORAGES has: {', '.join(settings.STORAGES)}.",
             id="mediagen.E008",
         )
+    if isinstance(value.get("TASK_BACKEND"), str):
+        yield from _wrong_task_engine(value["TASK_BACKEND"])
+
+
+def _wrong_task_engine(alias: str) -> Iterator[CheckMessage]:
+    hint = "See docs/workers.md; without TASK_BACKEND no engine is needed."
+    if not any(_is_importable(name) for name in ("django.tasks", "django_tasks")):
+        yield Error(
+            f"MEDIAGEN['TASK_BACKEND'] is {alias!r}, and there is no django.tasks here.",
+            hint=f"Install django-tasks (Django 6 brings it) and a backend of it. {hint}",
+            id="mediagen.E009",
+        )
+        return
+    engines = getattr(settings, "TASKS", None) or {"default": {}}
+    if alias not in engines:
+        yield Error(
+            f"MEDIAGEN['TASK_BACKEND'] names {alias!r}, which settings.TASKS does not have.",
+            hint=f"settings.TASKS has: {', '.join(engines)}. {hint}",
+            id="mediagen.E010",
+        )
+        return
+    try:
+        import_module("mediagen.tasks")
+    except Exception as exc:  # whatever the engine's package finds wrong with the site's settings
+        yield Error(
+            f"The task engine {alias!r} does not take mediagen's task ({type(exc).__name__}: {exc}).",
+            hint=f"Is its package installed, and does its entry in settings.TASKS have the queue of "
+            f"MEDIAGEN['TASK_QUEUE'], or else \"default\"? {hint}",
+            id="mediagen.E011",
+        )
+        return
+    backend = str(engines[alias].get("BACKEND", "immediate.ImmediateBackend"))
+    if backend.endswith((".ImmediateBackend", ".DummyBackend")):
+        yield CheckWarning(
+            f"The task engine {alias!r} is {backend.rpartition('.')[2]}, which leaves work to nobody else: it runs it "
+            "at once in the process that asks for it, or never.",
+            hint=f"Set settings.TASKS[{alias!r}] to an engine with workers, or leave TASK_BACKEND out and run "
+            "manage.py generate_worker. See docs/workers.md.",
+            id="mediagen.W002",
+        )
+
+
+def _is_importable(module: str) -> bool:
+    try:
+        import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 def _wrong_providers() -> Iterator[CheckMessage]:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK = "[secret]"
 
@@ -15,6 +15,7 @@ _LOOKS_LIKE_A_KEY = re.compile(
     r"\b(?:sk|r8|figd|figu|figo|bfl|whsec|pk|rk)[-_][A-Za-z0-9_\-]{8,}"
     r"|(?i:\b(?:bearer|basic|token|key)\s+)[A-Za-z0-9._~+/\-]{15,}[A-Za-z0-9=]"
 )
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 class Secret:
@@ -50,6 +51,20 @@ def scrub(text: str, secrets: Iterable[Secret | str] = ()) -> str:
         value = secret.reveal() if isinstance(secret, Secret) else secret
         if len(value) < 4:
             continue
-        for form in {value, quote(value, safe=""), base64.b64encode(value.encode()).decode()}:
+        for form in sorted(_forms(value), key=len, reverse=True):
             text = text.replace(form, MASK)
     return _LOOKS_LIKE_A_KEY.sub(MASK, text)
+
+
+def _forms(value: str) -> set[str]:
+    """The ways in which a value may be written, of base64 also where it stands inside of something longer."""
+    raw = value.encode()
+    in_base64 = {base64.b64encode(raw).decode()}
+    for shift in range(3):
+        # Only whole groups of three bytes look the same whatever stands around them.
+        whole = (b"\0" * shift + raw)[: (shift + len(raw)) // 3 * 3]
+        inner = base64.b64encode(whole).decode()[4 * (shift > 0) :]
+        if len(inner) >= 8:
+            in_base64.add(inner)
+    in_base64 |= {form.translate(_URL_SAFE) for form in in_base64}
+    return {value, quote(value, safe=""), quote(value), quote_plus(value), *in_base64}

@@ -1,25 +1,44 @@
-"""The kick: a site's task engine is told that assets wait. Imported only where MEDIAGEN["TASK_BACKEND"] is set.
+"""The kick: a site's task engine is told that assets wait, and runs this.
 
 The truth is the rows; a kick that is lost, repeated or late changes nothing but the time at which work begins.
+
+Celery, huey and others import the `tasks` of every app when they start, also on sites that use no `django.tasks`: so
+`generate` is a task only where MEDIAGEN["TASK_BACKEND"] names the engine, and a plain function elsewhere.
 """
 
 from __future__ import annotations
 
-from asgiref.sync import async_to_sync
+from collections.abc import Callable
+from typing import Any
 
-try:
-    from django.tasks import task
-except ImportError:  # Django 5.2
-    from django_tasks import task
-
-from mediagen.engine.worker import Until, Worker
+from mediagen import conf
+from mediagen.engine import kicks
+from mediagen.errors import ConfigurationError
 
 
-# Plain @task(): its arguments would be checked at import against the site's TASKS, and stop the site from starting.
-# The body is sync, for engines that cannot run coroutines.
-@task()
+def _for_the_engine(function: Callable[[list[str]], int]) -> Any:
+    """The function as a task of the site's engine.
+
+    It is checked at once against the engine's entry in the site's TASKS, not against "default", which may be another
+    engine with other queues.
+    """
+    alias = conf.get("TASK_BACKEND")
+    if alias is None:
+        return function
+    try:
+        from django.tasks import task
+    except ImportError:  # before Django 6
+        try:
+            from django_tasks import task
+        except ImportError:
+            raise ConfigurationError(
+                f"MEDIAGEN['TASK_BACKEND'] is {alias!r}, and this Django has no django.tasks. Install django-tasks and "
+                "a backend of it (see docs/workers.md), or leave TASK_BACKEND out."
+            ) from None
+    return task(backend=alias, queue_name=kicks.queue_name())(function)
+
+
+@_for_the_engine
 def generate(asset_ids: list[str]) -> int:
-    """Fill those of these assets that nobody has taken; how many were begun."""
-    worker = Worker(asset_ids=asset_ids, concurrency=len(asset_ids))
-    async_to_sync(worker.run)(Until.IDLE)
-    return worker.begun
+    """Fill those of these assets that nobody has taken; how many were begun. Sync: not every engine runs coroutines."""
+    return kicks.work_off(asset_ids)

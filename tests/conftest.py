@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["tests.network_guard", "tests.servers.fixtures"]
@@ -21,6 +22,11 @@ _FROM_OUTSIDE = (
     *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
     *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
 )
+
+
+# How long an example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("mediagen", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("mediagen")
 
 
 def pytest_configure(config: pytest.Config) -> None:

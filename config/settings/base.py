@@ -132,3 +132,37 @@ if hosts := env.names("MEDIAGEN_TRUSTED_HOSTS"):
     MEDIAGEN["TRUSTED_HOSTS"] = hosts
 if proxy := env.text("MEDIAGEN_PROXY"):
     MEDIAGEN["PROXY"] = proxy
+
+# A task engine is an extra: without TASKS_ENGINE nothing of one is imported, and workers find their work in the rows.
+TASKS_ENGINE = env.choice("TASKS_ENGINE", "none", ("none", "celery", "rq", "db"))
+# Seconds that an engine must leave to one task, see docs/workers.md.
+TASK_TIME_S = 1800
+if TASKS_ENGINE != "none":
+    MEDIAGEN["TASK_BACKEND"] = "default"
+if TASKS_ENGINE == "celery":
+    env.need_modules("TASKS_ENGINE", "celery", "django_tasks_fennel")
+    INSTALLED_APPS += ["django_tasks_fennel"]
+    TASKS = {"default": {"BACKEND": "django_tasks_fennel.CeleryBackend", "QUEUES": ["default"]}}
+    CELERY_BROKER_URL = env.text("TASKS_BROKER_URL", "amqp://guest:guest@127.0.0.1:5672//")
+    # A message is gone when its task has ended, not when it begins; and comes back when its worker dies.
+    CELERY_TASK_ACKS_LATE = True
+    CELERY_TASK_REJECT_ON_WORKER_LOST = True
+    CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+    CELERY_TASK_IGNORE_RESULT = True
+    CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": TASK_TIME_S} if "redis" in CELERY_BROKER_URL[:6] else {}
+    CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+if TASKS_ENGINE == "rq":
+    env.need_modules("TASKS_ENGINE", "rq", "django_rq", "django_tasks_rq")
+    INSTALLED_APPS += ["django_rq", "django_tasks_rq"]
+    TASKS = {"default": {"BACKEND": "django_tasks_rq.RQBackend", "QUEUES": ["default"]}}
+    RQ_QUEUES = {
+        "default": {
+            "URL": env.text("TASKS_BROKER_URL", "redis://127.0.0.1:6379/0"),
+            "DEFAULT_TIMEOUT": TASK_TIME_S,
+        }
+    }
+if TASKS_ENGINE == "db":
+    env.need_modules("TASKS_ENGINE", "django_tasks_db")
+    INSTALLED_APPS += ["django_tasks_db"]
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}

@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen.admin.attempt import ProviderNameFilter
 from mediagen.admin.base import LargeListAdmin, may_edit_library, sees_everything
+from mediagen.admin.tag_names import TaggedForm
 from mediagen.engine import get_media_engine, review
 from mediagen.engine.search import matching
 from mediagen.errors import InvalidRequest, MediagenError
@@ -70,6 +71,12 @@ DONE = {
 }
 
 
+class AssetForm(TaggedForm):
+    class Meta:
+        model = MediaAsset
+        fields = ("name", "description", "alt_text", "focal_x", "focal_y")
+
+
 class LibraryFilter(admin.RelatedFieldListFilter):
     """Libraries that the user may look into; the names of the others are nobody else's business."""
 
@@ -98,13 +105,15 @@ class MediaAssetAdmin(LargeListAdmin):
     ordering = ("-id",)  # the id is time-ordered: the newest first
     actions = ("generate_again", "approve", "publish", "archive", "restore")
     change_form_template = "mediagen/admin/asset_form.html"
-    autocomplete_fields = ("tags",)
+    form = AssetForm
     fieldsets = (
-        (None, {"fields": ("name", "description", "alt_text", "tags", ("focal_x", "focal_y"))}),
+        (None, {"fields": ("name", "description", "alt_text", "tag_names", ("focal_x", "focal_y"))}),
         (gettext_lazy("Review"), {"fields": REVIEW_FIELDS}),
         (gettext_lazy("Generation"), {"fields": GENERATION_FIELDS}),
         (gettext_lazy("File"), {"fields": FILE_FIELDS}),
     )
+
+    readonly_fields = (*REVIEW_FIELDS, *GENERATION_FIELDS, *FILE_FIELDS)
 
     class Media:
         css = {"all": ("mediagen/admin.css",)}
@@ -124,11 +133,6 @@ class MediaAssetAdmin(LargeListAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False  # its file would stay behind; archive it
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        # Tags are looked up at an address that asks for the right to see them.
-        known = (*REVIEW_FIELDS, *GENERATION_FIELDS, *FILE_FIELDS)
-        return known if request.user.has_perm("mediagen.view_mediatag") else (*known, "tags")
 
     # ------------------------------------------------------------------ pages
 
@@ -187,6 +191,10 @@ class MediaAssetAdmin(LargeListAdmin):
 
     def save_model(self, request: HttpRequest, obj: MediaAsset, form: Any, change: bool) -> None:
         review.describe(obj, review.DESCRIPTIVE & set(form.changed_data))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        form.save_tags()
 
     # ------------------------------------------------------------------ columns and fields
 

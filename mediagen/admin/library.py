@@ -15,6 +15,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import ModelAdmin, may_edit_library
+from mediagen.admin.tag_names import TaggedForm, TagNamesField
 from mediagen.models import MediaAsset, MediaLibrary
 
 
@@ -35,6 +36,17 @@ class LibraryList(ChangeList):
             library.counted = found.get(library.pk, {"assets": 0, "size": 0})
 
 
+class LibraryForm(TaggedForm):
+    tags = "default_tags"
+    tag_names = TagNamesField(
+        label=_("Default tags"), help_text=_("With commas between them; given to every new asset.")
+    )
+
+    class Meta:
+        model = MediaLibrary
+        fields = ("name", "slug", "description")
+
+
 @admin.register(MediaLibrary)
 class MediaLibraryAdmin(ModelAdmin):
     list_display = ("name", "owner", "asset_count", "total_size", "created_at")
@@ -43,11 +55,11 @@ class MediaLibraryAdmin(ModelAdmin):
     search_fields = ("name", "slug", "description")
     sortable_by = ("name", "created_at")
     raw_id_fields = ("owner",)  # a site's own user model need not be in the admin
-    autocomplete_fields = ("default_tags",)
+    form = LibraryForm
     filter_horizontal = ("viewer_groups", "editor_groups")
     readonly_fields = ("asset_count", "total_size", "created_at", "updated_at")
     fieldsets = (
-        (None, {"fields": ("name", "slug", "description", "default_tags")}),
+        (None, {"fields": ("name", "slug", "description", "tag_names")}),
         (
             _("Access"),
             {
@@ -78,9 +90,9 @@ class MediaLibraryAdmin(ModelAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk, **super().get_changeform_initial_data(request)}
 
-    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        # The words are looked up at an address that asks for the right to see tags.
-        return ("default_tags",) if request.user.has_perm("mediagen.view_mediatag") else ()
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        form.save_tags()
 
     @admin.display(description=_("assets"))
     def asset_count(self, library: MediaLibrary) -> str:

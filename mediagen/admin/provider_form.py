@@ -157,6 +157,11 @@ class SwitchForm(forms.ModelForm):  # type: ignore[type-arg]
         model = ProviderConfig
         fields = ("enabled",)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The column's heading is no label to a screen reader.
+        self.fields["enabled"].widget.attrs["aria-label"] = _("%(name)s enabled") % {"name": self.instance.name}
+
 
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url or "")

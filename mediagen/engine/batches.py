@@ -185,7 +185,12 @@ def retry_failed(batch: GenerationBatch) -> int:
         generation_state=GenerationState.READY, is_placeholder=True, dry_run=False
     )
     count = batch.assets.filter(again).update(
-        generation_state=GenerationState.PENDING, tries=0, failure="", lease_until=None, updated_at=utcnow()
+        generation_state=GenerationState.PENDING,
+        tries=0,
+        failure="",
+        lease_until=None,
+        kicked_at=None,
+        updated_at=utcnow(),
     )
     states = (BatchState.FINISHED, BatchState.CANCELLED, BatchState.PAUSED)
     if count or batch.state == BatchState.PAUSED:
@@ -212,6 +217,9 @@ def _set_state(
     changed = GenerationBatch.objects.filter(pk=batch.pk, state__in=from_states).update(
         state=state, state_reason=reason, finished_at=None, updated_at=utcnow()
     )
+    if changed and state == BatchState.RUNNING:
+        # Kicks that came while it was not running did nothing: the engine is to be told of those rows anew.
+        batch.assets.filter(kicked_at__isnull=False).update(kicked_at=None)
     batch.refresh_from_db()
     return bool(changed)
 

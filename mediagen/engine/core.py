@@ -8,7 +8,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from mediagen.engine import exports, generation, health, starting
+from mediagen.engine import exports, generation, health, kicks, starting
 from mediagen.engine.database import in_database
 from mediagen.engine.orders import AssetOrder, as_uuid
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost
@@ -23,6 +23,7 @@ class MediaEngine:
 
     The coroutines are the engine; each `..._sync` twin is for code without an event loop (admin, commands, tasks,
     DRF). Do not call either inside a transaction of your own: a roll-back would take the attempts' rows with it.
+    `enqueue` and `enqueue_again` are the exception: they only write rows, and tell nobody before the commit.
     """
 
     async def generate_asset_from_prompt(
@@ -58,6 +59,24 @@ class MediaEngine:
         changes = {} if dry_run is None else {"dry_run": dry_run}
         job = await in_database(starting.begin_again, as_uuid(asset_id, "asset_id"), changes)
         return await generation.run(job)
+
+    async def enqueue(
+        self, prompt: str, width: int = 1024, height: int = 1024, library_id: Any = None, **options: Any
+    ) -> MediaAsset:
+        """The asset, pending, for whoever works: arguments and errors of `generate_asset`, without the wait.
+
+        With MEDIAGEN["TASK_BACKEND"] the site's task engine is told of it when the transaction is committed; without,
+        it waits for `manage.py generate_worker`. Whether it runs dry is decided where it is made, unless `dry_run`
+        says so.
+        """
+        return await in_database(kicks.enqueue, AssetOrder.of(prompt, width, height, library_id, **options))
+
+    async def enqueue_again(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
+        """As `regenerate_asset`, by whoever works: the asset is pending, under its id.
+
+        `InvalidRequest` for a real picture, for one that somebody works on, and for a row of a cancelled batch.
+        """
+        return await in_database(kicks.enqueue_again, as_uuid(asset_id, "asset_id"), dry_run)
 
     async def export_asset_to_figma(
         self, asset_id: Any, file_key: str, page_id: str | None = None, **options: Any
@@ -104,6 +123,12 @@ class MediaEngine:
 
     def regenerate_asset_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
         return async_to_sync(self.regenerate_asset)(*args, **kwargs)
+
+    def enqueue_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
+        return async_to_sync(self.enqueue)(*args, **kwargs)
+
+    def enqueue_again_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
+        return async_to_sync(self.enqueue_again)(*args, **kwargs)
 
     def export_asset_to_figma_sync(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         return async_to_sync(self.export_asset_to_figma)(*args, **kwargs)

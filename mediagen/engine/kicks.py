@@ -1,56 +1,195 @@
-"""Telling the site's task engine that work waits, where it has one."""
+"""Work that is left to others: waiting rows, and the site's task engine, where it has one, told of them."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from itertools import islice
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Min, Q
+from django.db.models.functions import Now
 
 from mediagen import conf
-from mediagen.models import MediaAsset
+from mediagen.engine import leases, starting
+from mediagen.engine.database import in_database
+from mediagen.engine.orders import AssetOrder
+from mediagen.engine.worker import Until, Worker
+from mediagen.errors import InvalidRequest
+from mediagen.factory import get_media_generator_chain
+from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.types import utcnow
 
 logger = logging.getLogger("mediagen.engine")
 
 PER_KICK = 20
+"""assets in one message; they are made at the same time"""
+BEGIN_FOR_S = 60.0
+"""One run of an engine's task begins nothing after so long. It ends when what it has begun has ended: at the latest
+after DEADLINE_S more, and the patience with storage and database."""
+AGAIN_AT_ONCE = 1000
+"""A sweep repeats so many kicks at most: in a long queue most of them are not lost, only not yet due."""
+PAGE = 1000
+
+
+@transaction.atomic
+def enqueue(order: AssetOrder) -> MediaAsset:
+    """The order's asset, pending, and the engine told of it on commit. An idempotency key's own asset is left as it is.
+
+    Raises what cannot work before there is a row.
+    """
+    get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    asset, is_new = starting.create(order, held=False)
+    if is_new:
+        kick([asset.pk])
+    return asset
+
+
+@transaction.atomic
+def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
+    """Let a failed, cancelled or placeholder asset wait to be made (again), under its id; a waiting one is kicked.
+
+    `dry_run` is kept for this and later tries; None leaves what it was asked with. `InvalidRequest` when it is a real
+    picture already, when somebody works on it, and when its batch is cancelled.
+    """
+    leases.free_dead_workers()
+    asset = MediaAsset.objects.select_related("library", "batch").filter(pk=asset_id).first()
+    if asset is None:
+        raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
+    if asset.batch is not None and asset.batch.state == BatchState.CANCELLED:
+        raise InvalidRequest(
+            f"Batch {asset.batch.pk} of asset {asset.pk} is cancelled. `manage.py batches retry {asset.batch.pk}` "
+            "makes all that it lacks.",
+            field="asset_id",
+        )
+    parameters = asset.parameters if dry_run is None else {**(asset.parameters or {}), "dry_run": dry_run}
+    taken = MediaAsset.objects.filter(starting.open_to_all(), pk=asset.pk, lease_token=asset.lease_token).update(
+        generation_state=GenerationState.PENDING,
+        parameters=parameters,
+        failure="",
+        tries=0,
+        lease_worker="",
+        lease_until=None,
+        kicked_at=None,
+        updated_at=utcnow(),
+    )
+    if not taken:
+        raise starting.not_open(asset)
+    if asset.batch_id is not None:
+        GenerationBatch.objects.filter(pk=asset.batch_id, state=BatchState.FINISHED).update(
+            state=BatchState.RUNNING, finished_at=None, updated_at=utcnow()
+        )
+    asset.refresh_from_db()
+    kick([asset.pk])
+    return asset
+
+
+def queue_name() -> str:
+    """The engine's queue for our kicks."""
+    return str(conf.get("TASK_QUEUE") or "default")
 
 
 def kick(pks: Iterable[Any]) -> int:
-    """Tell the engine of these assets once the present transaction is committed; how many. 0 without an engine."""
+    """Tell the engine of these assets once the present transaction is committed; how many. 0 without an engine.
+
+    When the engine cannot be reached the rest is not tried: the rows wait all the same, for a worker or the next sweep.
+    """
     if conf.get("TASK_BACKEND") is None:
         return 0
+    round_ = _Round()
     count = 0
     waiting = iter(pks)
-    while group := list(islice(waiting, PER_KICK)):
-        MediaAsset.objects.filter(pk__in=group).update(kicked_at=utcnow())
-        transaction.on_commit(partial(_enqueue, [str(pk) for pk in group]))
+    while not round_.failed and (group := list(islice(waiting, PER_KICK))):
+        MediaAsset.objects.filter(pk__in=group).update(kicked_at=Now())
+        transaction.on_commit(partial(round_.tell, group))
         count += len(group)
-    return count
+    return count - round_.untold
 
 
 def kick_waiting(batch_id: Any = None) -> int:
-    """Tell the engine of everything that can be taken and was not told of lately; how many."""
+    """Tell the engine of everything that can be taken and was not told of, or long ago; how many."""
     if conf.get("TASK_BACKEND") is None:
         return 0
-    long_ago = utcnow() - timedelta(seconds=conf.get("KICK_AGAIN_S"))
-    waiting = MediaAsset.objects.claimable().filter(Q(kicked_at__isnull=True) | Q(kicked_at__lt=long_ago))
+    waiting = MediaAsset.objects.claimable()
     if batch_id is not None:
         waiting = waiting.filter(batch=batch_id)
-    return kick(list(waiting.order_by("id").values_list("pk", flat=True)))
+    told = kick(_pages(waiting.filter(kicked_at__isnull=True)))
+    long_ago = Now() - timedelta(seconds=conf.get("KICK_AGAIN_S"))
+    again = waiting.filter(kicked_at__lt=long_ago).order_by("kicked_at", "id").values_list("pk", flat=True)
+    return told + kick(list(again[:AGAIN_AT_ONCE]))
 
 
-def _enqueue(pks: list[str]) -> None:
+def _pages(assets: Any) -> Iterator[Any]:
+    """Their keys in order, a page at a time: a batch may have a million, and they change while this is read."""
+    page: list[Any] = []
+    while True:
+        rest = assets.filter(pk__gt=page[-1]) if page else assets
+        page = list(rest.order_by("id").values_list("pk", flat=True)[:PAGE])
+        yield from page
+        if len(page) < PAGE:
+            return
+
+
+@dataclass(slots=True)
+class _Round:
+    """Kicks that are sent together: the first that cannot be sent stops the others."""
+
+    failed: bool = False
+    untold: int = 0
+
+    def tell(self, pks: list[Any]) -> None:
+        if not self.failed:
+            try:
+                # Not imported at start: the engine is an extra, and is checked when its task is made.
+                task = import_module("mediagen.tasks").generate
+                task.using(backend=conf.get("TASK_BACKEND"), queue_name=queue_name()).enqueue([str(pk) for pk in pks])
+                return
+            except Exception as exc:
+                self.failed = True
+                logger.error(
+                    "the task engine could not be told of waiting assets (%s: %s). They wait for a worker, or for "
+                    "manage.py mediagen_maintain to tell it again.",
+                    type(exc).__name__,
+                    exc,
+                )
+        self.untold += len(pks)
+        MediaAsset.objects.filter(pk__in=pks).update(kicked_at=None)
+
+
+def work_off(asset_ids: list[str]) -> int:
+    """Fill those of these assets that nobody has taken: what an engine's task runs. How many were begun."""
+    return async_to_sync(_work_off)(asset_ids) if asset_ids else 0
+
+
+async def _work_off(asset_ids: list[str]) -> int:
+    loop = asyncio.get_running_loop()
+    worker = Worker(asset_ids=asset_ids, concurrency=len(asset_ids))
+    over = loop.time() + BEGIN_FOR_S
+    stop = loop.call_at(over, worker.stop)
     try:
-        # Not imported at start: the engine is an extra, and its import checks the site's TASKS.
-        task = import_module("mediagen.tasks").generate
-        task.using(backend=conf.get("TASK_BACKEND"), queue_name=conf.get("TASK_QUEUE") or "default").enqueue(pks)
-    except Exception as exc:
-        # The rows wait all the same; a worker or the next sweep finds them.
-        logger.error("the task engine could not be told of %d assets (%s)", len(pks), type(exc).__name__)
+        await worker.run(Until.IDLE)
+        # What a provider has put off for a moment is not worth another message.
+        while (wait_s := await in_database(_due_in_s, asset_ids)) is not None and loop.time() + wait_s < over:
+            await asyncio.sleep(max(wait_s, 0.1))
+            await worker.run(Until.IDLE)
+    finally:
+        stop.cancel()
+    return worker.begun
+
+
+def _due_in_s(asset_ids: list[str]) -> float | None:
+    """Seconds until the first of those that were put off may be taken; None when there are none."""
+    waiting = MediaAsset.objects.filter(
+        Q(batch__isnull=True) | Q(batch__state=BatchState.RUNNING),
+        pk__in=asset_ids,
+        generation_state=GenerationState.PENDING,
+    )
+    due = waiting.aggregate(due=Min("lease_until"))["due"]
+    return None if due is None else (due - utcnow()).total_seconds()

@@ -88,6 +88,8 @@ class AssetOrder:
             kept["providers"] = list(self.providers)
         if self.dry_run is not None:
             kept["dry_run"] = self.dry_run
+        if self.deadline_s is not None:
+            kept["deadline_s"] = self.deadline_s
         return kept
 
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from mediagen.errors import InvalidRequest
-from mediagen.models import GenerationState, MediaAsset, ReviewStatus
+from mediagen.models import GenerationState, MediaAsset, MediaTag, ReviewStatus
 from mediagen.types import utcnow
 
 DESCRIPTIVE = frozenset({"name", "description", "alt_text", "focal_x", "focal_y"})
@@ -100,6 +100,16 @@ def describe(asset: MediaAsset, fields: Collection[str]) -> None:
         raise InvalidRequest(f"{', '.join(foreign)} cannot be edited: it is known from the generation.")
     if fields:
         asset.save(update_fields=[*sorted(fields), "updated_at"])
+
+
+def change_tags(tags: Any, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+    """Add and remove tags by name, whatever their case; others that the row has meanwhile stay.
+
+    `tags` is the relation: `asset.tags`, `library.default_tags`. `InvalidRequest` for what cannot be a tag.
+    """
+    with transaction.atomic():
+        tags.remove(*tags.filter(key__in=[name.casefold() for name in MediaTag.objects.clean_names(remove)]))
+        tags.add(*MediaTag.objects.ensure(add))
 
 
 def _bounded(asset_ids: Iterable[Any]) -> list[Any]:

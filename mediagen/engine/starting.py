@@ -100,13 +100,8 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
         raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
     order = replace(order_of(asset), **changes) if changes else order_of(asset)
     chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
-    open_to_all = (
-        Q(generation_state__in=(GenerationState.PENDING, GenerationState.FAILED, GenerationState.CANCELLED))
-        | Q(generation_state=GenerationState.READY, is_placeholder=True)
-        | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
-    )
     token = asset.lease_token + 1
-    taken = MediaAsset.objects.filter(open_to_all, pk=asset.pk, lease_token=asset.lease_token).update(
+    taken = MediaAsset.objects.filter(open_to_all(), pk=asset.pk, lease_token=asset.lease_token).update(
         generation_state=GenerationState.RUNNING,
         lease_token=token,
         lease_worker=worker_name(),
@@ -114,14 +109,27 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
         updated_at=utcnow(),
     )
     if not taken:
-        raise InvalidRequest(
-            f"Asset {asset.pk} is {asset.generation_state} and no placeholder, or somebody works on it. "
-            "Only failed, cancelled and placeholder assets are generated again under their id.",
-            field="asset_id",
-        )
+        raise not_open(asset)
     asset.refresh_from_db()
     budgets = library_budgets(asset.library)
     return Job(asset, order, Lease(asset.pk, token), chain, budgets=budgets, is_recovery=True)
+
+
+def open_to_all() -> Q:
+    """Assets that may be made (again) because somebody asks for it."""
+    return (
+        Q(generation_state__in=(GenerationState.PENDING, GenerationState.FAILED, GenerationState.CANCELLED))
+        | Q(generation_state=GenerationState.READY, is_placeholder=True)
+        | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
+    )
+
+
+def not_open(asset: MediaAsset) -> InvalidRequest:
+    return InvalidRequest(
+        f"Asset {asset.pk} is {asset.generation_state} and no placeholder, or somebody works on it. "
+        "Only failed, cancelled and placeholder assets are generated again under their id.",
+        field="asset_id",
+    )
 
 
 def take(asset: MediaAsset, order: AssetOrder, chain: MediaGeneratorChain, budgets: Sequence[Budget]) -> Job:

@@ -73,6 +73,8 @@ class Worker:
     begun: int = 0
     _buffer: deque[MediaAsset] = field(default_factory=deque)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _batches: set[Any] = field(default_factory=set)
+    """batches that may be finished when it has nothing to do"""
     _chains: dict[Any, tuple[float, MediaGeneratorChain]] = field(default_factory=dict)
     _breaker: SharedBreaker = field(default_factory=SharedBreaker)
     _stopping: bool = False
@@ -97,8 +99,7 @@ class Worker:
                     await in_database(_let_go, [asset.pk for asset in self._buffer], self.name)
                     self._buffer.clear()
         # Outside the group: its pump has ended.
-        if self.batch_id is not None:
-            await in_database(batches.finish_if_done, self.batch_id)
+        await self._finish_batches()
 
     def circuits(self) -> Mapping[BreakerKey, Circuit]:
         """The breakers as this worker knows them."""
@@ -136,6 +137,7 @@ class Worker:
                     last_look = time.monotonic()
                     if await in_database(leases.free_dead_workers):
                         continue
+                    await self._finish_batches()
                 if until is Until.IDLE:
                     return
                 if until is Until.DONE and not await in_database(self._is_anything_left):
@@ -174,8 +176,14 @@ class Worker:
         left = self._mine().filter(generation_state__in=open_states)
         return bool(left.filter(Q(batch__isnull=True) | Q(batch__state="running")).exists())
 
+    async def _finish_batches(self) -> None:
+        for batch_id in {*self._batches, self.batch_id} - {None}:
+            await in_database(batches.finish_if_done, batch_id)
+        self._batches.clear()
+
     def _begin(self, asset: MediaAsset) -> None:
         self.begun += 1
+        self._batches.add(asset.batch_id)
         task = asyncio.create_task(self._work(asset))
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -79,13 +79,15 @@ class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
         """Take those of these assets that are still to be taken; how many. One conditional UPDATE.
 
         The token only grows, so whoever held one before can no longer write. The condition is on the row itself and
-        on no other table: PostgreSQL then checks it again when it had to wait for another worker's UPDATE.
+        on no other table: PostgreSQL then checks it again when it had to wait for another worker's UPDATE. A kick has
+        done its work then: should the asset wait again, the task engine is told anew.
         """
         return self.filter(_takeable(), pk__in=pks).update(
             generation_state=GenerationState.RUNNING,
             lease_token=F("lease_token") + 1,
             lease_worker=worker[:100],
             lease_until=Now() + timedelta(seconds=lease_s),
+            kicked_at=None,
             updated_at=Now(),
         )
 

@@ -208,7 +208,7 @@ def test_the_page_tells_the_whole_story(admin_client, asset):
 def test_what_was_generated_cannot_be_edited(admin_client, asset):
     form = admin_client.get(page("mediaasset", "change", asset.pk)).context["adminform"].form
 
-    assert set(form.fields) == {"name", "description", "alt_text", "tags", "focal_x", "focal_y"}
+    assert set(form.fields) == {"name", "description", "alt_text", "tag_names", "focal_x", "focal_y"}
 
 
 def edited(**changes):
@@ -216,15 +216,38 @@ def edited(**changes):
 
 
 def test_the_descriptive_fields_can(admin_client, asset):
-    tag = MediaTagFactory()
+    MediaTagFactory(name="Spring")
+    changes = edited(alt_text="a lighthouse", focal_x="0.2", tag_names=" spring, Sea  air,, SPRING")
 
-    response = admin_client.post(
-        page("mediaasset", "change", asset.pk), edited(alt_text="a lighthouse", focal_x="0.2", tags=[tag.pk])
-    )
+    response = admin_client.post(page("mediaasset", "change", asset.pk), changes)
 
     assert response.status_code == 302, response.context["adminform"].form.errors
     asset.refresh_from_db()
-    assert (asset.name, asset.alt_text, asset.focal_x, asset.tag_names) == ("n", "a lighthouse", 0.2, [tag.name])
+    assert (asset.name, asset.alt_text, asset.focal_x, asset.tag_names) == ("n", "a lighthouse", 0.2, ["Sea air", "Spring"])
+
+
+def test_tags_are_added_and_taken_off_against_what_the_page_showed(admin_client):
+    """A worker adds tags of its own while somebody has the page open."""
+    asset = MediaAssetFactory()
+    asset.tags.add(MediaTagFactory(name="old"), MediaTagFactory(name="stays"))
+    text = admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
+    assert 'name="initial-tag_names" value="old, stays"' in text
+    asset.tags.add(MediaTagFactory(name="generated"))
+
+    sent = {"initial-tag_names": "old, stays", "tag_names": "Stays, new"}
+    response = admin_client.post(page("mediaasset", "change", asset.pk), edited(**sent))
+    assert asset.tag_names == ["generated", "new", "stays"]
+    assert response.status_code == 302
+
+    unchanged = {"initial-tag_names": "new, stays", "tag_names": "STAYS,new"}
+    admin_client.post(page("mediaasset", "change", asset.pk), edited(**unchanged))
+    assert asset.tag_names == ["generated", "new", "stays"]
+
+
+def test_a_tag_that_is_none_is_said_at_the_field(admin_client, asset):
+    response = admin_client.post(page("mediaasset", "change", asset.pk), edited(tag_names="x" * 101))
+
+    assert "1 to 100 characters" in response.context["adminform"].form.errors["tag_names"][0]
 
 
 def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(admin_client, monkeypatch):

@@ -114,14 +114,24 @@ def test_an_empty_library_goes_and_its_attempts_stay(admin_client):
     assert attempt.library is None
 
 
-def test_without_the_right_to_see_tags_they_are_chosen_from_a_plain_list(signed_in):
-    tag = MediaTagFactory(name="spring")
-    client = signed_in("view_medialibrary", "change_medialibrary")
-    library = MediaLibraryFactory()
+def test_default_tags_are_words_with_commas(admin_client):
+    library = MediaLibraryFactory(name="Shelf")
+    library.default_tags.add(MediaTagFactory(name="old"))
+    data = {"name": "Shelf", "slug": library.slug, "budget_period": "month", "tag_names": "Spring, sea air"}
 
-    text = client.get(page("medialibrary", "change", library.pk)).content.decode()
+    response = admin_client.post(page("medialibrary", "change", library.pk), data)
 
-    assert f'<option value="{tag.pk}">spring</option>' in text
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    assert [tag.name for tag in library.default_tags.all()] == ["sea air", "Spring"]
+    assert "sea air, Spring" in admin_client.get(page("medialibrary", "change", library.pk)).content.decode()
+
+
+def test_a_new_library_takes_its_default_tags(admin_client):
+    data = {"name": "Shelf", "slug": "", "budget_period": "month", "tag_names": "spring"}
+
+    admin_client.post(page("medialibrary", "add"), data)
+
+    assert [tag.name for tag in MediaLibrary.objects.get(name="Shelf").default_tags.all()] == ["spring"]
 
 
 # ---------------------------------------------------------------------- tags

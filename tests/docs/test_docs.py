@@ -294,6 +294,16 @@ def test_one_file_and_one_settings_line_add_a_provider(site, settings, media_roo
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("call", "asked"), [(None, True), (False, True), (True, False)])
+def test_what_the_page_says_about_dry_run_of_a_plain_class(site, call, asked):
+    # Another rule needs another text: "Dry run" in writing-one.md, and in configuration.md.
+    site(WRITING_ONE)
+    asset = get_media_engine().generate_asset_sync("A boat", 48, 32, provider="gradient", dry_run=call)
+
+    assert asset.is_placeholder is not asked
+
+
+@pytest.mark.django_db
 def test_the_subclass_follows_dry_run_and_is_checked(site, monkeypatch):
     site(WRITING_ONE)
     adapter = get_media_generator_chain(["acme"]).providers[0]

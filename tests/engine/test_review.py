@@ -4,7 +4,7 @@ import pytest
 
 from mediagen.engine import review
 from mediagen.errors import InvalidRequest
-from mediagen.models import MediaAsset
+from mediagen.models import MediaAsset, MediaTag
 from mediagen.types import utcnow, uuid7
 from tests.factories import MediaAssetFactory, UserFactory
 
@@ -112,3 +112,15 @@ def test_describing_nothing_writes_nothing(django_assert_num_queries):
 def test_what_is_known_from_the_generation_is_not_described():
     with pytest.raises(InvalidRequest, match="cost, prompt"):
         review.describe(MediaAssetFactory(), {"name", "prompt", "cost"})
+
+
+def test_tags_come_and_go_by_name_and_others_stay():
+    asset = MediaAssetFactory()
+    asset.tags.add(*MediaTag.objects.ensure(["generated", "Old", "sea"]))
+
+    review.change_tags(asset.tags, add=["New", "SEA"], remove=["old", "never there"])
+
+    assert asset.tag_names == ["New", "generated", "sea"]
+    with pytest.raises(InvalidRequest):
+        review.change_tags(asset.tags, add=["x" * 101], remove=["sea"])
+    assert asset.tag_names == ["New", "generated", "sea"]

@@ -1,0 +1,39 @@
+"""SIGKILL at every place between the claim of a row and its commit."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.kill.site import Site, check_everything, ended, killed, purchases_by_prompt
+from tests.servers import Fault
+
+AT_ONCE = ("claimed:1", "noted:3", "delivered:3", "half_stored:2", "stored:2", "written:2", "committed:3")
+JOBS = ("noted:3", "accepted:3", "job_known:3", "delivered:2", "stored:2", "written:2")
+
+
+def generate(site: Site, path, *more):
+    return ("generate_assets", "--from", path, "--live", "--concurrency", 3, "--max-cost", 50, "--progress", "none", *more)
+
+
+@pytest.mark.parametrize(
+    ("provider", "points"),
+    [
+        ("sdxl", AT_ONCE),
+        ("flux", JOBS),
+        pytest.param("replicate_sdxl", JOBS, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_at_every_place(site: Site, provider, points):
+    server = site.servers[provider]
+    server.polls_until_ready = 1
+    site.live(provider, prices={"": "0.01"} if provider == "replicate_sdxl" else {})
+    path = site.manifest(3 * len(points))
+    for point in points:
+        site.run(*generate(site, path), kill_at=point)
+    site.run(*generate(site, path))
+    site.run("mediagen_maintain")
+    check_everything(site, provider)
+    assert site.states() == {"ready": 3 * len(points)}
+    assert site.batch().state == "finished"
