@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mediagen import conf
-from mediagen.engine import kicks
+from mediagen.engine import handover, kicks
 from mediagen.errors import ConfigurationError
 
 
@@ -41,4 +41,4 @@ def _for_the_engine(function: Callable[[list[str]], int]) -> Any:
 @_for_the_engine
 def generate(asset_ids: list[str]) -> int:
     """Fill those of these assets that nobody has taken; how many were begun. Sync: not every engine runs coroutines."""
-    return kicks.work_off(asset_ids)
+    return handover.work_off(asset_ids)

@@ -274,9 +274,13 @@ def parrot(status: int, shape: str) -> Any:
         many = dict.fromkeys(("message", "detail", "err", "title", "name", "code", "status", "id", "type"), text)
         body = {
             "text": f"<html><body>{text}</body></html>",
-            "object": json.dumps({**many, "error": error, "errors": [text], "polling_url": text, "urls": {"get": text}}),
+            "object": json.dumps(
+                {**many, "error": error, "errors": [text], "polling_url": text, "urls": {"get": text}}
+            ),
             "list": json.dumps({"detail": [{"loc": [text], "msg": text, "type": text}], "errors": [error]}),
-            "picture": json.dumps({"data": [{"b64_json": text}], "artifacts": [{"base64": text, "finishReason": text}]}),
+            "picture": json.dumps(
+                {"data": [{"b64_json": text}], "artifacts": [{"base64": text, "finishReason": text}]}
+            ),
             "data": json.dumps({"data": [{"url": text}], "credits": text, "handle": text, "username": text}),
         }[shape]
         headers = {"x-request-id": text, "retry-after": text, "location": text, "finish-reason": text, "seed": text}

@@ -100,7 +100,6 @@ class MediaAssetAdmin(LargeListAdmin):
         "created_at",
     )
     search_fields = ("prompt", "name", "description", "alt_text", "tags__name")
-    search_help_text = gettext_lazy("Words of the prompt, name, description, alt text or tags")
     sortable_by = ()
     ordering = ("-id",)  # the id is time-ordered: the newest first
     actions = ("generate_again", "approve", "publish", "archive", "restore")

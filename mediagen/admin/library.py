@@ -101,6 +101,11 @@ class MediaLibraryAdmin(ModelAdmin):
         text = ngettext("%(number)s asset", "%(number)s assets", number) % {"number": f"{number:,}"}
         return format_html('<a href="{}?library__id__exact={}">{}</a>', address, library.pk, text)
 
+    @admin.display(description=_("Default tags"))
+    def tag_names(self, library: MediaLibrary) -> str:
+        """For those who may only look; the form has a field of this name."""
+        return ", ".join(tag.name for tag in library.default_tags.all())
+
     @admin.display(description=_("size"))
     def total_size(self, library: MediaLibrary) -> str:
         return filesizeformat(self._counted(library)["size"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from mediagen.engine import exports, generation, health, kicks, starting
+from mediagen.engine import exports, generation, handover, health, starting
 from mediagen.engine.database import in_database
 from mediagen.engine.orders import AssetOrder, as_uuid
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost
@@ -69,14 +69,14 @@ class MediaEngine:
         it waits for `manage.py generate_worker`. Whether it runs dry is decided where it is made, unless `dry_run`
         says so.
         """
-        return await in_database(kicks.enqueue, AssetOrder.of(prompt, width, height, library_id, **options))
+        return await in_database(handover.enqueue, AssetOrder.of(prompt, width, height, library_id, **options))
 
     async def enqueue_again(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
         """As `regenerate_asset`, by whoever works: the asset is pending, under its id.
 
         `InvalidRequest` for a real picture, for one that somebody works on, and for a row of a cancelled batch.
         """
-        return await in_database(kicks.enqueue_again, as_uuid(asset_id, "asset_id"), dry_run)
+        return await in_database(handover.enqueue_again, as_uuid(asset_id, "asset_id"), dry_run)
 
     async def export_asset_to_figma(
         self, asset_id: Any, file_key: str, page_id: str | None = None, **options: Any

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine import files, intake, leases, recovery, webhooks
+from mediagen.engine import files, intake, leases, pushes, recovery
 from mediagen.engine.database import in_database
 from mediagen.engine.leases import Lease
 from mediagen.engine.ledger import Budget
@@ -81,7 +81,7 @@ async def run(job: Job) -> MediaAsset:
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
                 avoid=avoid,
-                delivered=webhooks.delivered if conf.get("WEBHOOK_BASE_URL") else None,
+                delivered=pushes.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
             )

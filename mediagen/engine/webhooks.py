@@ -77,13 +77,6 @@ def _keep(provider_name: str, delivery: Delivery) -> bool:
     return is_new
 
 
-async def delivered(provider_name: str, job_id: str) -> dict[str, Any] | None:
-    """What the provider pushed about a job last; None when nothing came."""
-    found = WebhookDelivery.objects.filter(provider_name=provider_name, job_id=job_id)
-    payload: dict[str, Any] | None = await in_database(found.values_list("payload", flat=True).first)
-    return payload
-
-
 def remove_old() -> int:
     """Deliveries that nobody will ask for any more; how many."""
     return WebhookDelivery.objects.filter(received_at__lt=utcnow() - KEPT_FOR).delete()[0]

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from mediagen import __version__, conf
@@ -20,10 +20,13 @@ from mediagen.errors import BadResponse, Misconfigured, OutcomeUnknown, Provider
 from mediagen.http.guard import AddressRefused, Target, split
 from mediagen.http.status import Response
 
-try:
-    import httpx2 as httpx
-except ImportError:
-    import httpx  # type: ignore[no-redef]
+if TYPE_CHECKING:
+    import httpx  # both have the same interface
+else:
+    try:
+        import httpx2 as httpx
+    except ImportError:
+        import httpx
 
 # A pool looks at each of its connections whenever a request starts or ends, so several small ones are far quicker.
 CONNECTIONS_PER_POOL = 8

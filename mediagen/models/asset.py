@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.deconstruct import deconstructible
 
 from mediagen import conf
 from mediagen.models.library import MediaLibrary
@@ -50,6 +51,16 @@ def _takeable() -> Q:
     time_has_come = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
     waiting = Q(generation_state=GenerationState.PENDING) & time_has_come
     return waiting | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
+
+
+@deconstructible
+class SiteStorage(Storage):
+    """`asset_storage()`, looked up at every use: nothing of it is imported at start, and changed settings count."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("deconstruct", "_constructor_args"):
+            return object.__getattribute__(self, name)
+        return getattr(asset_storage(), name)
 
 
 class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
@@ -112,7 +123,7 @@ class MediaAsset(models.Model):
     media_type = models.CharField(max_length=16, choices=MediaType.choices, default=MediaType.IMAGE)
     tags = models.ManyToManyField("mediagen.MediaTag", blank=True, related_name="assets")
 
-    file = models.FileField(storage=asset_storage, blank=True, max_length=500)
+    file = models.FileField(storage=SiteStorage(), blank=True, max_length=500)
     format = models.CharField(max_length=16, blank=True)
     width = models.PositiveIntegerField(default=0, help_text="Pixels of the file; 0 until there is one.")
     height = models.PositiveIntegerField(default=0)

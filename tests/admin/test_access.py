@@ -13,6 +13,7 @@ from tests.factories import (
     GroupFactory,
     MediaAssetFactory,
     MediaLibraryFactory,
+    MediaTagFactory,
     UserFactory,
 )
 
@@ -167,7 +168,10 @@ def test_who_may_only_look_sees_a_page_without_a_form(shared):
     viewer, editor, asset = shared
     own = page("mediaasset", "change", asset.pk)
 
+    asset.tags.add(MediaTagFactory(name="of the sea"))
+
     assert 'name="alt_text"' not in viewer.get(own).content.decode()
+    assert "of the sea" in viewer.get(own).content.decode()
     assert 'name="action"' not in viewer.get(own).content.decode()
     assert viewer.post(own, edited()).status_code == 403
     assert 'name="alt_text"' in editor.get(own).content.decode()
@@ -192,7 +196,10 @@ def test_a_library_is_changed_by_its_editors_only(shared):
     viewer, editor, asset = shared
     own = page("medialibrary", "change", asset.library_id)
 
+    asset.library.default_tags.add(MediaTagFactory(name="of the sea"))
+
     assert 'name="slug"' not in viewer.get(own).content.decode()
+    assert "of the sea" in viewer.get(own).content.decode()
     assert viewer.post(own, {"name": "mine"}).status_code == 403
     assert 'name="slug"' in editor.get(own).content.decode()
 

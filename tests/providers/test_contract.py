@@ -161,6 +161,10 @@ def test_an_adapter_does_not_show_its_key_and_is_not_pickled_with_it(case, serve
 
 def test_every_provider_server_has_a_case_and_every_fault_an_outcome():
     assert {case.name for case in ONE_OF_EACH} == set(SERVERS)
-    told = [case.outcome(step, fault) for case in MAKERS for step in case.contract_steps for fault in
-            case.server.faults_for(step)]
+    told = [
+        case.outcome(step, fault)
+        for case in MAKERS
+        for step in case.contract_steps
+        for fault in case.server.faults_for(step)
+    ]
     assert set(told) >= {OK, Outcome.UNKNOWN, Outcome.REFUSED, Outcome.BAD_RESPONSE}

@@ -1,0 +1,107 @@
+"""Work that is left to others: assets that wait, and what a task engine runs when it comes back with them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.db import transaction
+from django.db.models import Min, Q
+
+from mediagen.engine import kicks, leases, starting
+from mediagen.engine.database import in_database
+from mediagen.engine.orders import AssetOrder
+from mediagen.engine.worker import Until, Worker
+from mediagen.errors import InvalidRequest
+from mediagen.factory import get_media_generator_chain
+from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
+from mediagen.types import utcnow
+
+BEGIN_FOR_S = 60.0
+"""One run of an engine's task begins nothing after so long. It ends when what it has begun has ended: at the latest
+after DEADLINE_S more, and the patience with storage and database."""
+
+
+@transaction.atomic
+def enqueue(order: AssetOrder) -> MediaAsset:
+    """The order's asset, pending, and the engine told of it on commit. An idempotency key's own asset is left as it is.
+
+    Raises what cannot work before there is a row.
+    """
+    get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    asset, is_new = starting.create(order, held=False)
+    if is_new:
+        kicks.kick([asset.pk])
+    return asset
+
+
+@transaction.atomic
+def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
+    """Let a failed, cancelled or placeholder asset wait to be made (again), under its id; a waiting one is kicked.
+
+    `dry_run` is kept for this and later tries; None leaves what it was asked with. `InvalidRequest` when it is a real
+    picture already, when somebody works on it, and when its batch is cancelled.
+    """
+    leases.free_dead_workers()
+    asset = MediaAsset.objects.select_related("library", "batch").filter(pk=asset_id).first()
+    if asset is None:
+        raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
+    if asset.batch is not None and asset.batch.state == BatchState.CANCELLED:
+        raise InvalidRequest(
+            f"Batch {asset.batch.pk} of asset {asset.pk} is cancelled. `manage.py batches retry {asset.batch.pk}` "
+            "makes all that it lacks.",
+            field="asset_id",
+        )
+    parameters = asset.parameters if dry_run is None else {**(asset.parameters or {}), "dry_run": dry_run}
+    taken = MediaAsset.objects.filter(starting.open_to_all(), pk=asset.pk, lease_token=asset.lease_token).update(
+        generation_state=GenerationState.PENDING,
+        parameters=parameters,
+        failure="",
+        tries=0,
+        lease_worker="",
+        lease_until=None,
+        kicked_at=None,
+        updated_at=utcnow(),
+    )
+    if not taken:
+        raise starting.not_open(asset)
+    if asset.batch_id is not None:
+        GenerationBatch.objects.filter(pk=asset.batch_id, state=BatchState.FINISHED).update(
+            state=BatchState.RUNNING, finished_at=None, updated_at=utcnow()
+        )
+    asset.refresh_from_db()
+    kicks.kick([asset.pk])
+    return asset
+
+
+def work_off(asset_ids: list[str]) -> int:
+    """Fill those of these assets that nobody has taken: what an engine's task runs. How many were begun."""
+    return async_to_sync(_work_off)(asset_ids) if asset_ids else 0
+
+
+async def _work_off(asset_ids: list[str]) -> int:
+    loop = asyncio.get_running_loop()
+    worker = Worker(asset_ids=asset_ids, concurrency=len(asset_ids))
+    over = loop.time() + BEGIN_FOR_S
+    stop = loop.call_at(over, worker.stop)
+    try:
+        await worker.run(Until.IDLE)
+        # What a provider has put off for a moment is not worth another message.
+        while (wait_s := await in_database(_due_in_s, asset_ids)) is not None and loop.time() + wait_s < over:
+            await asyncio.sleep(max(wait_s, 0.1))
+            await worker.run(Until.IDLE)
+    finally:
+        stop.cancel()
+    return worker.begun
+
+
+def _due_in_s(asset_ids: list[str]) -> float | None:
+    """Seconds until the first of those that were put off may be taken; None when there are none."""
+    waiting = MediaAsset.objects.filter(
+        Q(batch__isnull=True) | Q(batch__state=BatchState.RUNNING),
+        pk__in=asset_ids,
+        generation_state=GenerationState.PENDING,
+    )
+    due = waiting.aggregate(due=Min("lease_until"))["due"]
+    return None if due is None else (due - utcnow()).total_seconds()
