@@ -50,10 +50,12 @@ class MediaGeneratorChain:
         breaker: BreakerStore | None = None,
         rules: BreakerRules | None = None,
         strict: bool = False,
+        dry_providers: Collection[str] = (),
     ) -> None:
         self.providers = list(providers)
         self.dry_run = dry_run
         self.strict = strict
+        self._dry_providers = frozenset(dry_providers)
         self._breaker: BreakerStore = breaker if breaker is not None else MemoryBreakerStore()
         self._rules = rules or BreakerRules(
             failures=conf.get("BREAKER_FAILURES"),
@@ -110,6 +112,7 @@ class MediaGeneratorChain:
             breaker=self._breaker,
             rules=self._rules,
             strict=self.strict,
+            dry_providers=self._dry_providers,
             recorder=recorder or _NullRecorder(),
             deadline=time.monotonic() + seconds,
             dry_run=True if self.dry_run and dry_run is None else dry_run,
@@ -121,12 +124,14 @@ class MediaGeneratorChain:
         async with http.session():
             return await run.through()
 
+    def is_dry(self, provider: Any) -> bool:
+        """Whether the provider answers locally in this chain, unless the call says otherwise."""
+        return self.dry_run or bool(getattr(provider, "dry_run", False)) or name_of(provider) in self._dry_providers
+
     def get_provider_health(self) -> dict[str, bool]:
         """{"sdxl": True, "openai_images": False}: what this process knows now; nobody is asked."""
         health = health_of((name_of(p) for p in self.providers), self._breaker.known())
         for provider in self.providers:
-            if not getattr(provider, "is_configured", True) and not (
-                self.dry_run or getattr(provider, "dry_run", False)
-            ):
+            if not getattr(provider, "is_configured", True) and not self.is_dry(provider):
                 health[name_of(provider)] = False
         return health

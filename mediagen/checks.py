@@ -59,6 +59,14 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value[name]
         if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number greater than 0.", id="mediagen.E004")
+    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S"):
+        number = value.get(name, 0)
+        if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
+            yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
+    for name in ("PROXY", "WEBHOOK_BASE_URL"):
+        url = value.get(name)
+        if url is not None and not (isinstance(url, str) and url.startswith(("http://", "https://"))):
+            yield Error(f"MEDIAGEN[{name!r}] must be an http(s) address or None.", id="mediagen.E012")
     if value.get("FIT", "resize") not in ("resize", "keep"):
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")
     if value.get("DRY_RUN") not in (None, True, False):
@@ -97,11 +105,13 @@ def _wrong_task_engine(alias: str) -> Iterator[CheckMessage]:
             id="mediagen.E010",
         )
         return
+    from mediagen.engine import kicks
+
     try:
         import_module("mediagen.tasks")
     except Exception as exc:  # whatever the engine's package finds wrong with the site's settings
         yield Error(
-            f"The task engine {alias!r} does not take mediagen's task ({type(exc).__name__}: {exc}).",
+            f"The task engine {alias!r} does not take mediagen's task ({kicks.reason(exc)}).",
             hint=f"Is its package installed, and does its entry in settings.TASKS have the queue of "
             f"MEDIAGEN['TASK_QUEUE'], or else \"default\"? {hint}",
             id="mediagen.E011",

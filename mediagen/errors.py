@@ -216,5 +216,7 @@ def explain(operation: str, attempts: Sequence[Attempt]) -> str:
     if not attempts:
         return f"{operation}: no provider is enabled. Enable one in ProviderConfig (admin) or in MEDIAGEN['PROVIDERS']."
     lines = [f"{operation}: no provider delivered, {len(attempts)} attempt(s):"]
-    lines += [f"  {a.position}. {a.provider_name}: {a.outcome or a.state}: {a.message}" for a in attempts]
+    for a in attempts:
+        message = a.message.removeprefix(f"{a.provider_name}: ")  # as an adapter says it by itself
+        lines.append(f"  {a.position}. {a.provider_name}: {a.outcome or a.state}: {message}")
     return "\n".join(lines)

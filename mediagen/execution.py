@@ -101,6 +101,7 @@ class Execution:
         breaker: BreakerStore,
         rules: BreakerRules,
         strict: bool,
+        dry_providers: frozenset[str],
         recorder: Recorder,
         deadline: float,
         dry_run: bool | None,
@@ -113,6 +114,7 @@ class Execution:
         self.breaker = breaker
         self.rules = rules
         self.strict = strict
+        self.dry_providers = dry_providers
         self.operation = operation
         self.kwargs = kwargs
         self.recorder = recorder
@@ -453,7 +455,9 @@ class Execution:
             return None  # it will say so itself when it is asked
 
     def is_dry(self, provider: Any) -> bool:
-        return bool(getattr(provider, "dry_run", False)) if self.dry_run is None else self.dry_run
+        if self.dry_run is not None:
+            return self.dry_run
+        return bool(getattr(provider, "dry_run", False)) or name_of(provider) in self.dry_providers
 
     def key_of(self, provider: Any) -> BreakerKey:
         return BreakerKey(name_of(provider), str(getattr(provider, "model", "") or ""), self.operation)

@@ -25,6 +25,7 @@ from mediagen.breaker import (
 )
 from mediagen.chain import MediaGeneratorChain
 from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest, ProviderError
+from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.models.fields import webhook_secret
 from mediagen.providers.registry import adapter_class, settings_options
@@ -47,10 +48,29 @@ def get_media_generator_chain(
     """
     configs = chain_configs(providers)
     adapters = [build_adapter(config, dry_run=dry_run) for config in configs]
-    return MediaGeneratorChain(adapters, dry_run=dry_run is True, breaker=breaker or SharedBreaker.now(), strict=True)
+    # A class that knows nothing of dry runs cannot be told: the chain stands in for it.
+    plain = [
+        name_of(adapter)
+        for adapter, config in zip(adapters, configs, strict=True)
+        if not hasattr(adapter, "runs_dry") and runs_dry(adapter, config, dry_run)
+    ]
+    return MediaGeneratorChain(
+        adapters,
+        dry_run=dry_run is True,
+        breaker=breaker or SharedBreaker.now(),
+        strict=True,
+        dry_providers=plain,
+    )
 
 
 aget_media_generator_chain = sync_to_async(get_media_generator_chain)
+
+
+def runs_dry(adapter: Any, config: ProviderConfig, call: bool | None = None) -> bool:
+    """Whether the adapter of this entry answers locally: the call's word, its own, the entry's, the site's."""
+    if hasattr(adapter, "runs_dry"):
+        return bool(adapter.dry_run) if call is None else call
+    return _first_not_none(call, config.dry_run, conf.default_dry_run())
 
 
 def chain_configs(names: Sequence[str] | str | None = None) -> list[ProviderConfig]:

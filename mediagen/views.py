@@ -19,7 +19,7 @@ from django.utils.http import quote_etag
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import TemplateView, View
 
-from mediagen.engine.search import matching
+from mediagen.engine.search import matching, visible
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaLibrary
 from mediagen.models.asset import MediaAssetQuerySet
 
@@ -43,7 +43,8 @@ class AssetAccess(PermissionRequiredMixin):
 
     def assets(self) -> MediaAssetQuerySet:
         """What this user may see, the newest first."""
-        return MediaAsset.objects.visible_to(self.request.user).kept().select_related("library").order_by("-pk")
+        assets = visible(MediaAsset.objects.all(), self.request.user)
+        return assets.kept().select_related("library").order_by("-pk")
 
 
 class GalleryForm(forms.Form):

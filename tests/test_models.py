@@ -5,12 +5,11 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.core import serializers
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from mediagen.errors import CredentialsUnreadable, InvalidRequest
+from mediagen.errors import InvalidRequest
 from mediagen.models import (
     GenerationAttempt,
     MediaAsset,
@@ -18,10 +17,8 @@ from mediagen.models import (
     MediaTag,
     ProviderConfig,
     ProviderHealth,
-    StoredCredential,
     provider_choices,
 )
-from mediagen.secrets import Secret
 from tests.factories import (
     GenerationAttemptFactory,
     GroupFactory,
@@ -68,9 +65,7 @@ def test_an_illegal_asset_is_refused(values, constraint):
 def test_an_idempotency_key_is_used_once_in_a_library():
     asset = MediaAssetFactory(idempotency_key="order 7")
 
-    refused(
-        lambda: MediaAssetFactory(library=asset.library, idempotency_key="order 7"), "mediagen_asset_idempotency"
-    )
+    refused(lambda: MediaAssetFactory(library=asset.library, idempotency_key="order 7"), "mediagen_asset_idempotency")
     MediaAssetFactory(idempotency_key="order 7")  # in another library
     MediaAssetFactory(library=asset.library)  # none is no key
     MediaAssetFactory(library=asset.library)
@@ -167,7 +162,9 @@ def shelves():
     viewers, editors, others = GroupFactory(), GroupFactory(), GroupFactory()
     user = UserFactory()
     user.groups.add(viewers, editors)
-    found = {name: MediaLibraryFactory(name=name) for name in ("free", "mine", "to see", "to change", "foreign", "shared")}
+    found = {
+        name: MediaLibraryFactory(name=name) for name in ("free", "mine", "to see", "to change", "foreign", "shared")
+    }
     MediaLibrary.objects.filter(name="mine").update(owner=user)
     MediaLibrary.objects.filter(name="foreign").update(owner=UserFactory())
     found["to see"].viewer_groups.add(viewers, others)
@@ -181,7 +178,7 @@ def names(queryset):
 
 
 def test_who_may_look_into_which_library(shelves):
-    user, found = shelves
+    user, _ = shelves
 
     assert names(MediaLibrary.objects.visible_to(user)) == ["free", "mine", "to change", "to see"]
     assert names(MediaLibrary.objects.editable_by(user)) == ["free", "mine", "to change"]
@@ -224,7 +221,8 @@ def test_a_library_counts_what_is_ready_and_kept():
 
 
 @pytest.mark.parametrize(
-    ("name", "slug"), [("Spring 2026", "spring-2026"), ("Ärger & Freude", "arger-freude"), ("東京", "library"), ("!", "library")]
+    ("name", "slug"),
+    [("Spring 2026", "spring-2026"), ("Ärger & Freude", "arger-freude"), ("東京", "library"), ("!", "library")],
 )
 def test_a_library_makes_its_slug(name, slug):
     assert MediaLibraryFactory(name=name).slug == slug
@@ -334,7 +332,10 @@ def test_a_new_site_has_the_seven_in_order():
         "canva_api",
         "noop_media",
     ]
-    assert all((adapter, position, enabled) == (name, place, True) for place, (name, adapter, position, enabled) in enumerate(rows, 1))
+    assert all(
+        (adapter, position, enabled) == (name, place, True)
+        for place, (name, adapter, position, enabled) in enumerate(rows, 1)
+    )
 
 
 def test_one_more_adapter_is_one_line_in_the_settings_and_no_migration(settings):
@@ -344,86 +345,6 @@ def test_one_more_adapter_is_one_line_in_the_settings_and_no_migration(settings)
     assert provider_choices()[-1] == ("acme", "acme")
     assert "acme" in dict(field.choices)
     assert field.deconstruct()[3]["choices"] is provider_choices
-
-
-# ---------------------------------------------------------------------- credentials at rest
-
-
-def test_a_credential_is_encrypted_in_the_column_and_wrapped_in_memory():
-    config = ProviderConfigFactory(name="mine", credentials="a-plain-credential")
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT credentials FROM mediagen_providerconfig WHERE name = 'mine'")
-        (column,) = cursor.fetchone()
-    config.refresh_from_db()
-    assert column.startswith("fernet1:")
-    assert "a-plain-credential" not in column
-    assert "a-plain-credential" not in repr(config.__dict__) + repr(config.credentials) + str(config.credentials)
-    assert config.credentials.reveal().reveal() == "a-plain-credential"
-
-
-@pytest.mark.parametrize("value", ["a-plain-credential", Secret("a-plain-credential"), " a-plain-credential\n"])
-def test_it_may_be_given_in_any_form(value):
-    assert ProviderConfigFactory(credentials=value).credentials.reveal().reveal() == "a-plain-credential"
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [("", "not set"), ("short", "set"), ("long-enough-1234", "set, ends in 1234"), ("fernet1:x", "cannot be decrypted")],
-)
-def test_it_is_described_without_being_shown(value, words):
-    credential = StoredCredential.of(value)
-
-    assert credential.describe() == words
-    assert bool(credential) is (value != "")
-
-
-def test_keys_are_changed_without_losing_a_credential(settings):
-    settings.MEDIAGEN = {"ENCRYPTION_KEYS": ["old"]}
-    config = ProviderConfigFactory(credentials="a-plain-credential")
-
-    settings.MEDIAGEN = {"ENCRYPTION_KEYS": ["new", "old"]}
-    config.refresh_from_db()
-    assert config.credentials.reveal().reveal() == "a-plain-credential"
-    config.credentials = config.credentials.reveal()
-    config.save()
-
-    settings.MEDIAGEN = {"ENCRYPTION_KEYS": ["new"]}
-    config.refresh_from_db()
-    assert config.credentials.reveal().reveal() == "a-plain-credential"
-
-    settings.MEDIAGEN = {"ENCRYPTION_KEYS": ["a third"]}
-    with pytest.raises(CredentialsUnreadable, match="Enter it again"):
-        config.credentials.reveal()
-
-
-def test_without_keys_of_its_own_a_site_uses_its_secret_keys(settings):
-    config = ProviderConfigFactory(credentials="a-plain-credential")
-
-    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a-new-one" * 6, [settings.SECRET_KEY]
-    assert config.credentials.reveal().reveal() == "a-plain-credential"
-
-    settings.SECRET_KEY_FALLBACKS = []
-    assert config.credentials.describe() == "cannot be decrypted"
-
-
-def test_a_deferred_credential_is_read_when_it_is_wanted(django_assert_num_queries):
-    ProviderConfigFactory(name="mine", credentials="a-plain-credential")
-    config = ProviderConfig.objects.defer("credentials").get(name="mine")
-
-    with django_assert_num_queries(1):
-        assert config.credentials.reveal().reveal() == "a-plain-credential"
-
-
-def test_a_serialized_entry_has_the_cipher_text_and_comes_back():
-    config = ProviderConfigFactory(credentials="a-plain-credential")
-
-    text = serializers.serialize("json", [config])
-    (back,) = serializers.deserialize("json", text)
-
-    assert "a-plain-credential" not in text
-    assert back.object.credentials == config.credentials
-    assert hash(back.object.credentials) == hash(config.credentials)
 
 
 # ---------------------------------------------------------------------- tags

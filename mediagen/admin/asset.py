@@ -24,10 +24,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen.admin.attempt import ProviderNameFilter
-from mediagen.admin.base import LargeListAdmin, may_edit_library, sees_everything
+from mediagen.admin.base import LargeListAdmin, may_edit_library
 from mediagen.admin.tag_names import TaggedForm
 from mediagen.engine import get_media_engine, review
-from mediagen.engine.search import matching
+from mediagen.engine.search import matching, sees_everything, visible
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary
 from mediagen.templatetags.mediagen import picture_url, pretty_json, usd
@@ -120,7 +120,7 @@ class MediaAssetAdmin(LargeListAdmin):
     # ------------------------------------------------------------------ who may do what
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined, no-any-return]
+        return visible(super().get_queryset(request), request.user)  # type: ignore[arg-type]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # an asset is born when a picture is asked for

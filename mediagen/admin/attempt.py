@@ -13,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin, sees_everything
+from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin
+from mediagen.engine.search import sees_everything
 from mediagen.errors import Outcome
 from mediagen.models import GenerationAttempt, MediaLibrary, ProviderConfig
 from mediagen.templatetags.mediagen import attempt_cost, first_line, pretty_json, seconds

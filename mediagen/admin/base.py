@@ -62,11 +62,6 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
 
-def sees_everything(user: Any) -> bool:
-    """Whether no library is hidden from the user."""
-    return bool(user.is_superuser or user.has_perm("mediagen.view_all_libraries"))
-
-
 def may_edit_library(request: HttpRequest, library_id: Any) -> bool:
     """Whether the user of this request may change what is in the library. One query a request and library."""
     known: dict[Any, bool] = request.__dict__.setdefault("_mediagen_editable", {})

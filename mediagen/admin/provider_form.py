@@ -65,7 +65,7 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if isinstance(dry_run := self.fields.get("dry_run"), forms.NullBooleanField):
-            dry_run.widget.choices = [  # type: ignore[attr-defined]
+            dry_run.widget.choices = [
                 ("unknown", _("as the site's settings say")),
                 ("true", _("dry run: placeholders, no network")),
                 ("false", _("live: may cost money")),

@@ -27,7 +27,7 @@ class TagNamesField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value
 
-    def to_python(self, value: Any) -> list[str]:
+    def to_python(self, value: Any) -> Any:
         if isinstance(value, list):
             return value
         names = [name for name in (super().to_python(value) or "").split(",") if name.strip()]
@@ -69,7 +69,7 @@ class TaggedForm(forms.ModelForm):  # type: ignore[type-arg]
         shown = self.fields["tag_names"].to_python(
             self.data.get(self.add_initial_prefix("tag_names"), self.initial.get("tag_names", []))
         )
-        before, after = _keys(shown), _keys(self.cleaned_data["tag_names"])
+        before, after = _keys(shown or []), _keys(self.cleaned_data["tag_names"])
         review.change_tags(
             getattr(self.instance, self.tags),
             add=[name for key, name in after.items() if key not in before],

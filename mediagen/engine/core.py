@@ -107,7 +107,7 @@ class MediaEngine:
     def check_options(self, options: Mapping[str, Any], providers: Sequence[str] | str | None = None) -> None:
         """`InvalidRequest` for an option that no provider of the chain knows, which is likely a typing mistake."""
         known = declared_options(providers or None)
-        unknown = sorted(set(options) - known - {"negative_prompt", "seed"}) if known is not None else []
+        unknown = sorted(set(options) - known) if known is not None else []
         if unknown:
             raise InvalidRequest(
                 f"No provider of the chain has an option {', '.join(unknown)}. "

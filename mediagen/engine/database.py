@@ -1,7 +1,7 @@
 """Database work from a coroutine: one hop to a thread, and patience with a database that is away for a moment.
 
 Where many pictures are made at once, a `GroupWriter` puts the work of all of them that is ready at the moment into
-one hop and one transaction.
+one hop and one transaction, and work of the same kind into the same few statements.
 """
 
 from __future__ import annotations
@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, models, transaction
 
 logger = logging.getLogger("mediagen.engine")
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 PATIENCE_S = 60.0
 LARGEST_GROUP = 64
+GATHER_S = 0.005
+"""How long a group waits for company: a hop and a commit cost as much CPU as several rows."""
 
 
 async def in_database(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -31,22 +35,48 @@ async def in_database(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
 
     A picture may be paid for by the time its row is written, so a lost connection is waited out for a minute.
     """
+    return await together(lambda _: [work(*args, **kwargs)], None)
+
+
+async def together(work: Callable[[list[Item]], list[T | Exception]], item: Item) -> T:
+    """As `in_database`, for work that has a form for many: `work` is called with this item, and with those that
+    other tasks hand it at the same moment.
+
+    It returns for each item, in order, a result or the exception to raise where the item came from. When it raises,
+    it is called again for each item alone, so that one that fails takes no other along.
+    """
     writer = _writer.get()
     if writer is not None:
-        return await writer.do(lambda: work(*args, **kwargs))
-    return await sync_to_async(_patiently)(lambda: work(*args, **kwargs))
+        result = await writer.do(work, item)
+    else:
+        [result] = await sync_to_async(_patiently)(lambda: _called(work, [item]))
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` and let no cancellation end it half done; one that came meanwhile is delivered afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            raise exc from None
+        raise
 
 
 class GroupWriter:
-    """Gathers database work of many tasks. Each piece keeps its own savepoint: one that fails takes no other along."""
+    """Gathers database work of many tasks. Each kind keeps its own savepoint."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[Callable[..., Any], Any, asyncio.Future[Any]]] = []
         self._wake = asyncio.Event()
 
-    async def do(self, work: Callable[[], T]) -> T:
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, future))
+    async def do(self, work: Callable[[list[Item]], list[T | Exception]], item: Item) -> T | Exception:
+        future: asyncio.Future[T | Exception] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, item, future))
         self._wake.set()
         return await future
 
@@ -54,22 +84,24 @@ class GroupWriter:
         """Run what gathers, for ever. While one group is in the database the next one gathers by itself."""
         while True:
             await self._wake.wait()
+            await asyncio.sleep(GATHER_S)
             group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
             if not self._waiting:
                 self._wake.clear()
             await self._run(group)
 
-    async def _run(self, group: list[tuple[Callable[[], Any], asyncio.Future[Any]]]) -> None:
+    async def _run(self, group: list[tuple[Callable[..., Any], Any, asyncio.Future[Any]]]) -> None:
+        kinds: dict[Callable[..., Any], list[tuple[Any, asyncio.Future[Any]]]] = {}
+        for work, item, future in group:
+            kinds.setdefault(work, []).append((item, future))
+        works = [(work, [item for item, _ in pieces]) for work, pieces in kinds.items()]
         try:
-            results = await sync_to_async(_patiently)(lambda: _run_group([work for work, _ in group]))
+            results = await sync_to_async(_patiently)(lambda: _run_group(works))
         except Exception as exc:
             results = [exc] * len(group)
-        for (_, future), result in zip(group, results, strict=True):
-            if future.cancelled():
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
+        futures = [future for pieces in kinds.values() for _, future in pieces]
+        for future, result in zip(futures, results, strict=True):
+            if not future.cancelled():
                 future.set_result(result)
 
 
@@ -91,24 +123,59 @@ async def grouped() -> AsyncIterator[None]:
             await pump
 
 
-def _run_group(works: list[Callable[[], Any]]) -> list[Any]:
-    """Results, or the exceptions that were raised instead. A lost connection takes the whole group back."""
-    if len(works) == 1:
-        return [_caught(works[0])]
-    with transaction.atomic():
-        return [_caught(work, in_group=True) for work in works]
+def _run_group(works: list[tuple[Callable[..., Any], list[Any]]]) -> list[Any]:
+    """Results of all items, or the exceptions that were raised instead. A lost connection takes the whole group
+    back."""
+    singly = [(work, [item]) for work, items in works for item in items]
+    if len(singly) > 1:
+        try:
+            with transaction.atomic():
+                return [result for work, items in works for result in _called(work, items, in_group=True)]
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as exc:  # found out at the commit: a row that another one names is gone
+            logger.warning("a group of %d could not be written (%s); writing singly", len(singly), type(exc).__name__)
+    return [result for work, items in singly for result in _called(work, items)]
 
 
-def _caught(work: Callable[[], Any], *, in_group: bool = False) -> Any:
+def _called(work: Callable[[list[Any]], list[Any]], items: list[Any], *, in_group: bool = False) -> list[Any]:
     try:
         if not in_group:
-            return work()
+            return work(items)
         with transaction.atomic():
-            return work()
+            return work(items)
     except (OperationalError, InterfaceError):
         raise
     except Exception as exc:
-        return exc
+        if len(items) == 1:
+            return [exc]
+        return [result for item in items for result in _called(work, [item], in_group=True)]
+
+
+def update_where(model: type[models.Model], where: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+    """`model.objects.filter(**where).update(**values)` for plain values of the model's own columns; rows changed.
+
+    For the statement that runs once a picture: its text is made once, where the ORM would make it anew each time,
+    which costs more than running it.
+    """
+    statement, fields = _update_statement(connection.vendor, model, tuple(values), tuple(where))
+    given = (*values.values(), *where.values())
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [f.get_db_prep_save(v, connection) for f, v in zip(fields, given, strict=True)])
+        return int(cursor.rowcount)
+
+
+@cache
+def _update_statement(
+    vendor: str, model: type[models.Model], values: tuple[str, ...], where: tuple[str, ...]
+) -> tuple[str, list[models.Field[Any, Any]]]:
+    """The statement in the words of the database `vendor`, and the fields of its parameters in their order."""
+    quote, meta = connection.ops.quote_name, model._meta
+    columns = {field.name: field for field in meta.concrete_fields}
+    assigned = ", ".join(f"{quote(columns[name].column)} = %s" for name in values)
+    matched = " AND ".join(f"{quote(columns[name].column)} = %s" for name in where)
+    text = f"UPDATE {quote(meta.db_table)} SET {assigned} WHERE {matched}"  # noqa: S608 - names of our own models
+    return text, [columns[name] for name in (*values, *where)]
 
 
 def _patiently(work: Callable[[], T]) -> T:

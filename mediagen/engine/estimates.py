@@ -73,7 +73,7 @@ def _priced_providers(order: AssetOrder) -> list[Any]:
     for provider in chain.providers:
         if getattr(provider, "is_placeholder", False) or not callable(getattr(provider, "generate_image", None)):
             continue
-        if getattr(provider, "dry_run", False) or chain.dry_run:
+        if chain.is_dry(provider):
             # It always delivers, and nobody behind it is asked.
             return asked
         if getattr(provider, "is_configured", True):

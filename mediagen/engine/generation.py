@@ -15,19 +15,20 @@ from django.db.models.functions import Now
 from mediagen import conf
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine import files, intake, leases, pushes, recovery
-from mediagen.engine.database import in_database
+from mediagen.engine.database import in_database, to_the_end, together, update_where
 from mediagen.engine.leases import Lease
 from mediagen.engine.ledger import Budget
 from mediagen.engine.orders import AssetOrder, request_kwargs
-from mediagen.engine.recorder import RowRecorder
+from mediagen.engine.recorder import RowRecorder, flush
 from mediagen.engine.tagging import tag_served
-from mediagen.errors import GenerationFailed, LeaseLost, MediagenError, StorageFailed
+from mediagen.errors import GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.types import GeneratedImage, utcnow
 
 logger = logging.getLogger("mediagen.engine")
 
 MAX_TRIES = 10
+SHORTEST_WAIT_S = 0.5
 LONGEST_WAIT_S = 3600.0
 
 
@@ -70,7 +71,7 @@ async def run(job: Job) -> MediaAsset:
     try:
         async with intake.place(), leases.kept(job.lease, already=job.lease_is_kept):
             if job.is_recovery:
-                if await keep_stored(job, recorder):
+                if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
                 adoptable, avoid = await in_database(recovery.left_behind, job.asset)
                 recorder.adopt(adoptable)
@@ -86,7 +87,8 @@ async def run(job: Job) -> MediaAsset:
                 **request_kwargs(job.order.request),
             )
             if outcome.result is not None:
-                return await store(job, outcome.result, recorder)
+                # The picture is here and may be paid for: it is kept, whoever loses interest now.
+                return await to_the_end(store(job, outcome.result, recorder))
     except LeaseLost:
         raise
     except BaseException as exc:
@@ -128,7 +130,7 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     wait_s = outcome.retry_after_s if outcome.retry_after_s is not None else min(2.0**job.asset.tries, 60.0)
     if wait_s > LONGEST_WAIT_S:
         return None
-    return PutOff(outcome.explain(), retry_in_s=max(wait_s, 0.05), vetoed=False)
+    return PutOff(outcome.explain(), retry_in_s=max(wait_s, SHORTEST_WAIT_S), vetoed=False)
 
 
 async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
@@ -152,11 +154,11 @@ async def store(job: Job, image: GeneratedImage, recorder: RowRecorder) -> Media
     name = await _stored(job, image, content, recorder)
     old_name = job.asset.file.name or ""
     try:
-        values = await in_database(complete, job, image, name, len(content), recorder)
+        values = await together(complete, Stored(job, image, name, len(content), recorder))
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except BaseException:
-        await asyncio.shield(files.aremove_file(name))
+        await files.aremove_file(name)
         raise
     for field_name, value in values.items():  # only now: what was not committed is not so
         setattr(job.asset, field_name, value)
@@ -183,37 +185,63 @@ async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: Row
         raise StorageFailed(f"The storage did not take the picture ({why}).{kept}", rescued=path) from exc
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A picture that lies in the storage as `name`, and whose rows are to be written."""
+
+    job: Job
+    image: GeneratedImage
+    name: str
+    size_bytes: int
+    recorder: RowRecorder
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the asset's row gets."""
+        image, now = self.image, utcnow()
+        return {
+            "file": self.name,
+            "format": image.format,
+            "width": image.width,
+            "height": image.height,
+            "file_size": self.size_bytes,
+            "content_hash": image.sha256,
+            "seed": image.seed if image.seed is not None else self.job.order.request.seed,
+            "provider_name": image.provider_name[:100],
+            "model_name": image.model_name[:200],
+            "cost": image.cost,
+            "fit_report": image.fit_report,
+            "is_placeholder": image.is_placeholder,
+            "dry_run": image.dry_run,
+            "generation_state": GenerationState.READY,
+            "failure": "",
+            "lease_until": None,
+            "lease_worker": "",
+            "generated_at": now,
+            "updated_at": now,
+        }
+
+
 @transaction.atomic
-def complete(job: Job, image: GeneratedImage, name: str, size: int, recorder: RowRecorder) -> dict[str, Any]:
-    """Asset, tags and attempts, all or nothing, and only while the lease is ours; the values that were written.
-    `LeaseLost` otherwise."""
-    now = utcnow()
-    values: dict[str, Any] = {
-        "file": name,
-        "format": image.format,
-        "width": image.width,
-        "height": image.height,
-        "file_size": size,
-        "content_hash": image.sha256,
-        "seed": image.seed if image.seed is not None else job.order.request.seed,
-        "provider_name": image.provider_name[:100],
-        "model_name": image.model_name[:200],
-        "cost": image.cost,
-        "fit_report": image.fit_report,
-        "is_placeholder": image.is_placeholder,
-        "dry_run": image.dry_run,
-        "generation_state": GenerationState.READY,
-        "failure": "",
-        "lease_until": None,
-        "lease_worker": "",
-        "generated_at": now,
-        "updated_at": now,
-    }
-    if not MediaAsset.objects.held(job.asset.pk, job.lease.token).update(**values):
-        raise LeaseLost(f"asset {job.asset.pk} was taken over by another worker.")
-    recorder.flush()
-    tag_served(job.asset, image.provider_name, is_first=job.asset.generated_at is None)
-    return values
+def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
+    """Assets, tags and attempts, all or nothing, and only those whose lease is ours; for each picture the values that
+    were written, or `LeaseLost`."""
+    results: list[dict[str, Any] | Exception] = []
+    written = []
+    for stored in pictures:
+        asset, values = stored.job.asset, stored.values
+        held = {"id": asset.pk, "lease_token": stored.job.lease.token, "generation_state": GenerationState.RUNNING}
+        if update_where(MediaAsset, held, values):
+            written.append(stored)
+            results.append(values)
+        elif MediaAsset.objects.filter(pk=asset.pk, lease_token=stored.job.lease.token, file=stored.name).exists():
+            results.append(values)  # committed before, by a connection that was lost before it could say so
+        else:
+            results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
+    flush(stored.recorder for stored in written)
+    if written:
+        tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])
+    return results
 
 
 @transaction.atomic
@@ -231,9 +259,14 @@ def back_to_pending(job: Job, recorder: RowRecorder, reason: str) -> None:
 
 @transaction.atomic
 def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
-    """Back to pending, not to be taken before its time. A wait that somebody else asked for is no try of ours."""
+    """Back to pending, not to be taken before its time.
+
+    Only an outage that this asset met itself is a try: waiting for an open breaker, or as long as a provider asked
+    for, may go on for as long as it takes. What was merely skipped leaves no row behind at each of these turns.
+    """
     until = None if put_off.retry_in_s is None else Now() + timedelta(seconds=put_off.retry_in_s)
-    tries = job.asset.tries + (0 if put_off.vetoed else 1)
+    tries = job.asset.tries + recorder.met(Outcome.UNAVAILABLE)
+    recorder.forget_skips()
     _leave(
         job, recorder, generation_state=GenerationState.PENDING, failure=str(put_off), lease_until=until, tries=tries
     )

@@ -9,7 +9,7 @@ from typing import Any
 from mediagen import http
 from mediagen.engine.database import in_database
 from mediagen.errors import ConfigurationError, InvalidRequest
-from mediagen.factory import build_adapter, chain_configs, reset_breakers
+from mediagen.factory import build_adapter, chain_configs, reset_breakers, runs_dry
 from mediagen.models import ProviderConfig
 
 
@@ -24,6 +24,8 @@ class ProviderReport:
     configured: bool
     dry_run: bool
     healthy: bool
+    placeholder: bool
+    """its pictures stand in for real ones"""
     model: str
     detail: str
 
@@ -54,15 +56,20 @@ async def _check(place: int, config: ProviderConfig, live: bool) -> ProviderRepo
         adapter = build_adapter(config, dry_run=False if live else None)
     except ConfigurationError as exc:
         return _report(place, config, healthy=False, configured=False, detail=str(exc))
-    healthy, detail = await _probe(adapter)
-    if healthy and not getattr(adapter, "dry_run", False):
+    is_dry = runs_dry(adapter, config, False if live else None)
+    if is_dry and not hasattr(adapter, "runs_dry"):
+        healthy, detail = True, "dry run: nothing was asked"
+    else:
+        healthy, detail = await _probe(adapter)
+    if healthy and not is_dry:
         await in_database(reset_breakers, config.name)
     return _report(
         place,
         config,
         healthy=healthy,
         configured=bool(getattr(adapter, "is_configured", True)),
-        dry_run=bool(getattr(adapter, "dry_run", False)),
+        dry_run=is_dry,
+        placeholder=bool(getattr(adapter, "is_placeholder", False)),
         model=str(getattr(adapter, "model", "")),
         detail=detail if getattr(adapter, "is_configured", True) else _unconfigured(adapter, detail),
     )
@@ -85,5 +92,5 @@ def _unconfigured(adapter: Any, detail: str) -> str:
 
 
 def _report(place: int, config: ProviderConfig, **found: Any) -> ProviderReport:
-    values = {"dry_run": False, "model": config.model, "detail": "", **found}
+    values = {"dry_run": False, "placeholder": False, "model": config.model, "detail": "", **found}
     return ProviderReport(name=config.name, adapter=config.adapter, position=place, enabled=config.enabled, **values)

@@ -31,6 +31,13 @@ def queue_name() -> str:
     return str(conf.get("TASK_QUEUE") or "default")
 
 
+def reason(exc: Exception) -> str:
+    """What an engine's error says; not the text of one about a value, which may be a broker's address with its
+    password."""
+    name = type(exc).__name__
+    return name if isinstance(exc, ValueError) or not str(exc) else f"{name}: {exc}"
+
+
 def kick(pks: Iterable[Any]) -> int:
     """Tell the engine of these assets once the present transaction is committed; how many. 0 without an engine.
 
@@ -89,10 +96,9 @@ class _Round:
             except Exception as exc:
                 self.failed = True
                 logger.error(
-                    "the task engine could not be told of waiting assets (%s: %s). They wait for a worker, or for "
+                    "the task engine could not be told of waiting assets (%s). They wait for a worker, or for "
                     "manage.py mediagen_maintain to tell it again.",
-                    type(exc).__name__,
-                    exc,
+                    reason(exc),
                 )
         self.untold += len(pks)
         MediaAsset.objects.filter(pk__in=pks).update(kicked_at=None)

@@ -52,11 +52,13 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """The process's start time in clock ticks since boot; "" when there is no such process, or no way to know."""
+    """The process's start time in clock ticks since boot; "" when it does not run, or there is no way to know."""
     try:
         # The second field is the command in parentheses and may hold anything, blanks and parentheses too.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # A zombie is dead: only its parent has not asked yet what became of it.
+        return "" if state in "ZXx" else fields[18]
+    except (OSError, ValueError, IndexError):
         return ""
 
 

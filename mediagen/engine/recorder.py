@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
 
 from mediagen.engine import ledger
-from mediagen.engine.database import in_database
+from mediagen.engine.database import together
 from mediagen.engine.ledger import Budget
 from mediagen.errors import Outcome
 from mediagen.models import GenerationAttempt, MediaAsset
@@ -35,6 +36,7 @@ class RowRecorder:
         self.budgets = list(budgets)
         self.provider_budgets = provider_budgets or {}
         self.adopted: set[Any] = set()
+        self._outcomes: set[Outcome | None] = set()
         self.pending: list[GenerationAttempt] = []
 
     def adopt(self, rows: Iterable[GenerationAttempt]) -> None:
@@ -57,7 +59,7 @@ class RowRecorder:
             return
         attempt.state = AttemptState.SUBMITTED
         row = _row(self.asset, attempt)
-        await in_database(_begin, row, self.budgets_of(attempt.provider_name), attempt.price)
+        await together(_begin, (row, self.budgets_of(attempt.provider_name), attempt.price))
         attempt.row = row
 
     def budgets_of(self, provider_name: str) -> list[Budget]:
@@ -66,9 +68,10 @@ class RowRecorder:
 
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
-        await in_database(attempt.row.save, update_fields=["provider_job_id", "provider_job", "cost"])
+        await together(_write, attempt.row)
 
     async def finished(self, attempt: Attempt) -> None:
+        self._outcomes.add(attempt.outcome)
         if attempt.row is None:  # nothing was written yet: a skip, a veto, a dry run
             attempt.row = _row(self.asset, attempt)
         in_vain = attempt.row.pk in self.adopted and attempt.state is AttemptState.UNKNOWN
@@ -83,7 +86,14 @@ class RowRecorder:
         if can_wait:
             self.pending.append(attempt.row)
         else:
-            await in_database(_end, [attempt.row])
+            await together(_end, attempt.row)
+
+    def met(self, outcome: Outcome) -> bool:
+        """Whether an attempt of this run ended so."""
+        return outcome in self._outcomes
+
+    def forget_skips(self) -> None:
+        self.pending = [row for row in self.pending if row.state != AttemptState.SKIPPED]
 
     def forget_success(self) -> None:
         """The picture could not be kept: its attempt stays open, and whoever takes the asset next looks for it."""
@@ -91,35 +101,46 @@ class RowRecorder:
 
     def flush(self) -> None:
         """Write what is pending. Inside the caller's transaction; safe to call again after a roll-back."""
+        flush([self])
+
+    def unwritten(self) -> list[GenerationAttempt]:
+        """The pending rows, and those whose jobs nobody fetched."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
             row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
             row.finished_at = row.finished_at or utcnow()
             self.pending.append(row)
         self.adoptable = {}
-        if self.pending:
-            _end(self.pending)
+        return self.pending
+
+
+def flush(recorders: Iterable[RowRecorder]) -> None:
+    """Write what is pending with all of them, in one statement. Inside the caller's transaction."""
+    if rows := [row for recorder in recorders for row in recorder.unwritten()]:
+        _end(rows)
 
 
 @transaction.atomic
-def _begin(row: GenerationAttempt, budgets: list[Budget], price: Any) -> None:
-    ledger.hold(row, budgets, price)
-    _write([row])
+def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[None]:
+    for row, budgets, price in begun:
+        ledger.hold(row, budgets, price)
+    return _write([row for row, _, _ in begun])
 
 
 @transaction.atomic
-def _end(rows: list[GenerationAttempt]) -> None:
+def _end(rows: list[GenerationAttempt]) -> list[None]:
     for row in rows:
         ledger.settle(row)
-    _write(rows)
+    return _write(rows)
 
 
-def _write(rows: list[GenerationAttempt]) -> None:
+def _write(rows: list[GenerationAttempt]) -> list[None]:
     """Insert rows, or update those that are there; safe to repeat when a connection broke off. One statement."""
     with_target = connection.features.supports_update_conflicts_with_target  # MySQL knows no target
     GenerationAttempt.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["id"] if with_target else None, update_fields=UPDATABLE
     )
+    return [None] * len(rows)
 
 
 def _row(asset: MediaAsset, attempt: Attempt) -> GenerationAttempt:

@@ -1,19 +1,33 @@
-"""Finding assets by words."""
+"""Finding assets: those that a user may see, and of them those that hold some words."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import Q, QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
 from mediagen.models import MediaAsset, MediaTag
+from mediagen.models.asset import MediaAssetQuerySet
 
 MAX_CHARS = 200
 MAX_WORDS = 10
 FIELDS = ("prompt", "name", "description", "alt_text")
 
 Assets = TypeVar("Assets", bound="QuerySet[MediaAsset]")
+
+
+def sees_everything(user: Any) -> bool:
+    """Whether no library is hidden from the user."""
+    return bool(user.is_active and (user.is_superuser or user.has_perm("mediagen.view_all_libraries")))
+
+
+def visible(assets: MediaAssetQuerySet, user: Any) -> MediaAssetQuerySet:
+    """Those that the user may see.
+
+    Where nothing is hidden there is no condition on the library: with one, SQLite sorts the whole table for a page.
+    """
+    return assets if sees_everything(user) else assets.visible_to(user)
 
 
 def matching(assets: Assets, text: str) -> Assets:

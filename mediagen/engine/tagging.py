@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mediagen.models import MediaAsset, MediaTag
 
 
-def tag_served(asset: MediaAsset, provider_name: str, *, is_first: bool) -> None:
-    """`generated` and `generated-<provider>`; the tag of a provider that served an earlier version goes.
+def tag_served(served: Sequence[tuple[MediaAsset, str]]) -> None:
+    """Tag assets `generated` and `generated-<provider>`, given with the provider that made their picture; the tag of
+    a provider that made an earlier one goes.
 
-    Two statements for a new asset. Inside the caller's transaction.
+    Two statements for any number of new assets. Inside the caller's transaction.
     """
-    name = f"generated-{provider_name}"[:100]
-    if not is_first:
-        asset.tags.remove(*asset.tags.filter(key__startswith="generated-").exclude(key=name.casefold()))
+    clean = MediaTag.objects.clean_names
+    names = {provider_name: clean([f"generated-{provider_name}"[:100]])[0] for _, provider_name in served}
+    for asset, provider_name in served:
+        if asset.generated_at is not None:
+            key = names[provider_name].casefold()
+            asset.tags.remove(*asset.tags.filter(key__startswith="generated-").exclude(key=key))
+    tags = {tag.key: tag.pk for tag in MediaTag.objects.ensure(["generated", *names.values()])}
     through = MediaAsset.tags.through
-    rows = [through(mediaasset_id=asset.pk, mediatag_id=tag.pk) for tag in MediaTag.objects.ensure(["generated", name])]
+    rows = [
+        through(mediaasset_id=asset.pk, mediatag_id=tags[name.casefold()])
+        for asset, provider_name in served
+        for name in ("generated", names[provider_name])
+    ]
     # Not add(): it would ask first what is there.
     through._default_manager.bulk_create(rows, ignore_conflicts=True)

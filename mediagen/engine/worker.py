@@ -34,6 +34,7 @@ logger = logging.getLogger("mediagen.engine")
 
 CHAIN_AGE_S = 1.0
 IDLE_S = 0.5
+LONGEST_PAUSE_S = 30.0
 
 
 class Until(StrEnum):
@@ -78,6 +79,8 @@ class Worker:
     _chains: dict[Any, tuple[float, MediaGeneratorChain]] = field(default_factory=dict)
     _breaker: SharedBreaker = field(default_factory=SharedBreaker)
     _stopping: bool = False
+    _not_before: float = 0.0
+    """`time.monotonic()` until which nothing is begun, because the providers are known not to answer"""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _chain_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -124,12 +127,14 @@ class Worker:
                 room = min(room, self.limit - self.begun)
                 if self.limit <= self.begun:
                     return
+            if self._not_before > time.monotonic():
+                room = 0
             if room > 0 and len(self._buffer) < room:
                 await self._fetch(self.concurrency)
             for _ in range(min(room, len(self._buffer))):
                 self._begin(self._buffer.popleft())
             self._wake.clear()
-            if self._tasks and (self._buffer or len(self._tasks) >= self.concurrency):
+            if len(self._tasks) >= self.concurrency:
                 await self._wake.wait()
                 continue
             if not self._buffer and not self._tasks:
@@ -202,10 +207,13 @@ class Worker:
             job = await self._job(asset)
             if job is not None:
                 await generation.run(job)
+                self._not_before = 0.0
             else:
                 kind, message = "put_off", asset.failure
         except PutOff as exc:
             kind, message = "put_off", str(exc)
+            # What keeps this one waiting keeps most others waiting too: they are not all tried in vain.
+            self._not_before = time.monotonic() + min(exc.retry_in_s or 0.0, LONGEST_PAUSE_S)
             if exc.vetoed and asset.batch is not None:
                 await in_database(batches.pause, asset.batch, message)
         except StorageFailed as exc:

@@ -22,6 +22,7 @@ class Result:
     provider: str
     model: str
     placeholder: bool
+    dry_run: bool
     attempts: int
     """providers that were really asked, retries included"""
     cost: Decimal | None
@@ -124,6 +125,11 @@ def closing_lines(results: list[Result]) -> list[str]:
     if unknown := sum(result.cost is None for result in made):
         cost += f" and {unknown} of unknown cost"
     lines = [f"{len(made)} made, {len(results) - len(made)} failed, {cost}."]
+    if stood_in := sum(result.placeholder and not result.dry_run for result in made):
+        lines.append(
+            f"{stood_in} are placeholders: no provider delivered a real picture. "
+            "manage.py check_providers --live says why."
+        )
     if files := [result.file for result in made if result.file]:
         lines.append("Files:")
         lines += [f"  {name}" for name in files[:10]]

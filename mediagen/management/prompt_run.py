@@ -105,6 +105,7 @@ async def _make(order: dict[str, Any]) -> Result:
         provider=asset.provider_name if asset else "",
         model=asset.model_name if asset else "",
         placeholder=bool(asset and asset.is_placeholder),
+        dry_run=bool(asset and asset.dry_run),
         attempts=asked,
         cost=asset.cost if asset else Decimal(0),
         seconds=seconds,

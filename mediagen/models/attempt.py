@@ -23,7 +23,8 @@ class GenerationAttemptQuerySet(models.QuerySet["GenerationAttempt"]):
         return self.filter(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
 
     def of(self, asset: MediaAsset) -> Self:
-        return self.filter(asset=asset).order_by("id")
+        """In the order in which they were made."""
+        return self.filter(asset=asset).order_by("started_at", "position", "id")
 
 
 class GenerationAttempt(models.Model):

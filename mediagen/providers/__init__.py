@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mediagen.providers.base import HealthReport, JobProvider, MediaGeneratorProvider
+    from mediagen.providers.base import Generated, HealthReport, JobProvider, MediaGeneratorProvider
     from mediagen.providers.canva_api import CanvaAPIAdapter
     from mediagen.providers.figma_api import FigmaAPIAdapter
     from mediagen.providers.flux import FluxAdapter
@@ -24,6 +24,7 @@ _HOME = {
     "FigmaAPIAdapter": "mediagen.providers.figma_api",
     "FigmaExportResult": "mediagen.types",
     "FluxAdapter": "mediagen.providers.flux",
+    "Generated": "mediagen.providers.base",
     "GeneratedImage": "mediagen.types",
     "HealthReport": "mediagen.providers.base",
     "JobProvider": "mediagen.providers.base",
@@ -42,6 +43,7 @@ __all__ = [
     "FigmaAPIAdapter",
     "FigmaExportResult",
     "FluxAdapter",
+    "Generated",
     "GeneratedImage",
     "HealthReport",
     "JobProvider",

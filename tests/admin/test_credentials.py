@@ -11,10 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.views.debug import ExceptionReporter
 
+from mediagen.admin.provider_form import ProviderConfigForm
 from mediagen.engine import providers
 from mediagen.models import ProviderConfig
 from tests.admin.conftest import act, page, said
-from tests.admin.test_providers import errors, form_data
+from tests.admin.test_provider_form import errors, form_data
 from tests.factories import ProviderConfigFactory
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +112,8 @@ def test_a_value_that_cannot_be_one_is_refused_without_being_repeated(admin_clie
 
 
 @pytest.mark.parametrize(
-    "changes", [{"base_url": "https://elsewhere.example.org"}, {"base_url": "http://api.stability.ai"}, {"adapter": "flux"}]
+    "changes",
+    [{"base_url": "https://elsewhere.example.org"}, {"base_url": "http://api.stability.ai"}, {"adapter": "flux"}],
 )
 def test_it_is_not_handed_to_somebody_else(admin_client, config, changes):
     """Or else whoever may change an address could have the key sent there."""
@@ -145,6 +147,16 @@ def test_another_address_with_a_new_one_or_none_is_fine(admin_client, config):
 
 
 # ---------------------------------------------------------------------- where it must not come out
+
+
+def test_the_form_itself_holds_it_wrapped():
+    """Whoever logs a form's data shows nothing."""
+    config = ProviderConfig.objects.get(name="sdxl")
+    form = ProviderConfigForm(form_data(config, new_credential=PLANTED), instance=config)
+
+    assert form.is_valid(), form.errors
+    assert PLANTED not in repr(form.cleaned_data)
+    assert PLANTED not in repr(form) + repr(form.save(commit=False).__dict__) + form.as_p()
 
 
 def test_an_invalid_form_does_not_echo_what_was_typed(admin_client):

@@ -30,7 +30,14 @@ def test_the_models_have_words_in_the_index(admin_client):
     text = admin_client.get("/admin/").content.decode()
 
     assert "Media generation" in text
-    for words in ("Media assets", "Media libraries", "Media tags", "Generation attempts", "Providers", "Provider health"):
+    for words in (
+        "Media assets",
+        "Media libraries",
+        "Media tags",
+        "Generation attempts",
+        "Providers",
+        "Provider health",
+    ):
         assert words in text
 
 
@@ -201,7 +208,9 @@ def test_attempts_are_read_only(admin_client):
 
 def re_form(text):
     """The page's form without the hidden token."""
-    form = text[text.index('id="generationattempt_form"') : text.index("</form>", text.index('id="generationattempt_form"'))]
+    form = text[
+        text.index('id="generationattempt_form"') : text.index("</form>", text.index('id="generationattempt_form"'))
+    ]
     return form.replace('<input type="hidden" name="csrfmiddlewaretoken"', "")
 
 
@@ -215,8 +224,12 @@ def test_unknown_outcomes_are_the_first_filter(admin_client):
     spec = response.context["cl"].filter_specs[0]
     assert spec.title == "outcome"
     assert next(value for value, _ in spec.lookup_choices) == "unknown"
-    assert list(admin_client.get(page("generationattempt"), {"outcome": "unknown"}).context["cl"].result_list) == [unknown]
-    assert list(admin_client.get(page("generationattempt"), {"outcome": "open"}).context["cl"].result_list) == [open_one]
+    assert list(admin_client.get(page("generationattempt"), {"outcome": "unknown"}).context["cl"].result_list) == [
+        unknown
+    ]
+    assert list(admin_client.get(page("generationattempt"), {"outcome": "open"}).context["cl"].result_list) == [
+        open_one
+    ]
 
 
 def test_attempts_take_the_same_queries_whatever_their_number(admin_client):

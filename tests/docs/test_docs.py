@@ -294,7 +294,7 @@ def test_one_file_and_one_settings_line_add_a_provider(site, settings, media_roo
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("call", "asked"), [(None, True), (False, True), (True, False)])
+@pytest.mark.parametrize(("call", "asked"), [(None, False), (False, True), (True, False)])
 def test_what_the_page_says_about_dry_run_of_a_plain_class(site, call, asked):
     # Another rule needs another text: "Dry run" in writing-one.md, and in configuration.md.
     site(WRITING_ONE)

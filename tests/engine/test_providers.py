@@ -157,7 +157,13 @@ def test_what_works_has_no_problem():
 
 def test_each_problem_is_at_its_field():
     found = providers.problems(
-        trial(base_url="ftp://x", model="dall-e", options={"cfg_scale": "wide"}, prices={"core": "x"}, timeout_s=float("inf"))
+        trial(
+            base_url="ftp://x",
+            model="dall-e",
+            options={"cfg_scale": "wide"},
+            prices={"core": "x"},
+            timeout_s=float("inf"),
+        )
     )
 
     assert set(found) == {"base_url", "model", "options", "prices", "timeout_s"}

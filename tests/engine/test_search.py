@@ -1,10 +1,11 @@
 """Finding assets by words, whatever people type."""
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 
-from mediagen.engine.search import matching, words
+from mediagen.engine.search import matching, visible, words
 from mediagen.models import MediaAsset
-from tests.factories import MediaAssetFactory, MediaTagFactory
+from tests.factories import MediaAssetFactory, MediaLibraryFactory, MediaTagFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -58,3 +59,19 @@ def test_an_asset_with_many_fitting_tags_comes_once():
     asset.tags.add(*(MediaTagFactory(name=f"sea {number}") for number in range(3)))
 
     assert list(matching(MediaAsset.objects.all(), "sea")) == [asset]
+
+
+def test_a_page_for_those_who_see_everything_does_not_sort_the_whole_table():
+    """A condition on the library makes SQLite read all rows before it shows the newest."""
+    for user in (UserFactory(is_superuser=True), UserFactory(may=["view_all_libraries"])):
+        assert "WHERE" not in str(visible(MediaAsset.objects.all(), user).query)
+
+
+def test_everybody_else_sees_what_their_libraries_hold():
+    user = UserFactory()
+    mine = MediaAssetFactory(library=MediaLibraryFactory(owner=user))
+    MediaAssetFactory(library=MediaLibraryFactory(owner=UserFactory()))
+
+    assert set(visible(MediaAsset.objects.all(), user)) == {mine}
+    assert not visible(MediaAsset.objects.all(), UserFactory(is_superuser=True, is_active=False)).exists()
+    assert not visible(MediaAsset.objects.all(), AnonymousUser()).exists()

@@ -1,0 +1,210 @@
+"""A site of its own: a database, folders, provider servers for services, and the commands of docs/workers.md."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.docs import pages
+from tests.servers import ProviderServer
+
+PAGE = "docs/workers.md"
+POSTGRESQL = os.environ.get("MEDIAGEN_CI_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What the page says for one engine: exports, the worker, the sweep, the batch."""
+
+    environment: dict[str, str]
+    lines: tuple[str, ...]
+
+    @classmethod
+    def of(cls, engine: str) -> Commands:
+        [block] = [block for block in pages.blocks(PAGE) if f"engine={engine}" in block.words]
+        lines = [line for line in block.text.splitlines() if line.strip()]
+        exports = [word for line in lines if line.startswith("export ") for word in shlex.split(line)[1:]]
+        return cls(
+            dict(word.split("=", 1) for word in exports), tuple(line for line in lines if not line.startswith("export "))
+        )
+
+    def line(self, word: str) -> str:
+        [found] = [line for line in self.lines if word in line]
+        return found
+
+
+@dataclass
+class Process:
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def family(self) -> list[int]:
+        """Its process id and those of all its descendants."""
+        parents: dict[int, list[int]] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                try:
+                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                except (OSError, IndexError):
+                    continue
+                parents.setdefault(parent, []).append(int(entry.name))
+        found = [self.popen.pid]
+        for pid in found:
+            found += parents.get(pid, [])
+        return found
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@dataclass
+class Installation:
+    """Processes of this checkout that share a PostgreSQL database."""
+
+    folder: Path
+    database: str
+    environment: dict[str, str]
+    processes: list[Process] = field(default_factory=list)
+
+    @classmethod
+    def make(cls, folder: Path, environment: dict[str, str]) -> Installation:
+        name = f"mediagen_brokers_{os.getpid()}_{time.monotonic_ns() % 10**9}"
+        with psycopg.connect(POSTGRESQL, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        url = f"{POSTGRESQL.rpartition('/')[0]}/{name}"
+        kept = {word: os.environ[word] for word in ("HOME", "LANG", "TMPDIR") if word in os.environ}
+        made = cls(
+            folder,
+            url,
+            {
+                **kept,
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "PYTHONPATH": str(pages.ROOT),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONUNBUFFERED": "1",
+                "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+                "DEBUG": "false",
+                "SECRET_KEY": "only-for-tests-" + "0" * 40,
+                "MEDIAGEN_DATA_DIR": str(folder / "data"),
+                "DATABASE_URL": url,
+                **environment,
+            },
+        )
+        made.run("python manage.py migrate --verbosity 0")
+        return made
+
+    def arguments(self, line: str) -> list[str]:
+        """A line of the page, with this interpreter and checkout."""
+        words = shlex.split(line)
+        if words[0] == "celery":
+            return [sys.executable, "-m", "celery", *words[1:]]
+        assert words[:2] == ["python", "manage.py"], line
+        return [sys.executable, str(pages.ROOT / "manage.py"), *words[2:]]
+
+    def run(self, line: str) -> str:
+        done = subprocess.run(
+            self.arguments(line), cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def start(self, name: str, line: str) -> Process:
+        log = self.folder / f"{name}.log"
+        with log.open("wb") as file:
+            popen = subprocess.Popen(
+                self.arguments(line),
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = Process(name, popen, log)
+        self.processes.append(process)
+        return process
+
+    def sell(self, *servers: ProviderServer) -> None:
+        """These providers alone, in this order, at these servers, with their keys in the environment."""
+        names = [server.name for server in servers]
+        with psycopg.connect(self.database) as connection:
+            connection.execute("UPDATE mediagen_providerconfig SET enabled = name = ANY(%s)", [names])
+            for position, server in enumerate(servers):
+                connection.execute(
+                    "UPDATE mediagen_providerconfig SET base_url = %s, position = %s WHERE name = %s",
+                    [server.base_url, position, server.name],
+                )
+        self.environment |= {server.env_key: server.key for server in servers}
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def states(self) -> dict[str, int]:
+        return dict(self.rows("SELECT generation_state, count(*) FROM mediagen_mediaasset GROUP BY 1"))
+
+    def held_by(self, process: Process) -> set[str]:
+        """Prompts of the rows that a process or a child of it works on."""
+        pids = {str(pid) for pid in process.family()}
+        running = self.rows("SELECT prompt, lease_worker FROM mediagen_mediaasset WHERE generation_state = 'running'")
+        return {prompt for prompt, worker in running if worker.split(":")[2] in pids}
+
+    def until(self, what: str, condition: Callable[[], Any], *, within_s: float) -> Any:
+        """What `condition` answers, when it first answers something true. Fails with all logs after `within_s`."""
+        give_up_at = time.monotonic() + within_s
+        while not (answer := condition()):
+            assert time.monotonic() < give_up_at, f"not in {within_s} s: {what}; {self.states()}\n{self.logs()}"
+            time.sleep(0.1)
+        return answer
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {process.name}\n{process.text()[-3000:]}" for process in self.processes)
+
+    def end(self) -> None:
+        """SIGTERM to all, SIGKILL to those that stay, and the database is dropped."""
+        alive = [process for process in self.processes if process.popen.poll() is None]
+        for process in alive:
+            process.popen.send_signal(signal.SIGTERM)
+        for process in alive:
+            family = process.family()
+            try:
+                process.popen.wait(20)
+            except subprocess.TimeoutExpired:
+                kill(*family)
+                process.popen.wait()
+        with psycopg.connect(POSTGRESQL, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {self.database.rpartition('/')[2]} WITH (FORCE)")
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def manifest(path: Path, count: int) -> list[str]:
+    """A manifest of `count` small pictures; their prompts."""
+    prompts = [f"Picture number {number:03d}" for number in range(count)]
+    path.write_text("prompt\n" + "".join(f"{prompt}\n" for prompt in prompts))
+    return prompts
+
+
+def purchases(*servers: ProviderServer, within_s: float = math.inf) -> Iterator[str]:
+    """The prompt of everything that was bought, within the last so many seconds."""
+    since = time.monotonic() - within_s
+    for server in servers:
+        yield from (made.prompt for made in list(server.purchases) if made.request.received_at >= since)
