@@ -108,6 +108,11 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
     """The adapter an entry describes. What the entry leaves empty comes from settings, then from the environment."""
     cls = adapter_class(config.adapter)
     arguments: dict[str, Any] = settings_options(config.adapter)
+    if getattr(cls, "credential_argument", "") in (config.options or {}):
+        raise ConfigurationError(
+            f"Provider '{config.name}': its options hold {cls.credential_argument}, where it would be stored as plain "
+            "text. Move it to the credential."
+        )
     arguments.update(config.options or {})
     for name in ("base_url", "model", "timeout_s"):
         if getattr(config, name):

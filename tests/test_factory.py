@@ -174,6 +174,12 @@ class TestWrongSettings:
         with pytest.raises(ConfigurationError, match=r"stile.*style_preset"):
             get_media_generator_chain()
 
+    def test_a_credential_among_the_options_would_not_be_encrypted(self):
+        ProviderConfig.objects.filter(name="flux").update(options={"api_key": PLANTED})
+        with pytest.raises(ConfigurationError, match="Move it to the credential") as wrong:
+            get_media_generator_chain()
+        assert PLANTED not in str(wrong.value)
+
     def test_a_foreign_constructors_error_does_not_give_its_arguments_away(self, settings):
         settings.MEDIAGEN = {
             "PROVIDERS": {"plain": {"ADAPTER": "tests.test_factory.PlainAdapter", "OPTIONS": {"api_key": PLANTED}}}

@@ -82,6 +82,9 @@ class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
     )
     readonly_fields = ("asset_link", "took", "job_data")
 
+    class Media:
+        css = {"all": ("mediagen/admin.css",)}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Attempts for assets that the user may see. The asset's library decides, wherever it was at the time; once
         the asset is gone, the library it belonged to."""

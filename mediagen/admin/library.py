@@ -71,6 +71,9 @@ class MediaLibraryAdmin(ModelAdmin):
         (_("Contents"), {"fields": ("asset_count", "total_size", "created_at", "updated_at")}),
     )
 
+    class Media:
+        css = {"all": ("mediagen/admin.css",)}
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LibraryList
 

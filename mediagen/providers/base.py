@@ -9,6 +9,7 @@ top of it `MediaGeneratorProvider` (pictures at once: write `_generate_image`) a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -163,7 +164,11 @@ class MediaGeneratorProvider(ServiceProvider):
     # ------------------------------------------------------------------ inside
 
     async def _placeholder(self, request: GenerationRequest, fit_report: dict[str, Any]) -> GeneratedImage:
-        variant = json.dumps(dict(request.options), sort_keys=True, default=str) + self.model + request.negative_prompt
+        variant = self.model
+        if request.options or request.negative_prompt:
+            # Another picture for other options, without showing them: one may name an end user.
+            told = json.dumps([dict(request.options), request.negative_prompt], sort_keys=True, default=str)
+            variant += f" {hashlib.sha256(told.encode()).hexdigest()[:6]}"
         draw = images.placeholder
         content = await asyncio.to_thread(
             draw,

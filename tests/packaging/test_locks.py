@@ -18,6 +18,7 @@ LOCKS = {
     "dev": (["cli"], "dev"),
     "fast": (["fast"], None),
     "prod": (["cli", "prod", "s3"], None),
+    "brokers": ([], "brokers"),
 }
 
 
