@@ -351,6 +351,7 @@ class Execution:
             error = OutcomeUnknown(f"{name_of(provider)} had not answered when the deadline was over.", job=attempt.job)
         except asyncio.CancelledError:
             state = AttemptState.UNKNOWN if attempt.billable else AttemptState.FAILED
+            attempt.interrupted = True
             _end(attempt, state, Outcome.UNKNOWN, "cancelled while the provider was being asked.")
             await asyncio.shield(self.finish(attempt, began))
             raise

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.urls import NoReverseMatch, reverse
 
 from mediagen import conf
@@ -31,6 +32,10 @@ from mediagen.models.fields import webhook_secret
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
 from mediagen.types import utcnow
+
+logger = logging.getLogger("mediagen.chain")
+
+T = TypeVar("T")
 
 
 def get_media_generator_chain(
@@ -213,11 +218,13 @@ class SharedBreaker:
     async def load(self, keys: Iterable[BreakerKey]) -> Mapping[BreakerKey, Circuit]:
         if time.monotonic() - self._read_at >= MAX_AGE_S:
             self._read_at = time.monotonic()  # first, so that others do not all read at once
-            self._circuits = await sync_to_async(_read_circuits)()
+            self._circuits = await _in_table(_read_circuits, lambda: self._circuits)
         return {key: self._circuits[key] for key in keys if key in self._circuits}
 
     async def claim_probe(self, key: BreakerKey, *, now: datetime, until: datetime, config_digest: str) -> bool:
-        claimed, circuit = await sync_to_async(_claim_probe)(key, now, until, config_digest)
+        claimed, circuit = await _in_table(
+            lambda: _claim_probe(key, now, until, config_digest), lambda: (False, self._circuits.get(key, Circuit()))
+        )
         self._circuits[key] = circuit
         return claimed
 
@@ -238,7 +245,7 @@ class SharedBreaker:
 
         if apply(known := self._circuits.get(key, Circuit())) == known:
             return known  # it does not count: nothing to write
-        circuit = await sync_to_async(_change)(key, apply)
+        circuit = await _in_table(lambda: _change(key, apply), lambda: apply(known))
         self._circuits[key] = circuit
         return circuit
 
@@ -246,12 +253,35 @@ class SharedBreaker:
         known = self._circuits.get(key)
         if known is None or (not was_probe and after_success(known, was_probe=False) == known):
             return
-        self._circuits[key] = await sync_to_async(_change)(
-            key, lambda circuit: after_success(circuit, was_probe=was_probe), last_success_at=utcnow()
+
+        def apply(circuit: Circuit) -> Circuit:
+            return after_success(circuit, was_probe=was_probe)
+
+        self._circuits[key] = await _in_table(
+            lambda: _change(key, apply, last_success_at=utcnow()), lambda: apply(known)
         )
 
     def known(self) -> Mapping[BreakerKey, Circuit]:
         return dict(self._circuits)
+
+
+async def _in_table(work: Callable[[], T], otherwise: Callable[[], T]) -> T:
+    """What `work` returns; `otherwise()` while the database is away. A breaker is a help: the answer of a provider,
+    which may be paid for, must not be lost for its sake."""
+    try:
+        return await sync_to_async(_or_closed)(work)
+    except (OperationalError, InterfaceError) as exc:
+        logger.warning("the breakers cannot be read or written (%s); going by what is known", type(exc).__name__)
+        return otherwise()
+
+
+def _or_closed(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except (OperationalError, InterfaceError):
+        if not connection.in_atomic_block:
+            connection.close()  # a broken connection stays broken; the next query makes another
+        raise
 
 
 def _read_circuits() -> dict[BreakerKey, Circuit]:

@@ -198,6 +198,8 @@ class Attempt:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     latency_s: float | None = None
+    interrupted: bool = False
+    """its caller went away while the provider was being asked: the end says nothing about the provider"""
     row: Any = None
     """whatever the recorder wants to remember it by"""
 

@@ -28,6 +28,7 @@ from mediagen.models import (
     MediaAsset,
     MediaLibrary,
     MediaTag,
+    SpendAccount,
 )
 from mediagen.types import utcnow, uuid7_in
 
@@ -95,7 +96,9 @@ def set_max_cost(batch: GenerationBatch, max_cost: Decimal | None) -> None:
     if max_cost is None or batch.options.get("max_cost") == str(max_cost):
         return
     batch.options = {**batch.options, "max_cost": str(max_cost)}
-    batch.save(update_fields=["options", "updated_at"])
+    with transaction.atomic():
+        batch.save(update_fields=["options", "updated_at"])
+        SpendAccount.objects.filter(owner=f"batch:{batch.pk}").update(limit=max_cost)
 
 
 def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
@@ -103,7 +106,8 @@ def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
     limit = batch.options.get("max_cost") if batch is not None else None
     if batch is None or limit is None:
         return []
-    return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=" Go on with a higher --max-cost.")]
+    hint = " Go on with a higher --max-cost."
+    return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=hint, follows_account=True)]
 
 
 def load(batch: GenerationBatch, rows: Iterable[ManifestRow]) -> int:
@@ -163,8 +167,8 @@ def start(batch: GenerationBatch) -> None:
     """Let workers take the batch's rows (again). `InvalidRequest` for a cancelled one."""
     if batch.state == BatchState.CANCELLED:
         raise InvalidRequest(f"Batch {batch.pk} is cancelled. Retry it with --retry-failed, or start a new one.")
-    if batch.state == BatchState.PAUSED:
-        _set_state(batch, BatchState.RUNNING, from_states=(BatchState.PAUSED,))
+    if batch.state == BatchState.PAUSED or (batch.state == BatchState.FINISHED and _waiting(batch.pk).exists()):
+        _set_state(batch, BatchState.RUNNING, from_states=(BatchState.PAUSED, BatchState.FINISHED))
 
 
 def pause(batch: GenerationBatch, reason: str = "") -> bool:
@@ -175,8 +179,18 @@ def pause(batch: GenerationBatch, reason: str = "") -> bool:
 def cancel(batch: GenerationBatch) -> int:
     """No further row is begun, ever; how many were cancelled. Those under way end: they may be paid for."""
     _set_state(batch, BatchState.CANCELLED, from_states=(BatchState.LOADING, BatchState.RUNNING, BatchState.PAUSED))
-    waiting = batch.assets.filter(generation_state=GenerationState.PENDING)
-    return waiting.update(generation_state=GenerationState.CANCELLED, lease_until=None, updated_at=utcnow())
+    return _cancel_waiting(batch.pk)
+
+
+def _waiting(batch_id: Any) -> Any:
+    return MediaAsset.objects.filter(batch=batch_id, generation_state=GenerationState.PENDING)
+
+
+def _cancel_waiting(batch_id: Any) -> int:
+    count: int = _waiting(batch_id).update(
+        generation_state=GenerationState.CANCELLED, lease_until=None, updated_at=utcnow()
+    )
+    return count
 
 
 def retry_failed(batch: GenerationBatch) -> int:
@@ -193,21 +207,29 @@ def retry_failed(batch: GenerationBatch) -> int:
         updated_at=utcnow(),
     )
     states = (BatchState.FINISHED, BatchState.CANCELLED, BatchState.PAUSED)
-    if count or batch.state == BatchState.PAUSED:
+    if batch.state == BatchState.PAUSED or _waiting(batch.pk).exists():
         _set_state(batch, BatchState.RUNNING, from_states=states)
     return count
 
 
 def finish_if_done(batch_id: Any) -> bool:
-    """Set a running batch finished when no row of it waits or is under way. True when it is finished."""
+    """Set a batch finished when no row of it waits or is under way. True when it is finished.
+
+    Rows of a cancelled batch that were under way, and came back to wait, are cancelled.
+    """
     batches = GenerationBatch.objects.filter(pk=batch_id)
+    if batches.filter(state=BatchState.CANCELLED).exists():
+        _cancel_waiting(batch_id)
+        return False
     left = MediaAsset.objects.filter(
         batch=batch_id, generation_state__in=(GenerationState.PENDING, GenerationState.RUNNING)
     )
     if left.exists():
         return False
     now = utcnow()
-    batches.filter(state=BatchState.RUNNING).update(state=BatchState.FINISHED, finished_at=now, updated_at=now)
+    batches.filter(state__in=(BatchState.RUNNING, BatchState.PAUSED)).update(
+        state=BatchState.FINISHED, state_reason="", finished_at=now, updated_at=now
+    )
     return batches.filter(state=BatchState.FINISHED).exists()
 
 

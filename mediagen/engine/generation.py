@@ -54,11 +54,13 @@ class Job:
 class PutOff(MediagenError):
     """Not now: the asset waits, pending, and `retry_in_s` says when to look again (None: when somebody lets it)."""
 
-    def __init__(self, message: str, *, retry_in_s: float | None, vetoed: bool) -> None:
+    def __init__(self, message: str, *, retry_in_s: float | None, vetoed: bool, is_try: bool = False) -> None:
         super().__init__(message)
         self.retry_in_s = retry_in_s
         self.vetoed = vetoed
         """True when a budget is used up, so that no wait helps"""
+        self.is_try = is_try
+        """it counts as a try, although no provider was asked"""
 
 
 async def run(job: Job) -> MediaAsset:
@@ -68,6 +70,7 @@ async def run(job: Job) -> MediaAsset:
     """
     recorder = RowRecorder(job.asset, budgets=job.budgets, provider_budgets=_provider_budgets(job.chain))
     avoid: frozenset[str] = frozenset()
+    has_come = False
     try:
         async with intake.place(), leases.kept(job.lease, already=job.lease_is_kept):
             if job.is_recovery:
@@ -88,13 +91,18 @@ async def run(job: Job) -> MediaAsset:
             )
             if outcome.result is not None:
                 # The picture is here and may be paid for: it is kept, whoever loses interest now.
+                has_come = True
                 return await to_the_end(store(job, outcome.result, recorder))
     except LeaseLost:
         raise
     except BaseException as exc:
         reason = "cancelled" if isinstance(exc, asyncio.CancelledError) else _reason(exc)
-        can_go_on = job.patient and isinstance(exc, asyncio.CancelledError | StorageFailed)
-        leave = back_to_pending if can_go_on else give_up
+        is_away = isinstance(exc, OperationalError | InterfaceError)
+        if has_come and (is_away or isinstance(exc, asyncio.CancelledError)):
+            recorder.forget_success()
+        can_go_on = job.patient and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
+        # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
+        leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
         await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
         raise
     if job.patient and (put_off := _put_off(job, outcome)) is not None:
@@ -121,13 +129,16 @@ def _reason(exc: BaseException) -> str:
 
 def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     """Whether and for how long the asset should wait instead of failing."""
+    own_wait_s = min(2.0**job.asset.tries, 60.0)
     if outcome.vetoed is not None:
+        if getattr(outcome.vetoed, "may_pass", False) and job.asset.tries < MAX_TRIES:
+            return PutOff(str(outcome.vetoed), retry_in_s=own_wait_s, vetoed=False, is_try=True)
         if job.asset.batch_id is None:
             return None  # nobody would start it again
         return PutOff(str(outcome.vetoed), retry_in_s=None, vetoed=True)
     if not outcome.may_pass or job.asset.tries >= MAX_TRIES:
         return None
-    wait_s = outcome.retry_after_s if outcome.retry_after_s is not None else min(2.0**job.asset.tries, 60.0)
+    wait_s = outcome.retry_after_s if outcome.retry_after_s is not None else own_wait_s
     if wait_s > LONGEST_WAIT_S:
         return None
     return PutOff(outcome.explain(), retry_in_s=max(wait_s, SHORTEST_WAIT_S), vetoed=False)
@@ -265,7 +276,7 @@ def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
     for, may go on for as long as it takes. What was merely skipped leaves no row behind at each of these turns.
     """
     until = None if put_off.retry_in_s is None else Now() + timedelta(seconds=put_off.retry_in_s)
-    tries = job.asset.tries + recorder.met(Outcome.UNAVAILABLE)
+    tries = job.asset.tries + (put_off.is_try or recorder.met(Outcome.UNAVAILABLE))
     recorder.forget_skips()
     _leave(
         job, recorder, generation_state=GenerationState.PENDING, failure=str(put_off), lease_until=until, tries=tries

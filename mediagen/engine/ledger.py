@@ -32,6 +32,8 @@ class Budget:
     limit: Decimal
     period: str = BudgetPeriod.TOTAL
     what_to_do: str = ""
+    follows_account: bool = False
+    """whoever changes the limit writes it to the account too, so `limit` may be older than what stands there"""
 
     def period_key(self, now: datetime) -> str:
         """ "2026-11-22", "2026-11" or "", in UTC."""
@@ -41,7 +43,14 @@ class Budget:
 
 
 class BudgetUsedUp(AttemptVetoed):
-    """A budget does not leave what the attempt may cost. Nothing was sent."""
+    """A budget does not leave what the attempt may cost. Nothing was sent.
+
+    `may_pass` is True when it is held for requests under way, which may turn out to cost less.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -> None:
@@ -63,13 +72,19 @@ def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -
         account = open_account(budget)
         if not SpendAccount.objects.hold(account.pk, price):
             account.refresh_from_db()
+            limit = account.limit if account.limit is not None else budget.limit
             raise BudgetUsedUp(
-                f"{budget.owner} has ${account.left:f} left of ${budget.limit:f}, and {row.provider_name} may cost "
-                f"${price:f}.{budget.what_to_do}"
+                f"{budget.owner} has {_usd(account.left)} left of {_usd(limit)}, and {row.provider_name} may cost "
+                f"{_usd(price)}.{budget.what_to_do}",
+                may_pass=account.spent + price <= limit,
             )
         accounts.append(account.pk)
     row.accounts = accounts
     _HOLDING.add(row)
+
+
+def _usd(amount: Decimal | None) -> str:
+    return f"${(amount or ZERO).normalize():f}"
 
 
 def settle(row: GenerationAttempt) -> None:
@@ -110,13 +125,13 @@ def open_account(budget: Budget) -> SpendAccount:
                 account = SpendAccount.objects.create(owner=budget.owner, period=key, limit=budget.limit, spent=spent)
         except IntegrityError:
             account = SpendAccount.objects.get(owner=budget.owner, period=key)
-    if account.limit != budget.limit:
+    if account.limit != budget.limit and not budget.follows_account:
         SpendAccount.objects.filter(pk=account.pk).update(limit=budget.limit)
     return account
 
 
 def spent_so_far(budget: Budget, now: datetime) -> Decimal:
-    """USD of the attempts that ended in the period, unknown ones with what they may have cost."""
+    """USD of the attempts of the period; those under way and the unknown ones with what they may cost."""
     kind, _, owner = budget.owner.partition(":")
     whose: dict[str, dict[str, Any]] = {
         "library": {"library": owner},
@@ -127,7 +142,7 @@ def spent_so_far(budget: Budget, now: datetime) -> Decimal:
         BudgetPeriod.DAY.value: now.replace(hour=0, minute=0, second=0, microsecond=0),
         BudgetPeriod.MONTH.value: now.replace(day=1, hour=0, minute=0, second=0, microsecond=0),
     }.get(budget.period)
-    attempts = GenerationAttempt.objects.filter(**whose[kind], accounts=[], billable=True)
+    attempts = GenerationAttempt.objects.filter(**whose[kind], billable=True)
     if since is not None:
         attempts = attempts.filter(started_at__gte=since)
     return spending(attempts)
@@ -139,7 +154,8 @@ BILLED = Q(state__in=(AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState
 
 
 def spending(attempts: Any) -> Decimal:
-    """USD of a QuerySet of attempts: what each did cost, else what it may have cost. As `spent_by`, in SQL."""
+    """USD of a QuerySet of attempts: what each did cost, else what it may (have) cost. As `spent_by`, in SQL."""
     known = attempts.filter(cost__isnull=False).aggregate(total=Coalesce(Sum("cost"), ZERO))["total"]
-    held = attempts.filter(BILLED, cost__isnull=True).aggregate(total=Coalesce(Sum("cost_held"), ZERO))["total"]
+    may_be_billed = BILLED | Q(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
+    held = attempts.filter(may_be_billed, cost__isnull=True).aggregate(total=Coalesce(Sum("cost_held"), ZERO))["total"]
     return Decimal(known + held)

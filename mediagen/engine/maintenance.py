@@ -12,6 +12,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from mediagen import conf
@@ -58,8 +59,11 @@ def maintain() -> MaintenanceReport:
     report.pictures_kept, report.files_removed = _sort_out_files()
     report.attempts_closed = _close_attempts()
     report.accounts_corrected = _correct_accounts()
-    running = GenerationBatch.objects.filter(state=BatchState.RUNNING).values_list("pk", flat=True)
-    report.batches_finished = sum(batches.finish_if_done(pk) for pk in list(running))
+    begun = GenerationBatch.objects.filter(
+        Q(state__in=(BatchState.RUNNING, BatchState.PAUSED))
+        | Q(state=BatchState.CANCELLED, assets__generation_state=GenerationState.PENDING)
+    )
+    report.batches_finished = sum(batches.finish_if_done(pk) for pk in set(begun.values_list("pk", flat=True)))
     webhooks.remove_old()
     report.kicked = kicks.kick_waiting()
     return report

@@ -74,7 +74,7 @@ class RowRecorder:
         self._outcomes.add(attempt.outcome)
         if attempt.row is None:  # nothing was written yet: a skip, a veto, a dry run
             attempt.row = _row(self.asset, attempt)
-        in_vain = attempt.row.pk in self.adopted and attempt.state is AttemptState.UNKNOWN
+        in_vain = attempt.row.pk in self.adopted and attempt.state is AttemptState.UNKNOWN and not attempt.interrupted
         _copy(attempt, attempt.row)
         if in_vain:  # looked for twice and not found: the next run buys anew
             attempt.row.provider_job = {**attempt.row.provider_job, "given_up": True}
@@ -122,8 +122,12 @@ def flush(recorders: Iterable[RowRecorder]) -> None:
 
 @transaction.atomic
 def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[None]:
+    # When this is a second try, the first may have been committed although its answer got lost: money is held once.
+    again = [row.pk for row, _, _ in begun if row.accounts]
+    known = set(GenerationAttempt.objects.filter(pk__in=again).values_list("pk", flat=True)) if again else set()
     for row, budgets, price in begun:
-        ledger.hold(row, budgets, price)
+        if row.pk not in known:
+            ledger.hold(row, budgets, price)
     return _write([row for row, _, _ in begun])
 
 

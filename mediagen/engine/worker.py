@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from mediagen import conf, http
@@ -26,8 +26,8 @@ from mediagen.engine import batches, generation, leases, starting
 from mediagen.engine.database import grouped, in_database
 from mediagen.engine.generation import Job, PutOff
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
-from mediagen.factory import SharedBreaker, aget_media_generator_chain
-from mediagen.models import GenerationState, MediaAsset
+from mediagen.factory import SharedBreaker, get_media_generator_chain
+from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.types import utcnow
 
 logger = logging.getLogger("mediagen.engine")
@@ -74,21 +74,24 @@ class Worker:
     begun: int = 0
     _buffer: deque[MediaAsset] = field(default_factory=deque)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _batches: set[Any] = field(default_factory=set)
+    _worked_on: set[Any] = field(default_factory=set)
     """batches that may be finished when it has nothing to do"""
+    _batches: dict[Any, tuple[float, GenerationBatch | None]] = field(default_factory=dict)
     _chains: dict[Any, tuple[float, MediaGeneratorChain]] = field(default_factory=dict)
     _breaker: SharedBreaker = field(default_factory=SharedBreaker)
     _stopping: bool = False
     _not_before: float = 0.0
     """`time.monotonic()` until which nothing is begun, because the providers are known not to answer"""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _chain_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, until: Until = Until.STOPPED) -> None:
         """Work, for as long as `until` says or until `stop()`."""
         async with http.session(), grouped():
             heartbeat = asyncio.create_task(self._beat())
             try:
+                # First: the jobs that they have bought do not wait for ever.
+                await in_database(leases.free_dead_workers)
                 await self._loop(until)
                 while self._tasks:
                     await asyncio.wait(self._tasks)
@@ -98,9 +101,8 @@ class Worker:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
                 heartbeat.cancel()
                 await asyncio.gather(heartbeat, return_exceptions=True)
-                if self._buffer:
-                    await in_database(_let_go, [asset.pk for asset in self._buffer], self.name)
-                    self._buffer.clear()
+                await in_database(self._let_go)
+                self._buffer.clear()
         # Outside the group: its pump has ended.
         await self._finish_batches()
 
@@ -122,6 +124,7 @@ class Worker:
     async def _loop(self, until: Until) -> None:
         last_look = 0.0
         while not self._stopping:
+            self._wake.clear()  # before anything is looked at: a task may end while rows are fetched
             room = self.concurrency - len(self._tasks)
             if self.limit is not None:
                 room = min(room, self.limit - self.begun)
@@ -133,14 +136,13 @@ class Worker:
                 await self._fetch(self.concurrency)
             for _ in range(min(room, len(self._buffer))):
                 self._begin(self._buffer.popleft())
-            self._wake.clear()
             if len(self._tasks) >= self.concurrency:
                 await self._wake.wait()
                 continue
             if not self._buffer and not self._tasks:
-                if time.monotonic() - last_look > 5.0:  # rows of workers that died here need not be waited for
+                if time.monotonic() - last_look > 5.0:
                     last_look = time.monotonic()
-                    if await in_database(leases.free_dead_workers):
+                    if await in_database(self._tidy_up):
                         continue
                     await self._finish_batches()
                 if until is Until.IDLE:
@@ -181,14 +183,26 @@ class Worker:
         left = self._mine().filter(generation_state__in=open_states)
         return bool(left.filter(Q(batch__isnull=True) | Q(batch__state="running")).exists())
 
+    def _tidy_up(self) -> bool:
+        """While nothing is under way: free what nobody works on. True when there is something to do again."""
+        # What still bears our name was claimed, or ended, by a commit whose answer got lost.
+        return bool(self._let_go() + leases.free_dead_workers())
+
+    def _let_go(self) -> int:
+        """Give back every row that we hold; how many."""
+        mine = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING, lease_worker=self.name)
+        return mine.update(
+            generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, updated_at=utcnow()
+        )
+
     async def _finish_batches(self) -> None:
-        for batch_id in {*self._batches, self.batch_id} - {None}:
+        for batch_id in {*self._worked_on, self.batch_id} - {None}:
             await in_database(batches.finish_if_done, batch_id)
-        self._batches.clear()
+        self._worked_on.clear()
 
     def _begin(self, asset: MediaAsset) -> None:
         self.begun += 1
-        self._batches.add(asset.batch_id)
+        self._worked_on.add(asset.batch_id)
         task = asyncio.create_task(self._work(asset))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -230,13 +244,26 @@ class Worker:
             kind, message = "failed", str(exc)
         except asyncio.CancelledError:
             raise
+        except (OperationalError, InterfaceError) as exc:
+            kind, message = "lost", f"the database is away ({type(exc).__name__}); the asset is taken again later."
+            logger.error("asset %s: %s", asset.pk, message)
         except Exception as exc:
             logger.exception("asset %s could not be made", asset.pk)
             kind, message = "failed", type(exc).__name__
+            await in_database(_end, asset, self.name, GenerationState.FAILED, message)
+        if kind in ("put_off", "lost"):
+            self.begun -= 1
         self.watch(Event(kind, asset, time.monotonic() - began, message, attempts))
 
     async def _job(self, asset: MediaAsset) -> Job | None:
-        """The job of a claimed row; None when wrong settings keep every row from being made, so that it waits."""
+        """The job of a claimed row; None when its batch does not run any more, or when wrong settings keep every row
+        from being made, so that it waits."""
+        batch = await self._batch_of(asset)
+        if asset.batch_id is not None and (batch is None or batch.state != BatchState.RUNNING):
+            is_cancelled = batch is not None and batch.state == BatchState.CANCELLED
+            state = GenerationState.CANCELLED if is_cancelled else GenerationState.PENDING
+            await in_database(_end, asset, self.name, state, asset.failure)
+            return None
         try:
             order = starting.order_of(asset)
             chain = await self._chain(order.providers, order.dry_run)
@@ -251,16 +278,29 @@ class Worker:
         except InvalidRequest as exc:
             await in_database(_end, asset, self.name, GenerationState.FAILED, str(exc))
             raise
-        budgets = [*batches.batch_budgets(asset.batch), *starting.library_budgets(asset.library)]
+        budgets = [*batches.batch_budgets(batch), *starting.library_budgets(asset.library)]
         return starting.take(asset, order, chain, budgets)
+
+    async def _batch_of(self, asset: MediaAsset) -> GenerationBatch | None:
+        """The batch as it is now, at most a second old: it may have been paused meanwhile, or have got a limit."""
+        if asset.batch_id is None:
+            return None
+        async with self._reading:
+            read_at, batch = self._batches.get(asset.batch_id, (0.0, None))
+            if time.monotonic() - read_at > CHAIN_AGE_S:
+                batch = await in_database(GenerationBatch.objects.filter(pk=asset.batch_id).first)
+                if len(self._batches) > 100:
+                    self._batches.clear()
+                self._batches[asset.batch_id] = (time.monotonic(), batch)
+            return batch
 
     async def _chain(self, providers: tuple[str, ...], dry_run: bool | None) -> MediaGeneratorChain:
         """The chain as it is configured now, at most a second old."""
         key = (providers, dry_run)
-        async with self._chain_lock:
+        async with self._reading:
             made_at, chain = self._chains.get(key, (0.0, None))
             if chain is None or time.monotonic() - made_at > CHAIN_AGE_S:
-                chain = await aget_media_generator_chain(providers or None, dry_run, breaker=self._breaker)
+                chain = await in_database(get_media_generator_chain, providers or None, dry_run, breaker=self._breaker)
                 if len(self._chains) > 100:
                     self._chains.clear()
                 self._chains[key] = (time.monotonic(), chain)
@@ -273,13 +313,6 @@ class Worker:
                 await in_database(MediaAsset.objects.renew, worker=self.name, lease_s=conf.get("LEASE_S"))
             except Exception:
                 logger.exception("the leases of %s could not be renewed; trying again", self.name)
-
-
-def _let_go(pks: list[Any], worker: str) -> int:
-    """Give back rows that were claimed and not begun."""
-    return MediaAsset.objects.filter(pk__in=pks, lease_worker=worker).update(
-        generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, updated_at=utcnow()
-    )
 
 
 def _end(asset: MediaAsset, worker: str, state: GenerationState, reason: str) -> None:

@@ -7,20 +7,29 @@ no number of workers together can hold more than the limit leaves.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Round
+
+DIGITS = 6
 
 
 class SpendAccountQuerySet(models.QuerySet["SpendAccount"]):
     def hold(self, pk: int, amount: Decimal) -> bool:
         """Reserve `amount` USD; False when the limit does not leave so much."""
-        room = Q(limit__isnull=True) | Q(limit__gte=F("spent") + F("held") + amount)
-        return bool(self.filter(room, pk=pk).update(held=F("held") + amount))
+        room = Q(limit__isnull=True) | Q(limit__gte=_exact(F("spent") + F("held") + amount))
+        return bool(self.filter(room, pk=pk).update(held=_exact(F("held") + amount)))
 
     def settle(self, pk: int, *, held: Decimal, spent: Decimal) -> None:
         """Give back what was held and book what was spent, USD."""
-        self.filter(pk=pk).update(held=F("held") - held, spent=F("spent") + spent)
+        self.filter(pk=pk).update(held=_exact(F("held") - held), spent=_exact(F("spent") + spent))
+
+
+def _exact(sum_of_money: Any) -> Round:
+    """SQLite adds in floating point, where three times 0.10 is more than 0.30; to the column's digits it is right."""
+    return Round(sum_of_money, precision=DIGITS)
 
 
 class SpendAccount(models.Model):
@@ -28,9 +37,9 @@ class SpendAccount(models.Model):
 
     owner = models.CharField(max_length=120, help_text="batch:<id>, library:<id> or provider:<name>")
     period = models.CharField(max_length=10, blank=True, help_text="2026-11-22, 2026-11, or empty for all time.")
-    limit = models.DecimalField(max_digits=14, decimal_places=6, null=True, blank=True)
-    held = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
-    spent = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
+    limit = models.DecimalField(max_digits=14, decimal_places=DIGITS, null=True, blank=True)
+    held = models.DecimalField(max_digits=14, decimal_places=DIGITS, default=Decimal(0))
+    spent = models.DecimalField(max_digits=14, decimal_places=DIGITS, default=Decimal(0))
 
     objects = SpendAccountQuerySet.as_manager()
 

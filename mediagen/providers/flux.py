@@ -28,6 +28,7 @@ from mediagen.types import GenerationRequest, ProviderJob
 CREDIT_USD = Decimal("0.01")
 MAX_AREA_FLUX_2 = 2048 * 2048
 ONE_MEGAPIXEL = 1024 * 1024
+MAX_REVISED_PROMPT_CHARS = 10_000
 
 _FLUX_2_SIZES = ("flux-2-pro", "flux-2-max", "flux-2-flex", "flux-2-pro-preview")
 _KLEIN = ("flux-2-klein-4b", "flux-2-klein-9b", "flux-2-klein-9b-preview")
@@ -150,7 +151,7 @@ class FluxAdapter(JobProvider):
         metadata = {key: job.data[key] for key in ("input_mp", "output_mp") if key in job.data}
         used_prompt = result.get("prompt")
         if isinstance(used_prompt, str) and used_prompt and used_prompt != request.prompt:
-            metadata["revised_prompt"] = used_prompt
+            metadata["revised_prompt"] = self.quoted(used_prompt, MAX_REVISED_PROMPT_CHARS)
         return Generated(
             content=content,
             picture=picture,
