@@ -29,7 +29,7 @@ def _for_the_engine(function: Callable[[list[str]], int]) -> Any:
         from django.tasks import task
     except ImportError:  # before Django 6
         try:
-            from django_tasks import task
+            from django_tasks import task  # type: ignore[no-redef]
         except ImportError:
             raise ConfigurationError(
                 f"MEDIAGEN['TASK_BACKEND'] is {alias!r}, and this Django has no django.tasks. Install django-tasks and "

@@ -50,7 +50,9 @@ def test_rate_limit_without_a_time_takes_the_providers_default():
 
 
 def test_a_shorter_rate_limit_does_not_shorten_a_longer_one():
-    assert after(RateLimited("x", retry_after_s=60), RateLimited("x", retry_after_s=1)).open_until == NOW + timedelta(seconds=60)
+    assert after(RateLimited("x", retry_after_s=60), RateLimited("x", retry_after_s=1)).open_until == NOW + timedelta(
+        seconds=60
+    )
 
 
 def test_misconfigured_stays_open_until_the_configuration_changes():
@@ -100,7 +102,9 @@ async def test_only_one_gets_the_probe_and_a_dead_prober_is_replaced():
 
 async def test_a_late_success_does_not_close_what_opened_meanwhile():
     store = MemoryBreakerStore()
-    await store.failed(KEY, RateLimited("x", retry_after_s=60), rules=RULES, now=NOW, config_digest="", default_cooldown_s=1)
+    await store.failed(
+        KEY, RateLimited("x", retry_after_s=60), rules=RULES, now=NOW, config_digest="", default_cooldown_s=1
+    )
     await store.succeeded(KEY, was_probe=False)
     assert store.known()[KEY].state is CircuitState.OPEN
     await store.succeeded(KEY, was_probe=True)

@@ -38,7 +38,9 @@ def outcomes(outcome):
 
 
 async def run(*providers, **kwargs):
-    return await MediaGeneratorChain(providers).execute("generate_image", prompt="a lighthouse", width=8, height=8, **kwargs)
+    return await MediaGeneratorChain(providers).execute(
+        "generate_image", prompt="a lighthouse", width=8, height=8, **kwargs
+    )
 
 
 async def test_the_first_that_delivers_serves_and_nobody_else_is_asked():
@@ -130,7 +132,9 @@ async def test_no_provider_at_all():
     assert "no provider is enabled" in outcome.explain()
 
 
-@pytest.mark.parametrize("kwargs", [{"prompt": ""}, {"prompt": "x", "width": 0}, {"prompt": "x", "seed": -1}, {"prompt": "\x00"}])
+@pytest.mark.parametrize(
+    "kwargs", [{"prompt": ""}, {"prompt": "x", "width": 0}, {"prompt": "x", "seed": -1}, {"prompt": "\x00"}]
+)
 async def test_nonsense_is_refused_before_anybody_is_asked(kwargs):
     duck = Duck("duck")
     with pytest.raises(InvalidRequest):
@@ -386,9 +390,7 @@ class TestDryRun:
 
     async def test_the_same_request_gives_the_same_bytes(self):
         chain = MediaGeneratorChain([SDXLAdapter(), NoOpMediaAdapter()])
-        one, two, other = [
-            await chain.execute_generate_image("a lighthouse", 64, 64, seed=seed) for seed in (1, 1, 2)
-        ]
+        one, two, other = [await chain.execute_generate_image("a lighthouse", 64, 64, seed=seed) for seed in (1, 1, 2)]
         assert one.content == two.content != other.content
 
     async def test_the_call_overrides_the_provider(self):
@@ -401,4 +403,8 @@ class TestDryRun:
 
         chain = MediaGeneratorChain([SDXLAdapter(), FigmaAPIAdapter()], dry_run=True)
         result = await chain.execute_export_figma(picture(), "abcDEF123456789012345", page_id="0:1")
-        assert (result.figma_file_key, result.page_id, result.metadata["dry_run"]) == ("abcDEF123456789012345", "0:1", True)
+        assert (result.figma_file_key, result.page_id, result.metadata["dry_run"]) == (
+            "abcDEF123456789012345",
+            "0:1",
+            True,
+        )

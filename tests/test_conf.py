@@ -8,7 +8,16 @@ from mediagen.errors import ConfigurationError
 
 @pytest.mark.parametrize(
     ("environment", "dry"),
-    [(None, True), ("", True), ("true", True), ("1", True), ("flase", True), ("false", False), ("0", False), ("OFF", False)],
+    [
+        (None, True),
+        ("", True),
+        ("true", True),
+        ("1", True),
+        ("flase", True),
+        ("false", False),
+        ("0", False),
+        ("OFF", False),
+    ],
 )
 def test_dry_run_is_left_only_by_a_clear_word(monkeypatch, settings, environment, dry):
     settings.MEDIAGEN = {}

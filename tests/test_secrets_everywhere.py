@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
-import pickle
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -24,14 +19,13 @@ from django.views.debug import ExceptionReporter
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine import get_media_engine
 from mediagen.errors import GenerationFailed, ProviderError
-from mediagen.http.client import httpx
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.providers import FigmaAPIAdapter
 from mediagen.providers.base import JobProvider
 from mediagen.types import GeneratedImage
 from tests.fakes import Duck
+from tests.overheard import HTTP_LOGGERS, Overheard, listening, ways_to_write
 from tests.providers.cases import MAKERS, ONE_MAKER_EACH, ONE_OF_EACH, Case, asked, hurry
-from tests.providers.wire import Wire, answer
 from tests.servers import SERVERS, Fault, FaultKind, ProviderServer
 
 __all__ = ["hurry"]
@@ -39,115 +33,13 @@ __all__ = ["hurry"]
 pytestmark = [pytest.mark.usefixtures("hurry"), pytest.mark.filterwarnings("default")]
 
 PLANTED = {name: f"Pl4nted/{name}+key=0123456789~xyz" for name in SERVERS}
-HTTP_LOGGERS = (httpx.__name__, httpx.__name__.replace("httpx", "httpcore") + ".http11")
-LOGGERS = (*HTTP_LOGGERS, "asyncio", "mediagen", "mediagen.chain", "django", "django.db.backends")
 engine = get_media_engine()
-
-
-def forms_of(key: str) -> Iterator[str]:
-    """What gives a key away: plain, quoted for a URL, in base64 also where it stands in the middle of something."""
-    yield key
-    yield quote(key, safe="")
-    yield quote(key)
-    for shift in range(3):
-        whole = (b"\0" * shift + key.encode())[: (shift + len(key)) // 3 * 3]
-        encoded = base64.b64encode(whole).decode()[4 * (shift > 0) :]
-        yield encoded
-        yield encoded.translate(str.maketrans("+/", "-_"))
-
-
-def ways_to_write(key: str) -> Iterator[str]:
-    """What a service, a proxy or a library may make of a key."""
-    yield key
-    yield quote(key, safe="")
-    yield quote(key)
-    for user in ("", "u:", "us:", "use:"):
-        text = f"{user}{key}".encode()
-        yield base64.b64encode(text).decode()
-        yield base64.b64encode(text).decode().rstrip("=")
-        yield base64.urlsafe_b64encode(text + b":realm").decode()
-
-
-FORMS = {form for key in PLANTED.values() for form in forms_of(key)}
-
-
-def spread(thing: Any) -> Iterator[str]:
-    """Everything that a log, an error tracker or a debugger would make of it."""
-    yield f"{thing} {thing!r}"
-    if hasattr(thing, "__dict__"):
-        yield repr(vars(thing))
-    for slot in getattr(type(thing), "__slots__", ()):
-        yield repr(getattr(thing, slot, ""))
-    try:
-        yield pickle.dumps(thing).decode("latin-1")
-    except Exception as exc:  # most things cannot be pickled, and a key refuses to be
-        yield repr(exc)
-    if isinstance(thing, BaseException):
-        yield "".join(traceback.format_exception(thing))
-        yield from spread_of_causes(thing)
-
-
-def spread_of_causes(exc: BaseException) -> Iterator[str]:
-    """The texts of what led to `exc`, also where the traceback leaves it out."""
-    for inner in (exc.__cause__, exc.__context__):
-        if inner is not None:
-            yield f"{inner} {inner!r} {vars(inner)}"
-            yield from spread_of_causes(inner)
-
-
-class Overheard(logging.Handler):
-    """Whatever was said anywhere, with where it was said."""
-
-    def __init__(self) -> None:
-        super().__init__(level=0)
-        self.said: list[tuple[str, str]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.note(f"log {record.name}", record.getMessage(), repr(record.args), repr(vars(record)))
-        if record.exc_info and record.exc_info[1] is not None:
-            self.note(f"log {record.name}", *spread(record.exc_info[1]))
-
-    def note(self, where: str, *texts: str) -> None:
-        self.said += [(where, text) for text in texts]
-
-    def things(self, where: str, *things: Any) -> None:
-        for thing in things:
-            self.note(where, *spread(thing))
-
-    def leaks(self) -> list[tuple[str, str]]:
-        found = []
-        for where, text in self.said:
-            for form in FORMS:
-                if (at := text.find(form)) >= 0:
-                    found.append((where, text[max(0, at - 60) : at + 80]))
-        return found
 
 
 @pytest.fixture
 def overheard(monkeypatch, capfd) -> Iterator[Overheard]:
-    """Listens to every logger at level 0, to warnings, and to both outputs; fails the test that gives a key away."""
-    heard = Overheard()
-    for name in LOGGERS:
-        logging.getLogger(name)
-    known = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
-    before = [(logger, logger.level, logger.disabled) for logger in (logging.root, *known)]
-    for logger, *_ in before:
-        logger.disabled = False
-        logger.setLevel(0)
-        if logger is logging.root or not logger.propagate:
-            logger.addHandler(heard)
-    monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
-    monkeypatch.setattr(connection, "force_debug_cursor", True)  # every statement with its values, in the log
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield heard
-    for logger, level, disabled in before:
-        logger.removeHandler(heard)
-        logger.setLevel(level)
-        logger.disabled = disabled
-    heard.note("warning", *(f"{one.message!r} {one.source!r}" for one in caught))
-    heard.note("output", *capfd.readouterr())
-    assert heard.leaks() == []
+    """Hears everything, and fails the test that gives a planted key away."""
+    yield from listening(PLANTED.values(), monkeypatch, capfd)
 
 
 @pytest.fixture
@@ -159,6 +51,7 @@ def planted(provider_servers, monkeypatch, settings) -> Callable[[str], Provider
     def make(name: str) -> ProviderServer:
         server = provider_servers[name]
         monkeypatch.setattr(server, "key", PLANTED[name])
+        server.reset()
         return server
 
     return make
@@ -169,13 +62,13 @@ def was_sent(server: ProviderServer) -> bool:
 
 
 def sample(case: Case) -> list[tuple[str, Fault]]:
-    """Every kind of fault at every step, but those that only take time."""
+    """Every kind of fault at every step, but of those that only take time just one."""
     slow = (FaultKind.TRICKLE, FaultKind.HANG)
     found = {
         (step, fault.kind, fault.status): (step, fault)
         for step in case.server.generate_steps
         for fault in case.server.faults_for(step)
-        if fault.kind not in slow
+        if fault.kind not in slow and not (step == "download" and fault.retry_after)
     }
     return [*found.values(), (case.server.generate_steps[-1], Fault.hang())]
 
@@ -185,7 +78,7 @@ def sample(case: Case) -> list[tuple[str, Fault]]:
 
 @pytest.mark.parametrize("text", list(ways_to_write(PLANTED["canva_api"])))
 def test_what_this_file_listens_with_does_hear(text):
-    heard = Overheard()
+    heard = Overheard(PLANTED.values())
     heard.things("error", ValueError(f"it is <{text}>"))
     heard.handle(logging.LogRecord("httpx", 1, "", 0, "headers %r", ({"x-key": text},), None))
     assert {where for where, _ in heard.leaks()} == {"error", "log httpx"}
@@ -211,7 +104,7 @@ def test_adapters(case, planted, overheard):
             assert was_sent(server) or (step, fault.kind) == ("submit", FaultKind.CONNECT_REFUSED)
 
     async_to_sync(run)()
-    assert {"log asyncio", *(f"log {name}" for name in HTTP_LOGGERS)} <= {where for where, _ in overheard.said}
+    assert {"log asyncio", *(f"log {name}" for name in HTTP_LOGGERS)} <= overheard.places
 
 
 def test_the_chain(planted, overheard):
@@ -231,7 +124,7 @@ def test_the_chain(planted, overheard):
             overheard.things("chain", chain, chain.get_provider_health(), chain._breaker.known())
 
     async_to_sync(run)()
-    assert "log mediagen.chain" in {where for where, _ in overheard.said}
+    assert "log mediagen.chain" in overheard.places
 
 
 @pytest.mark.parametrize("case", [*MAKERS, *ONE_OF_EACH], ids=str)
@@ -251,7 +144,9 @@ def test_a_key_that_is_refused(case, provider_servers, overheard, settings):
 @pytest.mark.parametrize("case", ONE_OF_EACH, ids=str)
 def test_health_checks(case, planted, overheard):
     server = planted(case.name)
-    overheard.things("healthy", async_to_sync(case.build(server).probe)())
+    report = async_to_sync(case.build(server).probe)()
+    overheard.things("healthy", report)
+    assert report.ok
     assert was_sent(server)
     for fault in server.faults_for("health"):
         if fault.kind in (FaultKind.HANG, FaultKind.TRICKLE):
@@ -259,64 +154,6 @@ def test_health_checks(case, planted, overheard):
         server.reset()
         server.fault("health", fault)
         overheard.things(str(fault), async_to_sync(case.build(server).probe)())
-
-
-# ---------------------------------------------------------------- services that repeat what they were sent
-
-
-def parrot(status: int, shape: str) -> Any:
-    """An answer that repeats the key in every form, in the body and in the headers."""
-
-    def repeat(request: Any) -> Any:
-        sent = " ".join(value for name, value in request.headers.items() if name in KEY_HEADERS)
-        text = " ".join([sent, *(way for key in PLANTED.values() if key in sent for way in ways_to_write(key))])
-        error = {"message": text, "code": text, "type": text}
-        many = dict.fromkeys(("message", "detail", "err", "title", "name", "code", "status", "id", "type"), text)
-        body = {
-            "text": f"<html><body>{text}</body></html>",
-            "object": json.dumps(
-                {**many, "error": error, "errors": [text], "polling_url": text, "urls": {"get": text}}
-            ),
-            "list": json.dumps({"detail": [{"loc": [text], "msg": text, "type": text}], "errors": [error]}),
-            "picture": json.dumps(
-                {"data": [{"b64_json": text}], "artifacts": [{"base64": text, "finishReason": text}]}
-            ),
-            "data": json.dumps({"data": [{"url": text}], "credits": text, "handle": text, "username": text}),
-        }[shape]
-        headers = {"x-request-id": text, "retry-after": text, "location": text, "finish-reason": text, "seed": text}
-        kind = "text/html" if shape == "text" else "application/json"
-        return httpx.Response(status, content=body.encode(), headers={**headers, "content-type": kind})
-
-    return repeat
-
-
-KEY_HEADERS = ("authorization", "x-key", "x-figma-token")
-STATUSES = (200, 201, 302, 400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 503)
-SHAPES = ("text", "object", "list", "picture", "data")
-ACCEPTED = answer(json={"id": "job-1", "polling_url": "http://parrot.test/v1/get_result?id=job-1", "cost": 1})
-
-
-@pytest.mark.parametrize("case", ONE_OF_EACH, ids=str)
-def test_a_service_that_repeats_the_key(case, overheard, settings, monkeypatch):
-    monkeypatch.setattr(JobProvider, "poll_timeout_s", 0.0)
-    key = {case.adapter.credential_argument: PLANTED[case.name], "base_url": "http://parrot.test"}
-    model = {"model": case.model} if case.model else {}
-
-    async def run(*answers: Any) -> None:
-        adapter = case.adapter(**key, **model, dry_run=False)
-        with Wire(*answers) as wire:
-            overheard.things("probe", await adapter.probe())
-        if case.operation:
-            with Wire(*answers) as wire:
-                _, image, error = await asked(case, adapter)
-                overheard.things("answer", image if error is None else error)
-        assert any(PLANTED[case.name] in value for value in wire.requests[0].headers.values())
-
-    for status in STATUSES:
-        for shape in SHAPES:
-            async_to_sync(run)(parrot(status, shape))
-            if case.has_jobs:
-                async_to_sync(run)(ACCEPTED, parrot(status, shape))
 
 
 # ---------------------------------------------------------------- what nobody foresaw
@@ -363,7 +200,7 @@ def every_row() -> Iterator[str]:
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
-            yield f"{table}: {cursor.fetchall()!r}"
+            yield from (f"{table}: {row!r}" for row in cursor.fetchall())
 
 
 def every_file(root: Path) -> Iterator[str]:
@@ -372,11 +209,14 @@ def every_file(root: Path) -> Iterator[str]:
             yield f"{path}: {path.read_bytes().decode('latin-1')}"
 
 
-@pytest.fixture(params=["stored", "environment", "settings"])
-def site(request, planted, settings, monkeypatch, db) -> Callable[..., list[ProviderServer]]:
-    """`site("flux", ...)`: these alone are enabled and live; their keys come from where the parameter says."""
+SOURCES = ("stored", "environment", "settings")
 
-    def make(*names: str) -> list[ProviderServer]:
+
+@pytest.fixture
+def site(planted, settings, monkeypatch, db) -> Callable[..., list[ProviderServer]]:
+    """`site("flux", ...)`: these alone are enabled and live; `source` says where their keys come from."""
+
+    def make(*names: str, source: str = "stored") -> list[ProviderServer]:
         ProviderConfig.objects.exclude(name__in=names).update(enabled=False)
         servers = []
         for name in names:
@@ -384,9 +224,9 @@ def site(request, planted, settings, monkeypatch, db) -> Callable[..., list[Prov
             cls = next(case.adapter for case in ONE_OF_EACH if case.name == name)
             config = ProviderConfig.objects.get(name=name)
             config.base_url, config.dry_run = server.base_url, False
-            if request.param == "stored":
+            if source == "stored":
                 config.credentials = server.key
-            elif request.param == "environment":
+            elif source == "environment":
                 monkeypatch.setenv(cls.credential_env, server.key)
             else:
                 entry = {"OPTIONS": {cls.credential_argument: server.key}}
@@ -407,11 +247,25 @@ def with_locals(exc: BaseException) -> Iterator[str]:
     yield reporter.get_traceback_text()
 
 
+def make_one(overheard: Overheard, *, pages: bool = False) -> GenerationFailed | None:
+    """One asset through the whole house; None when it was made."""
+    failure = None
+    try:
+        asset = engine.generate_asset_sync("A lighthouse", 64, 64)
+        overheard.things("asset", asset, asset.fit_report, asset.parameters)
+    except GenerationFailed as exc:
+        failure = exc
+        overheard.things("failure", exc, *exc.attempts)
+        if pages:
+            overheard.note("page", *with_locals(exc))
+    overheard.note("rows", *every_row())
+    return failure
+
+
 @pytest.mark.parametrize("case", ONE_MAKER_EACH, ids=str)
 def test_the_engine_and_every_row(case, site, overheard, media_root):
     (server,) = site(case.name)
-    asset = engine.generate_asset_sync("A lighthouse", 64, 64)
-    overheard.things("asset", asset, asset.fit_report, asset.parameters)
+    assert make_one(overheard) is None
     assert was_sent(server)
     failed = 0
     for step, fault in sample(case):
@@ -420,23 +274,31 @@ def test_the_engine_and_every_row(case, site, overheard, media_root):
         ProviderHealth.objects.all().delete()
         server.reset()
         server.fault(step, fault, times=None)
-        try:
-            overheard.things("asset", engine.generate_asset_sync("A lighthouse", 64, 64))
-        except GenerationFailed as exc:
-            failed += 1
-            overheard.things(f"{step} {fault}", exc, *exc.attempts)
-            overheard.note("page", *with_locals(exc))
-        overheard.note("rows", *every_row())
+        failed += make_one(overheard) is not None
     overheard.note("files", *every_file(media_root))
     assert failed > 10
-    assert "log django.db.backends" in {where for where, _ in overheard.said}
-    assert any("mediagen_generationattempt" in text for where, text in overheard.said if where == "rows")
+    assert "log django.db.backends" in overheard.places
+    for table in ("mediagen_generationattempt", "mediagen_providerhealth", "mediagen_providerconfig"):
+        assert any(text.startswith(table) for where, text in overheard.said if where == "rows")
 
 
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("case", ONE_MAKER_EACH, ids=str)
+def test_wherever_the_key_comes_from(case, source, site, overheard):
+    (server,) = site(case.name, source=source)
+    assert make_one(overheard) is None
+    for trouble in (Fault.http(401), Fault.reset_after_body_read()):
+        ProviderHealth.objects.all().delete()
+        server.reset()
+        server.fault("submit", trouble, times=None)
+        assert make_one(overheard, pages=True) is not None
+        assert was_sent(server)
+
+
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
-def test_commands(site, overheard, form):
-    servers = site("sdxl", "openai_images", "flux", "replicate_sdxl", "figma_api", "canva_api")
-    makers = servers[:4]
+def test_commands(site, overheard, form, source):
+    servers = site(*(case.name for case in ONE_OF_EACH), source=source)
 
     def run(*command: str, code: int) -> None:
         out, err = StringIO(), StringIO()
@@ -446,10 +308,9 @@ def test_commands(site, overheard, form):
         except CommandError as exc:
             ended = exc.returncode
             overheard.things("command", exc)
-            overheard.note("page", *with_locals(exc))
         overheard.note(f"output of {command[0]}", out.getvalue(), err.getvalue())
         overheard.note("rows", *every_row())
-        assert (ended, bool(out.getvalue())) == (code, True)
+        assert (ended, bool(out.getvalue())) == (code, True), out.getvalue() + err.getvalue()
 
     run("check_providers", "--live", code=0)
     run("generate_assets", "A lighthouse", "--live", "--size=64x64", "--count=2", "-v3", code=0)
@@ -458,11 +319,10 @@ def test_commands(site, overheard, form):
         for server in servers:
             server.reset()
             server.fault("health", trouble, times=None)
-        for server in makers:
             server.fault("submit", trouble, times=None)
         run("check_providers", "--live", code=1)
         run("generate_assets", "A lighthouse", "--live", "--size=64x64", "-v3", code=1)
-        assert all(was_sent(server) for server in servers)
+        assert [server.name for server in servers if not was_sent(server)] == []
 
 
 def test_an_export(site, overheard):

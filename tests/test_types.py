@@ -35,7 +35,10 @@ def test_nonsense_is_refused_with_the_name_of_the_argument(arguments, field):
     assert field in str(refused.value)
 
 
-@pytest.mark.parametrize("prompt", ["a", "\U0001f9d1\u200d\U0001f680 \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u65e5\u672c\u8a9e", "x" * 1_000_000])
+@pytest.mark.parametrize(
+    "prompt",
+    ["a", "\U0001f9d1\u200d\U0001f680 \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u65e5\u672c\u8a9e", "x" * 1_000_000],
+)
 def test_any_text_is_a_prompt(prompt):
     assert GenerationRequest.checked(prompt=prompt).prompt == prompt
 

@@ -148,7 +148,10 @@ class TestWorkingWithThem:
             lambda job: {
                 "id": job,
                 "status": "Ready",
-                "result": {"sample": f"{server.origin}/delivery/{job}/sample.png?se=2099-01-01&sig={job[:8]}", "seed": 5},
+                "result": {
+                    "sample": f"{server.origin}/delivery/{job}/sample.png?se=2099-01-01&sig={job[:8]}",
+                    "seed": 5,
+                },
             },
             lambda body: {"x-webhook-secret": webhook_secret("flux")},
         )

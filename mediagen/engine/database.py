@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
@@ -38,7 +38,7 @@ async def in_database(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     return await together(lambda _: [work(*args, **kwargs)], None)
 
 
-async def together(work: Callable[[list[Item]], list[T | Exception]], item: Item) -> T:
+async def together(work: Callable[[list[Item]], Sequence[T | Exception]], item: Item) -> T:
     """As `in_database`, for work that has a form for many: `work` is called with this item, and with those that
     other tasks hand it at the same moment.
 
@@ -74,7 +74,7 @@ class GroupWriter:
         self._waiting: list[tuple[Callable[..., Any], Any, asyncio.Future[Any]]] = []
         self._wake = asyncio.Event()
 
-    async def do(self, work: Callable[[list[Item]], list[T | Exception]], item: Item) -> T | Exception:
+    async def do(self, work: Callable[[list[Item]], Sequence[T | Exception]], item: Item) -> T | Exception:
         future: asyncio.Future[T | Exception] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, item, future))
         self._wake.set()
@@ -172,8 +172,8 @@ def _update_statement(
     """The statement in the words of the database `vendor`, and the fields of its parameters in their order."""
     quote, meta = connection.ops.quote_name, model._meta
     columns = {field.name: field for field in meta.concrete_fields}
-    assigned = ", ".join(f"{quote(columns[name].column)} = %s" for name in values)
-    matched = " AND ".join(f"{quote(columns[name].column)} = %s" for name in where)
+    assigned = ", ".join(f"{quote(str(columns[name].column))} = %s" for name in values)
+    matched = " AND ".join(f"{quote(str(columns[name].column))} = %s" for name in where)
     text = f"UPDATE {quote(meta.db_table)} SET {assigned} WHERE {matched}"  # noqa: S608 - names of our own models
     return text, [columns[name] for name in (*values, *where)]
 
