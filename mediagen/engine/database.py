@@ -138,7 +138,7 @@ def _run_group(works: list[tuple[Callable[..., Any], list[Any]]]) -> list[Any]:
     return [result for work, items in singly for result in _called(work, items)]
 
 
-def _called(work: Callable[[list[Any]], list[Any]], items: list[Any], *, in_group: bool = False) -> list[Any]:
+def _called(work: Callable[[list[Any]], Sequence[Any]], items: list[Any], *, in_group: bool = False) -> Sequence[Any]:
     try:
         if not in_group:
             return work(items)

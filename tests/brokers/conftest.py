@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,25 +16,26 @@ from tests.brokers.installation import Commands, Installation
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
-    """`site("celery")` is an installation with that engine, at a broker that nobody else's messages are in."""
+    """`site("celery", LEASE_S=6.0)` is an installation with that engine and these settings of MEDIAGEN, at a broker
+    that nobody else's messages are in."""
     made: list[Installation] = []
-    with_end: list[Callable[[], None]] = []
+    ends: list[Callable[[], None]] = []
 
-    def make(engine: str) -> Installation:
+    def make(engine: str, **settings: Any) -> Installation:
         environment = dict(Commands.of(engine).environment)
         if engine == "celery":
             environment["TASKS_BROKER_URL"], end = rabbitmq()
-            with_end.append(end)
+            ends.append(end)
         if engine == "rq":
             environment["TASKS_BROKER_URL"], end = redis()
-            with_end.append(end)
-        made.append(Installation.make(tmp_path, environment))
+            ends.append(end)
+        made.append(Installation.make(tmp_path, environment, **settings))
         return made[-1]
 
     yield make
     for installation in made:
         installation.end()
-    for end in with_end:
+    for end in ends:
         end()
 
 

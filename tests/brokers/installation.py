@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,15 @@ from tests.docs import pages
 from tests.servers import ProviderServer
 
 PAGE = "docs/workers.md"
+ELSEWHERE = """
+import os
+from functools import partial
+
+def readlink(original, path, **how):
+    return "pid:[1]" if path == "/proc/self/ns/pid" else original(path, **how)
+
+os.readlink = partial(readlink, os.readlink)
+"""
 POSTGRESQL = os.environ.get("MEDIAGEN_CI_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
@@ -36,7 +45,8 @@ class Commands:
         lines = [line for line in block.text.splitlines() if line.strip()]
         exports = [word for line in lines if line.startswith("export ") for word in shlex.split(line)[1:]]
         return cls(
-            dict(word.split("=", 1) for word in exports), tuple(line for line in lines if not line.startswith("export "))
+            dict(word.split("=", 1) for word in exports),
+            tuple(line for line in lines if not line.startswith("export ")),
         )
 
     def line(self, word: str) -> str:
@@ -79,11 +89,15 @@ class Installation:
     processes: list[Process] = field(default_factory=list)
 
     @classmethod
-    def make(cls, folder: Path, environment: dict[str, str]) -> Installation:
+    def make(cls, folder: Path, environment: dict[str, str], **settings: Any) -> Installation:
+        """`settings` go into MEDIAGEN."""
         name = f"mediagen_brokers_{os.getpid()}_{time.monotonic_ns() % 10**9}"
         with psycopg.connect(POSTGRESQL, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         url = f"{POSTGRESQL.rpartition('/')[0]}/{name}"
+        (folder / "site_settings.py").write_text(
+            f"from config.settings.dev import *\nfrom config.settings.dev import MEDIAGEN\nMEDIAGEN |= {settings!r}\n"
+        )
         kept = {word: os.environ[word] for word in ("HOME", "LANG", "TMPDIR") if word in os.environ}
         made = cls(
             folder,
@@ -91,10 +105,10 @@ class Installation:
             {
                 **kept,
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "PYTHONPATH": str(pages.ROOT),
+                "PYTHONPATH": f"{pages.ROOT}:{folder}",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONUNBUFFERED": "1",
-                "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+                "DJANGO_SETTINGS_MODULE": "site_settings",
                 "DEBUG": "false",
                 "SECRET_KEY": "only-for-tests-" + "0" * 40,
                 "MEDIAGEN_DATA_DIR": str(folder / "data"),
@@ -120,13 +134,19 @@ class Installation:
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
-    def start(self, name: str, line: str) -> Process:
+    def start(self, name: str, line: str, *, elsewhere: bool = False) -> Process:
+        """`elsewhere`: it finds itself on another machine, whose processes the others cannot see."""
+        environment = self.environment
+        if elsewhere:
+            (self.folder / "elsewhere").mkdir(exist_ok=True)
+            (self.folder / "elsewhere" / "sitecustomize.py").write_text(ELSEWHERE)
+            environment = {**environment, "PYTHONPATH": f"{self.folder / 'elsewhere'}:{environment['PYTHONPATH']}"}
         log = self.folder / f"{name}.log"
         with log.open("wb") as file:
             popen = subprocess.Popen(
                 self.arguments(line),
                 cwd=self.folder,
-                env=self.environment,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -155,9 +175,9 @@ class Installation:
     def states(self) -> dict[str, int]:
         return dict(self.rows("SELECT generation_state, count(*) FROM mediagen_mediaasset GROUP BY 1"))
 
-    def held_by(self, process: Process) -> set[str]:
-        """Prompts of the rows that a process or a child of it works on."""
-        pids = {str(pid) for pid in process.family()}
+    def held_by(self, process: Process, family: Sequence[int] = ()) -> set[str]:
+        """Prompts of the rows that a process or a child of it works on; `family` when it is dead already."""
+        pids = {str(pid) for pid in family or process.family()}
         running = self.rows("SELECT prompt, lease_worker FROM mediagen_mediaasset WHERE generation_state = 'running'")
         return {prompt for prompt, worker in running if worker.split(":")[2] in pids}
 

@@ -15,7 +15,6 @@ from django.core.management import call_command
 from config.settings.base import SQLITE_OPTIONS
 from tests.kill.site import ALIAS, Site, connected
 
-
 MARKERS = {
     "slow": "takes minutes; its own run: pytest -m slow",
     "postgres": "needs PostgreSQL on 127.0.0.1:5432, or at MEDIAGEN_CI_DATABASE_URL; its own run: pytest -m postgres",
@@ -50,9 +49,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory, django_db_blocker:
 
 
 @pytest.fixture
-def site(
-    tmp_path: Path, migrated_sqlite: Path, provider_servers: Any, django_db_blocker: Any
-) -> Iterator[Site]:
+def site(tmp_path: Path, migrated_sqlite: Path, provider_servers: Any, django_db_blocker: Any) -> Iterator[Site]:
     """On SQLite. Servers start when they are first used."""
     shutil.copyfile(migrated_sqlite, tmp_path / "db.sqlite3")
     yield from _site(tmp_path, sqlite(tmp_path / "db.sqlite3"), provider_servers, django_db_blocker)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
-from tests.kill.site import Site, check_everything, ended, killed, purchases_by_prompt
-from tests.servers import Fault
+from tests.kill.site import Site, check_everything
 
 AT_ONCE = ("claimed:1", "noted:3", "delivered:3", "half_stored:2", "stored:2", "written:2", "committed:3")
 JOBS = ("noted:3", "accepted:3", "job_known:3", "delivered:2", "stored:2", "written:2")
 
 
 def generate(site: Site, path, *more):
-    return ("generate_assets", "--from", path, "--live", "--concurrency", 3, "--max-cost", 50, "--progress", "none", *more)
+    return (
+        "generate_assets",
+        "--from",
+        path,
+        "--live",
+        "--concurrency",
+        3,
+        "--max-cost",
+        50,
+        "--progress",
+        "none",
+        *more,
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -84,6 +85,5 @@ async def test_nobody_waits_for_a_check_as_long_as_for_a_picture(case, serve, mo
     server = serve(case)
     monkeypatch.setattr("mediagen.providers.service.PROBE_TIMEOUT_S", 0.4)
     server.fault("health", Fault.hang())
-    began = time.monotonic()
-    assert await case.build(server, timeout_s=600.0).check_health() is False
-    assert time.monotonic() - began < 3.0
+    async with asyncio.timeout(5):
+        assert await case.build(server, timeout_s=600.0).check_health() is False
