@@ -142,10 +142,13 @@ def names_in(cell: str) -> list[str]:
 
 
 def commands(page: str) -> list[Command]:
-    """Every line in a `sh` block that calls manage.py or exports a variable, in order."""
+    """Every line in a `sh` block that calls manage.py or exports a variable, in order.
+
+    Blocks that name an engine are for processes that stay; tests/brokers runs those.
+    """
     found = []
     for block in blocks(page):
-        if block.language != "sh":
+        if block.language != "sh" or any(word.startswith("engine=") for word in block.words):
             continue
         for number, line in enumerate(block.text.replace("\\\n", "  ").splitlines(), block.line):
             command = _command(f"{page}:{number}", line)
