@@ -164,7 +164,7 @@ class Execution:
 
     async def ask(self, provider: Any) -> bool:
         """Ask one provider, with its retries. True: go on to the next one."""
-        method = getattr(provider, self.operation, None)
+        method = None if self.operation.startswith("_") else getattr(provider, self.operation, None)
         if not callable(method):
             await self.skip(provider, f"{name_of(provider)} does not have {self.operation}.")
             return True
@@ -349,12 +349,16 @@ class Execution:
             error = exc
         except TimeoutError:
             error = OutcomeUnknown(f"{name_of(provider)} had not answered when the deadline was over.", job=attempt.job)
-        except asyncio.CancelledError:
-            state = AttemptState.UNKNOWN if attempt.billable else AttemptState.FAILED
-            attempt.interrupted = True
-            _end(attempt, state, Outcome.UNKNOWN, "cancelled while the provider was being asked.")
-            await asyncio.shield(self.finish(attempt, began))
-            raise
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit) as exc:
+            task = asyncio.current_task()
+            if isinstance(exc, asyncio.CancelledError) and task is not None and not task.cancelling():
+                error = self.unforeseen(provider, exc)  # the provider's own doing: nobody has cancelled us
+            else:
+                state = AttemptState.UNKNOWN if attempt.billable else AttemptState.FAILED
+                attempt.interrupted = True
+                _end(attempt, state, Outcome.UNKNOWN, "cancelled while the provider was being asked.")
+                await asyncio.shield(self.finish(attempt, began))
+                raise
         except (InvalidRequest, ConfigurationError) as exc:
             _end(attempt, AttemptState.FAILED, Outcome.UNSUPPORTED, scrub(str(exc), secrets_of(provider)))
             await self.finish(attempt, began)
@@ -424,13 +428,13 @@ class Execution:
         state = AttemptState.UNKNOWN if error.outcome is Outcome.UNKNOWN else AttemptState.FAILED
         _end(attempt, state, error.outcome, scrub(str(error), secrets_of(provider)))
 
-    def unforeseen(self, provider: Any, exc: Exception) -> ProviderError:
+    def unforeseen(self, provider: Any, exc: BaseException) -> ProviderError:
         secrets = secrets_of(provider)
         # Not exc_info: a handler would print the exception's own text, which may hold the key.
         trace = scrub("".join(traceback.format_exception(exc)), secrets)
         name = name_of(provider)
         logger.error("%s raised an unforeseen %s in %s:\n%s", name, type(exc).__name__, self.operation, trace)
-        return UnforeseenError(scrub(f"{name}: {type(exc).__name__}: {exc}", secrets))
+        return UnforeseenError(scrub(f"{name}: {type(exc).__name__}: {foreign.text_of(exc)}", secrets))
 
     def new_attempt(self, provider: Any) -> Attempt:
         is_dry = self.is_dry(provider)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connections
 from django.urls import NoReverseMatch, reverse
 
 from mediagen import conf
@@ -28,10 +30,11 @@ from mediagen.chain import MediaGeneratorChain
 from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest, ProviderError
 from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig, ProviderHealth
+from mediagen.models.clock import db_now, from_db, to_db
 from mediagen.models.fields import webhook_secret
+from mediagen.models.routing import atomic, connection
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
-from mediagen.types import utcnow
 
 logger = logging.getLogger("mediagen.chain")
 
@@ -49,8 +52,11 @@ def get_media_generator_chain(
     `providers` names the providers to use instead, in that order; `InvalidRequest` for one that does not exist or
     is disabled. `dry_run` overrides everything else; `breaker` is shared with other chains. `ConfigurationError` when
     an entry's settings cannot work.
-    In a coroutine use `aget_media_generator_chain`.
+    In a coroutine rather `await aget_media_generator_chain()`: this one makes the event loop wait for its queries.
     """
+    if _in_event_loop():
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(_in_own_connection, providers, dry_run, breaker).result()
     configs = chain_configs(providers)
     adapters = [build_adapter(config, dry_run=dry_run) for config in configs]
     # A class that knows nothing of dry runs cannot be told: the chain stands in for it.
@@ -66,6 +72,22 @@ def get_media_generator_chain(
         strict=True,
         dry_providers=plain,
     )
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _in_own_connection(*arguments: Any) -> MediaGeneratorChain:
+    providers, dry_run, breaker = arguments
+    try:
+        return get_media_generator_chain(providers, dry_run, breaker=breaker)
+    finally:
+        connections.close_all()  # this thread's own; nobody else will use them
 
 
 aget_media_generator_chain = sync_to_async(get_media_generator_chain)
@@ -196,6 +218,7 @@ def _first_not_none(*values: bool | None) -> bool:
 
 
 CIRCUIT_FIELDS = tuple(asdict(Circuit()))
+CIRCUIT_TIMES = ("open_until", "probe_until", "last_failure_at")
 MAX_AGE_S = 1.0
 
 
@@ -258,7 +281,7 @@ class SharedBreaker:
             return after_success(circuit, was_probe=was_probe)
 
         self._circuits[key] = await _in_table(
-            lambda: _change(key, apply, last_success_at=utcnow()), lambda: apply(known)
+            lambda: _change(key, apply, last_success_at=db_now()), lambda: apply(known)
         )
 
     def known(self) -> Mapping[BreakerKey, Circuit]:
@@ -294,6 +317,7 @@ def _key(row: ProviderHealth) -> BreakerKey:
 
 def _circuit(row: ProviderHealth) -> Circuit:
     values = {name: getattr(row, name) for name in CIRCUIT_FIELDS}
+    values.update({name: from_db(values[name]) for name in CIRCUIT_TIMES})
     return Circuit(**{**values, "state": CircuitState(row.state)})
 
 
@@ -308,7 +332,7 @@ def _change(key: BreakerKey, apply: Any, **also: Any) -> Circuit:
     """Apply a pure function to the row's circuit, again if another process was quicker."""
     while True:
         try:
-            with transaction.atomic():
+            with atomic():
                 row = _row(key)
         except IntegrityError:
             continue
@@ -322,9 +346,10 @@ def _change(key: BreakerKey, apply: Any, **also: Any) -> Circuit:
 
 def _save(row: ProviderHealth, circuit: Circuit, **also: Any) -> bool:
     values = {**asdict(circuit), "state": circuit.state.value, **also}
+    values.update({name: to_db(values[name]) for name in CIRCUIT_TIMES})
     return bool(
         ProviderHealth.objects.filter(pk=row.pk, version=row.version).update(
-            **values, version=row.version + 1, updated_at=utcnow()
+            **values, version=row.version + 1, updated_at=db_now()
         )
     )
 

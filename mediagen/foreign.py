@@ -61,7 +61,7 @@ async def opened(provider: Any, result: GeneratedImage, *, strict: bool) -> Gene
             content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES")
         )
     except NotAPicture as exc:
-        if strict or _is_a_page(content):
+        if strict or _claims_a_format(content) or _is_a_page(content):
             message = f"{name_of(provider)} answered without a usable picture: {exc}"
             raise BadResponse(message, cost=result.cost) from None
         metadata["verified"] = False
@@ -84,6 +84,22 @@ def secrets_of(provider: Any) -> list[Secret | str]:
         if isinstance(value, str) and any(word in key.lower() for word in ("key", "token", "secret", "password")):
             found.append(value)
     return found
+
+
+SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")
+
+
+def _claims_a_format(content: bytes) -> bool:
+    """Whether the bytes begin like a picture that we know: then they are a broken one."""
+    return content.startswith(SIGNATURES) or content[4:8] == b"ftyp"
+
+
+def text_of(exc: BaseException) -> str:
+    """str(exc), also of an exception that cannot be printed."""
+    try:
+        return str(exc)
+    except Exception:
+        return "(it cannot be printed)"
 
 
 def _is_a_page(content: bytes) -> bool:

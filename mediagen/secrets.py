@@ -46,7 +46,7 @@ class Secret:
 
 
 def scrub(text: str, secrets: Iterable[Secret | str] = ()) -> str:
-    """`text` without the given secrets, in plain, URL-quoted and base64 form, nor anything that looks like a key."""
+    """`text` without the given secrets, in whatever form they were quoted, nor anything that looks like a key."""
     for secret in secrets:
         value = secret.reveal() if isinstance(secret, Secret) else secret
         if len(value) < 4:

@@ -60,7 +60,7 @@ class GeneratedImage:
     """hex digest of `content`; empty until the bytes have been opened and believed"""
 
     def __repr__(self) -> str:
-        size = len(self.content)
+        size = len(self.content or b"")
         return f"<GeneratedImage {self.provider_name} {self.format} {self.width}x{self.height} {size} bytes>"
 
 

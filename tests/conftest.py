@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-pytest_plugins = ["tests.network_guard", "tests.servers.fixtures"]
+pytest_plugins = ["tests.network_guard", "tests.servers.fixtures", "tests.live_providers"]
 
 # A developer's own keys and switches must decide nothing here, and a bug must not be able to spend money.
 _FROM_OUTSIDE = (

@@ -11,7 +11,10 @@ from types import ModuleType
 
 import pytest
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 
+from config import env
+from config.settings import base
 from mediagen.engine import handover
 from mediagen.errors import ConfigurationError
 
@@ -67,9 +70,7 @@ def test_before_django_6_the_package_serves(tasks):
 
 
 def test_with_neither_it_is_said_what_to_install(tasks):
-    with pytest.raises(
-        ConfigurationError, match="'pictures', and this Django has no django.tasks. Install django-tasks"
-    ):
+    with pytest.raises(ConfigurationError, match=r"is 'pictures', and .* Install django-tasks"):
         tasks(None, None, TASK_BACKEND="pictures")
 
 
@@ -172,3 +173,22 @@ def test_types(said, name):
 
     assert number == "mediagen.E003"
     assert f"MEDIAGEN['{name}'] must be a str" in text
+
+
+# --- the project of this repository
+
+
+def test_an_engine_whose_packages_are_missing_stops_the_start_with_what_to_install(monkeypatch):
+    monkeypatch.setenv("TASKS_ENGINE", "celery")
+    monkeypatch.setitem(sys.modules, "celery", None)
+
+    with pytest.raises(
+        ImproperlyConfigured, match=r"TASKS_ENGINE is 'celery', .* celery, .* requirements/brokers\.txt"
+    ):
+        env.need_modules("TASKS_ENGINE", "celery", "django")
+    env.need_modules("TASKS_ENGINE", "django")
+
+
+def test_no_engine_is_the_default():
+    assert not hasattr(base, "TASKS")
+    assert base.TASKS_ENGINE == "none"

@@ -23,7 +23,6 @@ from mediagen.models.fields import webhook_secret
 from mediagen.providers import replicate_sdxl
 from mediagen.providers.webhooks import WebhookRefused, check_signature
 from mediagen.types import utcnow
-from tests.engine.conftest import live  # noqa: F401 - a fixture
 
 KEY = "whsec_" + base64.b64encode(b"a key for signing webhooks").decode()
 BODY = b'{"id": "job-1", "status": "succeeded"}'
@@ -82,14 +81,14 @@ def post(name: str, body: bytes, headers: dict[str, str]):
 
 @pytest.mark.django_db
 class TestReceiving:
-    def test_replicate(self, pushed, live):  # noqa: F811
+    def test_replicate(self, pushed, live):
         live("replicate_sdxl")
         assert post("replicate_sdxl", BODY, signed(BODY, at=time.time())).status_code == 200
         assert post("replicate_sdxl", BODY, signed(BODY, at=time.time())).content == b"Known."
         assert WebhookDelivery.objects.get().job_id == "job-1"
         assert post("replicate_sdxl", BODY, signed(b"other")).status_code == 403
 
-    def test_flux(self, pushed, live):  # noqa: F811
+    def test_flux(self, pushed, live):
         live("flux")
         secret = {"x-webhook-secret": webhook_secret("flux")}
         assert post("flux", BODY, {"x-webhook-secret": "guess"}).status_code == 403
@@ -98,7 +97,7 @@ class TestReceiving:
         assert WebhookDelivery.objects.count() == 1
 
     @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"status": "Ready"}', b'{"id": 5}', b'{"id": "../x"}'])
-    def test_a_body_without_a_job_is_refused(self, pushed, live, body):  # noqa: F811
+    def test_a_body_without_a_job_is_refused(self, pushed, live, body):
         live("flux")
         assert post("flux", body, {"x-webhook-secret": webhook_secret("flux")}).status_code == 403
 
@@ -109,11 +108,11 @@ class TestReceiving:
     def test_only_post(self, pushed):
         assert Client().get(reverse("mediagen:webhook", args=["flux"])).status_code == 405
 
-    def test_a_huge_body(self, pushed, live):  # noqa: F811
+    def test_a_huge_body(self, pushed, live):
         live("flux")
         assert post("flux", b"x" * (2 * 1024 * 1024), {"x-webhook-secret": webhook_secret("flux")}).status_code == 413
 
-    def test_a_key_that_cannot_be_fetched_refuses_and_says_nothing(self, pushed, live):  # noqa: F811
+    def test_a_key_that_cannot_be_fetched_refuses_and_says_nothing(self, pushed, live):
         (server,) = live("replicate_sdxl")
         server.refuse_connections()
         answer = post("replicate_sdxl", BODY, signed(BODY, delivery="msg_9"))
@@ -140,7 +139,7 @@ class TestWorkingWithThem:
 
         return async_to_sync(go)()
 
-    def test_flux(self, pushed, live):  # noqa: F811
+    def test_flux(self, pushed, live):
         (server,) = live("flux")
         asset = self.finish_by_push(
             server,
@@ -159,7 +158,7 @@ class TestWorkingWithThem:
         sent = server.requests_for("submit")[0].json()
         assert sent["webhook_url"] == "https://site.example" + reverse("mediagen:webhook", args=["flux"])
 
-    def test_replicate(self, pushed, live):  # noqa: F811
+    def test_replicate(self, pushed, live):
         (server,) = live("replicate_sdxl")
         asset = self.finish_by_push(
             server,
@@ -170,12 +169,12 @@ class TestWorkingWithThem:
         assert (asset.generation_state, len(server.purchases)) == ("ready", 1)
         assert server.requests_for("submit")[0].json()["webhook_events_filter"] == ["completed"]
 
-    def test_without_the_setting_nothing_is_asked_to_push(self, live):  # noqa: F811
+    def test_without_the_setting_nothing_is_asked_to_push(self, live):
         (server,) = live("flux")
         get_media_engine().generate_asset_sync("x", 512, 512)
         assert "webhook_url" not in server.requests_for("submit")[0].json()
 
-    def test_an_asset_that_waits_is_brought_forward(self, pushed, live):  # noqa: F811
+    def test_an_asset_that_waits_is_brought_forward(self, pushed, live):
         live("flux")
         asset = MediaAsset.objects.create(
             library=MediaLibrary.objects.create(name="L"), prompt="x", lease_until=utcnow().replace(year=2100)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q
 
 from mediagen import conf
@@ -30,7 +30,9 @@ from mediagen.models import (
     MediaTag,
     SpendAccount,
 )
-from mediagen.types import utcnow, uuid7_in
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import uuid7_in
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -56,10 +58,10 @@ def open_batch(
     # What a run without --live or --dry-run means is decided when it starts, and stays.
     dry_run = conf.default_dry_run() if defaults.get("dry_run") is None else bool(defaults["dry_run"])
     identity = [manifest.digest, template, kept, dry_run]
-    salt = utcnow().isoformat() if anew else ""
+    salt = db_now().isoformat() if anew else ""
     fingerprint = hashlib.sha256(json.dumps([*identity, salt], sort_keys=True).encode()).hexdigest()
     try:
-        with transaction.atomic():
+        with atomic():
             batch, is_new = GenerationBatch.objects.get_or_create(
                 fingerprint=fingerprint,
                 defaults={
@@ -96,7 +98,7 @@ def set_max_cost(batch: GenerationBatch, max_cost: Decimal | None) -> None:
     if max_cost is None or batch.options.get("max_cost") == str(max_cost):
         return
     batch.options = {**batch.options, "max_cost": str(max_cost)}
-    with transaction.atomic():
+    with atomic():
         batch.save(update_fields=["options", "updated_at"])
         SpendAccount.objects.filter(owner=f"batch:{batch.pk}").update(limit=max_cost)
 
@@ -115,15 +117,14 @@ def load(batch: GenerationBatch, rows: Iterable[ManifestRow]) -> int:
 
     Safe to repeat, also while another process does the same: an asset's id follows from batch and row.
     """
-    libraries: dict[str, MediaLibrary] = {}
-    tag_ids: dict[str, list[int]] = {}
+    known = _Known()
     total = 0
     for number, chunk in enumerate(_chunks(rows)):
-        with transaction.atomic():
-            _load_chunk(batch, chunk, number * CHUNK, libraries, tag_ids)
+        with atomic():
+            _load_chunk(batch, chunk, number * CHUNK, known)
         total += len(chunk)
     loaded = GenerationBatch.objects.filter(pk=batch.pk, state=BatchState.LOADING)
-    loaded.update(state=BatchState.RUNNING, total=total, updated_at=utcnow())
+    loaded.update(state=BatchState.RUNNING, total=total, updated_at=db_now())
     batch.refresh_from_db()
     return total
 
@@ -134,31 +135,44 @@ def _chunks(rows: Iterable[ManifestRow]) -> Iterator[list[ManifestRow]]:
         yield chunk
 
 
-def _load_chunk(
-    batch: GenerationBatch,
-    chunk: list[ManifestRow],
-    first: int,
-    libraries: dict[str, MediaLibrary],
-    tag_ids: dict[str, list[int]],
-) -> None:
+class _Known:
+    """Libraries and tags that rows have named so far, asked for once."""
+
+    def __init__(self) -> None:
+        self._libraries: dict[str, tuple[MediaLibrary, list[int]]] = {}
+        self._tags: dict[tuple[str, ...], list[int]] = {}
+
+    def library(self, word: str) -> tuple[MediaLibrary, list[int]] | None:
+        """The library with its default tags' keys; the default one for ""; None when there is none."""
+        if word not in self._libraries:
+            library = find_library(word) if word else get_library(None)
+            if library is None:
+                return None
+            self._libraries[word] = library, list(library.default_tags.values_list("pk", flat=True))
+        return self._libraries[word]
+
+    def tags(self, names: tuple[str, ...]) -> list[int]:
+        if names not in self._tags:
+            if len(self._tags) > 10_000:
+                self._tags.clear()
+            self._tags[names] = [tag.pk for tag in MediaTag.objects.ensure(names)] if names else []
+        return self._tags[names]
+
+
+def _load_chunk(batch: GenerationBatch, chunk: list[ManifestRow], first: int, known: _Known) -> None:
     assets: list[MediaAsset] = []
     tags: list[Any] = []
     through = MediaAsset.tags.through
     for number, row in enumerate(chunk, start=first):
-        word = row.library
-        if word not in libraries:
-            library = find_library(word) if word else get_library(None)
-            if library is None:
-                raise InvalidRequest(f"line {row.line}: there is no media library {word!r}.", field="library")
-            libraries[word] = library
-            tag_ids[library.slug] = list(library.default_tags.values_list("pk", flat=True))
-        library = libraries[word]
+        found = known.library(row.library)
+        if found is None:
+            raise InvalidRequest(f"line {row.line}: there is no media library {row.library!r}.", field="library")
+        library, default_tags = found
         order = row.order()
         values = {**row_values(order), "created_by_id": batch.created_by_id}
         pk = uuid7_in(batch.pk, number, row.row_key)
         assets.append(MediaAsset(pk=pk, library=library, batch=batch, row_key=row.row_key, **values))
-        own = [tag.pk for tag in MediaTag.objects.ensure(order.tags)] if order.tags else []
-        tags += [through(mediaasset_id=pk, mediatag_id=tag) for tag in {*own, *tag_ids[library.slug]}]
+        tags += [through(mediaasset_id=pk, mediatag_id=tag) for tag in {*known.tags(order.tags), *default_tags}]
     MediaAsset.objects.bulk_create(assets, ignore_conflicts=True)
     through._default_manager.bulk_create(tags, ignore_conflicts=True)
 
@@ -188,7 +202,7 @@ def _waiting(batch_id: Any) -> Any:
 
 def _cancel_waiting(batch_id: Any) -> int:
     count: int = _waiting(batch_id).update(
-        generation_state=GenerationState.CANCELLED, lease_until=None, updated_at=utcnow()
+        generation_state=GenerationState.CANCELLED, lease_until=None, updated_at=db_now()
     )
     return count
 
@@ -204,7 +218,7 @@ def retry_failed(batch: GenerationBatch) -> int:
         failure="",
         lease_until=None,
         kicked_at=None,
-        updated_at=utcnow(),
+        updated_at=db_now(),
     )
     states = (BatchState.FINISHED, BatchState.CANCELLED, BatchState.PAUSED)
     if batch.state == BatchState.PAUSED or _waiting(batch.pk).exists():
@@ -226,7 +240,7 @@ def finish_if_done(batch_id: Any) -> bool:
     )
     if left.exists():
         return False
-    now = utcnow()
+    now = db_now()
     batches.filter(state__in=(BatchState.RUNNING, BatchState.PAUSED)).update(
         state=BatchState.FINISHED, state_reason="", finished_at=now, updated_at=now
     )
@@ -237,7 +251,7 @@ def _set_state(
     batch: GenerationBatch, state: BatchState, *, from_states: tuple[BatchState, ...], reason: str = ""
 ) -> bool:
     changed = GenerationBatch.objects.filter(pk=batch.pk, state__in=from_states).update(
-        state=state, state_reason=reason, finished_at=None, updated_at=utcnow()
+        state=state, state_reason=reason, finished_at=None, updated_at=db_now()
     )
     if changed and state == BatchState.RUNNING:
         # Kicks that came while it was not running did nothing: the engine is to be told of those rows anew.
@@ -246,7 +260,8 @@ def _set_state(
     return bool(changed)
 
 
-def possible_cost(batch: GenerationBatch) -> tuple[int, Decimal]:
-    """(attempts of the batch whose outcome is not known, USD they may have cost)."""
-    unknown = GenerationAttempt.objects.filter(asset__batch=batch, state="unknown")
-    return unknown.count(), ledger.spending(unknown)
+def possible_cost(batch: GenerationBatch) -> tuple[int, Decimal | None]:
+    """(attempts of the batch whose outcome is not known, USD they may have cost or None when a price is not known)."""
+    unknown = GenerationAttempt.objects.filter(asset__batch=batch, state="unknown", billable=True)
+    without_price = unknown.filter(cost=None, cost_held=None).exists()
+    return unknown.count(), None if without_price else ledger.spending(unknown)

@@ -16,7 +16,9 @@ from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, connection, models, transaction
+from django.db import InterfaceError, OperationalError, models
+
+from mediagen.models.routing import atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -129,7 +131,7 @@ def _run_group(works: list[tuple[Callable[..., Any], list[Any]]]) -> list[Any]:
     singly = [(work, [item]) for work, items in works for item in items]
     if len(singly) > 1:
         try:
-            with transaction.atomic():
+            with atomic():
                 return [result for work, items in works for result in _called(work, items, in_group=True)]
         except (OperationalError, InterfaceError):
             raise
@@ -142,7 +144,7 @@ def _called(work: Callable[[list[Any]], Sequence[Any]], items: list[Any], *, in_
     try:
         if not in_group:
             return work(items)
-        with transaction.atomic():
+        with atomic():
             return work(items)
     except (OperationalError, InterfaceError):
         raise
@@ -196,4 +198,6 @@ def _patiently(work: Callable[[], T]) -> T:
 
 def _may_pass(exc: Exception) -> bool:
     """Whether waiting can help. SQLite says "no such table" by the same class as "database is locked"."""
-    return connection.vendor != "sqlite" or "locked" in str(exc) or "busy" in str(exc)
+    said = str(exc)
+    # "table is locked" is a shared in-memory database, whose other user may be waiting for us.
+    return connection.vendor != "sqlite" or ("locked" in said and "table is locked" not in said) or "busy" in said

@@ -32,6 +32,8 @@ class Estimate:
     def __str__(self) -> str:
         if self.is_free:
             return f"{self.pictures:,} pictures, which cost nothing (dry run or placeholders)"
+        if self.without_price == self.pictures:
+            return f"{self.pictures:,} pictures at a price that is not known ({', '.join(sorted(self.unknown))})"
         text = f"{self.pictures:,} pictures, ${self.cheapest:,.2f} to ${self.dearest:,.2f}"
         if self.unknown:
             text += f"; the price of {', '.join(sorted(self.unknown))} is not known and not in it"

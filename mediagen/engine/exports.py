@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
-
 from mediagen.engine import files
 from mediagen.engine.assets import get_asset
 from mediagen.engine.database import in_database
@@ -14,6 +12,7 @@ from mediagen.engine.recorder import RowRecorder
 from mediagen.errors import GenerationFailed, InvalidRequest
 from mediagen.factory import aget_media_generator_chain
 from mediagen.models import MediaAsset
+from mediagen.models.routing import atomic
 from mediagen.types import FigmaExportResult, GeneratedImage
 
 
@@ -43,7 +42,7 @@ async def export_to_figma(
         page_id=page_id,
         **options,
     )
-    await in_database(transaction.atomic(recorder.flush))
+    await in_database(atomic()(recorder.flush))
     if outcome.result is None:
         raise GenerationFailed(outcome.explain(), attempts=outcome.attempts, asset_id=asset.asset_id, asset=asset)
     result: FigmaExportResult = outcome.result

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
 from mediagen import conf
@@ -23,7 +23,9 @@ from mediagen.engine.recorder import RowRecorder, flush
 from mediagen.engine.tagging import tag_served
 from mediagen.errors import GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.models import GenerationState, MediaAsset
-from mediagen.types import GeneratedImage, utcnow
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -209,7 +211,7 @@ class Stored:
     @property
     def values(self) -> dict[str, Any]:
         """What the asset's row gets."""
-        image, now = self.image, utcnow()
+        image, now = self.image, db_now()
         return {
             "file": self.name,
             "format": image.format,
@@ -233,7 +235,7 @@ class Stored:
         }
 
 
-@transaction.atomic
+@atomic()
 def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
     """Assets, tags and attempts, all or nothing, and only those whose lease is ours; for each picture the values that
     were written, or `LeaseLost`."""
@@ -255,20 +257,20 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
     return results
 
 
-@transaction.atomic
+@atomic()
 def give_up(job: Job, recorder: RowRecorder, reason: str) -> None:
     """The row says why there is no picture. A placeholder that was to be replaced stays what it was."""
     state = GenerationState.READY if job.asset.file else GenerationState.FAILED
     _leave(job, recorder, generation_state=state, failure=reason, lease_until=None)
 
 
-@transaction.atomic
+@atomic()
 def back_to_pending(job: Job, recorder: RowRecorder, reason: str) -> None:
     """For whoever comes next."""
     _leave(job, recorder, generation_state=GenerationState.PENDING, failure=reason, lease_until=None)
 
 
-@transaction.atomic
+@atomic()
 def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
     """Back to pending, not to be taken before its time.
 
@@ -285,6 +287,6 @@ def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
 
 def _leave(job: Job, recorder: RowRecorder, **values: Any) -> None:
     held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
-    if held.update(**values, lease_worker="", updated_at=utcnow()):
+    if held.update(**values, lease_worker="", updated_at=db_now()):
         job.asset.generation_state, job.asset.failure = values["generation_state"], values["failure"]
     recorder.flush()

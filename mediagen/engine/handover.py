@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.db import transaction
 from django.db.models import Min, Q
 
 from mediagen.engine import kicks, leases, starting
@@ -16,14 +15,15 @@ from mediagen.engine.worker import Until, Worker
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
-from mediagen.types import utcnow
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
 
 BEGIN_FOR_S = 60.0
 """One run of an engine's task begins nothing after so long. It ends when what it has begun has ended: at the latest
 after DEADLINE_S more, and the patience with storage and database."""
 
 
-@transaction.atomic
+@atomic()
 def enqueue(order: AssetOrder) -> MediaAsset:
     """The order's asset, pending, and the engine told of it on commit. An idempotency key's own asset is left as it is.
 
@@ -36,7 +36,7 @@ def enqueue(order: AssetOrder) -> MediaAsset:
     return asset
 
 
-@transaction.atomic
+@atomic()
 def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
     """Let a failed, cancelled or placeholder asset wait to be made (again), under its id; a waiting one is kicked.
 
@@ -62,13 +62,13 @@ def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
         lease_worker="",
         lease_until=None,
         kicked_at=None,
-        updated_at=utcnow(),
+        updated_at=db_now(),
     )
     if not taken:
         raise starting.not_open(asset)
     if asset.batch_id is not None:
         GenerationBatch.objects.filter(pk=asset.batch_id, state=BatchState.FINISHED).update(
-            state=BatchState.RUNNING, finished_at=None, updated_at=utcnow()
+            state=BatchState.RUNNING, finished_at=None, updated_at=db_now()
         )
     asset.refresh_from_db()
     kicks.kick([asset.pk])
@@ -104,4 +104,4 @@ def _due_in_s(asset_ids: list[str]) -> float | None:
         generation_state=GenerationState.PENDING,
     )
     due = waiting.aggregate(due=Min("lease_until"))["due"]
-    return None if due is None else (due - utcnow()).total_seconds()
+    return None if due is None else (due - db_now()).total_seconds()

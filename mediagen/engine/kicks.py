@@ -11,11 +11,11 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.models import MediaAsset
+from mediagen.models.routing import on_commit
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -50,7 +50,7 @@ def kick(pks: Iterable[Any]) -> int:
     waiting = iter(pks)
     while not round_.failed and (group := list(islice(waiting, PER_KICK))):
         MediaAsset.objects.filter(pk__in=group).update(kicked_at=Now())
-        transaction.on_commit(partial(round_.tell, group))
+        on_commit(partial(round_.tell, group))
         count += len(group)
     return count - round_.untold
 

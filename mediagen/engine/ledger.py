@@ -11,13 +11,15 @@ from decimal import Decimal
 from typing import Any
 from weakref import WeakSet
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 from mediagen.errors import AttemptVetoed, Outcome
 from mediagen.models import BudgetPeriod, GenerationAttempt, SpendAccount
-from mediagen.types import AttemptState, utcnow
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import AttemptState
 
 ZERO = Decimal(0)
 # Rows of this process for which something is or was held; the others need no look into the table.
@@ -83,6 +85,17 @@ def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -
     _HOLDING.add(row)
 
 
+def hold_more(row: GenerationAttempt, cost: Decimal) -> Decimal:
+    """Raise what is held for an attempt to the price that the provider has named; what is held now. It is bought
+    already: there is no asking whether the limit leaves so much."""
+    held = GenerationAttempt.objects.filter(pk=row.pk).values_list("cost_held", flat=True).first() or ZERO
+    if cost > held:
+        for account in row.accounts:
+            SpendAccount.objects.settle(account, held=held - cost, spent=ZERO)
+    row.cost_held = max(held, cost)
+    return row.cost_held
+
+
 def _usd(amount: Decimal | None) -> str:
     return f"${(amount or ZERO).normalize():f}"
 
@@ -115,13 +128,13 @@ def spent_by(row: GenerationAttempt) -> Decimal:
 def open_account(budget: Budget) -> SpendAccount:
     """The account of this budget's present period, with its present limit. New ones begin with what the attempts of
     the period have cost so far."""
-    now = utcnow()
+    now = db_now()
     key = budget.period_key(now)
     account = SpendAccount.objects.filter(owner=budget.owner, period=key).first()
     if account is None:
         spent = spent_so_far(budget, now)
         try:
-            with transaction.atomic():
+            with atomic():
                 account = SpendAccount.objects.create(owner=budget.owner, period=key, limit=budget.limit, spent=spent)
         except IntegrityError:
             account = SpendAccount.objects.get(owner=budget.owner, period=key)

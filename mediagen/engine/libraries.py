@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q
 
 from mediagen import conf
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaLibrary
+from mediagen.models.routing import atomic
 
 
 def get_library(library_id: uuid.UUID | None) -> MediaLibrary:
@@ -36,7 +37,7 @@ def get_or_create_library(name: str) -> MediaLibrary:
     library = MediaLibrary.objects.filter(name=name).first()
     while library is None:
         try:
-            with transaction.atomic():
+            with atomic():
                 library = MediaLibrary.objects.create(name=name)
         except IntegrityError:
             library = MediaLibrary.objects.filter(name=name).first()

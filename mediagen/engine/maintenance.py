@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -29,7 +28,9 @@ from mediagen.models import (
     SpendAccount,
     asset_storage,
 )
-from mediagen.types import AttemptState, utcnow
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import AttemptState
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -72,7 +73,7 @@ def maintain() -> MaintenanceReport:
 def _requeue() -> int:
     stale = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
     return stale.update(
-        generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, kicked_at=None, updated_at=utcnow()
+        generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, kicked_at=None, updated_at=db_now()
     )
 
 
@@ -151,22 +152,22 @@ def _job(asset: MediaAsset, token: int) -> Any:
     return generation.Job(asset, starting.order_of(asset), Lease(asset.pk, token), chain, is_recovery=True)
 
 
-@transaction.atomic
+@atomic()
 def _close_attempts() -> int:
     """Open attempts of assets that nobody works on and that no recovery will look at."""
     over = (GenerationState.READY, GenerationState.FAILED, GenerationState.CANCELLED)
     rows = GenerationAttempt.objects.open()
     orphaned = [*rows.filter(asset__isnull=True), *rows.filter(asset__generation_state__in=over)]
     for row in orphaned:
-        if row.operation == "generate_image" or row.started_at < utcnow() - starting.lease_length() * 10:
-            row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, utcnow()
+        if row.operation == "generate_image" or row.started_at < db_now() - starting.lease_length() * 10:
+            row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, db_now()
             row.message = "its process died: what came of it is not known."
             ledger.settle(row)
             row.save()
     return len(orphaned)
 
 
-@transaction.atomic
+@atomic()
 def _correct_accounts() -> int:
     """Make `held` what open attempts hold. A difference is a bug or a hand in the table; it is logged."""
     held: dict[int, Decimal] = defaultdict(Decimal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,12 @@ class AssetOrder:
                 raise InvalidRequest(f"{argument} has {len(value)} characters; at most {limit} fit.", field=argument)
         if dry_run not in (None, True, False):
             raise InvalidRequest(f"dry_run must be True, False or None, not {dry_run!r:.40}.", field="dry_run")
+        for option, value in request.items():
+            if option in RESERVED:
+                raise InvalidRequest(f"{option} is no option of a provider.", field=option)
+            if option not in ("negative_prompt", "seed"):
+                checked_text(option, "the name of an option")
+                _check_storable(value, option)
         chosen = [provider] if provider else [providers] if isinstance(providers, str) else list(providers or ())
         return cls(
             request=GenerationRequest.checked(prompt=prompt, width=width, height=height, **request),
@@ -102,6 +109,26 @@ def as_uuid(value: Any, name: str) -> uuid.UUID | None:
         return uuid.UUID(str(value))
     except ValueError:
         raise InvalidRequest(f"{name} must be a UUID, not {value!r:.60}.", field=name) from None
+
+
+RESERVED = frozenset({"operation", "recorder", "resume", "avoid", "patient", "delivered", "self"})
+"""what the chain's own call is told, and no provider"""
+MAX_NESTING = 20
+
+
+def _check_storable(value: Any, name: str, depth: int = 0) -> None:
+    """`InvalidRequest` for what no JSON column holds, so that it is said before a row is made."""
+    if isinstance(value, str):
+        checked_text(value, name)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest(f"{name} must be a finite number, not {value}.", field=name)
+    elif isinstance(value, Mapping | list | tuple) and depth < MAX_NESTING:
+        for part in [*value.keys(), *value.values()] if isinstance(value, Mapping) else value:
+            _check_storable(part, name, depth + 1)
+    elif value is not None and not isinstance(value, bool | int | float):
+        raise InvalidRequest(
+            f"{name} must be text, a number, a list or a dict, not {type(value).__name__}.", field=name
+        )
 
 
 def _jsonable(value: Any) -> Any:

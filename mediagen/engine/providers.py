@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import SharedBreaker, build_adapter, chain_configs, reset_breakers
 from mediagen.models import ProviderConfig, ProviderHealth
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
 from mediagen.providers.registry import adapter_class, settings_options
-from mediagen.types import utcnow
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -34,7 +33,7 @@ def move(
     anchor = before or after
     if anchor is None or (before is not None and after is not None):
         raise InvalidRequest("Name one other provider: before which, or after which.")
-    with transaction.atomic():
+    with atomic():
         rows = _locked()
         if anchor.pk != config.pk:
             moved = _take(rows, config)
@@ -44,7 +43,7 @@ def move(
 
 def shift(config: ProviderConfig, places: int) -> list[ProviderConfig]:
     """Move an entry so many places: -1 is one up. It stops at the ends. All entries in their new order."""
-    with transaction.atomic():
+    with atomic():
         rows = _locked()
         place = rows.index(_find(rows, config)) + places
         moved = _take(rows, config)
@@ -54,7 +53,7 @@ def shift(config: ProviderConfig, places: int) -> list[ProviderConfig]:
 
 def add(config: ProviderConfig) -> None:
     """Save a new entry at the end of the chain, before the placeholders: what stands behind one is never asked."""
-    with transaction.atomic():
+    with atomic():
         rows = _locked()
         end = len(rows)
         while end and not _is_placeholder(config) and _is_placeholder(rows[end - 1]):
@@ -91,7 +90,7 @@ def _take(rows: list[ProviderConfig], config: ProviderConfig) -> ProviderConfig:
 
 
 def _number(rows: list[ProviderConfig]) -> list[ProviderConfig]:
-    now = utcnow()
+    now = db_now()
     changed = []
     for position, row in enumerate(rows, start=1):
         if row.position != position:
@@ -226,7 +225,7 @@ class ProviderState:
 def states(configs: Iterable[ProviderConfig]) -> list[ProviderState]:
     """What these entries come to, in their order. One query; nobody is asked."""
     circuits = SharedBreaker.now().known()
-    now = utcnow()
+    now = db_now()
     return [_state(config, circuits, now) for config in configs]
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
-
 from mediagen.engine import ledger
-from mediagen.engine.database import together
+from mediagen.engine.database import in_database, together
 from mediagen.engine.ledger import Budget
 from mediagen.errors import Outcome
 from mediagen.models import GenerationAttempt, MediaAsset
-from mediagen.types import Attempt, AttemptState, ProviderJob, utcnow
+from mediagen.models.clock import db_now, from_db, to_db
+from mediagen.models.routing import atomic, connection
+from mediagen.types import Attempt, AttemptState, ProviderJob
 
 
 class RowRecorder:
@@ -52,7 +52,7 @@ class RowRecorder:
         if attempt.job is not None and attempt.provider_name in self.adoptable:
             attempt.state = AttemptState.SUBMITTED
             attempt.row = self.adoptable.pop(attempt.provider_name)
-            attempt.started_at = attempt.row.started_at
+            attempt.started_at = from_db(attempt.row.started_at)
             self.adopted.add(attempt.row.pk)
             return
         if not attempt.billable:
@@ -68,6 +68,9 @@ class RowRecorder:
 
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
+        if attempt.cost is not None and attempt.row.accounts and attempt.cost > (attempt.row.cost_held or 0):
+            # Dearer than the price table says: whoever asks the budget next has to know.
+            await in_database(_hold_more, attempt.row, attempt.cost)
         await together(_write, attempt.row)
 
     async def finished(self, attempt: Attempt) -> None:
@@ -108,7 +111,7 @@ class RowRecorder:
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
             row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
-            row.finished_at = row.finished_at or utcnow()
+            row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
         return self.pending
@@ -120,7 +123,7 @@ def flush(recorders: Iterable[RowRecorder]) -> None:
         _end(rows)
 
 
-@transaction.atomic
+@atomic()
 def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[None]:
     # When this is a second try, the first may have been committed although its answer got lost: money is held once.
     again = [row.pk for row, _, _ in begun if row.accounts]
@@ -131,11 +134,16 @@ def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) 
     return _write([row for row, _, _ in begun])
 
 
-@transaction.atomic
+@atomic()
 def _end(rows: list[GenerationAttempt]) -> list[None]:
     for row in rows:
         ledger.settle(row)
     return _write(rows)
+
+
+@atomic()
+def _hold_more(row: GenerationAttempt, cost: Decimal) -> None:
+    GenerationAttempt.objects.filter(pk=row.pk).update(cost_held=ledger.hold_more(row, cost))
 
 
 def _write(rows: list[GenerationAttempt]) -> list[None]:
@@ -172,8 +180,8 @@ def _copy(attempt: Attempt, row: GenerationAttempt) -> None:
         "provider_job_id": attempt.provider_job_id[:255],
         "provider_job": dict(attempt.job.data) if attempt.job else {},
         "cost": attempt.cost,
-        "started_at": attempt.started_at,
-        "finished_at": attempt.finished_at,
+        "started_at": to_db(attempt.started_at),
+        "finished_at": to_db(attempt.finished_at),
         "latency_s": attempt.latency_s,
     }
     for name, value in values.items():

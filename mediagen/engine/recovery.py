@@ -8,13 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from asgiref.sync import sync_to_async
-from django.db import transaction
 
 from mediagen import conf, images
 from mediagen.engine import files, ledger
 from mediagen.errors import NotAPicture, Outcome
 from mediagen.models import GenerationAttempt, MediaAsset
-from mediagen.types import AttemptState, GeneratedImage, utcnow
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -86,11 +87,11 @@ def adopted(attempt: GenerationAttempt, image: GeneratedImage) -> GenerationAtte
     """The attempt, ended by a picture that was found."""
     attempt.state, attempt.outcome = AttemptState.ADOPTED.value, Outcome.SUCCEEDED.value
     attempt.message = "its worker died after the picture was stored; the picture was kept."
-    attempt.cost, attempt.finished_at = image.cost, utcnow()
+    attempt.cost, attempt.finished_at = image.cost, db_now()
     return attempt
 
 
-@transaction.atomic
+@atomic()
 def left_behind(asset: MediaAsset) -> tuple[list[GenerationAttempt], frozenset[str]]:
     """(attempts whose jobs can still be fetched, providers that may have been paid without a job to fetch).
 
@@ -98,7 +99,7 @@ def left_behind(asset: MediaAsset) -> tuple[list[GenerationAttempt], frozenset[s
     may cost in `cost_held`.
     """
     attempts = list(GenerationAttempt.objects.of(asset).filter(operation="generate_image", billable=True))
-    now = utcnow()
+    now = db_now()
     adoptable: list[GenerationAttempt] = []
     may_be_paid: set[str] = set()
     for row in attempts:

@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 
 from mediagen.errors import InvalidRequest
 from mediagen.models import GenerationState, MediaAsset, MediaTag, ReviewStatus
-from mediagen.types import utcnow
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
 
 DESCRIPTIVE = frozenset({"name", "description", "alt_text", "focal_x", "focal_y"})
 """what people may write; everything else of an asset is known from its generation"""
@@ -64,7 +64,7 @@ def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> 
         raise InvalidRequest(f"There is no review step {step!r:.40}. There are: {', '.join(STEPS)}.", field="step")
     ids = _bounded(asset_ids)
     to = STEPS[step]
-    with transaction.atomic():
+    with atomic():
         # Locked in one order, so that two reviewers of the same assets do not wait for each other.
         rows = list(
             MediaAsset.objects.select_for_update()
@@ -75,7 +75,7 @@ def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> 
         allowed = [row for row in rows if row[1] in to.sources]
         able = [row for row in allowed if row[2] == GenerationState.READY or not to.needs_picture]
         changed = tuple(row[0] for row in able)
-        now = utcnow()
+        now = db_now()
         values: dict[str, Any] = {"status": to.target, "reviewed_by": by, "reviewed_at": now, "updated_at": now}
         if notes:
             values["review_notes"] = notes
@@ -107,7 +107,7 @@ def change_tags(tags: Any, *, add: Iterable[str] = (), remove: Iterable[str] = (
 
     `tags` is the relation: `asset.tags`, `library.default_tags`. `InvalidRequest` for what cannot be a tag.
     """
-    with transaction.atomic():
+    with atomic():
         tags.remove(*tags.filter(key__in=[name.casefold() for name in MediaTag.objects.clean_names(remove)]))
         tags.add(*MediaTag.objects.ensure(add))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -21,7 +21,9 @@ from mediagen.engine.orders import AssetOrder
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
-from mediagen.types import GenerationRequest, utcnow
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import GenerationRequest
 
 NAME_LENGTH = 80
 
@@ -30,7 +32,7 @@ def lease_length() -> timedelta:
     return timedelta(seconds=conf.get("LEASE_S"))
 
 
-@transaction.atomic
+@atomic()
 def begin(order: AssetOrder) -> Job:
     """The asset's row, already held by this process, and the chain to fill it with."""
     chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
@@ -38,7 +40,7 @@ def begin(order: AssetOrder) -> Job:
     return Job(asset, order, Lease(asset.pk, 1), chain, budgets=library_budgets(asset.library), existing=not is_new)
 
 
-@transaction.atomic
+@atomic()
 def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
     """(the asset's row, True when it is new): pending, or `held` by this process.
 
@@ -54,13 +56,13 @@ def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
             "generation_state": GenerationState.RUNNING,
             "lease_token": 1,
             "lease_worker": worker_name(),
-            "lease_until": utcnow() + lease_length(),
+            "lease_until": db_now() + lease_length(),
         }
     existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key)
     if order.idempotency_key and (asset := existing.select_related("library").first()) is not None:
         return asset, False
     try:
-        with transaction.atomic():
+        with atomic():
             asset = MediaAsset.objects.create(library=library, **row_values(order), **lease)
     except IntegrityError:
         found = existing.select_related("library").first() if order.idempotency_key else None
@@ -88,7 +90,7 @@ def row_values(order: AssetOrder) -> dict[str, Any]:
     }
 
 
-@transaction.atomic
+@atomic()
 def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
     """Take an asset that is to be made (again): a failed, cancelled or left one, or a placeholder.
 
@@ -106,7 +108,7 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
         lease_token=token,
         lease_worker=worker_name(),
         lease_until=Now() + lease_length(),
-        updated_at=utcnow(),
+        updated_at=db_now(),
     )
     if not taken:
         raise not_open(asset)

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
-
 from mediagen.engine import kicks, leases
 from mediagen.engine.database import in_database
 from mediagen.errors import ConfigurationError, ProviderError
 from mediagen.factory import build_adapter
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, WebhookDelivery
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
 from mediagen.providers.webhooks import Delivery, WebhookRefused
-from mediagen.types import AttemptState, utcnow
+from mediagen.types import AttemptState
 
 logger = logging.getLogger("mediagen.webhooks")
 
@@ -56,7 +56,7 @@ def _adapter(provider_name: str) -> Any:
         raise WebhookRefused(str(exc)) from None
 
 
-@transaction.atomic
+@atomic()
 def _keep(provider_name: str, delivery: Delivery) -> bool:
     known = GenerationAttempt.objects.filter(provider_name=provider_name, provider_job_id=delivery.job_id)
     open_attempts = known.filter(state__in=(AttemptState.SUBMITTED, AttemptState.UNKNOWN))
@@ -79,4 +79,4 @@ def _keep(provider_name: str, delivery: Delivery) -> bool:
 
 def remove_old() -> int:
     """Deliveries that nobody will ask for any more; how many."""
-    return WebhookDelivery.objects.filter(received_at__lt=utcnow() - KEPT_FOR).delete()[0]
+    return WebhookDelivery.objects.filter(received_at__lt=db_now() - KEPT_FOR).delete()[0]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 
 from mediagen import conf, http
@@ -28,7 +28,8 @@ from mediagen.engine.generation import Job, PutOff
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.factory import SharedBreaker, get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
-from mediagen.types import utcnow
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -158,7 +159,7 @@ class Worker:
         wanted = count if self.limit is None else min(count, self.limit - self.begun - len(self._buffer))
         self._buffer.extend(await in_database(self._claim, wanted))
 
-    @transaction.atomic
+    @atomic()
     def _claim(self, count: int) -> list[MediaAsset]:
         waiting = self._mine().claimable().order_by("id")
         if connection.features.has_select_for_update_skip_locked:
@@ -192,7 +193,7 @@ class Worker:
         """Give back every row that we hold; how many."""
         mine = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING, lease_worker=self.name)
         return mine.update(
-            generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, updated_at=utcnow()
+            generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, updated_at=db_now()
         )
 
     async def _finish_batches(self) -> None:
@@ -317,5 +318,5 @@ class Worker:
 
 def _end(asset: MediaAsset, worker: str, state: GenerationState, reason: str) -> None:
     MediaAsset.objects.filter(pk=asset.pk, lease_worker=worker).update(
-        generation_state=state, failure=reason, lease_worker="", lease_until=None, updated_at=utcnow()
+        generation_state=state, failure=reason, lease_worker="", lease_until=None, updated_at=db_now()
     )

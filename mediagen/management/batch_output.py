@@ -125,7 +125,7 @@ class Progress:
                 states[key.provider] = f"{circuit.state.value.replace('_', ' ')}{until}: {one_line(circuit.reason, 80)}"
         return [(name, served.get(name, 0), states.get(name, "closed")) for name in sorted({*served, *states})]
 
-    def summary(self, counts: Any, unknown: tuple[int, Decimal]) -> None:
+    def summary(self, counts: Any, unknown: tuple[int, Decimal | None]) -> None:
         """The end: counts from the rows, with what may have been bought unseen."""
         self.out.write("")
         made = f"{counts.ready:,} made"
@@ -136,10 +136,10 @@ class Progress:
             parts.append(f"{counts.cancelled:,} cancelled")
         if left := counts.pending + counts.running:
             parts.append(f"{left:,} to do")
-        self.out.write(f"{', '.join(parts)}; cost {money(counts.cost or Decimal(0))}.")
+        self.out.write(f"{', '.join(parts)}; cost {batch_cost(counts)}.")
         if unknown[0]:
             self.out.write(
-                f"{unknown[0]:,} attempts ended unknown and may have cost {money(unknown[1])} more: they are listed as "
+                f"{unknown[0]:,} attempts ended unknown and may have cost {_more(unknown[1])}: they are listed as "
                 "unknown among the attempts of their assets."
             )
         for name, pictures, breaker in self.providers():
@@ -199,7 +199,7 @@ class JSONProgress(Progress):
                 ],
             )
 
-    def summary(self, counts: Any, unknown: tuple[int, Decimal]) -> None:
+    def summary(self, counts: Any, unknown: tuple[int, Decimal | None]) -> None:
         self._tell(
             "summary",
             batch=str(self.batch.pk),
@@ -209,8 +209,9 @@ class JSONProgress(Progress):
             cancelled=counts.cancelled,
             to_do=counts.pending + counts.running,
             cost=str(counts.cost or Decimal(0)),
+            of_unknown_cost=counts.of_unknown_cost,
             unknown_attempts=unknown[0],
-            possible_cost=str(unknown[1]),
+            possible_cost=None if unknown[1] is None else str(unknown[1]),
         )
 
     def _tell(self, event: str, **values: Any) -> None:
@@ -230,6 +231,18 @@ def progress_for(out: OutputWrapper, batch: GenerationBatch, worker: Worker, opt
             return PlainProgress(out, batch, worker)
         return RichProgress(out, batch, worker, no_color=bool(options.get("no_color")))
     return PlainProgress(out, batch, worker)
+
+
+def batch_cost(counts: Any) -> str:
+    """ "$1.20", "unknown" or "$1.20 and 3 of unknown cost": what is not known is not nothing."""
+    known = counts.cost or Decimal(0)
+    if not counts.of_unknown_cost:
+        return money(known)
+    return f"{money(known)} and {counts.of_unknown_cost:,} of unknown cost" if known else "unknown"
+
+
+def _more(amount: Decimal | None) -> str:
+    return "an amount that is not known" if amount is None else f"{money(amount)} more"
 
 
 def _duration(seconds: float) -> str:

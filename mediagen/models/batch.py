@@ -32,7 +32,8 @@ class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
         return self.filter(created_by=user.pk)
 
     def with_counts(self) -> Self:
-        """Adds `ready`, `placeholders`, `failed`, `running`, `pending`, `cancelled` and `cost` (USD, known ones)."""
+        """Adds `ready`, `placeholders`, `failed`, `running`, `pending`, `cancelled`, `cost` (USD, known ones) and
+        `of_unknown_cost`."""
 
         def count(**where: Any) -> Count:
             return Count("assets", filter=Q(**{f"assets__{key}": value for key, value in where.items()}))
@@ -45,6 +46,7 @@ class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
             pending=count(generation_state="pending"),
             cancelled=count(generation_state="cancelled"),
             cost=Sum("assets__cost"),
+            of_unknown_cost=count(generation_state="ready", cost=None),
         )
 
 

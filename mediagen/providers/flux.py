@@ -86,8 +86,11 @@ class FluxAdapter(JobProvider):
         "flux-pro-1.1-ultra": "0.06",
         "flux-kontext-pro": "0.04",
         "flux-kontext-max": "0.08",
-        **{f"flux-2-pro/{mp}MP": str((Decimal(3) + Decimal("1.5") * (mp - 1)) * CREDIT_USD) for mp in range(1, 5)},
-        **{f"flux-2-max/{mp}MP": str((Decimal(7) + Decimal(3) * (mp - 1)) * CREDIT_USD) for mp in range(1, 5)},
+        # What has been charged, which is more than the published price of a megapixel: a budget holds this much.
+        **{
+            f"flux-2-pro/{mp}MP": str((Decimal(6) + Decimal("1.5") * max(0, mp - 2)) * CREDIT_USD) for mp in range(1, 5)
+        },
+        **{f"flux-2-max/{mp}MP": str((Decimal(16) + Decimal(3) * max(0, mp - 2)) * CREDIT_USD) for mp in range(1, 5)},
     }
 
     async def _submit(self, request: GenerationRequest) -> ProviderJob:

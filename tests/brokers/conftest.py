@@ -22,7 +22,7 @@ def site(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
     ends: list[Callable[[], None]] = []
 
     def make(engine: str, **settings: Any) -> Installation:
-        environment = dict(Commands.of(engine).environment)
+        environment = {} if engine == "none" else dict(Commands.of(engine).environment)
         if engine == "celery":
             environment["TASKS_BROKER_URL"], end = rabbitmq()
             ends.append(end)

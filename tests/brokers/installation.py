@@ -134,6 +134,25 @@ class Installation:
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
+    def python(self, program: str) -> str:
+        """Standard output of a program in this installation."""
+        file = self.folder / "program.py"
+        file.write_text(program)
+        done = subprocess.run(
+            [sys.executable, str(file)],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def add_settings(self, lines: str) -> None:
+        with (self.folder / "site_settings.py").open("a") as file:
+            file.write(f"{lines}\n")
+
     def start(self, name: str, line: str, *, elsewhere: bool = False) -> Process:
         """`elsewhere`: it finds itself on another machine, whose processes the others cannot see."""
         environment = self.environment

@@ -263,7 +263,9 @@ def test_the_commands_of_a_page_run(doc, site, tmp_path, monkeypatch, provider_s
 
 
 def test_the_pages_that_show_commands():
-    assert {"README.md", "docs/quickstart.md", "docs/commands.md", "docs/batches.md", "docs/workers.md"} <= set(WITH_COMMANDS)
+    assert {"README.md", "docs/quickstart.md", "docs/commands.md", "docs/batches.md", "docs/workers.md"} <= set(
+        WITH_COMMANDS
+    )
 
 
 # --- a newcomer's eighth provider

@@ -17,6 +17,7 @@ from mediagen import conf, errors
 from mediagen.engine import MediaEngine
 from mediagen.engine.health import ProviderReport
 from mediagen.engine.orders import AssetOrder
+from mediagen.management import batch_run
 from mediagen.management.output import Result
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.providers.registry import adapter_class
@@ -25,6 +26,7 @@ from tests.docs import pages
 from tests.docs.pages import ROOT, names_in, table
 
 CONFIGURATION, API, ERRORS = "docs/configuration.md", "docs/api-python.md", "docs/errors.md"
+BATCHES, WORKERS = "docs/batches.md", "docs/workers.md"
 COMMANDS, MATRIX = "docs/commands.md", "docs/providers/matrix.md"
 ADAPTERS = {name: adapter_class(name) for name in conf.BUILT_IN_PROVIDERS}
 MAKE_PICTURES = [name for name, cls in ADAPTERS.items() if hasattr(cls, "generate_image")]
@@ -227,6 +229,42 @@ def test_the_fields_of_the_json_lines():
     assert set(by_first_name(COMMANDS, "field of `asset`")) == {field.name for field in dataclasses.fields(Result)}
     reported = {field.name for field in dataclasses.fields(ProviderReport)}
     assert set(by_first_name(COMMANDS, "field of the JSON")) == reported
+
+
+# --- batches.md, workers.md
+
+
+def test_the_options_for_batches():
+    [group] = [group for group in parser_of("generate_assets")._action_groups if "batches" in (group.title or "")]
+    listed = {names_in(row[0])[0].split()[0] for row in table(BATCHES, "option", "default")}
+
+    assert listed - {"--concurrency"} == {option for action in group._group_actions for option in action.option_strings}
+
+
+def test_the_events_of_a_batch():
+    sources = [(ROOT / "mediagen" / "management" / name).read_text() for name in ("batch_run.py", "batch_output.py")]
+    told = {name for source in sources for name in re.findall(r'_tell\(\s*"(\w+)"', source)}
+
+    assert set(by_first_name(BATCHES, "`event`")) == told
+
+
+def test_the_exit_codes_of_a_batch():
+    codes = {row[0] for row in table(BATCHES, "code", "meaning")}
+
+    assert codes == {"0", str(batch_run.SOME_FAILED), "2", str(batch_run.STOPPED)}
+
+
+def test_the_actions_on_a_batch():
+    rows = [row for found in pages.tables(BATCHES) for row in found if row[0].startswith("`batches ")]
+    [action] = [action for action in parser_of("batches")._actions if action.dest == "action"]
+
+    assert {names_in(row[0])[0].split()[1] for row in rows} | {"list"} == set(action.choices or ())
+
+
+def test_the_options_of_the_workers():
+    listed = {names_in(row[0])[0].split()[0] for row in table(WORKERS, "option")}
+
+    assert listed == own_options("generate_worker") | own_options("mediagen_maintain")
 
 
 # --- providers/matrix.md

@@ -13,7 +13,8 @@ from django.db import IntegrityError
 
 from mediagen.engine import files, generation, get_media_engine
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
-from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, MediaTag, ProviderConfig
+from mediagen.factory import get_media_generator_chain
+from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, MediaTag, ProviderConfig, ProviderHealth
 from mediagen.types import utcnow
 from tests.fakes import Duck, JobDuck, picture
 from tests.servers import Fault
@@ -415,3 +416,55 @@ class TestExport:
     def test_a_missing_asset(self):
         with pytest.raises(InvalidRequest, match="no asset"):
             engine.export_asset_to_figma_sync("00000000-0000-4000-8000-000000000000", "abcDEF123456789012345")
+
+
+class TestOddOptions:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"foo": object()},
+            {"foo": b"x"},
+            {"foo": float("nan")},
+            {"foo": "a\x00"},
+            {"recorder": 1},
+            {"operation": "x"},
+        ],
+    )
+    def test_are_refused_before_a_row_is_made(self, options):
+        with pytest.raises(InvalidRequest):
+            make(**options)
+        assert not MediaAsset.objects.exists()
+
+
+class TestHosts:
+    def test_a_site_without_time_zones(self, settings, live):
+        settings.USE_TZ = False
+        (server,) = live("flux")
+        server.fault("submit", Fault.http(503), times=1)
+        asset = make(width=512, height=512)
+        assert (asset.generation_state, asset.generated_at.tzinfo) == ("ready", None)
+        assert [row.state for row in GenerationAttempt.objects.of(asset)] == ["failed", "succeeded"]
+        assert ProviderHealth.objects.get().last_success_at.tzinfo is None
+
+    def test_the_chain_can_be_had_inside_an_event_loop(self):
+        async def ask():
+            return [provider.get_name() for provider in get_media_generator_chain().providers]
+
+        assert async_to_sync(ask)()[0] == "sdxl"
+
+
+class TestOddProviders:
+    def test_an_exception_that_cannot_be_printed(self, scripted):
+        class Unprintable(Exception):
+            def __str__(self):
+                raise ZeroDivisionError
+
+        scripted(Unprintable())
+        with pytest.raises(GenerationFailed, match="cannot be printed"):
+            make()
+
+    def test_a_cancellation_that_nobody_asked_for(self, scripted):
+        scripted(asyncio.CancelledError())
+        with pytest.raises(GenerationFailed):
+            make()
+        assert attempts(MediaAsset.objects.get()) == [("scripted", "failed", "error")]

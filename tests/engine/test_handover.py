@@ -403,11 +403,7 @@ class TestWorkOff:
         """Doubled kicks cost little."""
         assets = waiting(20)
         work_off(ids(assets))
-        from django.db import connection
-
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             assert work_off(ids(assets)) == 0
         assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) <= 6
 

@@ -10,7 +10,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from mediagen.models import GenerationAttempt, GenerationBatch, MediaAsset, MediaLibrary, ProviderConfig
-from tests.engine.conftest import live  # noqa: F401 - a fixture
 from tests.servers import Fault
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +67,7 @@ class TestPrompts:
         assert (code, asset.library.name, asset.parameters["options"]) == (0, "Autumn", {"style_preset": "anime"})
         assert "pets" in asset.tag_names
 
-    def test_some_failed(self, live):  # noqa: F811
+    def test_some_failed(self, live):
         (server,) = live("openai_images")
         server.fault("submit", Fault.moderation(), times=1)
         code, out, error = run("generate_assets", "a cat", "a dog", "--concurrency", "1")
@@ -125,7 +124,7 @@ class TestBatches:
         assert (code, "1 pictures" in out) == (0, True)
         assert not GenerationBatch.objects.exists()
 
-    def test_the_estimate_says_what_it_does_not_know(self, live, manifest):  # noqa: F811
+    def test_the_estimate_says_what_it_does_not_know(self, live, manifest):
         live("sdxl", "openai_images")
         ProviderConfig.objects.filter(name="sdxl").update(model="stable-diffusion-xl-1024-v1-0")
         _, out, _ = run("generate_assets", manifest=manifest("prompt\na cat\na dog\n"), check=True)
@@ -187,7 +186,7 @@ class TestBatches:
     def test_a_batch_that_does_not_exist(self):
         assert run("generate_assets", resume="nothing")[0] == 2
 
-    def test_failed_rows_and_retrying_them(self, live, manifest):  # noqa: F811
+    def test_failed_rows_and_retrying_them(self, live, manifest):
         (server,) = live("openai_images")
         server.fault("submit", Fault.moderation(), times=1)
         path = manifest("prompt\na cat\na dog\n")
@@ -196,7 +195,7 @@ class TestBatches:
         assert run("generate_assets", manifest=path, retry_failed=True)[0] == 0
         assert len(server.purchases) == 2
 
-    def test_a_budget_stops_it(self, live, manifest):  # noqa: F811
+    def test_a_budget_stops_it(self, live, manifest):
         (server,) = live("sdxl", prices={"core": "0.10"})
         path = manifest("prompt\na\nb\nc\n")
         code, _, error = run("generate_assets", manifest=path, max_cost="0.25")
@@ -257,11 +256,11 @@ class TestCheckProviders:
         assert (code, out.count("not configured")) == (1, 6)
         assert "credential" in error
 
-    def test_one_that_is_well_is_enough_and_its_breaker_closes(self, live):  # noqa: F811
+    def test_one_that_is_well_is_enough_and_its_breaker_closes(self, live):
         live("flux")
         assert run("check_providers", "flux", "--live")[0] == 0
 
-    def test_one_that_refuses_the_key(self, live):  # noqa: F811
+    def test_one_that_refuses_the_key(self, live):
         (server,) = live("flux")
         server.fault("health", Fault.http(403), times=None)
         code, out, error = run("check_providers", "flux")

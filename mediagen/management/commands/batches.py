@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mediagen.engine import batches, kicks
 from mediagen.errors import InvalidRequest
-from mediagen.management.output import money, one_line
+from mediagen.management.batch_output import batch_cost
+from mediagen.management.output import one_line
 from mediagen.models import GenerationBatch
 
 
@@ -91,6 +92,7 @@ def _facts(batch: Any) -> dict[str, Any]:
         "pending": batch.pending,
         "cancelled": batch.cancelled,
         "cost": str(batch.cost or Decimal(0)),
+        "of_unknown_cost": batch.of_unknown_cost,
         "max_cost": batch.options.get("max_cost"),
         "created_at": batch.created_at.isoformat(),
     }
@@ -100,6 +102,6 @@ def _line(batch: Any) -> str:
     limit = f" of at most ${batch.options['max_cost']}" if batch.options.get("max_cost") else ""
     text = (
         f"{batch.pk}  {batch.state:<9}  {batch.ready:,}/{batch.total:,} made, {batch.failed:,} failed, "
-        f"{batch.running:,} running, {batch.pending:,} waiting, {money(batch.cost or Decimal(0))}{limit}  {batch.name}"
+        f"{batch.running:,} running, {batch.pending:,} waiting, {batch_cost(batch)}{limit}  {batch.name}"
     )
     return f"{text}\n    {one_line(batch.state_reason, 200)}" if batch.state_reason else text

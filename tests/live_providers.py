@@ -1,3 +1,5 @@
+"""A chain of providers that are live, each at its local server."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
