@@ -21,10 +21,11 @@ _URL_SAFE = str.maketrans("+/", "-_")
 class Secret:
     """A credential that shows itself to nobody who does not ask with `reveal()`."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_value", "_ways")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self._ways: tuple[str, ...] | None = None
 
     def reveal(self) -> str:
         return self._value
@@ -40,6 +41,12 @@ class Secret:
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
         raise TypeError("A Secret is not pickled: a pickle is a place where keys leak.")
 
+    def written(self) -> tuple[str, ...]:
+        """The ways in which it may be written, the longest first; none for a value too short to be looked for."""
+        if self._ways is None:  # looked for in every text of every answer
+            self._ways = tuple(sorted(_forms(self._value), key=len, reverse=True)) if len(self._value) >= 4 else ()
+        return self._ways
+
     def fingerprint(self) -> str:
         """16 hex digits that change with the value and do not give it away."""
         return hashlib.sha256(b"mediagen:" + self._value.encode()).hexdigest()[:16]
@@ -48,10 +55,7 @@ class Secret:
 def scrub(text: str, secrets: Iterable[Secret | str] = ()) -> str:
     """`text` without the given secrets, in whatever form they were quoted, nor anything that looks like a key."""
     for secret in secrets:
-        value = secret.reveal() if isinstance(secret, Secret) else secret
-        if len(value) < 4:
-            continue
-        for form in sorted(_forms(value), key=len, reverse=True):
+        for form in (secret if isinstance(secret, Secret) else Secret(secret)).written():
             text = text.replace(form, MASK)
     return _LOOKS_LIKE_A_KEY.sub(MASK, text)
 

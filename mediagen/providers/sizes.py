@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 
 Size = tuple[int, int]
 
@@ -15,6 +16,7 @@ def nearest_ratio(width: int, height: int, accepted: Iterable[Size]) -> Size:
     return min(accepted, key=lambda pair: (round(abs(asked - math.log(pair[0] / pair[1])), 9), -pair[0] * pair[1]))
 
 
+@lru_cache(maxsize=1024)
 def snap_to_grid(
     width: int,
     height: int,
