@@ -85,9 +85,7 @@ class Behaviour:
             connection.answer()
 
     def stats(self) -> bytes:
-        return _http(
-            200, "application/json", json.dumps({"asked": self.asked, "latencies": self.latencies}).encode()
-        )
+        return _http(200, "application/json", json.dumps({"asked": self.asked, "latencies": self.latencies}).encode())
 
 
 def _answer_all(connections: list[Connection]) -> None:
