@@ -35,6 +35,11 @@ class KeyLedger:
         self._unnamed = bytearray()
         self._line_numbers_named = False
 
+    def __del__(self) -> None:
+        # A checker that its arguments stop half-made is never closed by anybody.
+        if (db := getattr(self, "_db", None)) is not None:
+            db.close()
+
     def add(self, line: int, key: str | None, copies: int) -> str | None:
         """Take the key of the row in `line`, or its line number when `key` is None. What is wrong with it, or None."""
         try:
