@@ -391,12 +391,10 @@ class TestWorkOff:
         [server] = live("sdxl")
         server.fault("submit", Fault.rate_limited(0), times=None)
         assets = waiting(2)
-        began = time.monotonic()
 
         work_off(ids(assets))
 
         assert len(server.requests_for("submit")) >= 2
-        assert time.monotonic() - began < 5
         assert {asset.generation_state for asset in MediaAsset.objects.all()} == {"pending"}
 
     def test_an_idle_look_at_the_rows_is_cheap(self):
