@@ -110,10 +110,12 @@ class BreakerRules:
 
     @staticmethod
     def _opened(circuit: Circuit, until: datetime | None, error: ProviderError) -> Circuit:
+        # Answers to what was in flight when it opened open it once, however many they are.
+        opens = circuit.state is not CircuitState.OPEN
         return replace(
             circuit,
             state=CircuitState.OPEN,
-            openings=min(circuit.openings + 1, 30),
+            openings=min(circuit.openings + opens, 30),
             open_until=until,
             probe_until=None,
             outcome=error.outcome.value,

@@ -7,13 +7,13 @@ one run is in `mediagen.execution`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mediagen import conf, http
-from mediagen.breaker import BreakerRules, BreakerStore, MemoryBreakerStore, health_of
-from mediagen.execution import ChainOutcome, Execution
+from mediagen.breaker import BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
+from mediagen.clock import REAL, Clock
+from mediagen.execution import ChainOutcome, Execution, key_of
 from mediagen.foreign import name_of
 from mediagen.types import (
     Attempt,
@@ -51,11 +51,13 @@ class MediaGeneratorChain:
         rules: BreakerRules | None = None,
         strict: bool = False,
         dry_providers: Collection[str] = (),
+        clock: Clock = REAL,
     ) -> None:
         self.providers = list(providers)
         self.dry_run = dry_run
         self.strict = strict
         self._dry_providers = frozenset(dry_providers)
+        self._clock = clock
         self._breaker: BreakerStore = breaker if breaker is not None else MemoryBreakerStore()
         self._rules = rules or BreakerRules(
             failures=conf.get("BREAKER_FAILURES"),
@@ -114,12 +116,13 @@ class MediaGeneratorChain:
             strict=self.strict,
             dry_providers=self._dry_providers,
             recorder=recorder or _NullRecorder(),
-            deadline=time.monotonic() + seconds,
+            deadline=self._clock.monotonic() + seconds,
             dry_run=True if self.dry_run and dry_run is None else dry_run,
             resume=dict(resume or {}),
             avoid=frozenset(avoid),
             patient=patient,
             delivered=delivered,
+            clock=self._clock,
         )
         async with http.session():
             return await run.through()
@@ -127,6 +130,25 @@ class MediaGeneratorChain:
     def is_dry(self, provider: Any) -> bool:
         """Whether the provider answers locally in this chain, unless the call says otherwise."""
         return self.dry_run or bool(getattr(provider, "dry_run", False)) or name_of(provider) in self._dry_providers
+
+    def cooling_down_s(self, operation: str) -> float | None:
+        """Seconds until the first provider may be asked again, when all that could be asked are cooling down by what
+        this process knows; None when one can be asked now, or none ever could."""
+        waits = []
+        known, now = self._breaker.known(), self._clock.now()
+        for provider in self.providers:
+            if not callable(getattr(provider, operation, None)) or getattr(provider, "is_placeholder", False):
+                continue
+            if self.is_dry(provider):
+                return None
+            if not getattr(provider, "is_configured", True):
+                continue
+            circuit = known.get(key_of(provider, operation))
+            if circuit is None or circuit.verdict(now, str(getattr(provider, "config_digest", ""))) is not Verdict.DENY:
+                return None
+            if (until := circuit.open_until or circuit.probe_until) is not None:
+                waits.append(max(0.0, (until - now).total_seconds()))
+        return min(waits, default=None)
 
     def get_provider_health(self) -> dict[str, bool]:
         """{"sdxl": True, "openai_images": False}: what this process knows now; nobody is asked."""

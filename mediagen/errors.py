@@ -6,7 +6,7 @@ written for an operator and is scrubbed of secrets before it gets here (see `med
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -70,6 +70,19 @@ class InvalidRequest(MediagenError, ValueError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class AssetInUse(InvalidRequest):
+    """An asset that somebody wants to delete is in use. Ask the person, then say `even_if_used=True`.
+
+    `used` has for each such asset's id (text) where: "campaign (channel)".
+    """
+
+    code: ClassVar[str] = "asset_in_use"
+
+    def __init__(self, message: str, *, used: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(message, field="even_if_used")
+        self.used = {asset_id: list(places) for asset_id, places in used.items()}
 
 
 class ProviderError(MediagenError):
@@ -174,6 +187,37 @@ class AttemptVetoed(MediagenError):
         self.stop = stop
 
 
+class AssetCancelled(AttemptVetoed):
+    """Somebody has cancelled the asset: nothing more is bought for it."""
+
+    def __init__(self) -> None:
+        super().__init__("it was cancelled before this provider was asked.", stop=True)
+
+
+class NotAllowed(MediagenError):
+    """Whoever asks may see it and may not do this with it."""
+
+
+class Conflict(MediagenError):
+    """The state of things does not allow it now."""
+
+
+class KeyReused(Conflict):
+    """An idempotency key came with another request before."""
+
+
+class BudgetTooSmall(MediagenError):
+    """A budget does not leave what a request costs at least. Nothing was made."""
+
+
+class ProvidersCoolingDown(MediagenError):
+    """All providers that could be asked are cooling down, the first of them for `retry_after_s`. Nothing was made."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class NotAPicture(MediagenError, ValueError):
     """The bytes are no picture we accept: wrong type, cut off, too large. The message says which and what to do."""
 
@@ -195,7 +239,11 @@ class CredentialsUnreadable(MediagenError):
 
 
 class GenerationFailed(MediagenError):
-    """No provider delivered. `attempts` has every try in order, `asset_id` the row that keeps the prompt."""
+    """No provider delivered. `attempts` has every try in order, `asset_id` the row that keeps the prompt.
+
+    `vetoed` is what forbade a try (a budget, a cancellation), where that was so; `retry_after_s` the seconds until the
+    first provider that cools down may be asked again, where one does.
+    """
 
     def __init__(
         self,
@@ -204,11 +252,15 @@ class GenerationFailed(MediagenError):
         attempts: Sequence[Attempt] = (),
         asset_id: str | None = None,
         asset: Any = None,
+        vetoed: AttemptVetoed | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.attempts = list(attempts)
         self.asset_id = asset_id
         self.asset = asset
+        self.vetoed = vetoed
+        self.retry_after_s = retry_after_s
 
 
 def explain(operation: str, attempts: Sequence[Attempt]) -> str:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import random
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -18,6 +17,7 @@ from typing import Any
 
 from mediagen import conf, foreign
 from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, Circuit, CircuitState, Verdict
+from mediagen.clock import REAL, Clock
 from mediagen.errors import (
     AttemptVetoed,
     BadResponse,
@@ -37,6 +37,7 @@ from mediagen.foreign import name_of, secrets_of
 from mediagen.limits import Limiter, limiter_for
 from mediagen.secrets import scrub
 from mediagen.types import (
+    MAKES_PICTURES,
     Attempt,
     AttemptState,
     Call,
@@ -46,7 +47,6 @@ from mediagen.types import (
     Recorder,
     reset_current_call,
     set_current_call,
-    utcnow,
 )
 
 logger = logging.getLogger("mediagen.chain")
@@ -109,6 +109,7 @@ class Execution:
         avoid: frozenset[str],
         patient: bool,
         delivered: Any = None,
+        clock: Clock = REAL,
     ) -> None:
         self.providers = providers
         self.breaker = breaker
@@ -124,6 +125,7 @@ class Execution:
         self.avoid = avoid
         self.patient = patient
         self.delivered = delivered
+        self.clock = clock
         self.outcome = ChainOutcome(operation)
         self.digest = _request_digest(operation, kwargs)
         self.something_was_asked = False
@@ -153,7 +155,7 @@ class Execution:
 
     def reopens_in_s(self) -> float | None:
         """Seconds until the first open breaker of the chain may be tried again; None when none will by itself."""
-        now = utcnow()
+        now = self.clock.now()
         known = self.breaker.known()
         times = [
             circuit.open_until or circuit.probe_until
@@ -168,7 +170,7 @@ class Execution:
         if not callable(method):
             await self.skip(provider, f"{name_of(provider)} does not have {self.operation}.")
             return True
-        if time.monotonic() >= self.deadline:
+        if self.clock.monotonic() >= self.deadline:
             await self.skip(provider, "the deadline of the whole generation was over.")
             return True
         if getattr(provider, "is_placeholder", False) and (reason := self.no_stand_in()):
@@ -186,7 +188,7 @@ class Execution:
         key = self.key_of(provider)
         config_digest = str(getattr(provider, "config_digest", ""))
         circuit = (await self.breaker.load([key])).get(key, Circuit())
-        verdict = circuit.verdict(utcnow(), config_digest)
+        verdict = circuit.verdict(self.clock.now(), config_digest)
         if name_of(provider) in self.resume:
             verdict = Verdict.ALLOW  # fetching what was bought asks for nothing new
         if verdict is Verdict.PROBE and not await self.claim_probe(key, config_digest):
@@ -208,7 +210,7 @@ class Execution:
         return ""
 
     async def claim_probe(self, key: BreakerKey, config_digest: str) -> bool:
-        now = utcnow()
+        now = self.clock.now()
         until = now + timedelta(seconds=self.rules.probe_s)
         return await self.breaker.claim_probe(key, now=now, until=until, config_digest=config_digest)
 
@@ -222,7 +224,7 @@ class Execution:
             return
         soonest, provider = min(cooling, key=lambda pair: pair[0])
         limited = next(c for p, c in self.denied if p is provider).outcome == Outcome.RATE_LIMITED
-        if limited and soonest > utcnow():
+        if limited and soonest > self.clock.now():
             return  # it told us when to come back: asking before would only lengthen the wait
         method = getattr(provider, self.operation)
         await self.attempt(provider, method, key=self.key_of(provider), was_probe=True, retries=0)
@@ -243,10 +245,10 @@ class Execution:
         tries = 0
         while True:
             tries += 1
-            waiting = time.monotonic()
+            waiting = self.clock.monotonic()
             async with self.place(provider):
                 # The limit is ours: what it makes us wait is not taken off the provider's time.
-                self.deadline += time.monotonic() - waiting
+                self.deadline += self.clock.monotonic() - waiting
                 error = await self.once(provider, method)
             self.something_was_asked = True
             if error is None:
@@ -288,11 +290,12 @@ class Execution:
             key,
             error,
             rules=self.rules,
-            now=utcnow(),
+            now=self.clock.now(),
             config_digest=str(getattr(provider, "config_digest", "")),
             default_cooldown_s=float(getattr(provider, "default_cooldown_s", self.rules.cooldown_s)),
         )
-        if circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN:
+        opened = circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN
+        if opened and not self.clock.is_simulated:
             level = logging.ERROR if error.breaker is BreakerEffect.OPENS_UNTIL_CHANGED else logging.WARNING
             logger.log(level, "%s for %s: %s", key.provider, key.operation, circuit.explain())
         return circuit
@@ -305,11 +308,11 @@ class Execution:
         wait_s = conf.get("BACKOFF_S") * 2 ** (tries - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
         if error.retry_after_s is not None:
             wait_s = max(wait_s, error.retry_after_s)
-        if wait_s > LONGEST_WAIT_FOR_SAME_S or time.monotonic() + wait_s >= self.deadline:
+        if wait_s > LONGEST_WAIT_FOR_SAME_S or self.clock.monotonic() + wait_s >= self.deadline:
             return False
-        until = time.monotonic() + wait_s
-        while (left_s := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left_s, 0.025))
+        until = self.clock.monotonic() + wait_s
+        while (left_s := until - self.clock.monotonic()) > 0:
+            await self.clock.sleep(min(left_s, 0.025))
             if key is not None and self.breaker.known().get(key, Circuit()).state is not CircuitState.CLOSED:
                 return False
         return True
@@ -317,11 +320,11 @@ class Execution:
     async def once(self, provider: Any, method: Callable[..., Any]) -> ProviderError | AttemptVetoed | None:
         """One attempt, told to the recorder before and after. None when it delivered."""
         attempt = self.new_attempt(provider)
-        attempt.started_at = utcnow()
+        attempt.started_at = self.clock.now()
         # Once: if the job turns out to be lost, a further attempt is a new purchase.
         attempt.job = self.resume.pop(name_of(provider), None)
         is_resumed = attempt.job is not None
-        began = time.monotonic()
+        began = self.clock.monotonic()
         try:
             await self.recorder.started(attempt)
         except AttemptVetoed as veto:
@@ -339,7 +342,7 @@ class Execution:
         token = set_current_call(call)
         error: ProviderError | None = None
         try:
-            async with asyncio.timeout_at(_loop_time(self.deadline)):
+            async with self.clock.until(self.deadline):
                 result = await self.deliver(provider, method, attempt)
         except NotImplementedError:
             _end(attempt, AttemptState.SKIPPED, Outcome.SKIPPED, f"{name_of(provider)} cannot do {self.operation}.")
@@ -387,13 +390,13 @@ class Execution:
         """Ask the provider, and open what a foreign one brings."""
         if attempt.dry_run and not hasattr(provider, "runs_dry") and not getattr(provider, "dry_run", False):
             # Nobody told this provider how to answer without its network: it is not asked, it is stood in for.
-            if self.operation != "generate_image":
+            if self.operation not in MAKES_PICTURES:
                 raise NotImplementedError
             return await foreign.stand_in(provider, GenerationRequest.checked(**self.kwargs))
         result = await method(**self.kwargs)
         if result is None:
             raise BadResponse(f"{name_of(provider)} answered without a result.")
-        if self.operation != "generate_image":
+        if self.operation not in MAKES_PICTURES:
             return result
         if not isinstance(result, GeneratedImage):
             raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
@@ -403,12 +406,12 @@ class Execution:
         """A provider that is not asked: told all the same, with the reason."""
         attempt = self.new_attempt(provider)
         _end(attempt, AttemptState.SKIPPED, outcome, message)
-        attempt.started_at = attempt.finished_at = utcnow()
+        attempt.started_at = attempt.finished_at = self.clock.now()
         await self.tell_finished(attempt)
 
     async def finish(self, attempt: Attempt, began: float) -> None:
-        attempt.finished_at = utcnow()
-        attempt.latency_s = time.monotonic() - began
+        attempt.finished_at = self.clock.now()
+        attempt.latency_s = self.clock.monotonic() - began
         await self.tell_finished(attempt)
 
     async def tell_finished(self, attempt: Attempt) -> None:
@@ -447,13 +450,13 @@ class Execution:
             billable=not is_dry and not getattr(provider, "is_placeholder", False),
             request_digest=self.digest,
         )
-        if attempt.billable and self.operation == "generate_image":
+        if attempt.billable and self.operation in MAKES_PICTURES:
             attempt.price = self.price_of(provider)
         self.outcome.attempts.append(attempt)
         return attempt
 
     def price_of(self, provider: Any) -> Decimal | None:
-        estimate = getattr(provider, "estimate", None)
+        estimate = getattr(provider, MAKES_PICTURES[self.operation], None)
         try:
             return estimate(**self.kwargs) if estimate is not None else None
         except (ProviderError, InvalidRequest):
@@ -465,7 +468,12 @@ class Execution:
         return bool(getattr(provider, "dry_run", False)) or name_of(provider) in self.dry_providers
 
     def key_of(self, provider: Any) -> BreakerKey:
-        return BreakerKey(name_of(provider), str(getattr(provider, "model", "") or ""), self.operation)
+        return key_of(provider, self.operation)
+
+
+def key_of(provider: Any, operation: str) -> BreakerKey:
+    """The breaker of this operation of this provider with its model."""
+    return BreakerKey(name_of(provider), str(getattr(provider, "model", "") or ""), operation)
 
 
 class _Skipped(ProviderError):
@@ -480,10 +488,12 @@ def _end(attempt: Attempt, state: AttemptState, outcome: Outcome, message: str) 
 
 
 def _request_digest(operation: str, kwargs: Mapping[str, Any]) -> str:
-    text = json.dumps([operation, kwargs], sort_keys=True, default=lambda value: repr(value)[:200], ensure_ascii=True)
+    text = json.dumps([operation, kwargs], sort_keys=True, default=_in_digest, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _loop_time(deadline: float) -> float:
-    """A `time.monotonic()` deadline on the running loop's clock."""
-    return asyncio.get_running_loop().time() + (deadline - time.monotonic())
+def _in_digest(value: Any) -> str:
+    if isinstance(value, GeneratedImage):  # whose repr would hold all its bytes
+        content = value.content if isinstance(value.content, bytes) else value.content.encode()
+        return value.sha256 or hashlib.sha256(content).hexdigest()
+    return repr(value)[:200]

@@ -27,6 +27,7 @@ from mediagen.breaker import (
     probe_is_free,
 )
 from mediagen.chain import MediaGeneratorChain
+from mediagen.connections import token_source
 from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest, ProviderError
 from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig, ProviderHealth
@@ -159,6 +160,8 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
         arguments[cls.credential_argument] = secret
     adapter = _build(cls, config, arguments)
     adapter.credential_problem = problem
+    if getattr(cls, "connects_by_oauth", False):
+        adapter.token_source = token_source(config, adapter)
     if base_url := conf.get("WEBHOOK_BASE_URL"):
         _expect_webhooks(adapter, config, str(base_url))
     adapter.limits = (config.max_concurrency, config.rate_per_minute)

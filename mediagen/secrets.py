@@ -12,7 +12,7 @@ MASK = "[secret]"
 
 # Prefixes that the supported vendors give their keys, and header forms; a key we were not told of is masked too.
 _LOOKS_LIKE_A_KEY = re.compile(
-    r"\b(?:sk|r8|figd|figu|figo|bfl|whsec|pk|rk)[-_][A-Za-z0-9_\-]{8,}"
+    r"\b(?:sk|r8|figd|figu|figo|bfl|whsec|mgt|pk|rk)[-_][A-Za-z0-9_\-]{8,}"
     r"|(?i:\b(?:bearer|basic|token|key)\s+)[A-Za-z0-9._~+/\-]{15,}[A-Za-z0-9=]"
 )
 _URL_SAFE = str.maketrans("+/", "-_")

@@ -32,6 +32,10 @@ class AttemptState(StrEnum):
     SKIPPED = "skipped"
 
 
+MAKES_PICTURES = {"generate_image": "estimate", "edit_image": "estimate_edit"}
+"""operations whose result is a `GeneratedImage`, with the provider's method that says what one may cost"""
+
+
 @dataclass(slots=True)
 class GeneratedImage:
     """One picture, as it leaves a provider.

@@ -1,7 +1,7 @@
 """The guarded HTTP client: every byte to and from a provider goes through here, and httpx is imported only here."""
 
 from mediagen.http.client import body_gate, override_transport, send, session
-from mediagen.http.guard import AddressRefused
+from mediagen.http.guard import AddressRefused, Target, check, why_refused
 from mediagen.http.polling import JobEnded, poll
 from mediagen.http.service import Service
 from mediagen.http.status import Response, error_for_status, retry_after_s
@@ -11,11 +11,14 @@ __all__ = [
     "JobEnded",
     "Response",
     "Service",
+    "Target",
     "body_gate",
+    "check",
     "error_for_status",
     "override_transport",
     "poll",
     "retry_after_s",
     "send",
     "session",
+    "why_refused",
 ]

@@ -6,6 +6,7 @@ httpx2, the maintained continuation of httpx with the same interface, is taken w
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -28,6 +29,8 @@ else:
     except ImportError:
         import httpx
 
+logger = logging.getLogger("mediagen.http")
+
 # A pool looks at each of its connections whenever a request starts or ends, so several small ones are far quicker.
 CONNECTIONS_PER_POOL = 8
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
@@ -35,6 +38,7 @@ USER_AGENT = f"mediagen/{__version__} (+https://pypi.org/project/mediagen/)"
 
 # A body larger than this waits for its turn where a gate is set.
 LARGE_BODY_BYTES = 128 * 1024
+ROOM_BYTES = 4 * 1024 * 1024
 
 _transport: ContextVar[httpx.AsyncBaseTransport | None] = ContextVar("mediagen_transport", default=None)
 
@@ -179,11 +183,13 @@ async def send(
     timeout_s: float = 60.0,
     max_bytes: int = JSON_LIMIT_BYTES,
     purchase: bool = False,
+    cut: bool = False,
 ) -> Response:
     """One request, no redirect followed, no status judged; `timeout_s` bounds the whole of it.
 
     Raises `Unavailable` when nothing was sent, and for a lost answer `OutcomeUnknown` if the request buys
     something (`purchase`), else `Unavailable`. `BadResponse` when a 2xx answer is cut off or over `max_bytes`.
+    With `cut` no more than `max_bytes` are read, and neither length nor a broken end of the body is an error.
     `Misconfigured` and `UnsupportedRequest` when the address, or the request, cannot be put on the wire at all.
     `target` is a URL the operator chose, or a checked `Target` whose address is then pinned.
     """
@@ -217,7 +223,7 @@ async def send(
             async with asyncio.timeout(timeout_s) as limit:
                 response = await client.send(request, stream=True)
                 try:
-                    body = await _read(response, max_bytes, where, limit)
+                    body = await (_head(response, max_bytes) if cut else _read(response, max_bytes, where, limit))
                 finally:
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
@@ -276,28 +282,46 @@ async def _wait_turn(limit: asyncio.Timeout) -> None:
         limit.reschedule(end + time.monotonic() - began)
 
 
-async def _read(response: httpx.Response, max_bytes: int, where: str, limit: asyncio.Timeout) -> bytes:
+async def _head(response: httpx.Response, max_bytes: int) -> bytes:
+    """The first bytes of the body as they come, not unpacked; fewer when it breaks off."""
+    head = bytearray()
+    try:
+        async for chunk in response.aiter_raw():
+            head += chunk
+            if len(head) >= max_bytes:
+                break
+    except httpx.TransportError as exc:
+        logger.debug("a body broke off (%s)", type(exc).__name__)
+    return bytes(head[:max_bytes])
+
+
+async def _read(response: httpx.Response, max_bytes: int, where: str, limit: asyncio.Timeout) -> bytearray:
     """The body. A broken error answer is returned as far as it came; a broken 2xx raises `BadResponse`."""
-    declared = response.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
-        raise BadResponse(f"{where} announced {int(declared):,} bytes; the limit is {max_bytes:,}.")
-    body = bytearray()
-    if declared.isdigit() and int(declared) > LARGE_BODY_BYTES:
+    text = response.headers.get("content-length", "")
+    declared = int(text) if text.isdigit() else 0
+    if declared > max_bytes:
+        raise BadResponse(f"{where} announced {declared:,} bytes; the limit is {max_bytes:,}.")
+    if declared > LARGE_BODY_BYTES:
         await _wait_turn(limit)
+    # Room for all that was announced, so that the pieces are copied once; not for a number that somebody made up.
+    body = bytearray(min(declared, ROOM_BYTES))
+    size = 0
     try:
         async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > LARGE_BODY_BYTES:
+            body[size : size + len(chunk)] = chunk
+            size += len(chunk)
+            if size > LARGE_BODY_BYTES:
                 await _wait_turn(limit)
-            if len(body) > max_bytes:
+            if size > max_bytes:
                 raise BadResponse(f"{where} sent more than {max_bytes:,} bytes; reading was stopped.")
     except httpx.TimeoutException:
         raise
     except (httpx.TransportError, httpx.DecodingError) as exc:
         if response.is_success:
             raise BadResponse(
-                f"{where} answered {response.status_code} and the body broke off after {len(body):,} bytes "
+                f"{where} answered {response.status_code} and the body broke off after {size:,} bytes "
                 f"({type(exc).__name__}).",
                 http_status=response.status_code,
             ) from None
-    return bytes(body)
+    del body[size:]
+    return body

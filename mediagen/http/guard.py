@@ -89,6 +89,28 @@ async def check(url: str, *, base_url: str) -> Target:
     return Target(url, host, port, parts.scheme, await public_address(host, port))
 
 
+def why_refused(url: str) -> str:
+    """What keeps an address that a person wrote from ever being asked, as a sentence; "" when nothing does.
+
+    Names are not looked up: that is done at each request.
+    """
+    try:
+        parts, host, _ = split(url)
+        if is_trusted(url, ""):
+            return ""
+    except ValueError:
+        return "It is no http(s) address."
+    if parts.username or parts.password:
+        return "It must not hold a user name or password."
+    if parts.scheme != "https":
+        return "It must be https. If the host is yours, add it to MEDIAGEN['TRUSTED_HOSTS']."
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    return "" if is_public(host) else "It is a private address. If it is yours, add it to MEDIAGEN['TRUSTED_HOSTS']."
+
+
 async def public_address(host: str, port: int) -> str:
     """One address of `host`, when all of them are public; otherwise `AddressRefused`."""
     loop = asyncio.get_running_loop()

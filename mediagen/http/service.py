@@ -121,16 +121,17 @@ class Service:
                 trouble = exc
                 continue
             if response.is_success and response.body:
+                content = bytes(response.body)
                 try:
                     if check is not None:
-                        check(response.body)
+                        check(content)
                 except NotAPicture as exc:
                     trouble = BadResponse(str(exc), http_status=response.status)
                     disbelieved += 1
                     if disbelieved > 1:
                         break
                     continue
-                return response.body
+                return content
             if response.is_success:
                 trouble = BadResponse("the result URL answered with an empty body.", http_status=response.status)
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from mediagen.errors import (
     UnsupportedRequest,
 )
 
+LONG_BYTES = 16 * 1024
 MAX_RETRY_AFTER_S = 31 * 24 * 3600.0
 
 
@@ -29,7 +31,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
     url: str
 
     @property
@@ -43,8 +45,11 @@ class Response:
 
     def json(self) -> Any:
         """The decoded body, or `BadResponse`."""
+        return self._decoded(self.body)
+
+    def _decoded(self, text: bytes | bytearray) -> Any:
         try:
-            return loads(self.body)
+            return loads(text)
         except (ValueError, RecursionError):
             raise BadResponse(
                 f"answered {self.status} with {self.describe_body()} instead of JSON.", http_status=self.status
@@ -52,7 +57,24 @@ class Response:
 
     def json_object(self) -> dict[str, Any]:
         """The decoded body when it is a JSON object, or `BadResponse`."""
-        data = self.json()
+        return self._object(self.json())
+
+    def json_object_and(self, key: str) -> tuple[dict[str, Any], memoryview | None]:
+        """As `json_object`, with the first long value of `key` taken out: (the object, where it is "", the value).
+
+        For base64 of megabytes, which would first become a text and then bytes. None when there is no long value,
+        or one that only a JSON decoder can read: then it is in the object as always.
+        """
+        # Inside a JSON text every quotation mark has a backslash before it: what is found is a key.
+        found = re.search(rb'"%s"[ \t\r\n]*:[ \t\r\n]*"' % re.escape(key.encode()), self.body)
+        start = found.end() if found else 0
+        end = self.body.find(b'"', start) if found else -1
+        if end - start < LONG_BYTES or self.body.find(b"\\", start, end) >= 0:
+            return self.json_object(), None
+        rest = self._decoded(self.body[:start] + self.body[end:])
+        return self._object(rest), memoryview(self.body)[start:end]
+
+    def _object(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise BadResponse(f"answered {self.status} with a JSON {type(data).__name__}.", http_status=self.status)
         return data
@@ -74,14 +96,14 @@ class Response:
         return f"{len(self.body)} bytes of {self.content_type or 'no declared type'}"
 
 
-loads: Callable[[bytes], Any]
+loads: Callable[[bytes | bytearray], Any]
 try:
     import orjson
 except ImportError:
     loads = json.loads
 else:
 
-    def _lenient_loads(content: bytes) -> Any:
+    def _lenient_loads(content: bytes | bytearray) -> Any:
         try:
             return orjson.loads(content)
         except ValueError:

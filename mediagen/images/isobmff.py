@@ -29,7 +29,7 @@ class Box(NamedTuple):
     """it says no length and runs to the end of the file"""
 
 
-class _Cursor:
+class Cursor:
     """Reads big-endian numbers one after the other, never past the end of its box."""
 
     def __init__(self, view: memoryview, start: int, end: int, what: str) -> None:
@@ -55,21 +55,21 @@ def brands(view: memoryview) -> list[bytes]:
 
 def read_avif(view: memoryview, max_pixels: int) -> Shape:
     size = len(view)
-    top = list(_boxes(view, 0, size, at_top=True))
+    top = list(boxes(view, 0, size, at_top=True))
     is_animated = b"avis" in brands(view) and any(box.kind == b"moov" for box in top)
     if is_animated and top[-1].is_open:
         raise damaged(
             "AVIF", "its last box says no length, so that a cut-off animation could not be told from a whole one"
         )
-    meta = _only(view, top, b"meta")
+    meta = only(view, top, b"meta")
     # `meta` is a FullBox: four bytes of version and flags come before its children.
-    children = list(_boxes(view, meta.start + 4, meta.end))
-    main_item = _main_item(view, _only(view, children, b"pitm"))
+    children = list(boxes(view, meta.start + 4, meta.end))
+    main_item = _main_item(view, only(view, children, b"pitm"))
     _check_locations(view, children, main_item)
-    properties = _only(view, children, b"iprp")
-    property_boxes = list(_boxes(view, properties.start, properties.end))
-    container = _only(view, property_boxes, b"ipco")
-    items = list(_boxes(view, container.start, container.end))
+    properties = only(view, children, b"iprp")
+    property_boxes = list(boxes(view, properties.start, properties.end))
+    container = only(view, property_boxes, b"ipco")
+    items = list(boxes(view, container.start, container.end))
     sizes = {i: _extent(view, box, max_pixels) for i, box in enumerate(items, 1) if box.kind == b"ispe"}
     mine = [sizes[i] for i in _associated(view, property_boxes, main_item) if i in sizes]
     if len(mine) != 1:
@@ -81,7 +81,7 @@ def read_avif(view: memoryview, max_pixels: int) -> Shape:
     return Shape(*mine[0], has_alpha=has_alpha, is_animated=is_animated)
 
 
-def _boxes(view: memoryview, start: int, end: int, *, at_top: bool = False) -> Iterator[Box]:
+def boxes(view: memoryview, start: int, end: int, *, at_top: bool = False) -> Iterator[Box]:
     for _ in range(_MAX_BOXES):
         if start >= end or (at_top and start and is_padding(view, start)):
             return
@@ -110,7 +110,7 @@ def _overrun(view: memoryview, needed: int, part: str, at_top: bool) -> NotAPict
     return damaged("AVIF", f"a {part} runs over the end of the box that holds it")
 
 
-def _only(view: memoryview, boxes: list[Box], kind: bytes) -> Box:
+def only(view: memoryview, boxes: list[Box], kind: bytes) -> Box:
     found = [box for box in boxes if box.kind == kind]
     if len(found) != 1:
         raise damaged(
@@ -120,13 +120,13 @@ def _only(view: memoryview, boxes: list[Box], kind: bytes) -> Box:
 
 
 def _main_item(view: memoryview, box: Box) -> int:
-    cursor = _Cursor(view, box.start, box.end, "pitm")
+    cursor = Cursor(view, box.start, box.end, "pitm")
     version = cursor.take(4) >> 24
     return cursor.take(4 if version else 2)
 
 
 def _extent(view: memoryview, box: Box, max_pixels: int) -> tuple[int, int]:
-    cursor = _Cursor(view, box.start + 4, box.end, "ispe")
+    cursor = Cursor(view, box.start + 4, box.end, "ispe")
     width, height = cursor.take(4), cursor.take(4)
     check_size("AVIF", width, height, max_pixels)
     return width, height
@@ -139,7 +139,7 @@ def _associated(view: memoryview, property_boxes: list[Box], item: int) -> set[i
     if len(tables) > _MAX_LINK_TABLES:
         raise damaged("AVIF", f"it has {len(tables)} boxes of type ipma")
     for box in tables:
-        cursor = _Cursor(view, box.start, box.end, "ipma")
+        cursor = Cursor(view, box.start, box.end, "ipma")
         version_and_flags = cursor.take(4)
         id_bytes, index_bytes = (4 if version_and_flags >> 24 else 2), (2 if version_and_flags & 1 else 1)
         for _ in range(cursor.take(4)):
@@ -153,31 +153,61 @@ def _associated(view: memoryview, property_boxes: list[Box], item: int) -> set[i
 
 def _check_locations(view: memoryview, children: list[Box], main_item: int) -> None:
     """Every item's bytes lie in the file, and the main item has some: the box walk alone does not see a lost `mdat`."""
-    box = _only(view, children, b"iloc")
     inner = next((child.end - child.start for child in children if child.kind == b"idat"), 0)
-    cursor = _Cursor(view, box.start, box.end, "iloc")
+    has_main_item = False
+    for item, method, places in _locations(view, children):
+        for _, stop in places:
+            if method == 0 and stop > len(view):
+                raise cut_off("AVIF", len(view), stop, "picture data")
+            if method == 1 and stop > inner:
+                raise damaged("AVIF", "an item lies outside its idat box")
+        has_main_item = has_main_item or (item == main_item and any(stop > start for start, stop in places))
+    if not has_main_item:
+        raise damaged("AVIF", "it does not say where its picture data is")
+
+
+def _locations(view: memoryview, children: list[Box]) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+    """Of each item its number, how it is stored (0: in the file, 1: in the `idat` box), and where it begins and ends
+    there."""
+    box = only(view, children, b"iloc")
+    cursor = Cursor(view, box.start, box.end, "iloc")
     version = cursor.take(4) >> 24
     sizes = cursor.take(2)
     offset_bytes, length_bytes, base_bytes = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_bytes = sizes & 15 if version else 0
     if version > 2 or not length_bytes or {offset_bytes, length_bytes, base_bytes, index_bytes} - {0, 4, 8}:
         raise damaged("AVIF", "its iloc box has an unknown form")
-    has_main_item = False
     for _ in range(cursor.take(4 if version == 2 else 2)):
         item = cursor.take(4 if version == 2 else 2)
         method = cursor.take(2) & 15 if version else 0
         cursor.take(2)  # data reference index; 0 is this file, and nothing else is in use
         base = cursor.take(base_bytes)
-        total = 0
+        places = []
         for _ in range(cursor.take(2)):
             cursor.take(index_bytes)
-            stop = base + cursor.take(offset_bytes)
-            length = cursor.take(length_bytes)
-            stop, total = stop + length, total + length
-            if method == 0 and stop > len(view):
-                raise cut_off("AVIF", len(view), stop, "picture data")
-            if method == 1 and stop > inner:
-                raise damaged("AVIF", "an item lies outside its idat box")
-        has_main_item = has_main_item or (item == main_item and total > 0)
-    if not has_main_item:
-        raise damaged("AVIF", "it does not say where its picture data is")
+            start = base + cursor.take(offset_bytes)
+            places.append((start, start + cursor.take(length_bytes)))
+        yield item, method, places
+
+
+def metadata_items(view: memoryview) -> list[tuple[bytes, list[tuple[int, int]]]]:
+    """Of each item that is Exif or of another type than picture data (`mime`: XMP): its type, and the bytes of the
+    file that it takes. For a file that `read_avif` has let pass."""
+    meta = only(view, list(boxes(view, 0, len(view), at_top=True)), b"meta")
+    children = list(boxes(view, meta.start + 4, meta.end))
+    kinds: dict[int, bytes] = {}
+    for info in (child for child in children if child.kind == b"iinf"):
+        version = view[info.start]
+        for entry in boxes(view, info.start + (8 if version else 6), info.end):
+            cursor = Cursor(view, entry.start, entry.end, "infe")
+            entry_version = cursor.take(4) >> 24
+            if entry_version >= 2:  # older ones have no type
+                item = cursor.take(4 if entry_version > 2 else 2)
+                cursor.take(2)
+                kinds[item] = cursor.take(4).to_bytes(4, "big")
+    inner = next((child.start for child in children if child.kind == b"idat"), 0)
+    return [
+        (kinds[item], [(start + inner * method, stop + inner * method) for start, stop in places])
+        for item, method, places in _locations(view, children)
+        if kinds.get(item) in (b"Exif", b"mime", b"uri ") and method in (0, 1)
+    ]

@@ -78,7 +78,7 @@ _IHDR = struct.Struct(">IIBBBBB")
 _BIT_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
 
-def _png_chunks(view: memoryview) -> Iterator[tuple[bytes, int, int]]:
+def png_chunks(view: memoryview) -> Iterator[tuple[bytes, int, int]]:
     """Type, start and end of the data of each chunk whose CRC is right, up to IEND."""
     size, start = len(view), len(PNG_SIGNATURE)
     for _ in range(MAX_PARTS):
@@ -102,7 +102,7 @@ def _png_chunks(view: memoryview) -> Iterator[tuple[bytes, int, int]]:
 def read_png(view: memoryview, max_pixels: int) -> Shape:
     width = height = colour = 0
     has_palette = has_transparency = is_animated = has_data = False
-    for number, (kind, start, end) in enumerate(_png_chunks(view)):
+    for number, (kind, start, end) in enumerate(png_chunks(view)):
         if (kind == b"IHDR") != (number == 0):
             raise damaged("PNG", f"its chunk number {number + 1} is {kind.decode()}")
         if kind == b"IDAT":
@@ -138,10 +138,10 @@ def _png_header(view: memoryview, start: int, end: int, max_pixels: int) -> tupl
 
 # JPEG
 
-_MARKER = re.compile(rb"\xff+([\x01-\xfe])")
+JPEG_MARKER = re.compile(rb"\xff+([\x01-\xfe])")
 # Inside a scan 0xFF is followed by 0x00 (a data byte) or a restart number; anything else ends the scan.
 _SCAN_END = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
+_SOI, _EOI, JPEG_SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _SHOWABLE_FRAMES = (0xC0, 0xC1, 0xC2)
 _OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _MAX_SCANS = 200
@@ -150,22 +150,22 @@ _MAX_JPEGS = 16
 
 
 def read_jpeg(view: memoryview, max_pixels: int) -> Shape:
-    end, shape = _walk_jpeg(view, 0, max_pixels)
+    end, shape = walk_jpeg(view, 0, max_pixels)
     # Phones append whole JPEGs (a gain map, a depth map, the second eye: CIPA DC-007) to the one that is shown.
     for _ in range(_MAX_JPEGS):
         if bytes(view[end : end + 3]) != JPEG_START:
             break
-        end, _appended = _walk_jpeg(view, end, max_pixels)
+        end, _appended = walk_jpeg(view, end, max_pixels)
     check_nothing_follows("JPEG", view, end)
     return shape
 
 
-def _walk_jpeg(view: memoryview, start: int, max_pixels: int) -> tuple[int, Shape]:
+def walk_jpeg(view: memoryview, start: int, max_pixels: int) -> tuple[int, Shape]:
     """The byte after EOI, and the shape."""
     size, position, scans = len(view), start + 2, 0
     shape: Shape | None = None
     for _ in range(MAX_PARTS):
-        marker = _MARKER.match(view, position)
+        marker = JPEG_MARKER.match(view, position)
         if marker is None:
             if position >= size or view[position] == 0xFF:
                 raise cut_off("JPEG", size, size + 1, "list of segments (EOI is missing)")
@@ -191,7 +191,7 @@ def _walk_jpeg(view: memoryview, start: int, max_pixels: int) -> tuple[int, Shap
             if shape is not None:
                 raise damaged("JPEG", "it has two frame headers")
             shape = _jpeg_frame(view[segment_start:position], code, max_pixels)
-        elif code == _SOS:
+        elif code == JPEG_SOS:
             if shape is None:
                 raise damaged("JPEG", "its data comes before its size")
             scan_end = _SCAN_END.search(view, position)
@@ -229,7 +229,7 @@ def _uint24(view: memoryview, start: int) -> int:
     return view[start] | view[start + 1] << 8 | view[start + 2] << 16
 
 
-def _riff_chunks(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def riff_chunks(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Type, start and end of the data of each chunk between `start` and `end`."""
     for _ in range(MAX_PARTS):
         if start >= end:
@@ -252,7 +252,7 @@ def read_webp(view: memoryview, max_pixels: int) -> Shape:
     if end > len(view):
         raise cut_off("WebP", len(view), end, "RIFF container")
     check_nothing_follows("WebP", view, end)
-    chunks = _riff_chunks(view, 12, end)
+    chunks = riff_chunks(view, 12, end)
     kind, start, stop = next(chunks, (b"", 0, 0))
     if kind == b"VP8X":
         return _webp_extended(view, start, stop, chunks, max_pixels)
@@ -294,7 +294,7 @@ def _webp_frame(view: memoryview, start: int, end: int, width: int, height: int)
     frame_size = (_uint24(view, start + 6) + 1, _uint24(view, start + 9) + 1)
     if x + frame_size[0] > width or y + frame_size[1] > height:
         raise damaged("WebP", "one of its frames lies outside the canvas")
-    for kind, data, stop in _riff_chunks(view, start + 16, end):
+    for kind, data, stop in riff_chunks(view, start + 16, end):
         if kind in (b"VP8 ", b"VP8L"):
             shape = _webp_bitstream(view, kind, data, stop)
             if shape[:2] != frame_size:
@@ -337,7 +337,7 @@ def read_gif(view: memoryview, max_pixels: int) -> Shape:
     if size < 13:
         raise cut_off("GIF", size, 13, "header")
     width, height = view[6] | view[7] << 8, view[8] | view[9] << 8
-    position = 13 + _colour_table_bytes(view[10])
+    position = 13 + colour_table_bytes(view[10])
     frames, has_alpha, parts = 0, False, 0
     while True:
         if position >= size:
@@ -360,23 +360,23 @@ def read_gif(view: memoryview, max_pixels: int) -> Shape:
             if not frames:
                 width, height = max(width, x + frame_width), max(height, y + frame_height)
             frames += 1
-            data = position + 10 + _colour_table_bytes(flags)
+            data = position + 10 + colour_table_bytes(flags)
             if data < size and not (1 <= view[data] <= 11 and (data + 1 >= size or view[data + 1])):
                 raise damaged("GIF", f"its frame {frames} has no picture data")
         else:
             raise damaged("GIF", f"what begins at byte {position} is no block")
-        position, parts = _skip_sub_blocks(view, data if kind == 0x21 else data + 1, parts)
+        position, parts = skip_sub_blocks(view, data if kind == 0x21 else data + 1, parts)
     if not frames:
         raise damaged("GIF", "it has no picture data")
     check_nothing_follows("GIF", view, position + 1)
     return Shape(width, height, has_alpha, frames > 1, is_lossless=True)
 
 
-def _colour_table_bytes(flags: int) -> int:
+def colour_table_bytes(flags: int) -> int:
     return 3 << (flags & 0x07) + 1 if flags & 0x80 else 0
 
 
-def _skip_sub_blocks(view: memoryview, position: int, parts: int) -> tuple[int, int]:
+def skip_sub_blocks(view: memoryview, position: int, parts: int) -> tuple[int, int]:
     """The byte after the empty block that ends the list, and how many blocks were seen in the file so far."""
     size = len(view)
     while position < size:

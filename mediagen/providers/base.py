@@ -79,13 +79,7 @@ class MediaGeneratorProvider(ServiceProvider):
         request, fit_report = self.prepared(
             GenerationRequest.checked(prompt=prompt, width=width, height=height, **options)
         )
-        if self.runs_dry:
-            return await self._placeholder(request, fit_report)
-        with self._told_apart():
-            self._require_credential()
-            async with http.session():
-                generated = await self._generate_image(request)
-            return await self._opened(request, generated, fit_report)
+        return await self._delivered(request, fit_report, self._generate_image)
 
     # ------------------------------------------------------------------ what an adapter writes
 
@@ -162,6 +156,21 @@ class MediaGeneratorProvider(ServiceProvider):
         return content, found[-1]
 
     # ------------------------------------------------------------------ inside
+
+    async def _delivered(
+        self,
+        request: GenerationRequest,
+        fit_report: dict[str, Any],
+        ask: Callable[[GenerationRequest], Awaitable[Generated]],
+    ) -> GeneratedImage:
+        """What `ask` brings, opened; a placeholder in dry run."""
+        if self.runs_dry:
+            return await self._placeholder(request, fit_report)
+        with self._told_apart():
+            self._require_credential()
+            async with http.session():
+                generated = await ask(request)
+            return await self._opened(request, generated, fit_report)
 
     async def _placeholder(self, request: GenerationRequest, fit_report: dict[str, Any]) -> GeneratedImage:
         variant = self.model

@@ -26,19 +26,34 @@ def json_limit() -> int:
 
 
 def picture_bytes(text: Any, *, cost: Decimal | None = None) -> bytes:
-    """The bytes behind base64, also in a data URL; `BadResponse` (with the `cost` that was paid) for anything else."""
-    if not isinstance(text, str) or not text:
+    """The bytes behind base64, also in a data URL; `BadResponse` (with the `cost` that was paid) for anything else.
+
+    The URL-safe letters, line breaks and missing padding are read too: the picture is paid.
+    """
+    if not isinstance(text, str | memoryview) or not text:
         raise BadResponse(f"answered with {_what(text)} where the picture should be.", http_status=200, cost=cost)
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
+    head = bytes(text[:100]) if isinstance(text, memoryview) else text[:100].encode("ascii", "replace")
+    if head.startswith(b"data:"):
+        text = text[head.find(b",") + 1 :]
     try:
         return b64decode(text, validate=True)
+    except ValueError:
+        pass
+    try:
+        return b64decode(_plain(text), validate=True)
     except ValueError:
         raise BadResponse(
             f"answered with a picture of {len(text):,} characters that is no base64, or is cut off.",
             http_status=200,
             cost=cost,
         ) from None
+
+
+def _plain(text: str | memoryview) -> bytes:
+    """Base64 in the standard letters, without white space, padded."""
+    content = text.encode("ascii") if isinstance(text, str) else bytes(text)
+    content = content.translate(bytes.maketrans(b"-_", b"+/"), b" \t\r\n").rstrip(b"=")
+    return content + b"=" * (-len(content) % 4)
 
 
 def _what(value: Any) -> str:

@@ -6,7 +6,7 @@ An answer carries the picture as base64; there is no job, so an answer that is l
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -21,12 +21,13 @@ from mediagen.errors import (
     ProviderError,
     RateLimited,
     Refused,
+    UnsupportedRequest,
 )
 from mediagen.providers.base import Generated, MediaGeneratorProvider, not_honoured
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid
-from mediagen.types import GenerationRequest
+from mediagen.types import GeneratedImage, GenerationRequest
 
 THREE_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
 FIXED_SIZE_FAMILIES = ("gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image")
@@ -64,6 +65,18 @@ def _published_prices() -> dict[str, str]:
     return prices
 
 
+MOST_SOURCES = 16
+SOURCE_FORMATS = ("png", "jpeg", "webp")
+MOST_TOKENS_OF_A_SOURCE = 6_500
+"""what a picture that is handed over counts as at most (high fidelity: 6,240 for its shape, and its tiles)"""
+
+
+def _part(image: GeneratedImage, stem: str) -> tuple[str, bytes, str]:
+    """A file of a form: name, content, type."""
+    content = image.content if isinstance(image.content, bytes) else image.content.encode()
+    return f"{stem}.{image.format}", content, f"image/{image.format}"
+
+
 MISCONFIGURED_CODES = frozenset(
     {"billing_hard_limit_reached", "insufficient_quota", "billing_not_active", "model_not_found"}
 )
@@ -81,6 +94,12 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         *("gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst", "gpt-image-2.6-flare"),
         *("gpt-image-2.6-sunburst", "gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image-latest"),
     )
+    announced_ends = {
+        "dall-e-2": "2026-05-12",
+        "dall-e-3": "2026-05-12",
+        "gpt-image-1": "2026-10-23",
+        "gpt-image-1-mini": "",
+    }
     default_timeout_s = 600.0
     credential_env = "OPENAI_API_KEY"
     default_prices = _published_prices()
@@ -153,6 +172,68 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         report["options.output_compression"] = not_honoured(level, "png is not compressed by a level")
         return replace(prepared, options=options), report
 
+    def estimate_edit(
+        self, *, images: Sequence[GeneratedImage], mask: GeneratedImage | None = None, **request: Any
+    ) -> Decimal | None:
+        """As `estimate`, for `edit_image`: what is handed over costs as well."""
+        made = self.estimate(**request)
+        per_token = self.prices.get(f"{self.model}/{_IMAGE_IN}", self.prices.get(f"{self.family}/{_IMAGE_IN}"))
+        if made is None or per_token is None:
+            return None
+        return made + (len(images) + (mask is not None)) * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000
+
+    async def edit_image(
+        self,
+        prompt: str,
+        images: Sequence[GeneratedImage],
+        width: int = 1024,
+        height: int = 1024,
+        mask: GeneratedImage | None = None,
+        **options: Any,
+    ) -> GeneratedImage:
+        """A picture made out of 1 to 16 others as the prompt says; where `mask` is transparent, only there.
+
+        Options and errors as of `generate_image`.
+        """
+        if not 1 <= len(images) <= MOST_SOURCES:
+            raise UnsupportedRequest(f"{self.name}: it edits 1 to {MOST_SOURCES} pictures, not {len(images)}.")
+        for image in images:
+            if image.format not in SOURCE_FORMATS:
+                raise UnsupportedRequest(
+                    f"{self.name}: it edits {', '.join(SOURCE_FORMATS)}, not {image.format!r:.20}. Convert it first."
+                )
+        if mask is not None and mask.format != "png":
+            raise UnsupportedRequest(f"{self.name}: a mask must be png, not {mask.format!r:.20}. Convert it first.")
+        request, fit_report = self.prepared(
+            GenerationRequest.checked(prompt=prompt, width=width, height=height, **options)
+        )
+
+        async def ask(request: GenerationRequest) -> Generated:
+            return await self._edit_image(request, images, mask)
+
+        return await self._delivered(request, fit_report, ask)
+
+    async def _edit_image(
+        self, request: GenerationRequest, images: Sequence[GeneratedImage], mask: GeneratedImage | None
+    ) -> Generated:
+        width, height = self.wire_size(request.width, request.height)
+        options = dict(request.options)
+        headers = self._account_headers(options.pop("organization", None), options.pop("project", None))
+        fields = {"model": self.model, "prompt": request.prompt, "n": 1, "size": f"{width}x{height}", **options}
+        files = [("image[]", _part(image, f"image-{number}")) for number, image in enumerate(images, start=1)]
+        if mask is not None:
+            files.append(("mask", _part(mask, "mask")))
+        response = await self.service.request(
+            "POST",
+            "/images/edits",
+            headers=headers,
+            form={name: str(value) for name, value in fields.items()},
+            files=files,
+            max_bytes=json_limit(),
+            purchase=True,
+        )
+        return await self._read(response, request)
+
     async def _generate_image(self, request: GenerationRequest) -> Generated:
         width, height = self.wire_size(request.width, request.height)
         options = dict(request.options)
@@ -161,35 +242,42 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         response = await self.service.request(
             "POST", "/images/generations", headers=headers, json=payload, max_bytes=json_limit(), purchase=True
         )
-        answer = self.checked(response).json_object()
+        return await self._read(response, request)
+
+    async def _read(self, response: http.Response, request: GenerationRequest) -> Generated:
+        """The picture in the service's answer, and what it says of it."""
+        answer, encoded = self.checked(response).json_object_and("b64_json")
         if isinstance(answer.get("error"), dict):
             text = f"answered {response.status} with an error: {self._vendor_text(response)}"
             raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
         cost = self._cost(answer, request)
-        content, picture = await self._picture(answer, cost)
+        content, picture = await self._picture(answer, encoded, cost)
         return Generated(
             content=content,
             picture=picture,
             cost=cost,
             metadata=self._metadata(answer, response),
-            not_honoured=self._differences(options, answer),
+            not_honoured=self._differences(request.options, answer),
         )
 
-    async def _picture(self, answer: Mapping[str, Any], cost: Decimal | None) -> tuple[bytes, images.Picture | None]:
-        """The picture's bytes, and what they are if that was looked into on the way."""
+    async def _picture(
+        self, answer: Mapping[str, Any], encoded: memoryview | None, cost: Decimal | None
+    ) -> tuple[bytes, images.Picture | None]:
+        """The picture's bytes, and what they are if that was looked into on the way. `encoded` is what the first
+        picture's base64 was taken out as."""
         data = answer.get("data")
         first = data[0] if isinstance(data, list) and data else None
         if not isinstance(first, dict):
             raise BadResponse("answered 200 without a picture in it.", http_status=200, cost=cost)
-        encoded, url = first.get("b64_json"), first.get("url")
-        if not encoded and isinstance(url, str) and url:
+        text, url = first.get("b64_json") or encoded, first.get("url")
+        if not text and isinstance(url, str) and url:
             # OpenAI never does; servers that speak its API do. Only their own host gets the key.
             try:
                 return await self._fetched(url, with_key=True)
             except ProviderError as exc:
                 exc.cost = cost
                 raise
-        return picture_bytes(encoded, cost=cost), None
+        return picture_bytes(text, cost=cost), None
 
     async def _probe(self) -> str:
         headers = self._account_headers(self.default_options.get("organization"), self.default_options.get("project"))

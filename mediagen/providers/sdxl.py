@@ -174,7 +174,7 @@ class SDXLAdapter(MediaGeneratorProvider):
         self.checked(response)
         self._check_finish(response.headers.get("finish-reason", "SUCCESS"), request)
         return Generated(
-            content=response.body,
+            content=bytes(response.body),
             seed=_seed(response.headers.get("seed")),
             metadata={"aspect_ratio": ratio, **self._request_id(response)},
         )
@@ -197,14 +197,14 @@ class SDXLAdapter(MediaGeneratorProvider):
             max_bytes=json_limit(),
             purchase=True,
         )
-        data = self.checked(response).json_object()
+        data, encoded = self.checked(response).json_object_and("base64")
         artifacts = data.get("artifacts")
         picture = artifacts[0] if isinstance(artifacts, list) and artifacts else None
         if not isinstance(picture, dict):
             raise BadResponse("answered 200 without a picture in it.", http_status=200)
         self._check_finish(picture.get("finishReason", "SUCCESS"), request)
         return Generated(
-            content=picture_bytes(picture.get("base64"), cost=self.price(request)),
+            content=picture_bytes(picture.get("base64") or encoded, cost=self.price(request)),
             seed=_seed(picture.get("seed")),
             metadata={"size": f"{width}x{height}", **self._request_id(response)},
         )

@@ -49,6 +49,8 @@ class ServiceProvider:
     models: ClassVar[tuple[str, ...]] = ()
     models_are_closed: ClassVar[bool] = False
     """True when another model name than those in `models` cannot work"""
+    announced_ends: ClassVar[Mapping[str, str]] = {}
+    """models that the vendor has said to end, with the day ("2026-10-23"), or "" when it names none yet"""
     default_timeout_s: ClassVar[float] = 180.0
     default_cooldown_s: ClassVar[float] = 30.0
     """after a 429 that does not say how long, seconds"""

@@ -1,0 +1,47 @@
+"""The same picture in another format, for those who take fewer formats than we keep."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from mediagen.errors import NotAPicture
+from mediagen.images.inspect import Picture, inspect
+
+_QUALITY = 92
+_LEAST_SIDE = 64
+
+
+def converted(content: bytes, picture: Picture, format: str, *, max_bytes: int | None = None) -> tuple[bytes, Picture]:
+    """The picture as "png" or "jpeg", of an animation its first frame, turned as its EXIF says.
+
+    JPEG has no transparency: what shows through becomes white. With `max_bytes` a JPEG is made smaller, side by side,
+    until it fits. Raises `NotAPicture` when decoding fails or the Pillow of this installation cannot read the format.
+    """
+    from PIL import Image, ImageOps
+
+    from mediagen.images import codecs
+
+    if not codecs.can_read(picture.format):
+        raise NotAPicture(
+            f"The Pillow of this installation cannot read {picture.format.upper()}. Install a newer one, or convert "
+            "the picture first."
+        )
+    with codecs.opened(content, picture) as source:
+        source.load()
+        profile = source.info.get("icc_profile")
+        image = ImageOps.exif_transpose(source)
+        has_alpha = image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info
+        image = image.convert("RGBA" if has_alpha else "RGB")
+        if has_alpha and format == "jpeg":
+            ground = Image.new("RGB", image.size, "white")
+            ground.paste(image, mask=image.getchannel("A"))
+            image = ground
+        while True:
+            buffer = BytesIO()
+            options = {"quality": _QUALITY} if format == "jpeg" else {}
+            image.save(buffer, format.upper(), icc_profile=profile, **options)
+            if max_bytes is None or buffer.tell() <= max_bytes or min(image.size) <= _LEAST_SIDE:
+                break
+            image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
+    made = buffer.getvalue()
+    return made, inspect(made)
