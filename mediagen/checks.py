@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
+from django.utils.module_loading import import_string
 
 from mediagen import conf
 from mediagen.errors import ConfigurationError
@@ -22,6 +23,9 @@ TYPES: dict[str, tuple[type, ...]] = {
     "UPLOAD_TO": (str,),
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
+    "API_AUTHENTICATION": (list, tuple, type(None)),
+    "API_RATES": (dict,),
+    "API_GENERATE_RATES": (dict,),
 }
 POSITIVE_NUMBERS = {
     "DEADLINE_S",
@@ -32,7 +36,11 @@ POSITIVE_NUMBERS = {
     "MAX_IMAGE_BYTES",
     "MAX_IMAGE_PIXELS",
     "LEASE_S",
+    "LINK_LIFETIME_S",
+    "KEEP_ZIPS_H",
     "KICK_AGAIN_S",
+    "EXPORT_WAIT_DAYS",
+    "API_MAX_BODY_BYTES",
 }
 
 
@@ -59,22 +67,36 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value[name]
         if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number greater than 0.", id="mediagen.E004")
-    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S"):
+    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS"):
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
-    for name in ("PROXY", "WEBHOOK_BASE_URL"):
+    for name in ("PROXY", "WEBHOOK_BASE_URL", "SITE_URL"):
         url = value.get(name)
         if url is not None and not (isinstance(url, str) and url.startswith(("http://", "https://"))):
             yield Error(f"MEDIAGEN[{name!r}] must be an http(s) address or None.", id="mediagen.E012")
     if value.get("FIT", "resize") not in ("resize", "keep"):
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")
+    if value.get("SERVE_FILES", "app") not in ("app", "storage"):
+        yield Error('MEDIAGEN["SERVE_FILES"] must be "app" or "storage".', id="mediagen.E016")
     if value.get("DRY_RUN") not in (None, True, False):
         yield Error(
             'MEDIAGEN["DRY_RUN"] must be True, False or None.',
             hint="None lets DRY_RUN_MODE from the environment decide.",
             id="mediagen.E006",
         )
+    for name in ("API_RATES", "API_GENERATE_RATES"):
+        rates = value.get(name, {})
+        for role, rate in rates.items() if isinstance(rates, dict) else ():
+            try:
+                rate is None or conf.Rate.of(rate)
+            except ConfigurationError as exc:
+                yield Error(f"MEDIAGEN[{name!r}][{role!r}]: {exc}", id="mediagen.E013")
+    for path in value.get("API_AUTHENTICATION") or ():
+        try:
+            import_string(path)
+        except (ImportError, TypeError, AttributeError) as exc:
+            yield Error(f'MEDIAGEN["API_AUTHENTICATION"]: {path!r} cannot be imported: {exc}', id="mediagen.E014")
     if isinstance(value.get("PROVIDERS", {}), dict):
         yield from _wrong_providers()
     alias = value.get("STORAGE", "default")
@@ -159,4 +181,30 @@ def check_encryption_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
             hint='Set MEDIAGEN["ENCRYPTION_KEYS"] to a list with a long random text of its own.',
             id="mediagen.W001",
         )
+    ]
+
+
+@register("mediagen", Tags.database)
+def check_stored_credentials(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """What is stored encrypted can be read. Runs with `migrate` and with `check --database`; a warning, because the
+    site works without: a provider whose key cannot be read is passed over."""
+    from django.db import DatabaseError
+
+    from mediagen.engine import credentials
+    from mediagen.models.routing import alias
+
+    if alias() not in (databases or ()):
+        return []
+    try:
+        found = credentials.unreadable()
+    except DatabaseError:  # before the first migrate
+        return []
+    return [
+        CheckWarning(
+            f"{what} cannot be decrypted with any configured key.",
+            hint="Enter it again in the admin, or add the key it was encrypted with to MEDIAGEN['ENCRYPTION_KEYS'] "
+            "(or SECRET_KEY_FALLBACKS) and run manage.py rotate_credentials.",
+            id="mediagen.W003",
+        )
+        for what in found
     ]

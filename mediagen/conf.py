@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from mediagen.errors import ConfigurationError
@@ -49,11 +50,53 @@ DEFAULTS: dict[str, Any] = {
     "LEASE_S": 60.0,
     # Alias in the site's TASKS setting whose engine is told of waiting work; None: workers find it by themselves.
     "TASK_BACKEND": None,
+    # Without an engine: whether pages and API fill what was asked of them in their own process. False: only workers do.
+    "RUN_IN_SERVER": True,
+    # "app": files go through our views, which ask for access; "storage": by the storage's own addresses.
+    "SERVE_FILES": "app",
+    # How long a signed address of a file is good, seconds.
+    "LINK_LIFETIME_S": 3600,
+    # A zip that somebody has asked for is kept for so many hours.
+    "KEEP_ZIPS_H": 24.0,
+    # A deleted asset can be had back for so many days; then maintenance removes its row and its files.
+    "KEEP_DELETED_DAYS": 30,
     # Queue of that engine; None: its default one.
     "TASK_QUEUE": None,
     # Work that was told to the engine and not begun is told again after so long, seconds.
     "KICK_AGAIN_S": 300.0,
+    # Dotted paths of REST framework authentication classes for the API. None: API tokens, and what the site's
+    # REST_FRAMEWORK names, or else its sessions.
+    "API_AUTHENTICATION": None,
+    # Requests to the API by role: "user" is everybody; "token", "staff", "superuser", "group:<name>". The most generous
+    # that fits somebody counts; None is no limit. The second: requests that make pictures, counted besides.
+    "API_RATES": {"user": "1200/minute"},
+    "API_GENERATE_RATES": {},
+    # The largest body of JSON that the API reads.
+    "API_MAX_BODY_BYTES": 1024 * 1024,
+    # "https://site.example": where people reach this site. In comments at Figma, and the plugin's address.
+    "SITE_URL": None,
+    # An export to Figma that nobody has placed with the plugin for so many days is given up.
+    "EXPORT_WAIT_DAYS": 30,
 }
+
+
+PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: int
+
+    @classmethod
+    def of(cls, text: str) -> Rate:
+        """Of "60/minute"; second, minute, hour, day. `ConfigurationError` for other text."""
+        number, _, period = str(text).partition("/")
+        if not number.isdecimal() or int(number) < 1 or period not in PERIODS_S:
+            raise ConfigurationError(f'A rate is a number, "/" and one of {", ".join(PERIODS_S)}; not {text!r:.40}.')
+        return cls(int(number), PERIODS_S[period])
 
 
 def user_settings() -> dict[str, Any]:

@@ -1,34 +1,58 @@
 """The tables, one file each, the QuerySet beside its model."""
 
-from mediagen.models.asset import GenerationState, MediaAsset, MediaType, ReviewStatus, asset_storage
+from mediagen.models.asset import AssetSource, GenerationState, MediaAsset, MediaType, ReviewStatus, asset_storage
 from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.batch import BatchState, GenerationBatch
+from mediagen.models.canva import CanvaConnection
+from mediagen.models.dashboard import Dashboard
+from mediagen.models.export import AssetExport, ExportState, ExportTarget
 from mediagen.models.fields import CredentialField, StoredCredential
 from mediagen.models.health import ProviderHealth
+from mediagen.models.idempotency import IdempotentRequest
+from mediagen.models.job import BackgroundJob, JobState
 from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import BudgetPeriod, MediaLibrary
+from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
+from mediagen.models.rendition import Rendition
 from mediagen.models.tag import MediaTag
+from mediagen.models.token import ApiToken
+from mediagen.models.usage import AssetUsage
 from mediagen.models.webhook import WebhookDelivery
 
 __all__ = [
+    "ApiToken",
+    "AssetExport",
+    "AssetSource",
+    "AssetUsage",
+    "BackgroundJob",
     "BatchState",
     "BudgetPeriod",
+    "CanvaConnection",
     "CredentialField",
+    "Dashboard",
+    "ExportState",
+    "ExportTarget",
     "GenerationAttempt",
     "GenerationBatch",
     "GenerationState",
     "GoOn",
+    "IdempotentRequest",
+    "JobState",
     "MediaAsset",
     "MediaLibrary",
     "MediaTag",
     "MediaType",
+    "MessageState",
     "ProviderConfig",
     "ProviderHealth",
+    "Rendition",
     "ReviewStatus",
     "SpendAccount",
     "StoredCredential",
     "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
     "asset_storage",
     "provider_choices",
 ]

@@ -38,6 +38,13 @@ class ReviewStatus(models.TextChoices):
     DELETED = "deleted", "deleted"
 
 
+class AssetSource(models.TextChoices):
+    GENERATED = "generated", "generated"
+    UPLOADED = "uploaded", "uploaded"
+    VARIANT = "variant", "made from another asset"
+    IMPORTED = "imported", "imported"
+
+
 class MediaType(models.TextChoices):
     IMAGE = "image", "image"
 
@@ -121,6 +128,8 @@ class MediaAsset(models.Model):
     description = models.TextField(blank=True)
     alt_text = models.TextField(blank=True)
     media_type = models.CharField(max_length=16, choices=MediaType.choices, default=MediaType.IMAGE)
+    source = models.CharField(max_length=10, choices=AssetSource.choices, default=AssetSource.GENERATED)
+    original_name = models.CharField(max_length=255, blank=True, help_text="Of an uploaded file.")
     tags = models.ManyToManyField("mediagen.MediaTag", blank=True, related_name="assets")
 
     file = models.FileField(storage=SiteStorage(), blank=True, max_length=500)
@@ -158,7 +167,13 @@ class MediaAsset(models.Model):
     kicked_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When a task engine was last told of it."
     )
+    cancel_requested_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Nothing more is bought for it; what is under way still ends."
+    )
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
+    generation_id = models.UUIDField(
+        null=True, blank=True, editable=False, help_text="Assets asked for by one request have the same."
+    )
 
     status = models.CharField(max_length=10, choices=ReviewStatus.choices, default=ReviewStatus.DRAFT)
     reviewed_by = models.ForeignKey(
@@ -166,6 +181,13 @@ class MediaAsset(models.Model):
     )
     reviewed_at = models.DateTimeField(null=True, blank=True)
     review_notes = models.TextField(blank=True)
+    status_before = models.CharField(
+        max_length=10, blank=True, editable=False, help_text="What a deleted asset's status goes back to."
+    )
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    deleted_at = models.DateTimeField(null=True, blank=True)
 
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
     focal_x = models.FloatField(default=0.5, validators=[MinValueValidator(0), MaxValueValidator(1)])
@@ -185,13 +207,20 @@ class MediaAsset(models.Model):
     class Meta:
         # The id is time-ordered (UUIDv7): newest first without an index of its own.
         ordering = ("-id",)
+        permissions = (("approve_mediaasset", "Can approve, publish, archive and restore media assets"),)
         indexes = (
             models.Index(fields=("library", "-id"), name="mediagen_asset_library"),
             models.Index(fields=("status", "-id"), name="mediagen_asset_status"),
             models.Index(fields=("provider_name", "-id"), name="mediagen_asset_provider"),
             models.Index(fields=("created_at",), name="mediagen_asset_created"),
             models.Index(fields=("batch", "generation_state", "id"), name="mediagen_asset_batch"),
+            # Counts what a library holds without looking at its rows.
+            models.Index(fields=("library", "generation_state", "status", "file_size"), name="mediagen_asset_counted"),
             models.Index(fields=("content_hash",), name="mediagen_asset_hash"),
+            models.Index(
+                fields=("generation_id",), name="mediagen_asset_generation", condition=Q(generation_id__isnull=False)
+            ),
+            models.Index(fields=("deleted_at",), name="mediagen_asset_deleted", condition=Q(deleted_at__isnull=False)),
             # Nearly every asset of a large library is ready; the few that are not are found through this.
             models.Index(
                 fields=("generation_state", "lease_until"),
@@ -204,6 +233,7 @@ class MediaAsset(models.Model):
                 name="mediagen_asset_state_legal", condition=Q(generation_state__in=GenerationState.values)
             ),
             models.CheckConstraint(name="mediagen_asset_status_legal", condition=Q(status__in=ReviewStatus.values)),
+            models.CheckConstraint(name="mediagen_asset_source_legal", condition=Q(source__in=AssetSource.values)),
             models.CheckConstraint(
                 name="mediagen_asset_cost_positive", condition=Q(cost__isnull=True) | Q(cost__gte=0)
             ),

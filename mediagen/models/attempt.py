@@ -64,6 +64,7 @@ class GenerationAttempt(models.Model):
     class Meta:
         ordering = ("-id",)
         indexes = (
+            models.Index(fields=("started_at",), name="mediagen_attempt_started"),
             models.Index(fields=("provider_name", "-started_at"), name="mediagen_attempt_provider"),
             models.Index(fields=("library", "-started_at"), name="mediagen_attempt_library"),
             models.Index(fields=("outcome", "-started_at"), name="mediagen_attempt_outcome"),

@@ -53,6 +53,22 @@ def decrypt(stored: str) -> str:
         ) from None
 
 
+def has_first_key(stored: str) -> bool:
+    """Whether the key that encrypts now has encrypted this."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        _fernets()[0].decrypt(stored.removeprefix(PREFIX))
+    except (InvalidToken, ValueError):
+        return False
+    return True
+
+
+def reencrypted(stored: str) -> str:
+    """The same value under the key that encrypts now. `CredentialsUnreadable` as `decrypt`."""
+    return encrypt(decrypt(stored))
+
+
 class StoredCredential:
     """The value of a `CredentialField`: knows whether it is set, and reveals itself only on request."""
 

@@ -26,7 +26,8 @@ class GoOn(models.TextChoices):
 class ProviderConfigQuerySet(models.QuerySet["ProviderConfig"]):
     def in_chain_order(self) -> Self:
         """The first to be tried first, enabled or not."""
-        return self.order_by("position", "pk")
+        # With the account that one of them may be connected to: adapters are also built where no query can be made.
+        return self.order_by("position", "pk").select_related("canva_connection")
 
     def enabled(self) -> Self:
         return self.filter(enabled=True)
