@@ -3,7 +3,7 @@
 The truth is the rows; a kick that is lost, repeated or late changes nothing but the time at which work begins.
 
 Celery, huey and others import the `tasks` of every app when they start, also on sites that use no `django.tasks`: so
-`generate` is a task only where MEDIAGEN["TASK_BACKEND"] names the engine, and a plain function elsewhere.
+`generate` and the others are tasks only where MEDIAGEN["TASK_BACKEND"] names the engine, and plain functions elsewhere.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from asgiref.sync import async_to_sync
+
 from mediagen import conf
-from mediagen.engine import handover, kicks
+from mediagen.engine import handover, jobs, kicks, outgoing
+from mediagen.engine.exports import sending
 from mediagen.errors import ConfigurationError
 
 
-def _for_the_engine(function: Callable[[list[str]], int]) -> Any:
+def _for_the_engine(function: Callable[..., int]) -> Any:
     """The function as a task of the site's engine.
 
     It is checked at once against the engine's entry in the site's TASKS, not against "default", which may be another
@@ -42,3 +45,21 @@ def _for_the_engine(function: Callable[[list[str]], int]) -> Any:
 def generate(asset_ids: list[str]) -> int:
     """Fill those of these assets that nobody has taken; how many were begun. Sync: not every engine runs coroutines."""
     return handover.work_off(asset_ids)
+
+
+@_for_the_engine
+def deliver_webhooks() -> int:
+    """Send the webhooks that are due; how many were sent."""
+    return async_to_sync(outgoing.deliver_for)(handover.BEGIN_FOR_S)
+
+
+@_for_the_engine
+def send_exports(export_ids: list[str]) -> int:
+    """Send those of these exports that wait; how many."""
+    return sending.work_off(export_ids)
+
+
+@_for_the_engine
+def work_on_jobs() -> int:
+    """Work on long actions that wait, such as zips; how many were begun."""
+    return jobs.work_off()

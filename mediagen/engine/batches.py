@@ -14,7 +14,7 @@ from django.db import IntegrityError
 from django.db.models import Q
 
 from mediagen import conf
-from mediagen.engine import ledger
+from mediagen.engine import events, ledger
 from mediagen.engine.ledger import Budget
 from mediagen.engine.libraries import find_library, get_library
 from mediagen.engine.manifests import Manifest, ManifestRow
@@ -48,16 +48,20 @@ def open_batch(
     max_cost: Decimal | None = None,
     created_by: Any = None,
     anew: bool = False,
+    of_creator: bool = False,
 ) -> tuple[GenerationBatch, bool]:
     """(the batch of this manifest with these defaults, True when it is new).
 
     The same file with the same defaults is the same batch, on any machine, so that the same command goes on where it
-    was. `anew` makes another one. `max_cost` in USD replaces an earlier limit and is no part of what the batch is.
+    was. `anew` makes another one; `of_creator` lets the same file of another person be another batch.
+    `max_cost` in USD replaces an earlier limit and is no part of what the batch is.
     """
     kept = {key: _jsonable(value) for key, value in sorted(defaults.items()) if value not in (None, "", [], ())}
     # What a run without --live or --dry-run means is decided when it starts, and stays.
     dry_run = conf.default_dry_run() if defaults.get("dry_run") is None else bool(defaults["dry_run"])
     identity = [manifest.digest, template, kept, dry_run]
+    if of_creator:
+        identity.append(str(getattr(created_by, "pk", created_by)))
     salt = db_now().isoformat() if anew else ""
     fingerprint = hashlib.sha256(json.dumps([*identity, salt], sort_keys=True).encode()).hexdigest()
     try:
@@ -218,6 +222,7 @@ def retry_failed(batch: GenerationBatch) -> int:
         failure="",
         lease_until=None,
         kicked_at=None,
+        cancel_requested_at=None,
         updated_at=db_now(),
     )
     states = (BatchState.FINISHED, BatchState.CANCELLED, BatchState.PAUSED)
@@ -226,6 +231,7 @@ def retry_failed(batch: GenerationBatch) -> int:
     return count
 
 
+@atomic()
 def finish_if_done(batch_id: Any) -> bool:
     """Set a batch finished when no row of it waits or is under way. True when it is finished.
 
@@ -241,9 +247,11 @@ def finish_if_done(batch_id: Any) -> bool:
     if left.exists():
         return False
     now = db_now()
-    batches.filter(state__in=(BatchState.RUNNING, BatchState.PAUSED)).update(
+    finished = batches.filter(state__in=(BatchState.RUNNING, BatchState.PAUSED)).update(
         state=BatchState.FINISHED, state_reason="", finished_at=now, updated_at=now
     )
+    if finished:
+        events.batch_finished(batch_id)
     return batches.filter(state=BatchState.FINISHED).exists()
 
 

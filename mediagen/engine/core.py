@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from asgiref.sync import async_to_sync
-
-from mediagen.engine import exports, generation, handover, health, starting
+from mediagen.engine import generation, handover, health, starting
 from mediagen.engine.database import in_database
+from mediagen.engine.exports import canva, figma, from_canva, sending
+from mediagen.engine.exports.figma_import import FigmaImport, import_from_figma
 from mediagen.engine.orders import AssetOrder, as_uuid
+from mediagen.engine.synchronous import run_sync
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost
 from mediagen.factory import chain_configs, declared_options
-from mediagen.models import MediaAsset, MediaTag
+from mediagen.models import AssetExport, MediaAsset, MediaTag
+from mediagen.models.routing import atomic
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -34,8 +36,9 @@ class MediaEngine:
 
         `width`, `height` in pixels; without `library_id` the library "Default". `options`: negative_prompt, seed,
         name, description, alt_text, tags, provider or providers (instead of the chain), dry_run, deadline_s
-        (seconds), created_by, parent, idempotency_key; everything else goes to the provider. Raises `InvalidRequest`
-        for what nobody could make and `ConfigurationError` for settings that cannot work, before a row is made.
+        (seconds), created_by, parent, idempotency_key, generation_id (a UUID that several assets share); everything
+        else goes to the provider. Raises `InvalidRequest` for what nobody could make and `ConfigurationError` for
+        settings that cannot work, before a row is made.
         """
         try:
             return await self.generate_asset(prompt, width, height, library_id, **options)
@@ -81,15 +84,85 @@ class MediaEngine:
     async def export_asset_to_figma(
         self, asset_id: Any, file_key: str, page_id: str | None = None, **options: Any
     ) -> dict[str, Any] | None:
-        """{figma_node_id, figma_url, figma_file_key, page_id, asset_id, status}, or None when no provider can.
+        """{figma_node_id, figma_url, figma_file_key, page_id, asset_id, status, export_id, notes}, or None when no
+        provider can; the `AssetExport` row then says why.
 
-        `InvalidRequest` for an asset that does not exist or has no picture, and for a file key that is none.
+        `file_key` may be the file's address. `options`: frame_name, x and y (canvas pixels), comment (a text, or True
+        for ours, to be pinned in the file), by (a user), dry_run, deadline_s (seconds). Live, the status is
+        "waiting_for_plugin" and the node id empty, until mediagen's plugin in Figma has placed the picture.
+        `InvalidRequest` for an asset that does not exist or has no picture, and for a place that cannot be one.
         """
         try:
-            return await exports.export_to_figma(asset_id, file_key, page_id, **options)
+            return await self.export_to_figma(asset_id, file_key, page_id, **options)
         except GenerationFailed as exc:
             logger.warning("%s", exc)
             return None
+
+    async def export_to_figma(
+        self, asset_id: Any, file_key: str, page_id: str | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """As `export_asset_to_figma`, but raises `GenerationFailed`, which lists every attempt and its reason."""
+        return await figma.export_to_figma(asset_id, file_key, page_id, **options)
+
+    async def export_asset_to_canva(
+        self,
+        asset_id: Any,
+        create_design: bool = True,
+        title: str | None = None,
+        folder: str | None = None,
+        **options: Any,
+    ) -> dict[str, Any] | None:
+        """{export_id, asset_id, canva_asset_id, canva_design_id, edit_url, title, folder, status, notes}, or None when
+        no provider can; the `AssetExport` row then says why.
+
+        A design of the picture's size is made with it inside, unless `create_design` is False. Without a title the
+        asset's name; `folder` is an id or address. `options`: by (a user), dry_run, deadline_s (seconds).
+        `InvalidRequest` for an asset that does not exist or has no picture, and for what cannot be a title or folder.
+        """
+        try:
+            return await self.export_to_canva(asset_id, create_design, title, folder, **options)
+        except GenerationFailed as exc:
+            logger.warning("%s", exc)
+            return None
+
+    async def export_to_canva(
+        self,
+        asset_id: Any,
+        create_design: bool = True,
+        title: str | None = None,
+        folder: str | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """As `export_asset_to_canva`, but raises `GenerationFailed`, which lists every attempt and its reason."""
+        return await canva.export_to_canva(asset_id, create_design, title, folder, **options)
+
+    async def enqueue_export_to_canva(self, asset_id: Any, **options: Any) -> AssetExport:
+        """The export, pending, for whoever works: arguments and errors of `export_asset_to_canva`, without the wait.
+
+        Sent after the commit by the site's task engine or in this process; a limit of Canva's is waited out.
+        """
+        return await in_database(_enqueue_to_canva, asset_id, options)
+
+    async def import_from_canva(
+        self, design_id: str, library_id: Any = None, page: int = 1, **options: Any
+    ) -> MediaAsset:
+        """A page of a design as a new asset, the child of the one that was exported into it.
+
+        `design_id` may be the design's address; without `library_id` the parent's library, or the default one.
+        `options`: name, tags, by, dry_run, deadline_s. Raises `GenerationFailed` and `InvalidRequest`.
+        """
+        return await from_canva.import_from_canva(design_id, library_id, page, **options)
+
+    async def import_from_figma(
+        self, file_key: str, node_ids: Iterable[str] | str, format: str = "png", scale: float = 1, **options: Any
+    ) -> FigmaImport:
+        """Nodes of a Figma file as assets: `.assets`, and `.failures` with the reason for each node that gave none.
+
+        `file_key` and nodes may be addresses as copied from Figma. `format` "png" or "jpg", `scale` 0.01 to 4;
+        `options`: library_id, by (a user), dry_run, deadline_s (seconds). A node that was placed from here becomes a
+        child of its asset. `GenerationFailed` when no provider can, `InvalidRequest` for what cannot be rendered.
+        """
+        return await import_from_figma(file_key, node_ids, format, scale, **options)
 
     async def check_providers(
         self, names: list[str] | None = None, *, live: bool = False
@@ -116,25 +189,50 @@ class MediaEngine:
             )
 
     def generate_asset_from_prompt_sync(self, *args: Any, **kwargs: Any) -> MediaAsset | None:
-        return async_to_sync(self.generate_asset_from_prompt)(*args, **kwargs)
+        return run_sync(self.generate_asset_from_prompt, *args, **kwargs)
 
     def generate_asset_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
-        return async_to_sync(self.generate_asset)(*args, **kwargs)
+        return run_sync(self.generate_asset, *args, **kwargs)
 
     def regenerate_asset_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
-        return async_to_sync(self.regenerate_asset)(*args, **kwargs)
+        return run_sync(self.regenerate_asset, *args, **kwargs)
 
     def enqueue_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
-        return async_to_sync(self.enqueue)(*args, **kwargs)
+        return run_sync(self.enqueue, *args, **kwargs)
 
     def enqueue_again_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
-        return async_to_sync(self.enqueue_again)(*args, **kwargs)
+        return run_sync(self.enqueue_again, *args, **kwargs)
 
     def export_asset_to_figma_sync(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        return async_to_sync(self.export_asset_to_figma)(*args, **kwargs)
+        return run_sync(self.export_asset_to_figma, *args, **kwargs)
+
+    def export_to_figma_sync(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return run_sync(self.export_to_figma, *args, **kwargs)
+
+    def export_asset_to_canva_sync(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        return run_sync(self.export_asset_to_canva, *args, **kwargs)
+
+    def export_to_canva_sync(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return run_sync(self.export_to_canva, *args, **kwargs)
+
+    def enqueue_export_to_canva_sync(self, *args: Any, **kwargs: Any) -> AssetExport:
+        return run_sync(self.enqueue_export_to_canva, *args, **kwargs)
+
+    def import_from_canva_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
+        return run_sync(self.import_from_canva, *args, **kwargs)
+
+    def import_from_figma_sync(self, *args: Any, **kwargs: Any) -> FigmaImport:
+        return run_sync(self.import_from_figma, *args, **kwargs)
 
     def check_providers_sync(self, *args: Any, **kwargs: Any) -> list[health.ProviderReport]:
-        return async_to_sync(self.check_providers)(*args, **kwargs)
+        return run_sync(self.check_providers, *args, **kwargs)
+
+
+@atomic()
+def _enqueue_to_canva(asset_id: Any, options: Mapping[str, Any]) -> AssetExport:
+    export = canva.begin(asset_id, **options)
+    sending.send_soon([export.pk])
+    return export
 
 
 _engine = MediaEngine()

@@ -15,8 +15,8 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
-from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, models
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.db import InterfaceError, OperationalError, connections, models
 
 from mediagen.models.routing import atomic, connection
 
@@ -55,6 +55,25 @@ async def together(work: Callable[[list[Item]], Sequence[T | Exception]], item: 
     if isinstance(result, Exception):
         raise result
     return result
+
+
+async def hold_no_thread() -> None:
+    """Give up the thread, and with it the database connection, that Django keeps for the request this runs in.
+
+    Under ASGI a request has a thread of its own from its first database work until its answer has been sent: for one
+    that waits or streams for minutes, that is a thread and a connection for nothing. Database work afterwards gets a
+    new one. Does nothing elsewhere.
+    """
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context is None or context not in SyncToAsync.context_to_thread_executor:
+        return
+    if getattr(context, "_executor", None) is not None:
+        return  # a thread that somebody else has given, and needs
+    await sync_to_async(connections.close_all)()
+    # As asgiref does at the end of the request.
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None)
+    if executor is not None:
+        executor.shutdown(wait=False)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.orders import AssetOrder, request_kwargs
 from mediagen.errors import InvalidRequest, ProviderError
 from mediagen.factory import get_media_generator_chain
@@ -26,6 +27,8 @@ class Estimate:
     unknown: set[str] = field(default_factory=set)
     without_price: int = 0
     """pictures for which no provider's price is known"""
+    prices: dict[str, Decimal | None] = field(default_factory=dict)
+    """USD of one picture (the dearest of them) by provider; None: not known"""
     is_free: bool = True
     """nothing that costs money would be asked: dry run, placeholders"""
 
@@ -40,26 +43,34 @@ class Estimate:
         return text
 
 
-def estimate(orders: Iterable[AssetOrder]) -> Estimate:
-    """The estimate for these orders; each kind of order is priced once, so a million of one kind is quick."""
+def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = None) -> Estimate:
+    """The estimate for these orders; each kind of order is priced once, so a million of one kind is quick.
+
+    `chain` is that of all of them, where the caller has it already.
+    """
     total = Estimate()
     chains: dict[Any, list[Any]] = {}
-    prices: dict[str, tuple[list[Decimal], set[str], bool]] = {}
+    prices: dict[str, dict[str, Decimal | None]] = {}
     for order in orders:
         chain_key = (order.providers, order.dry_run)
         if chain_key not in chains:
-            chains[chain_key] = _priced_providers(order)
+            own = chain or get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+            chains[chain_key] = _priced_providers(own)
         asked = {**request_kwargs(order.request), "prompt": "x"}
         asked.pop("seed", None)
         key = json.dumps([chain_key, asked], sort_keys=True, default=str)
         if key not in prices:
             if len(prices) > 10_000:
                 prices.clear()
-            prices[key] = _price(chains[chain_key], asked)
-        known, unknown, is_free = prices[key]
+            prices[key] = _prices(chains[chain_key], asked)
+        known = [price for price in prices[key].values() if price is not None]
+        unknown = [name for name, price in prices[key].items() if price is None]
         total.pictures += 1
-        total.is_free = total.is_free and is_free
-        total.unknown |= unknown
+        total.is_free = total.is_free and not chains[chain_key]
+        total.unknown.update(unknown)
+        for name, price in prices[key].items():
+            old = total.prices.get(name)
+            total.prices[name] = price if old is None or price is None else max(price, old)
         if known:
             total.cheapest += min(known)
             total.dearest += max(known)
@@ -68,9 +79,8 @@ def estimate(orders: Iterable[AssetOrder]) -> Estimate:
     return total
 
 
-def _priced_providers(order: AssetOrder) -> list[Any]:
-    """Providers of the order's chain that would be asked for money, in order."""
-    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+def _priced_providers(chain: MediaGeneratorChain) -> list[Any]:
+    """Providers of the chain that would be asked for money, in order."""
     asked: list[Any] = []
     for provider in chain.providers:
         if getattr(provider, "is_placeholder", False) or not callable(getattr(provider, "generate_image", None)):
@@ -83,20 +93,17 @@ def _priced_providers(order: AssetOrder) -> list[Any]:
     return asked
 
 
-def _price(providers: list[Any], asked: dict[str, Any]) -> tuple[list[Decimal], set[str], bool]:
-    known: list[Decimal] = []
-    unknown: set[str] = set()
+def _prices(providers: list[Any], asked: dict[str, Any]) -> dict[str, Decimal | None]:
+    """USD by provider, None where it is not known; without those that would not take the request."""
+    found: dict[str, Decimal | None] = {}
     for provider in providers:
         price = None
         if (ask := getattr(provider, "estimate", None)) is not None:
             try:
                 price = ask(**asked)
             except ProviderError:
-                continue  # it would not take the request
+                continue
             except InvalidRequest:
                 price = None
-        if price is None:
-            unknown.add(provider.get_name())
-        else:
-            known.append(price)
-    return known, unknown, not providers
+        found[provider.get_name()] = price
+    return found

@@ -8,6 +8,8 @@ import os
 import re
 import tempfile
 import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from asgiref.sync import sync_to_async
@@ -20,6 +22,8 @@ logger = logging.getLogger("mediagen.engine")
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "avif": "avif", "gif": "gif"}
 LEASES_BACK = 3
+ARRIVES_WITHIN_S = 3600.0
+"""An upload stores its file before it writes its row; whoever is not done by then is dead."""
 # The id of the asset and the token of the lease under which the file was made.
 NAME = re.compile(r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<token>[0-9]+)(?:_[A-Za-z0-9]+)?\.[a-z]+")
 
@@ -32,6 +36,12 @@ def file_name(asset: MediaAsset, token: int, format: str) -> str:
     """mediagen/2026/11/<id>-<token>.png: unique to the asset and the lease, so that no writer meets another's file,
     and known beforehand, so that a file whose writer died is found again."""
     return f"{folder(asset)}/{asset.pk}-{token}.{EXTENSIONS.get(format, 'bin')}"
+
+
+def may_be_arriving(asset_id: str) -> bool:
+    """Whether the asset of a stored file may be about to get its row: its id, which holds the time, is young."""
+    parsed = uuid.UUID(asset_id)
+    return parsed.version == 7 and time.time() - (parsed.int >> 80) / 1000 < ARRIVES_WITHIN_S
 
 
 def left_files(asset: MediaAsset) -> list[str]:
@@ -64,7 +74,18 @@ async def save_file(name: str, content: bytes, *, patience_s: float = 0.0) -> st
 
 
 def _save(name: str, content: bytes) -> str:
-    return asset_storage().save(name, ContentFile(content))
+    return asset_storage().save(name, _InOnePiece(content))
+
+
+class _InOnePiece(ContentFile):  # type: ignore[type-arg]
+    """Bytes that are written at once: in 64 KiB pieces, each of them waits for the event loop's thread."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._content = content
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        yield self._content
 
 
 def rescue_folder() -> Path:

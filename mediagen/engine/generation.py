@@ -14,14 +14,14 @@ from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine import files, intake, leases, pushes, recovery
+from mediagen.engine import editing, events, files, intake, leases, progress, pushes, recovery
 from mediagen.engine.database import in_database, to_the_end, together, update_where
 from mediagen.engine.leases import Lease
 from mediagen.engine.ledger import Budget
 from mediagen.engine.orders import AssetOrder, request_kwargs
 from mediagen.engine.recorder import RowRecorder, flush
 from mediagen.engine.tagging import tag_served
-from mediagen.errors import GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
+from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
@@ -70,7 +70,7 @@ async def run(job: Job) -> MediaAsset:
 
     `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
     """
-    recorder = RowRecorder(job.asset, budgets=job.budgets, provider_budgets=_provider_budgets(job.chain))
+    recorder = RowRecorder(job.asset, budgets=job.budgets, provider_budgets=provider_budgets(job.chain))
     avoid: frozenset[str] = frozenset()
     has_come = False
     try:
@@ -80,8 +80,9 @@ async def run(job: Job) -> MediaAsset:
                     return job.asset
                 adoptable, avoid = await in_database(recovery.left_behind, job.asset)
                 recorder.adopt(adoptable)
+            operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
-                "generate_image",
+                operation,
                 recorder=recorder,
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
@@ -90,6 +91,7 @@ async def run(job: Job) -> MediaAsset:
                 delivered=pushes.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
+                **sources,
             )
             if outcome.result is not None:
                 # The picture is here and may be paid for: it is kept, whoever loses interest now.
@@ -107,14 +109,30 @@ async def run(job: Job) -> MediaAsset:
         leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
         await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
         raise
+    if isinstance(outcome.vetoed, AssetCancelled):
+        await in_database(end_cancelled, job, recorder)
+        raise GenerationFailed(
+            f"Asset {job.asset.pk} was cancelled.",
+            attempts=outcome.attempts,
+            asset_id=job.asset.asset_id,
+            asset=job.asset,
+        )
     if job.patient and (put_off := _put_off(job, outcome)) is not None:
         await in_database(postpone, job, recorder, put_off)
         raise put_off
     await in_database(give_up, job, recorder, outcome.explain())
-    raise GenerationFailed(outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset)
+    raise GenerationFailed(
+        outcome.explain(),
+        attempts=outcome.attempts,
+        asset_id=job.asset.asset_id,
+        asset=job.asset,
+        vetoed=outcome.vetoed,
+        retry_after_s=outcome.retry_after_s,
+    )
 
 
-def _provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
+def provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
+    """The budgets of the chain's providers that have one, by name."""
     budgets = {}
     for provider in chain.providers:
         limit, period = getattr(provider, "budget", (None, ""))
@@ -228,6 +246,7 @@ class Stored:
             "dry_run": image.dry_run,
             "generation_state": GenerationState.READY,
             "failure": "",
+            "cancel_requested_at": None,
             "lease_until": None,
             "lease_worker": "",
             "generated_at": now,
@@ -241,6 +260,7 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
     were written, or `LeaseLost`."""
     results: list[dict[str, Any] | Exception] = []
     written = []
+    repeated = []
     for stored in pictures:
         asset, values = stored.job.asset, stored.values
         held = {"id": asset.pk, "lease_token": stored.job.lease.token, "generation_state": GenerationState.RUNNING}
@@ -249,11 +269,15 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
             results.append(values)
         elif MediaAsset.objects.filter(pk=asset.pk, lease_token=stored.job.lease.token, file=stored.name).exists():
             results.append(values)  # committed before, by a connection that was lost before it could say so
+            repeated.append(asset.pk)
         else:
             results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
     flush(stored.recorder for stored in written)
     if written:
         tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])
+    progress.changed((stored.job.asset.pk for stored in written), is_end=True)
+    events.assets_ready([stored.job.asset.pk for stored in written])
+    events.signal_ready(repeated)
     return results
 
 
@@ -261,7 +285,17 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
 def give_up(job: Job, recorder: RowRecorder, reason: str) -> None:
     """The row says why there is no picture. A placeholder that was to be replaced stays what it was."""
     state = GenerationState.READY if job.asset.file else GenerationState.FAILED
-    _leave(job, recorder, generation_state=state, failure=reason, lease_until=None)
+    values = {"generation_state": state, "failure": reason, "lease_until": None, "cancel_requested_at": None}
+    if _leave(job, recorder, **values) and not job.asset.file:
+        events.assets_failed([job.asset.pk])
+
+
+@atomic()
+def end_cancelled(job: Job, recorder: RowRecorder) -> None:
+    """Nothing was bought, or what was bought brought no picture. A placeholder stays what it was."""
+    state = GenerationState.READY if job.asset.file else GenerationState.CANCELLED
+    values = {"generation_state": state, "failure": "It was cancelled.", "lease_until": None}
+    _leave(job, recorder, **values, cancel_requested_at=None)
 
 
 @atomic()
@@ -277,6 +311,9 @@ def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
     Only an outage that this asset met itself is a try: waiting for an open breaker, or as long as a provider asked
     for, may go on for as long as it takes. What was merely skipped leaves no row behind at each of these turns.
     """
+    if MediaAsset.objects.filter(pk=job.asset.pk, cancel_requested_at__isnull=False).exists():
+        end_cancelled(job, recorder)
+        return
     until = None if put_off.retry_in_s is None else Now() + timedelta(seconds=put_off.retry_in_s)
     tries = job.asset.tries + (put_off.is_try or recorder.met(Outcome.UNAVAILABLE))
     recorder.forget_skips()
@@ -285,8 +322,12 @@ def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
     )
 
 
-def _leave(job: Job, recorder: RowRecorder, **values: Any) -> None:
+def _leave(job: Job, recorder: RowRecorder, **values: Any) -> bool:
+    """Write how the asset is left, if we still hold it; whether we did."""
     held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
-    if held.update(**values, lease_worker="", updated_at=db_now()):
+    is_left = bool(held.update(**values, lease_worker="", updated_at=db_now()))
+    if is_left:
         job.asset.generation_state, job.asset.failure = values["generation_state"], values["failure"]
     recorder.flush()
+    progress.changed([job.asset.pk], is_end=True)
+    return is_left

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.db.models import Min, Q
 
-from mediagen.engine import kicks, leases, starting
+from mediagen.engine import kicks, leases, progress, starting
 from mediagen.engine.database import in_database
 from mediagen.engine.orders import AssetOrder
 from mediagen.engine.worker import Until, Worker
@@ -37,6 +40,29 @@ def enqueue(order: AssetOrder) -> MediaAsset:
 
 
 @atomic()
+def enqueue_together(orders: Iterable[AssetOrder]) -> list[MediaAsset]:
+    """As `enqueue`, for several: the assets in their order. All or none."""
+    return [enqueue(order) for order in orders]
+
+
+def another(asset: MediaAsset, *, by: Any, generation_id: uuid.UUID | None = None) -> AssetOrder:
+    """The order of one more picture like `asset`: the same words and options, by chance another seed, its child."""
+    made = starting.order_of(asset)
+    return replace(
+        made,
+        request=replace(made.request, seed=None),
+        name=asset.name,
+        alt_text=asset.alt_text,
+        # Who served is not known yet: the provider that does gives its own.
+        tags=tuple(name for name in asset.tag_names if not f"{name}-".casefold().startswith("generated-")),
+        created_by_id=getattr(by, "pk", by),
+        parent_id=asset.pk,
+        generation_id=generation_id,
+        idempotency_key=f"another-{asset.pk}-{generation_id}" if generation_id else "",
+    )
+
+
+@atomic()
 def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
     """Let a failed, cancelled or placeholder asset wait to be made (again), under its id; a waiting one is kicked.
 
@@ -44,7 +70,7 @@ def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
     picture already, when somebody works on it, and when its batch is cancelled.
     """
     leases.free_dead_workers()
-    asset = MediaAsset.objects.select_related("library", "batch").filter(pk=asset_id).first()
+    asset = MediaAsset.objects.kept().select_related("library", "batch").filter(pk=asset_id).first()
     if asset is None:
         raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
     if asset.batch is not None and asset.batch.state == BatchState.CANCELLED:
@@ -59,6 +85,7 @@ def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
         parameters=parameters,
         failure="",
         tries=0,
+        cancel_requested_at=None,
         lease_worker="",
         lease_until=None,
         kicked_at=None,
@@ -72,15 +99,17 @@ def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
         )
     asset.refresh_from_db()
     kicks.kick([asset.pk])
+    progress.changed([asset.pk])
     return asset
 
 
 def work_off(asset_ids: list[str]) -> int:
     """Fill those of these assets that nobody has taken: what an engine's task runs. How many were begun."""
-    return async_to_sync(_work_off)(asset_ids) if asset_ids else 0
+    return async_to_sync(work_off_soon)(asset_ids) if asset_ids else 0
 
 
-async def _work_off(asset_ids: list[str]) -> int:
+async def work_off_soon(asset_ids: list[str]) -> int:
+    """As `work_off`, in the running event loop."""
     loop = asyncio.get_running_loop()
     worker = Worker(asset_ids=asset_ids, concurrency=len(asset_ids))
     over = loop.time() + BEGIN_FOR_S

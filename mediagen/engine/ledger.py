@@ -76,8 +76,8 @@ def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -
             account.refresh_from_db()
             limit = account.limit if account.limit is not None else budget.limit
             raise BudgetUsedUp(
-                f"{budget.owner} has {_usd(account.left)} left of {_usd(limit)}, and {row.provider_name} may cost "
-                f"{_usd(price)}.{budget.what_to_do}",
+                f"{budget.owner} has {usd(account.left)} left of {usd(limit)}, and {row.provider_name} may cost "
+                f"{usd(price)}.{budget.what_to_do}",
                 may_pass=account.spent + price <= limit,
             )
         accounts.append(account.pk)
@@ -96,7 +96,7 @@ def hold_more(row: GenerationAttempt, cost: Decimal) -> Decimal:
     return row.cost_held
 
 
-def _usd(amount: Decimal | None) -> str:
+def usd(amount: Decimal | None) -> str:
     return f"${(amount or ZERO).normalize():f}"
 
 
@@ -123,6 +123,14 @@ def spent_by(row: GenerationAttempt) -> Decimal:
     billed = (AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState.UNKNOWN)
     answered_badly = row.outcome in (Outcome.BAD_RESPONSE, Outcome.ERROR)
     return row.cost_held or ZERO if row.state in billed or answered_badly else ZERO
+
+
+def left_of(budget: Budget) -> Decimal:
+    """USD that the budget leaves in its present period. Writes nothing: for people who want to know beforehand."""
+    now = db_now()
+    account = SpendAccount.objects.filter(owner=budget.owner, period=budget.period_key(now)).first()
+    taken = spent_so_far(budget, now) if account is None else account.spent + account.held
+    return max(ZERO, budget.limit - taken)
 
 
 def open_account(budget: Budget) -> SpendAccount:

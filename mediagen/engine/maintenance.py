@@ -15,7 +15,22 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from mediagen import conf
-from mediagen.engine import batches, files, generation, kicks, ledger, recovery, starting, webhooks
+from mediagen.engine import (
+    batches,
+    files,
+    generation,
+    idempotency,
+    jobs,
+    kicks,
+    ledger,
+    outgoing,
+    recovery,
+    renditions,
+    starting,
+    trash,
+    webhooks,
+)
+from mediagen.engine.exports import rows, sending
 from mediagen.engine.leases import Lease, free_dead_workers, worker_name
 from mediagen.errors import MediagenError, Outcome
 from mediagen.factory import get_media_generator_chain
@@ -30,7 +45,7 @@ from mediagen.models import (
 )
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
-from mediagen.types import AttemptState
+from mediagen.types import MAKES_PICTURES, AttemptState
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -48,8 +63,18 @@ class MaintenanceReport:
     """attempts nobody will end any more, marked unknown"""
     accounts_corrected: int = 0
     batches_finished: int = 0
+    deleted_purged: int = 0
+    """assets deleted so long ago that their rows and files went"""
+    webhooks_sent: int = 0
+    """messages to other sites that were due, taken there or not"""
+    job_files_removed: int = 0
+    """zips that were too old"""
     kicked: int = 0
     """assets the task engine was told of"""
+    exports_ended: int = 0
+    """exports that waited too long, or whose process died before they were sent"""
+    exports_told: int = 0
+    """waiting exports that the task engine was told of"""
 
 
 def maintain() -> MaintenanceReport:
@@ -57,6 +82,9 @@ def maintain() -> MaintenanceReport:
     report = MaintenanceReport()
     free_dead_workers()
     report.requeued = _requeue()
+    report.deleted_purged = trash.purge()
+    report.job_files_removed = jobs.remove_expired()
+    jobs.tell_again()
     report.pictures_kept, report.files_removed = _sort_out_files()
     report.attempts_closed = _close_attempts()
     report.accounts_corrected = _correct_accounts()
@@ -66,7 +94,12 @@ def maintain() -> MaintenanceReport:
     )
     report.batches_finished = sum(batches.finish_if_done(pk) for pk in set(begun.values_list("pk", flat=True)))
     webhooks.remove_old()
+    outgoing.tidy_up()
+    report.webhooks_sent = async_to_sync(outgoing.deliver_due)()
+    idempotency.remove_old()
     report.kicked = kicks.kick_waiting()
+    report.exports_ended = rows.expire()
+    report.exports_told = sending.send_waiting()
     return report
 
 
@@ -83,6 +116,9 @@ def _sort_out_files() -> tuple[int, int]:
     names = _stored_names()
     while chunk := list(islice(names, 500)):
         by_asset: dict[str, list[str]] = defaultdict(list)
+        for name in [*renditions.unknown_among(chunk), *jobs.unknown_among(chunk)]:
+            files.remove_file(name)
+            removed += 1
         for name in chunk:
             if match := files.NAME.fullmatch(name.rpartition("/")[2]):
                 by_asset[match["id"]].append(name)
@@ -92,6 +128,8 @@ def _sort_out_files() -> tuple[int, int]:
             asset = rows.get(asset_id)
             if asset is not None and asset.generation_state == GenerationState.RUNNING:
                 continue  # its worker lives and knows what it stores
+            if asset is None and files.may_be_arriving(asset_id):
+                continue
             unknown = [name for name in asset_names if asset is None or name != asset.file.name]
             if not unknown:
                 continue
@@ -159,7 +197,7 @@ def _close_attempts() -> int:
     rows = GenerationAttempt.objects.open()
     orphaned = [*rows.filter(asset__isnull=True), *rows.filter(asset__generation_state__in=over)]
     for row in orphaned:
-        if row.operation == "generate_image" or row.started_at < db_now() - starting.lease_length() * 10:
+        if row.operation in MAKES_PICTURES or row.started_at < db_now() - starting.lease_length() * 10:
             row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, db_now()
             row.message = "its process died: what came of it is not known."
             ledger.settle(row)

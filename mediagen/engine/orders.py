@@ -29,6 +29,12 @@ class AssetOrder:
     created_by_id: Any = None
     parent_id: uuid.UUID | None = None
     idempotency_key: str = ""
+    generation_id: uuid.UUID | None = None
+    """the same for all that one request asks for"""
+    source_ids: tuple[uuid.UUID, ...] = ()
+    """assets out of which this one is made (`edit_image`); none: out of the prompt alone"""
+    mask_id: uuid.UUID | None = None
+    """an asset whose transparent parts say where the first source may change"""
 
     @classmethod
     def of(
@@ -49,6 +55,7 @@ class AssetOrder:
         created_by: Any = None,
         parent: Any = None,
         idempotency_key: str = "",
+        generation_id: Any = None,
         **request: Any,
     ) -> AssetOrder:
         """The order, or `InvalidRequest` that names the argument. What is no argument here goes to the provider."""
@@ -83,6 +90,7 @@ class AssetOrder:
             created_by_id=getattr(created_by, "pk", created_by),
             parent_id=as_uuid(parent, "parent"),
             idempotency_key=idempotency_key,
+            generation_id=as_uuid(generation_id, "generation_id"),
         )
 
     @property
@@ -97,6 +105,10 @@ class AssetOrder:
             kept["dry_run"] = self.dry_run
         if self.deadline_s is not None:
             kept["deadline_s"] = self.deadline_s
+        if self.source_ids:
+            kept["sources"] = [str(pk) for pk in self.source_ids]
+        if self.mask_id is not None:
+            kept["mask"] = str(self.mask_id)
         return kept
 
 

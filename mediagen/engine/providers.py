@@ -7,10 +7,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
+from mediagen.connections import connection_of
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import SharedBreaker, build_adapter, chain_configs, reset_breakers
 from mediagen.models import ProviderConfig, ProviderHealth
@@ -100,6 +101,14 @@ def _number(rows: list[ProviderConfig]) -> list[ProviderConfig]:
     return rows
 
 
+def makes_pictures(config: ProviderConfig) -> bool:
+    """Whether the entry can be rehearsed and tried: it has `generate_image`, and is no placeholder."""
+    try:
+        return hasattr(adapter_class(config.adapter), "generate_image") and not _is_placeholder(config)
+    except ConfigurationError:
+        return False
+
+
 def _is_placeholder(config: ProviderConfig) -> bool:
     try:
         return bool(getattr(adapter_class(config.adapter), "is_placeholder", False))
@@ -159,6 +168,14 @@ def _misplaced(config: ProviderConfig) -> str:
     return ""
 
 
+def connects_by_oauth(adapter: str) -> bool:
+    """Whether accounts can be connected to it in the admin."""
+    try:
+        return bool(getattr(adapter_class(adapter), "connects_by_oauth", False))
+    except ConfigurationError:
+        return False
+
+
 def takes_credential(adapter: str) -> bool:
     """Whether a credential that is stored with an entry reaches this adapter."""
     try:
@@ -187,7 +204,8 @@ class CredentialState:
     """Where a provider's key comes from; never the key."""
 
     source: str
-    """"stored", "unreadable", "environment", "settings", "missing" or "not needed" """
+    """"connected", "broken" (accounts connected by OAuth), "stored", "unreadable", "environment", "settings", "missing"
+    or "not needed" """
     ending: str = ""
     """of a stored one: its last four characters, where it is long enough to show them"""
 
@@ -205,6 +223,19 @@ class CircuitReport:
     """None while open: until the configuration changes"""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelEnd:
+    """That the vendor ends the model in use."""
+
+    model: str
+    day: date | None
+    """None: it is called deprecated, and no day is named"""
+
+    @property
+    def is_over(self) -> bool:
+        return self.day is not None and self.day <= db_now().date()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderState:
     """What an entry of the chain comes to."""
@@ -220,6 +251,20 @@ class ProviderState:
     """why it cannot be set up; "" when it can"""
     circuits: tuple[CircuitReport, ...]
     """those that are not simply closed"""
+    model_end: ModelEnd | None = None
+
+    @property
+    def health(self) -> str:
+        """ "broken" (cannot be set up, or its key cannot be decrypted), "no key", "down" (a breaker is open),
+        "failing" (the last attempt failed, or a breaker is being tried) or "well"."""
+        if self.problem or self.credential.source == "unreadable":
+            return "broken"
+        if self.is_live and self.credential.source == "missing":
+            return "no key"
+        statuses = {circuit.status for circuit in self.circuits}
+        if "open" in statuses:
+            return "down"
+        return "failing" if statuses else "well"
 
 
 def states(configs: Iterable[ProviderConfig]) -> list[ProviderState]:
@@ -248,7 +293,18 @@ def _state(config: ProviderConfig, circuits: Mapping[BreakerKey, Circuit], now: 
         credential=_credential(config),
         problem=problem,
         circuits=tuple(_report(key, circuit, now, digest) for key, circuit in mine if not circuit.is_healthy),
+        model_end=_model_end(config, model),
     )
+
+
+def _model_end(config: ProviderConfig, model: str) -> ModelEnd | None:
+    try:
+        ends = getattr(adapter_class(config.adapter), "announced_ends", {})
+    except ConfigurationError:
+        return None
+    if model not in ends:
+        return None
+    return ModelEnd(model, date.fromisoformat(ends[model]) if ends[model] else None)
 
 
 def _report(key: BreakerKey, circuit: Circuit, now: datetime, digest: str) -> CircuitReport:
@@ -268,6 +324,8 @@ def credential_state(config: ProviderConfig) -> CredentialState:
 
 
 def _credential(config: ProviderConfig) -> CredentialState:
+    if connects_by_oauth(config.adapter) and (row := connection_of(config)) is not None and row.is_connected:
+        return CredentialState("broken" if row.broken else "connected")
     if config.credentials:
         described: str = config.credentials.describe()
         source = "stored" if described.startswith("set") else "unreadable"

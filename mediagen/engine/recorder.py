@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mediagen.engine import ledger
+from mediagen.engine import ledger, progress
 from mediagen.engine.database import in_database, together
 from mediagen.engine.ledger import Budget
-from mediagen.errors import Outcome
+from mediagen.errors import AssetCancelled, Outcome
 from mediagen.models import GenerationAttempt, MediaAsset
 from mediagen.models.clock import db_now, from_db, to_db
 from mediagen.models.routing import atomic, connection
@@ -124,14 +124,26 @@ def flush(recorders: Iterable[RowRecorder]) -> None:
 
 
 @atomic()
-def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[None]:
+def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
+    asked = MediaAsset.objects.filter(pk__in={row.asset_id for row, _, _ in begun})
+    cancelled = set(asked.filter(cancel_requested_at__isnull=False).values_list("pk", flat=True))
+    if cancelled:
+        begun, everybody = [item for item in begun if item[0].asset_id not in cancelled], begun
+        if begun:
+            _begin_wanted(begun)
+        return [AssetCancelled() if row.asset_id in cancelled else None for row, _, _ in everybody]
+    return _begin_wanted(begun)
+
+
+def _begin_wanted(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
     # When this is a second try, the first may have been committed although its answer got lost: money is held once.
     again = [row.pk for row, _, _ in begun if row.accounts]
     known = set(GenerationAttempt.objects.filter(pk__in=again).values_list("pk", flat=True)) if again else set()
     for row, budgets, price in begun:
         if row.pk not in known:
             ledger.hold(row, budgets, price)
-    return _write([row for row, _, _ in begun])
+    _write([row for row, _, _ in begun])
+    return [None] * len(begun)
 
 
 @atomic()
@@ -152,6 +164,7 @@ def _write(rows: list[GenerationAttempt]) -> list[None]:
     GenerationAttempt.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["id"] if with_target else None, update_fields=UPDATABLE
     )
+    progress.changed(row.asset_id for row in rows)
     return [None] * len(rows)
 
 

@@ -15,7 +15,7 @@ from mediagen.errors import NotAPicture, Outcome
 from mediagen.models import GenerationAttempt, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
-from mediagen.types import AttemptState, GeneratedImage
+from mediagen.types import MAKES_PICTURES, AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -42,7 +42,7 @@ class Found:
 def open_attempt(asset: MediaAsset) -> GenerationAttempt | None:
     """The purchase that was under way when the worker died."""
     attempts = GenerationAttempt.objects.of(asset).open()
-    return attempts.filter(operation="generate_image", billable=True).last()
+    return attempts.filter(operation__in=MAKES_PICTURES, billable=True).last()
 
 
 async def find_picture(asset: MediaAsset, attempt: GenerationAttempt | None) -> Found | None:
@@ -98,7 +98,7 @@ def left_behind(asset: MediaAsset) -> tuple[list[GenerationAttempt], frozenset[s
     An attempt that a dead worker left open without a job id may have been bought: it is marked unknown, with what it
     may cost in `cost_held`.
     """
-    attempts = list(GenerationAttempt.objects.of(asset).filter(operation="generate_image", billable=True))
+    attempts = list(GenerationAttempt.objects.of(asset).filter(operation__in=MAKES_PICTURES, billable=True))
     now = db_now()
     adoptable: list[GenerationAttempt] = []
     may_be_paid: set[str] = set()

@@ -62,7 +62,7 @@ def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> 
     """
     if step not in STEPS:
         raise InvalidRequest(f"There is no review step {step!r:.40}. There are: {', '.join(STEPS)}.", field="step")
-    ids = _bounded(asset_ids)
+    ids = bounded(asset_ids)
     to = STEPS[step]
     with atomic():
         # Locked in one order, so that two reviewers of the same assets do not wait for each other.
@@ -112,7 +112,8 @@ def change_tags(tags: Any, *, add: Iterable[str] = (), remove: Iterable[str] = (
         tags.add(*MediaTag.objects.ensure(add))
 
 
-def _bounded(asset_ids: Iterable[Any]) -> list[Any]:
+def bounded(asset_ids: Iterable[Any]) -> list[Any]:
+    """Each id once. `InvalidRequest` for more than one call may take."""
     ids = list(dict.fromkeys(asset_ids))
     if len(ids) > MAX_AT_ONCE:
         raise InvalidRequest(f"{len(ids):,} assets are too many at once. Take at most {MAX_AT_ONCE:,}.")

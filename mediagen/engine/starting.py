@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -41,8 +42,8 @@ def begin(order: AssetOrder) -> Job:
 
 
 @atomic()
-def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
-    """(the asset's row, True when it is new): pending, or `held` by this process.
+def create(order: AssetOrder, *, held: bool, pk: uuid.UUID | None = None) -> tuple[MediaAsset, bool]:
+    """(the asset's row, True when it is new): pending, or `held` by this process; with `pk` as its id.
 
     Unknown names and wrong settings are said before a row is made.
     """
@@ -63,7 +64,8 @@ def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
         return asset, False
     try:
         with atomic():
-            asset = MediaAsset.objects.create(library=library, **row_values(order), **lease)
+            own_id = {} if pk is None else {"pk": pk}
+            asset = MediaAsset.objects.create(library=library, **own_id, **row_values(order), **lease)
     except IntegrityError:
         found = existing.select_related("library").first() if order.idempotency_key else None
         if found is None:
@@ -87,6 +89,7 @@ def row_values(order: AssetOrder) -> dict[str, Any]:
         "created_by_id": order.created_by_id,
         "parent_id": order.parent_id,
         "idempotency_key": order.idempotency_key,
+        "generation_id": order.generation_id,
     }
 
 
@@ -97,7 +100,7 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
     The id stays. `InvalidRequest` when it is a real picture already, or somebody works on it now.
     """
     free_dead_workers()
-    asset = MediaAsset.objects.select_related("library").filter(pk=asset_id).first()
+    asset = MediaAsset.objects.kept().select_related("library").filter(pk=asset_id).first()
     if asset is None:
         raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
     order = replace(order_of(asset), **changes) if changes else order_of(asset)
@@ -108,6 +111,7 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
         lease_token=token,
         lease_worker=worker_name(),
         lease_until=Now() + lease_length(),
+        cancel_requested_at=None,
         updated_at=db_now(),
     )
     if not taken:
@@ -164,6 +168,8 @@ def order_of(asset: MediaAsset) -> AssetOrder:
         providers=tuple(kept.get("providers", ())),
         dry_run=kept.get("dry_run"),
         deadline_s=kept.get("deadline_s"),
+        source_ids=tuple(uuid.UUID(pk) for pk in kept.get("sources", ())),
+        mask_id=uuid.UUID(kept["mask"]) if kept.get("mask") else None,
     )
 
 

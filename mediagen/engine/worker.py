@@ -22,7 +22,7 @@ from django.db.models import Q
 from mediagen import conf, http
 from mediagen.breaker import BreakerKey, Circuit
 from mediagen.chain import MediaGeneratorChain
-from mediagen.engine import batches, generation, leases, starting
+from mediagen.engine import batches, events, generation, leases, progress, starting
 from mediagen.engine.database import grouped, in_database
 from mediagen.engine.generation import Job, PutOff
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
@@ -83,6 +83,7 @@ class Worker:
     _stopping: bool = False
     _not_before: float = 0.0
     """`time.monotonic()` until which nothing is begun, because the providers are known not to answer"""
+    _last_look: float = 0.0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -123,7 +124,6 @@ class Worker:
             task.cancel()
 
     async def _loop(self, until: Until) -> None:
-        last_look = 0.0
         while not self._stopping:
             self._wake.clear()  # before anything is looked at: a task may end while rows are fetched
             room = self.concurrency - len(self._tasks)
@@ -140,37 +140,31 @@ class Worker:
             if len(self._tasks) >= self.concurrency:
                 await self._wake.wait()
                 continue
-            if not self._buffer and not self._tasks:
-                if time.monotonic() - last_look > 5.0:
-                    last_look = time.monotonic()
-                    if await in_database(self._tidy_up):
-                        continue
-                    await self._finish_batches()
-                if until is Until.IDLE:
-                    return
-                if until is Until.DONE and not await in_database(self._is_anything_left):
-                    return
+            if not self._buffer and not self._tasks and await self._is_over(until):
+                return
             try:
                 await asyncio.wait_for(self._wake.wait(), IDLE_S)
             except TimeoutError:
                 continue
 
+    async def _is_over(self, until: Until) -> bool:
+        """Nothing is under way: whether that is the end."""
+        if time.monotonic() - self._last_look > 5.0:
+            self._last_look = time.monotonic()
+            if await in_database(self._tidy_up):
+                self._wake.set()
+                return False
+            await self._finish_batches()
+        if until is Until.DONE:
+            return not await in_database(self._is_anything_left)
+        return until is Until.IDLE
+
     async def _fetch(self, count: int) -> None:
         wanted = count if self.limit is None else min(count, self.limit - self.begun - len(self._buffer))
         self._buffer.extend(await in_database(self._claim, wanted))
 
-    @atomic()
     def _claim(self, count: int) -> list[MediaAsset]:
-        waiting = self._mine().claimable().order_by("id")
-        if connection.features.has_select_for_update_skip_locked:
-            waiting = waiting.select_for_update(skip_locked=True, of=("self",))
-        pks = list(waiting.values_list("pk", flat=True)[:count])
-        if not pks or not MediaAsset.objects.claim(pks, worker=self.name, lease_s=conf.get("LEASE_S")):
-            return []
-        claimed = MediaAsset.objects.filter(
-            pk__in=pks, lease_worker=self.name, generation_state=GenerationState.RUNNING
-        )
-        return list(claimed.select_related("library", "batch").order_by("id"))
+        return claim(self._mine(), self.name, count)
 
     def _mine(self) -> Any:
         assets = MediaAsset.objects.all()
@@ -316,7 +310,25 @@ class Worker:
                 logger.exception("the leases of %s could not be renewed; trying again", self.name)
 
 
+@atomic()
+def claim(assets: Any, worker: str, count: int) -> list[MediaAsset]:
+    """Take so many of these assets (a QuerySet) that can be taken, the oldest first; with library and batch."""
+    waiting = assets.claimable().order_by("id")
+    if connection.features.has_select_for_update_skip_locked:
+        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    pks = list(waiting.values_list("pk", flat=True)[:count])
+    if not pks or not MediaAsset.objects.claim(pks, worker=worker, lease_s=conf.get("LEASE_S")):
+        return []
+    claimed = MediaAsset.objects.filter(pk__in=pks, lease_worker=worker, generation_state=GenerationState.RUNNING)
+    progress.changed(pks)
+    return list(claimed.select_related("library", "batch").order_by("id"))
+
+
+@atomic()
 def _end(asset: MediaAsset, worker: str, state: GenerationState, reason: str) -> None:
-    MediaAsset.objects.filter(pk=asset.pk, lease_worker=worker).update(
+    ended = MediaAsset.objects.filter(pk=asset.pk, lease_worker=worker).update(
         generation_state=state, failure=reason, lease_worker="", lease_until=None, updated_at=db_now()
     )
+    progress.changed([asset.pk], is_end=True)
+    if ended and state == GenerationState.FAILED:
+        events.assets_failed([asset.pk])

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from types import FrameType
+from typing import Any
 
 from asgiref.sync import async_to_sync
 
 from mediagen.engine.worker import Until, Worker
 
+Chore = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+"""goes on until the event is set"""
 
-def run_until_told(worker: Worker, until: Until, say_stopping: Callable[[], None]) -> None:
-    """Run the worker; `say_stopping` is called at the first signal. Signals are as before afterwards.
+
+def run_until_told(
+    worker: Worker, until: Until, say_stopping: Callable[[], None], chores: Sequence[Chore] = ()
+) -> None:
+    """Run the worker, and the chores beside it; `say_stopping` is called at the first signal. Signals are as before
+    afterwards.
 
     The event loop runs in another thread (asgiref's), so that the ORM stays in this one: hence no
     `loop.add_signal_handler`.
@@ -35,7 +42,13 @@ def run_until_told(worker: Worker, until: Until, say_stopping: Callable[[], None
         loop = asyncio.get_running_loop()
         if asked:
             worker.stop()
-        await worker.run(until)
+        over = asyncio.Event()
+        beside = [asyncio.create_task(chore(over)) for chore in chores]
+        try:
+            await worker.run(until)
+        finally:
+            over.set()
+            await asyncio.gather(*beside)
 
     if threading.current_thread() is not threading.main_thread():
         async_to_sync(work)()

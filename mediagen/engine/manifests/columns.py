@@ -23,7 +23,7 @@ _FROM_RESULTS = frozenset(RESULT_COLUMNS) | {RESULT_PREFIX + name for name in RE
 
 # Names that mean something to the engine or the chain: as an option they would reach it, or break the call.
 _RESERVED = frozenset(
-    {"cls", "self", "library_id", "dry_run", "deadline_s", "created_by", "parent", "idempotency_key"}
+    {"cls", "self", "library_id", "dry_run", "deadline_s", "created_by", "parent", "idempotency_key", "generation_id"}
     | {"operation", "recorder", "resume", "image"}
 )
 

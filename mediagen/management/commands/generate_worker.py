@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mediagen.engine import batches
+from mediagen.engine import batches, jobs, outgoing
+from mediagen.engine.exports import sending
 from mediagen.engine.worker import Event, Until, Worker
 from mediagen.errors import InvalidRequest
 from mediagen.management.output import one_line
@@ -33,7 +34,11 @@ class Command(BaseCommand):
             raise CommandError(str(exc), returncode=2) from None
         worker = Worker(batch_id=batch.pk if batch else None, concurrency=options["concurrency"], watch=self.note)
         self.stdout.write(f"{worker.name}: up to {options['concurrency']} pictures at once.")
-        run_until_told(worker, Until.DONE if options["until_done"] else Until.STOPPED, self.say_stopping)
+        until = Until.DONE if options["until_done"] else Until.STOPPED
+        chores = [outgoing.keep_delivering, jobs.keep_working, sending.keep_sending]
+        run_until_told(worker, until, self.say_stopping, chores=chores)
+        if until is Until.DONE:
+            jobs.work_off()
         self.stdout.write(f"{worker.name}: {worker.begun:,} begun, done.")
 
     def note(self, event: Event) -> None:

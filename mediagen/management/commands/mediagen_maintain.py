@@ -18,7 +18,12 @@ SENTENCES = {
     "attempts_closed": "attempts that nobody will end were marked unknown",
     "accounts_corrected": "accounts were corrected",
     "batches_finished": "batches are finished",
+    "deleted_purged": "assets deleted long ago were removed with their files",
+    "webhooks_sent": "webhooks were sent",
+    "job_files_removed": "zips that were too old were removed",
     "kicked": "assets were told to the task engine",
+    "exports_ended": "exports that waited too long were ended",
+    "exports_told": "waiting exports were told to the task engine",
 }
 
 

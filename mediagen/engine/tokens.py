@@ -1,0 +1,130 @@
+"""API tokens: issued, used, rotated, revoked. The text of one is seen once, by whoever asked for it, and not kept."""
+
+from __future__ import annotations
+
+import secrets as random_secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.views.decorators.debug import sensitive_variables
+
+from mediagen.errors import InvalidRequest
+from mediagen.models import ApiToken, MediaLibrary
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.models.token import PREFIX, SCOPES, ApiTokenQuerySet, digest
+from mediagen.secrets import Secret
+from mediagen.types import checked_text
+
+NAME_LENGTH = 100
+USE_NOTED_EVERY = timedelta(minutes=1)
+LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A row, and the text that its bearer sends: show it now, it cannot be had again."""
+
+    token: ApiToken
+    text: Secret
+
+
+def check(
+    user: Any,
+    name: str,
+    *,
+    scopes: Iterable[str],
+    library: MediaLibrary | None = None,
+    expires_at: datetime | None = None,
+) -> None:
+    """`InvalidRequest` names the field that is wrong: a name that is empty or too long, an unknown scope or none, a
+    library that the user cannot look into, a time that is past."""
+    if not 0 < len(checked_text(name, "name").strip()) <= NAME_LENGTH:
+        raise InvalidRequest(f"Give the token a name of 1 to {NAME_LENGTH} characters.", field="name")
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise InvalidRequest(f"A token's scopes are one or more of {', '.join(SCOPES)}.", field="scopes")
+    if library is not None and not MediaLibrary.objects.visible_to(user).filter(pk=library.pk).exists():
+        raise InvalidRequest("There is no such library that this user can look into.", field="library")
+    if expires_at is not None and expires_at <= db_now():
+        raise InvalidRequest("The token would have expired already. Choose a later time.", field="expires_at")
+
+
+@sensitive_variables()
+@atomic()
+def issue(
+    user: Any,
+    name: str,
+    *,
+    scopes: Iterable[str] = ("read",),
+    library: MediaLibrary | None = None,
+    expires_at: datetime | None = None,
+) -> IssuedToken:
+    """A new token of this user. It may do what the user may do, as far as `scopes` and `library` go.
+
+    `InvalidRequest` as `check` says.
+    """
+    chosen = list(dict.fromkeys(scopes))
+    check(user, name, scopes=chosen, library=library, expires_at=expires_at)
+    row, text = ApiToken.objects.issue(user, name.strip(), scopes=chosen, library=library, expires_at=expires_at)
+    return IssuedToken(row, Secret(text))
+
+
+@sensitive_variables()
+def authenticate(text: str) -> ApiToken | None:
+    """The valid token of this text, with its user and library; None when there is none.
+
+    One query; a second one, at most once a minute, to note that it was used.
+    """
+    if not text.startswith(PREFIX) or len(text) > LONGEST_TEXT:
+        return None
+    token = ApiToken.objects.find(text)
+    if token is not None:
+        _note_use(token)
+    return token
+
+
+def _note_use(token: ApiToken) -> None:
+    now = db_now()
+    if token.last_used_at is None or token.last_used_at <= now - USE_NOTED_EVERY:
+        # The condition is asked again in the database: of many requests at once only one writes.
+        long_ago = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
+        ApiToken.objects.filter(long_ago, pk=token.pk).update(last_used_at=now)
+        token.last_used_at = now
+
+
+def visible_to(user: Any) -> ApiTokenQuerySet:
+    """A person's own tokens; all of them for a superuser."""
+    tokens: Any = ApiToken.objects
+    if not (user.is_active and user.is_authenticated):
+        return tokens.none()  # type: ignore[no-any-return]
+    return tokens.all() if user.is_superuser else tokens.filter(user=user)  # type: ignore[no-any-return]
+
+
+def state(token: ApiToken) -> str:
+    """valid, revoked or expired."""
+    if token.revoked_at is not None:
+        return "revoked"
+    return "expired" if token.expires_at is not None and token.expires_at <= db_now() else "valid"
+
+
+def revoke(pks: Iterable[Any]) -> int:
+    """End these tokens, for good and at once; how many were not revoked before."""
+    return ApiToken.objects.filter(pk__in=list(pks), revoked_at__isnull=True).update(revoked_at=db_now())
+
+
+@sensitive_variables()
+@atomic()
+def rotate(pk: Any) -> IssuedToken:
+    """Another text for the same token; the old one ends at once. `InvalidRequest` when it is not valid any more."""
+    token = ApiToken.objects.valid().select_for_update(of=("self",)).filter(pk=pk).first()
+    if token is None:
+        raise InvalidRequest(
+            "There is no such token, or it was revoked or has expired. Issue a new one.", field="token"
+        )
+    text = PREFIX + random_secrets.token_urlsafe(32)
+    token.digest, token.hint, token.last_used_at = digest(text), text[-4:], None
+    token.save(update_fields=["digest", "hint", "last_used_at"])
+    return IssuedToken(token, Secret(text))
