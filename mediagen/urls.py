@@ -1,14 +1,26 @@
-"""The app's pages: path("media-library/", include("mediagen.urls"))."""
+"""The app's pages: path("mediagen/", include("mediagen.urls"))."""
 
 from django.urls import path
 
-from mediagen import views, views_webhooks
+from mediagen import views, views_files, views_webhooks
+from mediagen.studio.doing import ActionView
+from mediagen.studio.gallery import GalleryView, ProgressView
+from mediagen.studio.story import AssetView, StoryView
+from mediagen.studio.upload import UploadView
 
 app_name = "mediagen"
 
 urlpatterns = [
     path("webhooks/<str:provider>/", views_webhooks.receive, name="webhook"),
-    path("", views.GalleryView.as_view(), name="gallery"),
-    path("assets/<uuid:pk>/", views.AssetView.as_view(), name="asset"),
+    # The studio's prompt box stands over the gallery: one page, by both names.
+    path("", GalleryView.as_view(), name="gallery"),
+    path("studio/", GalleryView.as_view(), name="studio"),
+    path("studio/progress/", ProgressView.as_view(), name="studio-progress"),
+    path("studio/upload/", UploadView.as_view(), name="studio-upload"),
+    path("studio/assets/<uuid:pk>/story/", StoryView.as_view(), name="studio-story"),
+    path("studio/assets/<uuid:pk>/<slug:action>/", ActionView.as_view(), name="studio-action"),
+    path("assets/<uuid:pk>/", AssetView.as_view(), name="asset"),
     path("assets/<uuid:pk>/file/", views.AssetFileView.as_view(), name="asset-file"),
+    path("assets/<uuid:pk>/rendition/", views_files.RenditionView.as_view(), name="asset-rendition"),
+    path("files/<str:token>/", views_files.SignedFileView.as_view(), name="signed-file"),
 ]

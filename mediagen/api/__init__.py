@@ -1,0 +1,1 @@
+"""The web API: `path("api/v1/", include("mediagen.api.urls"))`, at any prefix. See docs/api.md."""

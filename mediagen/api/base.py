@@ -1,0 +1,161 @@
+"""What every view of the API has: who asks, what they may do, how much, and how it is refused.
+
+Nothing here reads the site's REST_FRAMEWORK settings, but for its authentication: the API is the same in every site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+from django.http import HttpRequest
+from django.urls import reverse
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from mediagen.api import problems, schema
+from mediagen.api.authentication import access_of, authenticators
+from mediagen.api.parsing import Answer, Body, JSONAlways
+from mediagen.api.problems import FORBIDDEN, Problem
+from mediagen.api.throttles import RoleThrottle
+from mediagen.engine.access import PERMISSIONS, SCOPES, Access, Right
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+class Allowed(BasePermission):
+    """Signed in, and with the right that the view names for the method."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not getattr(request.user, "is_authenticated", False):
+            raise NotAuthenticated("Send an API token (Authorization: Bearer mgt_...), or sign in to the site first.")
+        right = view.rights["GET" if request.method == "HEAD" else request.method]
+        if right is not None:
+            demand(access_of(request), right)
+        return True
+
+
+def demand(access: Access, right: Right) -> None:
+    """A problem that says what is missing, unless the right is there."""
+    if not access.has(right):
+        raise Problem(
+            FORBIDDEN,
+            f"This needs the permission {PERMISSIONS[right]}, and of a token the scope {SCOPES[right]}. Ask who runs "
+            "the site for it.",
+        )
+
+
+class APIBase(APIView):
+    """A sync view. Subclasses name in `rights` what each of their methods needs."""
+
+    rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ}
+    """by method; None: to be signed in is enough. Which library and asset it goes for is asked of `access`."""
+
+    authentication_classes = ()
+    permission_classes: Any = (Allowed,)
+    throttle_classes: Any = (RoleThrottle,)
+    parser_classes = (Body,)
+    renderer_classes = (Answer,)
+    content_negotiation_class = JSONAlways
+    metadata_class = None  # OPTIONS is the site's (CORS); the schema says the rest
+    versioning_class = None
+    schema: Any = schema.inspector_class()()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        missing = [name for name in METHODS if hasattr(cls, name) and name.upper() not in cls.rights]
+        if missing:
+            raise TypeError(f"{cls.__name__}.rights does not say what {', '.join(missing)} needs.")
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view: Any = super().as_view(**initkwargs)
+        if cls.view_is_async:
+            # A site's ATOMIC_REQUESTS, on whichever database, would make a coroutine an error.
+            view._non_atomic_requests = set(connections)
+        return view
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if (request.method or "").lower() not in (*METHODS, "head") or not hasattr(self, str(request.method).lower()):
+            self.http_method_not_allowed(request)
+        super().initial(request, *args, **kwargs)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return authenticators()
+
+    def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
+        return problems.handle
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, Problem) and exc.kind is problems.NOT_SIGNED_IN:
+            exc.headers = {**exc.headers, "WWW-Authenticate": self.get_authenticate_header(self.request) or "Bearer"}
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if "Cache-Control" not in response:
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+    @property
+    def access(self) -> Access:
+        return access_of(self.request)
+
+    def read(self, serializer: type[BaseSerializer[Any]], **kwargs: Any) -> dict[str, Any]:
+        """The body as the serializer understands it, or a problem that names every field at fault."""
+        return _valid(serializer(data=self.request.data, **kwargs))
+
+    def read_query(self, serializer: type[BaseSerializer[Any]], **kwargs: Any) -> dict[str, Any]:
+        """The same for the address's query."""
+        return _valid(serializer(data=self.request.query_params, **kwargs))
+
+    def address(self, name: str, *args: Any) -> str:
+        """The whole address of one of the API's routes, in the include that this request came through."""
+        match = self.request.resolver_match
+        path = reverse(f"{match.namespace or 'mediagen_api'}:{name}" if match else f"mediagen_api:{name}", args=args)
+        return str(self.request.build_absolute_uri(path))
+
+
+def _valid(serializer: BaseSerializer[Any]) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+class AsyncAPIView(APIBase):
+    """A view whose methods are coroutines: it holds no thread while it waits.
+
+    Who asks and what they may is found out in the thread for the database; there too goes all ORM work of a method,
+    by `in_database`.
+    """
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        self.args, self.kwargs = args, kwargs
+        wrapped = self.initialize_request(request, *args, **kwargs)
+        self.request = wrapped
+        self.headers = self.default_response_headers
+        try:
+            await sync_to_async(self.initial)(wrapped, *args, **kwargs)
+            response = await getattr(self, (wrapped.method or "").lower())(wrapped, *args, **kwargs)
+        except Exception as exc:
+            response = self.handle_exception(exc)
+        response = self.response = self.finalize_response(wrapped, response, *args, **kwargs)
+        return response
+
+
+class Nowhere(APIBase):
+    """Every other address below the include."""
+
+    rights: ClassVar[Mapping[str, Right | None]] = {method.upper(): None for method in METHODS}
+    schema: Any = None
+    authentication_classes = ()
+    permission_classes = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise problems.not_found()

@@ -1,0 +1,246 @@
+"""Pictures while the caller waits. What was begun is finished and kept, whether he waits or not."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextvars
+import hashlib
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from mediagen.api.openai.errors import NO_RETRY, SERVER, Refusal, invalid
+from mediagen.api.openai.models import can, providers_of
+from mediagen.api.openai.reading import Wanted
+from mediagen.engine import files, generation, idempotency, links, renditions, starting, uploads
+from mediagen.engine.access import Access, Right
+from mediagen.engine.database import in_database, to_the_end
+from mediagen.engine.generation import Job
+from mediagen.engine.libraries import find_library, get_library
+from mediagen.engine.orders import AssetOrder
+from mediagen.errors import InvalidRequest
+from mediagen.models import GenerationState, MediaAsset, MediaLibrary
+from mediagen.models.routing import atomic
+from mediagen.types import uuid7
+
+PARAMETERS = {"width": "size", "height": "size", "library_id": "library", "providers": "model"}
+"""the engine's names for what a request calls otherwise"""
+
+OPEN = (GenerationState.PENDING, GenerationState.RUNNING)
+LOOK_EVERY_S = 0.5
+URL_LIFETIME_S = 3600
+"""as OpenAI's"""
+
+_under_way: set[asyncio.Task[MediaAsset]] = set()
+
+
+def library_of(access: Access, word: str) -> MediaLibrary:
+    """The library that the request names, else the token's, else the default one; a refusal for one where the caller
+    may not make pictures."""
+    if word:
+        library = find_library(word)
+        if library is None or not access.may(Right.READ, library):
+            raise invalid("There is no such library for you.", "library", "not_found")
+    elif access.token is not None and access.token.library is not None:
+        library = access.token.library
+    else:
+        library = get_library(None)
+    if not access.may(Right.GENERATE, library):
+        raise Refusal(
+            403,
+            "You may not make pictures in this library. Name another one in `library`, or ask who runs the site.",
+            param="library",
+            code="insufficient_permissions",
+        )
+    return library
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Pictures that were sent along, to be made into others."""
+
+    images: Sequence[Any]
+    """uploaded files"""
+    mask: Any = None
+
+
+def check(wanted: Wanted, access: Access) -> MediaLibrary:
+    """The library to work in; a refusal when nobody who is asked can do it."""
+    library = library_of(access, wanted.library)
+    if not can(wanted.operation, providers_of(wanted.model, wanted.operation)):
+        raise invalid(
+            "No provider that would be asked can edit pictures. Name another model, or ask who runs the site to enable "
+            "one that can, such as openai_images.",
+            "model",
+            "unsupported_value",
+        )
+    return library
+
+
+def keep(sources: Sources, library: MediaLibrary, access: Access) -> tuple[list[MediaAsset], MediaAsset | None]:
+    """What was sent along, as assets: whoever goes on after a crash finds it there. Not inside a transaction."""
+    images = [_kept(file, "image", library, access) for file in sources.images]
+    return images, None if sources.mask is None else _kept(sources.mask, "mask", library, access)
+
+
+def _kept(file: Any, param: str, library: MediaLibrary, access: Access) -> MediaAsset:
+    try:
+        return uploads.upload(file, library=library, by=access.user)
+    except InvalidRequest as exc:
+        raise invalid(str(exc), param, "invalid_image_file") from None
+
+
+def _rows(wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: MediaAsset | None) -> list[Job]:
+    """A row for each picture, held by this process. What cannot be is refused before there is one."""
+    arguments: dict[str, Any] = {
+        "width": wanted.width,
+        "height": wanted.height,
+        "library_id": library_of(access, wanted.library).pk,
+        "providers": providers_of(wanted.model, wanted.operation),
+        "parent": images[0] if images else None,
+        "tags": wanted.tags,
+        "created_by": access.user,
+        "generation_id": uuid7(),
+        **wanted.options,
+    }
+    first_seed = arguments.pop("seed", None)
+    seeds = [None if first_seed is None else first_seed + number for number in range(wanted.count)]
+    try:
+        orders = [
+            replace(
+                AssetOrder.of(wanted.prompt, **arguments, seed=seed),
+                source_ids=tuple(image.pk for image in images),
+                mask_id=mask.pk if mask is not None else None,
+            )
+            for seed in seeds
+        ]
+        with atomic():
+            return [starting.begin(order) for order in orders]
+    except InvalidRequest as exc:
+        raise invalid(str(exc), PARAMETERS.get(exc.field or "", exc.field)) from None
+
+
+async def begin(
+    wanted: Wanted, access: Access, key: str = "", sources: Sources | None = None
+) -> list[asyncio.Task[MediaAsset]]:
+    """A task for each picture, which nobody's leaving ends. With an idempotency key that came before: a task for each
+    picture of that time, which waits for it."""
+    return await to_the_end(_begin(wanted, access, key, sources))
+
+
+async def _begin(wanted: Wanted, access: Access, key: str, sources: Sources | None) -> list[asyncio.Task[MediaAsset]]:
+    digest = await in_database(_digest, wanted, sources) if key else ""
+    if key and (earlier := await in_database(idempotency.earlier, access.user, key, digest)) is not None:
+        return [_task(_awaited(pk)) for pk in earlier["assets"]]
+    library = await in_database(check, wanted, access)
+    images, mask = await sync_to_async(keep)(sources, library, access) if sources is not None else ([], None)
+    jobs: list[Job] = []
+
+    def make() -> dict[str, Any]:
+        jobs[:] = _rows(wanted, access, images, mask)
+        return {"assets": [job.asset.asset_id for job in jobs]}
+
+    if not key:
+        await in_database(make)
+        return [_task(generation.run(job)) for job in jobs]
+    result, is_new = await in_database(idempotency.once, access.user, key, digest, make)
+    # Ours also when they were committed, and only the answer to that was lost.
+    is_ours = is_new or result["assets"] == [job.asset.asset_id for job in jobs]
+    return [_task(generation.run(job)) for job in jobs] if is_ours else [_task(_awaited(pk)) for pk in result["assets"]]
+
+
+def _digest(wanted: Wanted, sources: Sources | None) -> str:
+    """What makes two requests the same."""
+    sent = [] if sources is None else [*sources.images, *([sources.mask] if sources.mask is not None else [])]
+    contents = []
+    for file in sent:
+        contents.append(hashlib.sha256(file.read()).hexdigest())
+        file.seek(0)
+    return idempotency.digest("openai", asdict(wanted), contents)
+
+
+def _task(work: Coroutine[Any, Any, MediaAsset]) -> asyncio.Task[MediaAsset]:
+    # Not in the caller's context: the thread for his request's database work ends with the request.
+    task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+    _under_way.add(task)
+    task.add_done_callback(_ended)
+    return task
+
+
+async def _awaited(pk: str) -> MediaAsset:
+    """An asset that another request has begun, once it is over; a refusal when it has no picture then."""
+    while True:
+        asset = await in_database(MediaAsset.objects.filter(pk=pk).first)
+        if asset is None or asset.generation_state not in OPEN:
+            break
+        await asyncio.sleep(LOOK_EVERY_S)
+    if asset is None or not asset.is_ready:
+        text = asset.failure if asset is not None and asset.failure else "The picture of the first request is gone."
+        raise Refusal(502, text, SERVER, code="generation_failed", headers=NO_RETRY)
+    return asset
+
+
+def _ended(task: asyncio.Task[MediaAsset]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled():
+        task.exception()  # kept in the asset's row, and told to whoever still waits
+
+
+async def all_of(tasks: Sequence[asyncio.Task[MediaAsset]]) -> list[MediaAsset]:
+    """Those that were made, in order; when none was, the first one's error."""
+    results = await asyncio.gather(*(asyncio.shield(task) for task in tasks), return_exceptions=True)
+    made = [result for result in results if isinstance(result, MediaAsset)]
+    if not made:
+        raise next(result for result in results if isinstance(result, BaseException))
+    return made
+
+
+async def as_they_come(tasks: Sequence[asyncio.Task[MediaAsset]], every_s: float) -> AsyncIterator[Any]:
+    """Each asset, or the exception it ended with, as soon as it is there; None whenever nothing came for so long."""
+    left = set(tasks)
+    while left:
+        done, left = await asyncio.wait(left, timeout=every_s, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            yield None
+        for task in done:
+            yield asyncio.CancelledError() if task.cancelled() else task.exception() or task.result()
+
+
+async def encoded(asset: MediaAsset, format: str) -> str:
+    """The picture as base64, in the format that was asked for ("": as it is), whatever the provider delivered."""
+    if format and format != asset.format:
+        content = await in_database(_converted, asset, format)
+    else:
+        content = await files.read_file(asset)
+    return base64.b64encode(content).decode()
+
+
+def address(asset: MediaAsset, format: str) -> str:
+    """A signed path to the picture in that format, for an hour; "" in a site that has none of our addresses."""
+    other = format if format != asset.format else ""
+    return links.signed_url(asset, expires_s=URL_LIFETIME_S, format=other or None)
+
+
+def _converted(asset: MediaAsset, format: str) -> bytes:
+    return renditions.content_of(asset, renditions.rendition(asset, format=format))
+
+
+def described(asset: MediaAsset) -> dict[str, Any]:
+    """What OpenAI's answer has no place for: which asset it is, who made it, what it cost."""
+    return {
+        "asset": asset.asset_id,
+        "provider": asset.provider_name,
+        "model": asset.model_name,
+        "cost": None if asset.cost is None else str(asset.cost),
+        "is_placeholder": asset.is_placeholder,
+        "dry_run": asset.dry_run,
+        "fit_report": asset.fit_report,
+    }
+
+
+def now_s() -> int:
+    return int(time.time())

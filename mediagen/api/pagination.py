@@ -1,0 +1,64 @@
+"""Pages of a list by the id of the last row: as quick at row 900,000 as at row 1, and stable while rows come in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.db.models import Model, QuerySet
+from rest_framework.request import Request
+
+from mediagen.api.problems import BAD_CURSOR, INVALID, Problem
+
+PAGE = 50
+LARGEST_PAGE = 200
+
+Row = TypeVar("Row", bound=Model)
+
+
+def encode(pk: Any) -> str:
+    return base64.urlsafe_b64encode(b"1" + pk.bytes).decode().rstrip("=")
+
+
+def decode(cursor: str) -> uuid.UUID:
+    """The id in a cursor; a problem for text that is none."""
+    try:
+        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        content = b""
+    if len(content) != 17 or content[:1] != b"1":
+        raise Problem(BAD_CURSOR, 'Take the cursor from the "next" of a page, or begin without one.', field="cursor")
+    return uuid.UUID(bytes=content[1:])
+
+
+def page_size(request: Request) -> int:
+    text = request.query_params.get("page_size", str(PAGE))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= LARGEST_PAGE):
+        raise Problem(INVALID, f"page_size must be a whole number from 1 to {LARGEST_PAGE}.", field="page_size")
+    return int(text)
+
+
+def paged(request: Request, rows: QuerySet[Row], shown: Callable[[list[Row]], Any]) -> dict[str, Any]:
+    """{"next": address or None, "results": [...]}, the newest first. `shown` makes plain data of the page's rows.
+
+    The rows' primary key must be a time-ordered UUID.
+    """
+    size = page_size(request)
+    if (cursor := request.query_params.get("cursor")) is not None:
+        rows = rows.filter(pk__lt=decode(cursor))
+    found = list(rows.order_by("-pk")[: size + 1])
+    page = found[:size]
+    following = None
+    if len(found) > size:
+        query = request.query_params.copy()
+        query["cursor"] = encode(page[-1].pk)
+        following = f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"
+    return {"next": following, "results": shown(page)}
+
+
+def with_query(address: str, **query: str) -> str:
+    return f"{address}?{urlencode(query)}"

@@ -1,0 +1,228 @@
+"""How assets, attempts and estimates are written in answers and events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rest_framework import serializers
+
+from mediagen import conf
+from mediagen.api.addresses import Addresses
+from mediagen.api.fields import Time, Usd, iso
+from mediagen.engine import links
+from mediagen.engine.estimates import Estimate
+from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.models.asset import AssetSource, ReviewStatus
+
+THUMBNAIL_PX = 400
+
+
+class AssetSerializer(serializers.Serializer[MediaAsset]):
+    """A picture: what was asked, what came, and where it is."""
+
+    # Of rows whose `library` was read and whose `tags` were prefetched: no query is made here.
+
+    id = serializers.UUIDField(read_only=True)
+    url = serializers.URLField(read_only=True, help_text="Of this asset in the API.")
+    file_url = serializers.URLField(
+        read_only=True, allow_null=True, help_text="Of the picture, signed: good for a while. Null while there is none."
+    )
+    thumbnail_url = serializers.URLField(
+        read_only=True, allow_null=True, help_text="Of a rendition 400 pixels wide, signed as well."
+    )
+    generation_state = serializers.ChoiceField(choices=GenerationState.choices, read_only=True)
+    failure = serializers.CharField(read_only=True, help_text="Why there is no picture.")
+    status = serializers.ChoiceField(choices=ReviewStatus.choices, read_only=True)
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        choices=AssetSource.choices, read_only=True
+    )
+    library = serializers.UUIDField(source="library_id", read_only=True)
+    library_name = serializers.CharField(source="library.name", read_only=True)
+    name = serializers.CharField(read_only=True)
+    description = serializers.CharField(read_only=True)
+    alt_text = serializers.CharField(read_only=True)
+    tags = serializers.ListField(child=serializers.CharField(), source="tag_names", read_only=True)
+    prompt = serializers.CharField(read_only=True)
+    negative_prompt = serializers.CharField(read_only=True)
+    seed = serializers.IntegerField(read_only=True, allow_null=True)
+    parameters = serializers.DictField(read_only=True, help_text="What was asked besides: size, options, providers.")
+    format = serializers.CharField(read_only=True, help_text="png, jpeg, webp, avif or gif; empty without a picture.")
+    width = serializers.IntegerField(read_only=True, help_text="Pixels of the picture; 0 without one.")
+    height = serializers.IntegerField(read_only=True)
+    file_size = serializers.IntegerField(read_only=True, help_text="Bytes.")
+    content_hash = serializers.CharField(read_only=True, help_text="SHA-256 of the file, hex.")
+    provider_name = serializers.CharField(read_only=True)
+    model_name = serializers.CharField(read_only=True)
+    cost = Usd(read_only=True, allow_null=True, help_text="USD; null: not known, which is not nothing.")
+    fit_report = serializers.DictField(read_only=True, help_text="What the provider could not honour.")
+    is_placeholder = serializers.BooleanField(read_only=True)
+    dry_run = serializers.BooleanField(read_only=True)
+    generation_id = serializers.UUIDField(read_only=True, allow_null=True)
+    parent = serializers.UUIDField(  # type: ignore[assignment]
+        source="parent_id", read_only=True, allow_null=True
+    )
+    batch = serializers.UUIDField(source="batch_id", read_only=True, allow_null=True)
+    focal_x = serializers.FloatField(read_only=True)
+    focal_y = serializers.FloatField(read_only=True)
+    usage_count = serializers.IntegerField(read_only=True)
+    created_at = Time()
+    updated_at = Time()
+    generated_at = Time(allow_null=True)
+
+
+def _file_url(asset: MediaAsset, addresses: Addresses, **rendition: Any) -> str | None:
+    if not asset.file or not asset.content_hash:
+        return None
+    if conf.get("SERVE_FILES") == "storage" and not rendition:
+        return addresses.whole(links.picture_url(asset))
+    return addresses.whole(links.signed_url(asset, steady=True, **rendition))
+
+
+def _thumbnail_url(asset: MediaAsset, addresses: Addresses) -> str | None:
+    return _file_url(asset, addresses, width=THUMBNAIL_PX)
+
+
+SHOWN: Mapping[str, Callable[[MediaAsset, Addresses], Any]] = {
+    "id": lambda asset, _: str(asset.pk),
+    "url": lambda asset, addresses: addresses.to_row("asset", asset.pk),
+    "file_url": _file_url,
+    "thumbnail_url": _thumbnail_url,
+    "generation_state": lambda asset, _: asset.generation_state,
+    "failure": lambda asset, _: asset.failure,
+    "status": lambda asset, _: asset.status,
+    "source": lambda asset, _: asset.source,
+    "library": lambda asset, _: str(asset.library_id),
+    "library_name": lambda asset, _: asset.library.name,
+    "name": lambda asset, _: asset.name,
+    "description": lambda asset, _: asset.description,
+    "alt_text": lambda asset, _: asset.alt_text,
+    "tags": lambda asset, _: asset.tag_names,
+    "prompt": lambda asset, _: asset.prompt,
+    "negative_prompt": lambda asset, _: asset.negative_prompt,
+    "seed": lambda asset, _: asset.seed,
+    "parameters": lambda asset, _: asset.parameters,
+    "format": lambda asset, _: asset.format,
+    "width": lambda asset, _: asset.width,
+    "height": lambda asset, _: asset.height,
+    "file_size": lambda asset, _: asset.file_size,
+    "content_hash": lambda asset, _: asset.content_hash,
+    "provider_name": lambda asset, _: asset.provider_name,
+    "model_name": lambda asset, _: asset.model_name,
+    "cost": lambda asset, _: None if asset.cost is None else f"{asset.cost:f}",
+    "fit_report": lambda asset, _: asset.fit_report,
+    "is_placeholder": lambda asset, _: asset.is_placeholder,
+    "dry_run": lambda asset, _: asset.dry_run,
+    "generation_id": lambda asset, _: _text(asset.generation_id),
+    "parent": lambda asset, _: _text(asset.parent_id),
+    "batch": lambda asset, _: _text(asset.batch_id),
+    "focal_x": lambda asset, _: asset.focal_x,
+    "focal_y": lambda asset, _: asset.focal_y,
+    "usage_count": lambda asset, _: asset.usage_count,
+    "created_at": lambda asset, _: iso(asset.created_at),
+    "updated_at": lambda asset, _: iso(asset.updated_at),
+    "generated_at": lambda asset, _: None if asset.generated_at is None else iso(asset.generated_at),
+}
+"""The fields of `AssetSerializer`, which describes them, by functions: a list of many rows is written five times as
+fast. A test holds the two together."""
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def shown_assets(
+    assets: Iterable[MediaAsset], addresses: Addresses, names: Iterable[str] | None = None
+) -> list[dict[str, Any]]:
+    """Plain data of the assets: all fields, or only these."""
+    fields = SHOWN if names is None else {name: SHOWN[name] for name in names}
+    return [{name: show(asset, addresses) for name, show in fields.items()} for asset in assets]
+
+
+def shown_asset(asset: MediaAsset, addresses: Addresses) -> dict[str, Any]:
+    return shown_assets([asset], addresses)[0]
+
+
+class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
+    """One provider asked once."""
+
+    cost = Usd(read_only=True, allow_null=True)
+    started_at = Time()
+    finished_at = Time(allow_null=True)
+
+    class Meta:
+        model = GenerationAttempt
+        fields = (
+            "id",
+            "provider_name",
+            "model_name",
+            "operation",
+            "position",
+            "state",
+            "outcome",
+            "http_status",
+            "message",
+            "dry_run",
+            "cost",
+            "started_at",
+            "finished_at",
+            "latency_s",
+        )
+        read_only_fields = fields
+
+
+class PriceSerializer(serializers.Serializer[Any]):
+    provider_name = serializers.CharField()
+    usd = Usd(allow_null=True, help_text="USD of one picture; null: not known.")
+
+
+class EstimateSerializer(serializers.Serializer[Any]):
+    """What pictures may cost, USD: when the cheapest provider that would be asked serves each, and the dearest."""
+
+    pictures = serializers.IntegerField()
+    is_free = serializers.BooleanField(help_text="Nothing that costs money would be asked: dry run, placeholders.")
+    cheapest = Usd()
+    dearest = Usd()
+    without_price = serializers.IntegerField(help_text="Pictures for which no price is known; in neither sum.")
+    prices = PriceSerializer(many=True)
+
+
+def shown_estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "pictures": estimate.pictures,
+        "is_free": estimate.is_free,
+        "cheapest": f"{estimate.cheapest:f}",
+        "dearest": f"{estimate.dearest:f}",
+        "without_price": estimate.without_price,
+        "prices": [
+            {"provider_name": name, "usd": None if price is None else f"{price:f}"}
+            for name, price in estimate.prices.items()
+        ],
+    }
+
+
+GENERATION_STATES = ("pending", "running", "ready", "partial", "failed", "cancelled")
+
+
+def state_of(assets: Sequence[MediaAsset]) -> str:
+    """Of all that one request asked for: "pending" or "running" while something is to come, then "ready" (all),
+    "partial" (some), "failed" or "cancelled" (none)."""
+    states = {asset.generation_state for asset in assets}
+    if states == {GenerationState.PENDING}:
+        return "pending"
+    if states & {GenerationState.PENDING, GenerationState.RUNNING}:
+        return "running"
+    if GenerationState.READY in states:
+        return "ready" if len(states) == 1 else "partial"
+    return "failed" if GenerationState.FAILED in states else "cancelled"
+
+
+class GenerationSerializer(serializers.Serializer[Any]):
+    """What one request asked for."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=GENERATION_STATES)
+    url = serializers.URLField()
+    events_url = serializers.URLField(help_text="A stream of what happens (server-sent events).")
+    assets = AssetSerializer(many=True)
+    estimate = EstimateSerializer(allow_null=True, help_text="In the first answer only.")

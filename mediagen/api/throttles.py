@@ -1,0 +1,74 @@
+"""How many requests somebody may make: per person, by the roles they have. Counted in the site's default cache."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import Any
+
+from django.core.cache import cache
+from rest_framework.throttling import BaseThrottle
+
+from mediagen import conf
+from mediagen.conf import Rate
+from mediagen.engine.access import Access
+
+logger = logging.getLogger("mediagen.api")
+
+
+class RoleThrottle(BaseThrottle):
+    """So many requests a window as the most generous of somebody's roles has; a role with None has no limit."""
+
+    setting = "API_RATES"
+    scope = "all"
+    _wait_s: float = 1.0
+
+    def allow_request(self, request: Any, view: Any) -> bool:
+        from mediagen.api.authentication import access_of
+
+        rate = rate_of(conf.get(self.setting), access_of(request))
+        if rate is None:
+            return True
+        now = time.time()
+        window = int(now // rate.seconds)
+        key = f"mediagen:rate:{self.scope}:{request.user.pk}:{rate.seconds}:{window}"
+        try:
+            cache.add(key, 0, timeout=rate.seconds + 1)
+            count = cache.incr(key)
+        except Exception as exc:
+            # Nobody is kept out because a cache is away (or has dropped the key between the two calls).
+            logger.warning("a request could not be counted (%s)", type(exc).__name__)
+            return True
+        self._wait_s = (window + 1) * rate.seconds - now
+        return bool(count <= rate.requests)
+
+    def wait(self) -> float:
+        return float(math.ceil(self._wait_s))
+
+
+class GenerateThrottle(RoleThrottle):
+    """The same for requests that make pictures."""
+
+    setting = "API_GENERATE_RATES"
+    scope = "generate"
+
+
+def rate_of(rates: dict[str, str | None], access: Access) -> Rate | None:
+    """The most generous rate of those that fit somebody; None when there is none, or one without a limit."""
+    if not rates:
+        return None
+    user = access.user
+    names = ["user"]
+    if access.token is not None:
+        names.append("token")
+    if getattr(user, "is_staff", False):
+        names.append("staff")
+    if user.is_superuser:
+        names.append("superuser")
+    if any(name.startswith("group:") for name in rates):
+        names += [f"group:{name}" for name in user.groups.values_list("name", flat=True)]
+    fitting = [rates[name] for name in names if name in rates]
+    if not fitting or None in fitting:
+        return None
+    return max((Rate.of(text) for text in fitting if text), key=lambda rate: rate.requests / rate.seconds, default=None)

@@ -1,0 +1,200 @@
+"""Files on their way to a browser: the picture of an asset, a rendition of it, a zip; to those who may have them.
+
+Whatever stands in the storage, no browser runs it: the type is the one we found out, and a sandbox is around it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header, quote_etag
+from django.views.generic import View
+
+from mediagen.engine import links, renditions
+from mediagen.engine.access import Access
+from mediagen.engine.links import Grant, LinkRefused
+from mediagen.errors import InvalidRequest, StorageFailed
+from mediagen.models import MediaAsset, asset_storage
+
+CONTENT_TYPES = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "avif": "image/avif",
+    "gif": "image/gif",
+}
+PIECE = 256 * 1024
+ASK_AGAIN = "private, no-cache"
+"""The address stays when a placeholder is replaced, so a browser asks again; for this user only."""
+WISHES = {"w": "width", "h": "height", "format": "format", "fit": "fit", "q": "quality"}
+
+
+def wishes(query: Mapping[str, str]) -> dict[str, str]:
+    """What a query string says of a rendition, as arguments of `renditions.rendition`; {} when it asks for none."""
+    return {name: query[short] for short, name in WISHES.items() if query.get(short)}
+
+
+def picture_response(
+    request: HttpRequest,
+    asset: MediaAsset,
+    wanted: Mapping[str, str],
+    *,
+    download: bool = False,
+    cache: str = ASK_AGAIN,
+) -> HttpResponseBase:
+    """The asset's file, or the rendition that is `wanted`: with ETag, 304, and Range.
+
+    404 when the file is not in the storage. `InvalidRequest` and `StorageFailed` as from `rendition`.
+    """
+    if wanted:
+        made = renditions.rendition(asset, **wanted)
+        etag, format = quote_etag(made.content_hash), made.format
+    else:
+        etag, format = quote_etag(asset.content_hash), asset.format
+    response = get_conditional_response(request, etag=etag)
+    if response is None:
+        content = renditions.content_of(asset, made) if wanted else _whole(asset)
+        response = _part(request, content, etag)
+    response["ETag"] = etag
+    response["Cache-Control"] = cache
+    content_type = CONTENT_TYPES.get(format)
+    if response.status_code in (200, 206):
+        response["Content-Type"] = content_type or "application/octet-stream"
+        name = links.download_name(asset, format)
+        response["Content-Disposition"] = content_disposition_header(download or content_type is None, name) or ""
+        response["Accept-Ranges"] = "bytes"
+    _make_harmless(response)
+    return response
+
+
+def _make_harmless(response: HttpResponseBase) -> None:
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Referrer-Policy"] = "no-referrer"
+
+
+def _whole(asset: MediaAsset) -> bytes:
+    try:
+        with asset.file.open("rb") as file:
+            content: bytes = file.read()
+            return content
+    except OSError:
+        raise Http404("The file of this asset is not in the storage.") from None
+
+
+def _part(request: HttpRequest, content: bytes, etag: str) -> HttpResponse:
+    """The one range that was asked for; the whole where it asks for several, or for one that is not there."""
+    header = request.headers.get("Range", "")
+    if request.method != "GET" or request.headers.get("If-Range", etag) != etag or not header.startswith("bytes="):
+        return HttpResponse(content)
+    first, dash, last = header.removeprefix("bytes=").strip().partition("-")
+    size = len(content)
+    if (
+        not dash
+        or "," in last
+        or not (first or last)
+        or not (f"{first}{last}".isascii() and f"{first}{last}".isdecimal())
+    ):
+        return HttpResponse(content)
+    if len(first) > 18 or len(last) > 18:
+        start, stop = size, size
+    elif first:
+        start, stop = int(first), min(int(last) + 1 if last else size, size)
+    else:
+        start, stop = max(0, size - int(last)), size
+    if start >= size or stop <= start:
+        return HttpResponse(content)
+    response = HttpResponse(content[start:stop], status=206)
+    response["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return response
+
+
+def stored_file_response(request: HttpRequest, name: str, content_type: str, called: str) -> HttpResponseBase:
+    """A large stored file, piece by piece, to be saved as `called`. 404 when it is not in the storage."""
+    try:
+        file = asset_storage().open(name)
+        size = file.size
+    except OSError:
+        raise Http404("The file is not in the storage.") from None
+    # Under ASGI a plain iterator would be gathered in memory first.
+    pieces: Any = _pieces_async(file) if isinstance(request, ASGIRequest) else _pieces(file)
+    response = StreamingHttpResponse(pieces, content_type=content_type)
+    response["Content-Length"] = str(size)
+    response["Content-Disposition"] = content_disposition_header(True, called) or ""
+    response["Cache-Control"] = "private, no-store"
+    _make_harmless(response)
+    return response
+
+
+def _pieces(file: Any) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+async def _pieces_async(file: Any) -> AsyncIterator[bytes]:
+    read = sync_to_async(file.read, thread_sensitive=False)
+    try:
+        while piece := await read(PIECE):
+            yield piece
+    finally:
+        await sync_to_async(file.close, thread_sensitive=False)()
+
+
+class RenditionView(View):
+    """`?w=400&h=300&format=webp&fit=cover&q=80`: for signed-in people, who may read the asset."""
+
+    def get(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+        asset = get_object_or_404(Access(request.user).files().exclude(file=""), pk=pk)
+        is_named = request.GET.get("v") == asset.content_hash[:8]
+        cache = "private, max-age=31536000, immutable" if is_named else ASK_AGAIN
+        try:
+            return picture_response(request, asset, wishes(request.GET) or {"format": "webp"}, cache=cache)
+        except (InvalidRequest, StorageFailed) as exc:
+            return refusal(exc)
+
+
+class SignedFileView(View):
+    """The file of a signed address, for whoever has it. With a rendition's wishes in the query: that rendition."""
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        try:
+            grant = links.check(token)
+            if grant.kind == "job":
+                job = links.granted_job(grant)
+                return stored_file_response(request, str(job.file.name), "application/zip", f"{job.kind}-{job.pk}.zip")
+            return self._picture(request, grant)
+        except (InvalidRequest, StorageFailed) as exc:
+            return refusal(exc)
+
+    def _picture(self, request: HttpRequest, grant: Grant) -> HttpResponseBase:
+        asset = links.granted_asset(grant)
+        wanted = wishes(request.GET)
+        cache = f"private, max-age={grant.left_s}"
+        return picture_response(request, asset, wanted, download=grant.is_download, cache=cache)
+
+
+def refusal(exc: Exception) -> JsonResponse:
+    """What went wrong, as problem details (RFC 9457): programs fetch these addresses more often than people."""
+    kind, status, title = "invalid", 400, "The request asks for something that cannot be."
+    if isinstance(exc, LinkRefused):
+        kind, status, title = "link-refused", 403, "This address gives no file."
+    elif isinstance(exc, StorageFailed):
+        kind, status, title = "unavailable", 503, "The site cannot do this at the moment."
+    body = {"type": f"urn:mediagen:problem:{kind}", "title": title, "status": status, "detail": str(exc)}
+    if isinstance(exc, StorageFailed):
+        body["detail"] = "The site's storage does not give the file. Try again later."
+    if field := getattr(exc, "field", None):
+        body["field"] = field
+    response = JsonResponse(body, status=status, content_type="application/problem+json")
+    response["Cache-Control"] = "no-store"
+    if status == 503:
+        response["Retry-After"] = "30"
+    return response
