@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import json
-import logging
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django import template
-from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from mediagen.engine.links import download_name, picture_url, thumbnail_url
 from mediagen.models import GenerationAttempt, MediaAsset
-
-logger = logging.getLogger("mediagen")
 
 register = template.Library()
 
 ALT_CHARS = 200
 
 
-@register.filter
-def picture_url(asset: MediaAsset) -> str:
-    """Where a browser gets the asset's file: from the storage, or from our own view where the storage has no address
-    that anybody answers (a site without MEDIA_URL). "" when there is no file, or its storage cannot say."""
-    if not asset.file:
-        return ""
-    storage = asset.file.storage
-    if getattr(storage, "base_url", None) != get_script_prefix():
-        try:
-            return str(asset.file.url)
-        except (NotImplementedError, ValueError):
-            pass
-        except Exception as exc:
-            # A bucket that cannot sign now: a list of other things must not fail with it.
-            logger.warning("the storage has no address for %s (%s)", asset.file.name, type(exc).__name__)
-            return ""
-    try:
-        return reverse("mediagen:asset-file", args=[asset.pk])
-    except NoReverseMatch:  # the site has only our admin
-        return ""
+__all__ = ["download_name", "picture_url", "thumbnail_url"]
+register.filter(picture_url)
+register.filter(thumbnail_url)
+register.filter(download_name)
 
 
 @register.filter
@@ -58,6 +40,18 @@ def usd(value: Any) -> str:
     amount = f"{Decimal(value).quantize(Decimal('0.000001')):f}"
     whole, _point, cents = amount.partition(".")
     return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """1.25 %; "-" for None."""
+    return "-" if share is None else _("%(number)s %%") % {"number": f"{share * 100:.2f}"}
+
+
+@register.filter
+def usd_cents(value: Any) -> str:
+    """As `usd`, a mean: cents from a dollar up, else four digits."""
+    return usd(value if value is None else round(Decimal(value), 2 if abs(value) >= 1 else 4))
 
 
 @register.filter
@@ -78,6 +72,36 @@ def seconds(value: float | None) -> str:
     if value is None:
         return ""
     return _("%(number)s s") % {"number": f"{value:.2f}" if value < 10 else f"{value:.0f}"}
+
+
+@register.filter
+def rate(share: float | None) -> str:
+    """98 %, 99.7 %; "" for None. 100 % is all of them, 0 % none."""
+    if share is None:
+        return ""
+    hundredths = share * 100
+    text = f"{hundredths:.0f}" if share in (0, 1) or 1 <= hundredths < 99 else f"{hundredths:.1f}"
+    if text in ("100.0", "0.0") and share not in (0, 1):
+        text = "> 99.9" if share > 0.5 else "< 0.1"
+    return _("%(number)s %%") % {"number": text}
+
+
+@register.filter
+def outcome_text(outcome: str) -> str:
+    """An outcome class in words."""
+    return {
+        "succeeded": _("delivered"),
+        "unavailable": _("not available"),
+        "unknown": _("outcome unknown"),
+        "rate_limited": _("rate limited"),
+        "misconfigured": _("not set up right"),
+        "refused": _("refused"),
+        "unsupported": _("cannot do it"),
+        "bad_response": _("unusable answer"),
+        "skipped": _("skipped"),
+        "error": _("error"),
+        "": _("under way"),
+    }.get(outcome, outcome)
 
 
 class NotHonoured(NamedTuple):
@@ -127,6 +151,54 @@ def first_line(text: str) -> str:
 
 @register.filter
 def why(failure: str) -> str:
-    """A failure in one line: itself when it is one, else where to read it."""
+    """A failure in a line or two: itself when it is short, else what became of the last provider that was asked."""
     text = (failure or "").strip()
-    return _("No provider delivered; open it to see why.") if "\n" in text else first_line(text)
+    if "\n" not in text:
+        return first_line(text)
+    tried = [line.strip().partition(". ")[2] for line in text.splitlines()[1:]]
+    asked = [line for line in tried if line and ": skipped: " not in line] or [line for line in tried if line]
+    if not asked:
+        return _("No provider delivered; open it to see why.")
+    return f"{_('No provider delivered.')} {Truncator(asked[-1]).chars(160)}"
+
+
+SHAPES = {
+    "tall": 9 / 16,
+    "portrait": 2 / 3,
+    "upright": 4 / 5,
+    "square": 1.0,
+    "photo": 5 / 4,
+    "landscape": 3 / 2,
+    "wide": 16 / 9,
+    "panorama": 21 / 9,
+}
+"""width over height, as the stylesheet has them"""
+
+
+@register.filter
+def shape(asset: MediaAsset) -> str:
+    """The name in SHAPES that comes nearest to the picture, or to what was asked for while there is none."""
+    asked = asset.parameters if isinstance(asset.parameters, dict) else {}
+    width, height = asset.width or asked.get("width"), asset.height or asked.get("height")
+    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+        return "square"
+    return min(SHAPES, key=lambda name: abs(math.log(width / height / SHAPES[name])))
+
+
+@register.filter
+def unlocalized(value: float) -> str:
+    """A number as HTML wants it, in whichever language."""
+    return f"{value:g}"
+
+
+@register.inclusion_tag("mediagen/admin/_week.html", takes_context=True)
+def mediagen_week(context: Any) -> dict[str, Any]:
+    """The last seven days in numbers, for the app's page in the admin; nothing for those who may not see them."""
+    from mediagen.engine import stats
+    from mediagen.engine.access import Access
+
+    request = context.get("request")
+    if request is None or not request.user.has_perms(("mediagen.view_generationattempt", "mediagen.view_mediaasset")):
+        return {"overview": None}
+    overview = stats.overview(Access(request.user), stats.Period.named("7d"))
+    return {"overview": overview, "total": overview.total, "request": request}

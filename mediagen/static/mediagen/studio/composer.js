@@ -1,0 +1,115 @@
+// The prompt box: says the price while one writes, sends without leaving the page, and shows the tiles at once.
+import { send } from "./ask.js";
+import { place } from "./grid.js";
+import { note, words } from "./notes.js";
+import { watch } from "./progress.js";
+
+const form = document.getElementById("mediagen-composer");
+const PAUSE_MS = 450;
+
+let pricing = null;
+let timer = 0;
+
+function price() {
+  clearTimeout(timer);
+  timer = setTimeout(askPrice, PAUSE_MS);
+}
+
+async function askPrice() {
+  pricing?.abort();
+  const line = document.getElementById("mediagen-price");
+  if (!form.elements.prompt.value.trim()) {
+    line.textContent = "";
+    return;
+  }
+  const asking = (pricing = new AbortController());
+  try {
+    const answer = await send(form, { extra: { estimate: "1" }, signal: asking.signal, action: location.pathname });
+    line.textContent = answer.text;
+    line.classList.toggle("mediagen-too-much", answer.is_too_much);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    line.textContent = error.message;
+    line.classList.add("mediagen-too-much");
+  }
+}
+
+async function generate(event) {
+  event.preventDefault();
+  if (form.getAttribute("aria-busy") === "true") return;
+  clearErrors();
+  form.setAttribute("aria-busy", "true");
+  clearTimeout(timer);
+  pricing?.abort();
+  try {
+    const answer = await send(form, { action: location.pathname });
+    form.elements.token.value = answer.token;
+    const fresh = place(answer.html, { first: true });
+    note(words.asked);
+    fresh[0]?.scrollIntoView({ block: "nearest" });
+    watch();
+    price(); // what is left of the budget is another sum now
+  } catch (error) {
+    showErrors(error);
+  } finally {
+    form.removeAttribute("aria-busy");
+  }
+}
+
+function showErrors(error) {
+  let shown = false;
+  for (const [name, texts] of Object.entries(error.answer?.fields ?? {})) {
+    const field = form.elements[name];
+    const box = (field?.[0] ?? field)?.closest(".mediagen-field, .mediagen-ask, fieldset");
+    if (!box) continue;
+    const line = document.createElement("span");
+    line.className = "mediagen-error";
+    line.dataset.fresh = "";
+    line.id = `problem-${name}`;
+    line.textContent = [texts].flat().join(" ");
+    box.classList.add("mediagen-wrong");
+    box.append(line);
+    box.closest("details")?.setAttribute("open", "");
+    if (field instanceof Element) {
+      field.setAttribute("aria-invalid", "true");
+      field.setAttribute("aria-describedby", line.id);
+      if (!shown) field.focus();
+    }
+    shown = true;
+  }
+  if (!shown) note(error.message, { problem: true });
+}
+
+function clearErrors() {
+  for (const line of form.querySelectorAll(".mediagen-error")) line.remove();
+  for (const box of form.querySelectorAll(".mediagen-wrong")) box.classList.remove("mediagen-wrong");
+  for (const field of form.querySelectorAll("[aria-invalid]")) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  }
+}
+
+// Only what can be used now is shown: the sides for an own size, the options of the chosen provider.
+function fit() {
+  const custom = form.querySelector("[data-custom]").checked;
+  form.querySelector(".mediagen-own-size").classList.toggle("mediagen-chosen", custom);
+  const provider = form.elements.provider.value;
+  for (const option of form.querySelectorAll("[data-providers]")) {
+    option.hidden = Boolean(provider) && !option.dataset.providers.split(" ").includes(provider);
+  }
+}
+
+export function start() {
+  if (!form) return;
+  form.addEventListener("submit", generate);
+  form.addEventListener("input", price);
+  form.addEventListener("change", () => {
+    fit();
+    price();
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(form.querySelector("[data-generate]"));
+  });
+  fit();
+  price();
+}

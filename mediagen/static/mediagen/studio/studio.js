@@ -1,0 +1,17 @@
+// The studio made live. Everything here is done without it too, a page at a time.
+import * as actions from "./actions.js";
+import * as composer from "./composer.js";
+import * as gallery from "./gallery.js";
+import * as lightbox from "./lightbox.js";
+import * as progress from "./progress.js";
+import * as upload from "./upload.js";
+
+document.documentElement.classList.add("mediagen-live");
+actions.start();
+if (document.querySelector("[data-page=studio]")) {
+  composer.start();
+  gallery.start();
+  lightbox.start();
+  upload.start();
+}
+progress.start();

@@ -1,0 +1,52 @@
+"""What was done, said on the page that follows. In the address, because a site need not have Django's messages."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from mediagen.engine.access import Access, Right
+from mediagen.models import MediaAsset, ReviewStatus
+
+TEXTS = {
+    "again": _("It will be made again."),
+    "renew": _("It will be made again. The placeholder stays until then."),
+    "another": _("Another one is being made."),
+    "approve": _("Approved."),
+    "publish": _("Published."),
+    "archive": _("Archived."),
+    "restore": _("A draft again."),
+    "delete": _("Deleted."),
+    "undelete": _("It is back."),
+    "variants": _("The variants are here."),
+    "upload": _("Uploaded."),
+    "figma": _("On its way to Figma."),
+    "canva": _("On its way to Canva."),
+    "cancel": _("Cancelled."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    text: Any
+    undo: MediaAsset | None = None
+    """a deleted asset that this person may have back"""
+
+
+def notice(query: Mapping[str, str], access: Access) -> Notice | None:
+    """What `?said=...&about=...` says; None for nothing and for what we never say."""
+    said = query.get("said", "")
+    if said not in TEXTS:
+        return None
+    undo = None
+    if said == "delete":
+        try:
+            pk = uuid.UUID(query.get("about", ""))
+        except ValueError:
+            return Notice(TEXTS[said])
+        undo = access.all_assets(Right.DELETE).filter(pk=pk, status=ReviewStatus.DELETED).first()
+    return Notice(TEXTS[said], undo)
