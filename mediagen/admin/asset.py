@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Iterable
 from typing import Any
 
-from asgiref.sync import async_to_sync
-from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.db import transaction
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.decorators import method_decorator
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
-from mediagen.admin.attempt import ProviderNameFilter
-from mediagen.admin.base import LargeListAdmin, may_edit_library
+from mediagen.admin.asset_actions import steps_of
+from mediagen.admin.base import access_of, may
+from mediagen.admin.exports import AssetExports
+from mediagen.admin.generate import AssetMaking
 from mediagen.admin.tag_names import TaggedForm
-from mediagen.engine import get_media_engine, review
-from mediagen.engine.search import matching, sees_everything, visible
-from mediagen.errors import InvalidRequest, MediagenError
-from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary
+from mediagen.engine import review, suggestions
+from mediagen.engine.access import Right
+from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, MediaAsset, ReviewStatus
 from mediagen.templatetags.mediagen import picture_url, pretty_json, usd
 
-logger = logging.getLogger("mediagen")
-
-MAX_GENERATIONS = 10
-"""in one request: they run side by side, and the page waits for the slowest"""
+SHOWN_RELATIVES = 24
+MAX_RELATIVES = 200
+SUGGESTED = {
+    "generate_variant": ("generate_again", gettext_lazy("Generate a variant")),
+    "make_variants": ("make_webp", gettext_lazy("Make a WebP")),
+}
+"""a suggestion's action: ours, and what its button says"""
 
 REVIEW_FIELDS = ("status", "reviewed_by", "reviewed_at", "review_notes")
 GENERATION_FIELDS = (
     "library",
     "made",
+    "source",
     "prompt",
     "negative_prompt",
     "seed",
@@ -48,27 +44,11 @@ GENERATION_FIELDS = (
     "model_name",
     "price",
     "fit",
-    "asked",
-    "parent_link",
     "created_by",
     "created_at",
     "generated_at",
 )
-FILE_FIELDS = ("file_link", "format", "size", "file_size", "content_hash")
-
-BUTTONS = {
-    "generate_again": gettext_lazy("Generate again"),
-    "approve": gettext_lazy("Approve"),
-    "publish": gettext_lazy("Publish"),
-    "archive": gettext_lazy("Archive"),
-    "restore": gettext_lazy("Restore as draft"),
-}
-DONE = {
-    "approve": gettext_lazy("approved"),
-    "publish": gettext_lazy("published"),
-    "archive": gettext_lazy("archived"),
-    "restore": gettext_lazy("restored as drafts"),
-}
+FILE_FIELDS = ("file_link", "original_name", "format", "size", "file_size", "content_hash")
 
 
 class AssetForm(TaggedForm):
@@ -77,32 +57,8 @@ class AssetForm(TaggedForm):
         fields = ("name", "description", "alt_text", "focal_x", "focal_y")
 
 
-class LibraryFilter(admin.RelatedFieldListFilter):
-    """Libraries that the user may look into; the names of the others are nobody else's business."""
-
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        visible = MediaLibrary.objects.visible_to(request.user).order_by("name")
-        return [(str(pk), name) for pk, name in visible.values_list("pk", "name")]
-
-
 @admin.register(MediaAsset)
-class MediaAssetAdmin(LargeListAdmin):
-    list_display = ("thumbnail", "title", "stage", "made_by", "created")
-    list_display_links = ("thumbnail", "title")
-    list_select_related = ("library",)
-    list_filter = (
-        ("library", LibraryFilter),
-        "generation_state",
-        "status",
-        ProviderNameFilter,
-        "is_placeholder",
-        "dry_run",
-        "created_at",
-    )
-    search_fields = ("prompt", "name", "description", "alt_text", "tags__name")
-    sortable_by = ()
-    ordering = ("-id",)  # the id is time-ordered: the newest first
-    actions = ("generate_again", "approve", "publish", "archive", "restore")
+class MediaAssetAdmin(AssetMaking, AssetExports):
     change_form_template = "mediagen/admin/asset_form.html"
     form = AssetForm
     fieldsets = (
@@ -111,7 +67,6 @@ class MediaAssetAdmin(LargeListAdmin):
         (gettext_lazy("Generation"), {"fields": GENERATION_FIELDS}),
         (gettext_lazy("File"), {"fields": FILE_FIELDS}),
     )
-
     readonly_fields = (*REVIEW_FIELDS, *GENERATION_FIELDS, *FILE_FIELDS)
 
     class Media:
@@ -120,37 +75,40 @@ class MediaAssetAdmin(LargeListAdmin):
     # ------------------------------------------------------------------ who may do what
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return visible(super().get_queryset(request), request.user)  # type: ignore[arg-type]
+        """What the user may read; deleted ones only for those who may have them back, and in no list of choices."""
+        access = access_of(request)
+        match = request.resolver_match
+        choosing = match is not None and match.url_name == "autocomplete"
+        found = access.all_assets() if access.has(Right.DELETE) and not choosing else access.assets()
+        return found.order_by(*self.get_ordering(request))
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return access_of(request).has(Right.READ)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return access_of(request).has(Right.READ)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # an asset is born when a picture is asked for
+        return False  # an asset is born when a picture is asked for, or uploaded: both have pages of their own
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        if not super().has_change_permission(request, obj):
+        if not access_of(request).has(Right.CHANGE):
             return False
-        return not isinstance(obj, MediaAsset) or may_edit_library(request, obj.library_id)
+        if not isinstance(obj, MediaAsset):
+            return True
+        return obj.status != ReviewStatus.DELETED and may(request, Right.CHANGE, obj.library_id)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False  # its file would stay behind; archive it
+        return False  # Django's own would take row and file at once; ours has an undo
 
     # ------------------------------------------------------------------ pages
 
-    # What an action has bought must be kept even when its page fails, so no transaction spans it (ATOMIC_REQUESTS).
-    @method_decorator(transaction.non_atomic_requests)
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, extra_context)
-
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        asset: Any = super().get_object(request, object_id, from_field)
-        if asset is not None and asset.parent_id:
-            # It may belong to a library that this user must not see.
-            asset.visible_parent = self.get_queryset(request).filter(pk=asset.parent_id).first()
-        return asset
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        return matching(queryset, search_term), False
+        assets = self.get_queryset(request).select_related("library", "created_by", "reviewed_by", "deleted_by")
+        try:
+            return assets.get(pk=MediaAsset._meta.pk.to_python(object_id))
+        except (MediaAsset.DoesNotExist, ValidationError, ValueError):
+            return None
 
     def render_change_form(
         self,
@@ -162,31 +120,60 @@ class MediaAssetAdmin(LargeListAdmin):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None:
-            attempts = GenerationAttempt.objects.of(obj)
-            context |= {
-                "asset": obj,
-                "attempts": attempts,
-                "steps": self._steps(obj) if self.has_change_permission(request, obj) else [],
-                "changelist_url": reverse("admin:mediagen_mediaasset_changelist", current_app=self.admin_site.name),
-            }
+            context |= self._story(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def _story(self, request: HttpRequest, asset: MediaAsset) -> dict[str, Any]:
+        """What the page tells beside the form. Relatives that the user may not see are not there."""
+        parent, children, duplicates = self._relatives(request, asset)
+        told = suggestions.suggestions(asset) if may(request, Right.GENERATE, asset.library_id) else []
+        return {
+            "asset": asset,
+            "attempts": GenerationAttempt.objects.of(asset),
+            "parent": parent,
+            "children": children,
+            "duplicates": duplicates,
+            "usages": AssetUsage.objects.filter(asset=asset)[:SHOWN_RELATIVES] if self._sees_usages(request) else [],
+            "add_usage_url": self._add_usage_url(request, asset),
+            "exports": AssetExport.objects.filter(asset=asset)[:SHOWN_RELATIVES],
+            "suggestions": [(found, SUGGESTED[found.action]) for found in told],
+            "parameters": pretty_json(_copied(asset)),
+            "steps": steps_of(asset, lambda right: may(request, right, asset.library_id)),
+            "changelist_url": self._page("changelist"),
+        }
+
+    def _relatives(self, request: HttpRequest, asset: MediaAsset) -> tuple[Any, list[MediaAsset], list[MediaAsset]]:
+        """(what it was made from, what was made from it, assets with the same file), the newest first. One query."""
+        wanted = Q(parent=asset)
+        if asset.parent_id:
+            wanted |= Q(pk=asset.parent_id)
+        if asset.content_hash:
+            wanted |= Q(content_hash=asset.content_hash)
+        found = access_of(request).assets().filter(wanted).exclude(pk=asset.pk).select_related("library")
+        # Sorted here: a database that is to sort would rather walk the whole table than use three indexes.
+        rows = sorted(found.order_by()[:MAX_RELATIVES], key=lambda row: row.pk, reverse=True)
+        return (
+            next((row for row in rows if row.pk == asset.parent_id), None),
+            [row for row in rows if row.parent_id == asset.pk][:SHOWN_RELATIVES],
+            [row for row in rows if asset.content_hash and row.content_hash == asset.content_hash][:SHOWN_RELATIVES],
+        )
+
+    def _sees_usages(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mediagen.view_assetusage")
+
+    def _add_usage_url(self, request: HttpRequest, asset: MediaAsset) -> str:
+        """Where a use of it is written down; "" for who may not, and for what cannot be in use."""
+        may_add = request.user.has_perm("mediagen.add_assetusage") and self.has_change_permission(request, asset)
+        if not may_add or not asset.is_ready:
+            return ""
+        address = reverse("admin:mediagen_assetusage_add", current_app=self.admin_site.name)
+        return f"{address}?asset={asset.pk}"
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name in ("description", "alt_text") and field is not None:
             field.widget.attrs["rows"] = 3
         return field
-
-    def _steps(self, asset: MediaAsset) -> list[tuple[str, Any]]:
-        """(action, what its button says) for what can be done with this asset now."""
-        able: list[tuple[str, Any]] = [
-            (name, BUTTONS[name])
-            for name, step in review.STEPS.items()
-            if asset.status in step.sources and (asset.is_ready or not step.needs_picture)
-        ]
-        if asset.is_placeholder or asset.generation_state in ("failed", "cancelled"):
-            able.insert(0, ("generate_again", BUTTONS["generate_again"]))
-        return able
 
     def save_model(self, request: HttpRequest, obj: MediaAsset, form: Any, change: bool) -> None:
         review.describe(obj, review.DESCRIPTIVE & set(form.changed_data))
@@ -195,145 +182,34 @@ class MediaAssetAdmin(LargeListAdmin):
         super().save_related(request, form, formsets, change)
         form.save_tags()
 
-    # ------------------------------------------------------------------ columns and fields
-
-    @admin.display(description=gettext_lazy("picture"))
-    def thumbnail(self, asset: MediaAsset) -> str:
-        return render_to_string("mediagen/admin/_thumbnail.html", {"asset": asset, "url": picture_url(asset)})
-
-    @admin.display(description=gettext_lazy("prompt"))
-    def title(self, asset: MediaAsset) -> str:
-        return render_to_string("mediagen/admin/_title.html", {"asset": asset})
+    # ------------------------------------------------------------------ fields
 
     @admin.display(description=gettext_lazy("state"))
     def made(self, asset: MediaAsset) -> str:
         return render_to_string("mediagen/_state.html", {"asset": asset})
 
-    @admin.display(description=gettext_lazy("state"))
-    def stage(self, asset: MediaAsset) -> str:
-        return render_to_string("mediagen/admin/_stage.html", {"asset": asset})
-
-    @admin.display(description=gettext_lazy("provider"))
-    def made_by(self, asset: MediaAsset) -> str:
-        return render_to_string("mediagen/admin/_made_by.html", {"asset": asset})
-
     @admin.display(description=gettext_lazy("cost"))
     def price(self, asset: MediaAsset) -> str:
         return usd(asset.cost) if asset.is_ready else ""
-
-    @admin.display(description=gettext_lazy("created"))
-    def created(self, asset: MediaAsset) -> str:
-        return date_format(localtime(asset.created_at), "SHORT_DATETIME_FORMAT")
 
     @admin.display(description=gettext_lazy("not as asked"))
     def fit(self, asset: MediaAsset) -> str:
         return render_to_string("mediagen/_fit_report.html", {"asset": asset})
 
-    @admin.display(description=gettext_lazy("parameters"))
-    def asked(self, asset: MediaAsset) -> SafeString:
-        return format_html('<pre class="mediagen-code">{}</pre>', pretty_json(asset.parameters))
-
-    @admin.display(description=gettext_lazy("size"))
-    def size(self, asset: MediaAsset) -> str:
-        return f"{asset.width}\u00d7{asset.height}" if asset.width else "-"
-
     @admin.display(description=gettext_lazy("file"))
-    def file_link(self, asset: MediaAsset) -> str:
+    def file_link(self, asset: MediaAsset) -> SafeString | str:
         url = picture_url(asset)
         return format_html('<a href="{}">{}</a>', url, asset.file.name) if url else asset.file.name or "-"
 
-    @admin.display(description=gettext_lazy("made from"))
-    def parent_link(self, asset: MediaAsset) -> str:
-        parent = getattr(asset, "visible_parent", None)
-        if parent is None:
-            return "-"
-        address = reverse("admin:mediagen_mediaasset_change", args=[parent.pk], current_app=self.admin_site.name)
-        return format_html('<a href="{}">{}</a>', address, parent)
 
-    # ------------------------------------------------------------------ actions
-
-    @admin.action(description=gettext_lazy("Generate again (failed ones and placeholders)"), permissions=["change"])
-    def generate_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        ids = self._editable(request, queryset, MAX_GENERATIONS)
-        if len(ids) > MAX_GENERATIONS:
-            text = _("At most %(number)d assets are generated at once from here, because the page waits for them.")
-            self.message_user(request, text % {"number": MAX_GENERATIONS}, messages.ERROR)
-            return None
-        results = async_to_sync(_generate_all)(ids)
-        made = [result for result in results if isinstance(result, MediaAsset)]
-        for pk, result in zip(ids, results, strict=True):
-            if isinstance(result, MediagenError):
-                self.message_user(request, f"{pk}: {result}", messages.ERROR)
-            elif isinstance(result, BaseException):
-                # Its text may hold anything; the log has it.
-                logger.error("asset %s was not generated again", pk, exc_info=result)
-                self.message_user(request, f"{pk}: {type(result).__name__}", messages.ERROR)
-        if made:
-            text = ngettext("%(number)d asset was generated.", "%(number)d assets were generated.", len(made))
-            self.message_user(request, text % {"number": len(made)}, messages.SUCCESS)
-            self._log(request, made, _("Generated again."))
-        return self._back(request, ids)
-
-    @admin.action(description=BUTTONS["approve"], permissions=["change"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self._review(request, queryset, "approve")
-
-    @admin.action(description=BUTTONS["publish"], permissions=["change"])
-    def publish(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self._review(request, queryset, "publish")
-
-    @admin.action(description=BUTTONS["archive"], permissions=["change"])
-    def archive(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self._review(request, queryset, "archive")
-
-    @admin.action(description=gettext_lazy("Restore archived ones as drafts"), permissions=["change"])
-    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self._review(request, queryset, "restore")
-
-    def _review(self, request: HttpRequest, queryset: QuerySet[Any], step: str) -> HttpResponse | None:
-        ids = self._editable(request, queryset, review.MAX_AT_ONCE)
-        try:
-            done = review.review(ids, step, by=request.user)
-        except InvalidRequest as exc:
-            self.message_user(request, str(exc), messages.ERROR)
-            return None
-        number = len(done.changed)
-        if number:
-            text = ngettext("%(number)d asset %(done)s.", "%(number)d assets %(done)s.", number)
-            self.message_user(request, text % {"number": number, "done": DONE[step]}, messages.SUCCESS)
-            changed = MediaAsset.objects.filter(pk__in=done.changed).only("name", "prompt")
-            self._log(request, changed, _("Review: %(done)s.") % {"done": DONE[step]})
-        drawn, bare, elsewhere = done.placeholders, done.without_picture, done.elsewhere
-        for count, text in (
-            (drawn, ngettext("%d of them is a placeholder.", "%d of them are placeholders.", drawn)),
-            (bare, ngettext("%d was left out: no picture.", "%d were left out: no picture.", bare)),
-            (elsewhere, ngettext("%d was left out: wrong status.", "%d were left out: wrong status.", elsewhere)),
-        ):
-            if count:
-                self.message_user(request, text % count, messages.WARNING)
-        return self._back(request, ids)
-
-    def _editable(self, request: HttpRequest, queryset: Any, limit: int) -> list[Any]:
-        """Ids of the chosen assets that the user may change, one more than `limit` at most; says what it left out."""
-        editable = queryset.editable_by(request.user)
-        if not sees_everything(request.user) and queryset.exclude(pk__in=editable.order_by().values("pk")).exists():
-            text = _("Assets in libraries that you may only look into were left out.")
-            self.message_user(request, text, messages.WARNING)
-        return list(editable.values_list("pk", flat=True)[: limit + 1])
-
-    def _back(self, request: HttpRequest, ids: list[Any]) -> HttpResponse | None:
-        """To the asset's own page, when the button was pressed there."""
-        if "_asset_page" not in request.POST or len(ids) != 1:
-            return None
-        address = reverse("admin:mediagen_mediaasset_change", args=ids, current_app=self.admin_site.name)
-        return HttpResponseRedirect(address)
-
-    def _log(self, request: HttpRequest, assets: Iterable[MediaAsset], message: str) -> None:
-        """A line in the history of each."""
-        LogEntry.objects.log_actions(request.user.pk, assets, CHANGE, message)  # type: ignore[arg-type]
-
-
-async def _generate_all(ids: Iterable[Any]) -> list[Any]:
-    """Side by side; an asset or an exception for each."""
-    engine = get_media_engine()
-    return await asyncio.gather(*(engine.regenerate_asset(pk) for pk in ids), return_exceptions=True)
+def _copied(asset: MediaAsset) -> dict[str, Any]:
+    """What somebody needs to make such a picture elsewhere."""
+    copied: dict[str, Any] = {"prompt": asset.prompt}
+    if asset.negative_prompt:
+        copied["negative_prompt"] = asset.negative_prompt
+    if asset.seed is not None:
+        copied["seed"] = asset.seed
+    copied |= asset.parameters if isinstance(asset.parameters, dict) else {}
+    if asset.is_ready and asset.provider_name:
+        copied |= {"made_by": {"provider": asset.provider_name, "model": asset.model_name}}
+    return copied

@@ -11,6 +11,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from mediagen.engine.access import Access, Right
 from mediagen.models import MediaLibrary
 
 if TYPE_CHECKING:
@@ -69,3 +70,16 @@ def may_edit_library(request: HttpRequest, library_id: Any) -> bool:
         editable: QuerySet[MediaLibrary] = MediaLibrary.objects.editable_by(request.user)
         known[library_id] = editable.filter(pk=library_id).exists()
     return known[library_id]
+
+
+def access_of(request: HttpRequest) -> Access:
+    """What the user of this request may do."""
+    return Access(request.user)
+
+
+def may(request: HttpRequest, right: Right, library_id: Any) -> bool:
+    """Whether the user may write so in the library, which exists. One query a request and library."""
+    known: dict[Any, frozenset[Right]] = request.__dict__.setdefault("_mediagen_may", {})
+    if library_id not in known:
+        known[library_id] = access_of(request).rights_to_write(library_id)
+    return right in known[library_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -9,6 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, Model, QuerySet, Sum
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
@@ -16,24 +18,41 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import ModelAdmin, may_edit_library
 from mediagen.admin.tag_names import TaggedForm, TagNamesField
-from mediagen.models import MediaAsset, MediaLibrary
+from mediagen.engine import budgets, ledger, starting
+from mediagen.models import BudgetPeriod, MediaAsset, MediaLibrary
+from mediagen.templatetags.mediagen import usd
 
 
 def counters(libraries: list[MediaLibrary]) -> dict[Any, dict[str, Any]]:
     """{library id: {"assets": number, "size": bytes}} of what is ready and not deleted. One query."""
     ready = MediaAsset.objects.filter(library__in=libraries).ready().kept()
-    rows = ready.order_by().values("library").annotate(assets=Count("pk"), size=Sum("file_size"))
+    rows = ready.order_by().values("library").annotate(assets=Count("*"), size=Sum("file_size"))
     return {row["library"]: dict(row) for row in rows}
 
 
 class LibraryList(ChangeList):
-    """Counts what is in the libraries of one page, in one query."""
+    """Counts what is in the libraries of one page, and what they have spent, in two queries."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        found = counters(list(self.result_list))
+        shown = list(self.result_list)
+        found, spent = counters(shown), budgets.spent_this_month(shown)
         for library in self.result_list:
             library.counted = found.get(library.pk, {"assets": 0, "size": 0})
+            library.spent = spent[library.pk]
+
+
+def _bar(library: MediaLibrary, spent: Decimal) -> str:
+    limit = library.budget_limit or Decimal(0)
+    context = {
+        "done": float(min(spent, limit)),
+        "total": float(limit) or 1.0,
+        "text": gettext("%(spent)s of %(limit)s") % {"spent": usd(spent), "limit": usd(limit)},
+        "label": gettext("Budget of %(library)s") % {"library": library},
+        "exceeded": spent >= limit,
+        "warns": library.budget_warning is not None and spent >= library.budget_warning,
+    }
+    return render_to_string("mediagen/admin/_progress.html", context)
 
 
 class LibraryForm(TaggedForm):
@@ -49,7 +68,7 @@ class LibraryForm(TaggedForm):
 
 @admin.register(MediaLibrary)
 class MediaLibraryAdmin(ModelAdmin):
-    list_display = ("name", "owner", "asset_count", "total_size", "created_at")
+    list_display = ("name", "owner", "asset_count", "total_size", "spending", "created_at")
     list_select_related = ("owner",)
     list_per_page = 50
     search_fields = ("name", "slug", "description")
@@ -57,7 +76,7 @@ class MediaLibraryAdmin(ModelAdmin):
     raw_id_fields = ("owner",)  # a site's own user model need not be in the admin
     form = LibraryForm
     filter_horizontal = ("viewer_groups", "editor_groups")
-    readonly_fields = ("asset_count", "total_size", "created_at", "updated_at")
+    readonly_fields = ("asset_count", "total_size", "spending", "used_of_budget", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("name", "slug", "description", "tag_names")}),
         (
@@ -67,7 +86,7 @@ class MediaLibraryAdmin(ModelAdmin):
                 "description": _("Without an owner and groups, everybody with the permission for assets may use it."),
             },
         ),
-        (_("Budget"), {"fields": ("budget_limit", "budget_period", "budget_warning")}),
+        (_("Budget"), {"fields": ("budget_limit", "budget_period", "budget_warning", "spending", "used_of_budget")}),
         (_("Contents"), {"fields": ("asset_count", "total_size", "created_at", "updated_at")}),
     )
 
@@ -112,6 +131,24 @@ class MediaLibraryAdmin(ModelAdmin):
     @admin.display(description=_("size"))
     def total_size(self, library: MediaLibrary) -> str:
         return filesizeformat(self._counted(library)["size"])
+
+    @admin.display(description=_("spent this month"))
+    def spending(self, library: Any) -> str:
+        """What the attempts of this calendar month cost; beside a bar where the budget is for a month."""
+        if not hasattr(library, "spent"):
+            library.spent = budgets.spent_this_month([library])[library.pk]
+        amount = usd(library.spent)
+        if library.budget_limit is None or library.budget_period != BudgetPeriod.MONTH:
+            return amount
+        return _bar(library, library.spent)
+
+    @admin.display(description=_("used of the budget"))
+    def used_of_budget(self, library: MediaLibrary) -> str:
+        """In its present period, with what is held for requests under way."""
+        found = starting.library_budgets(library)
+        if not found:
+            return gettext("no limit")
+        return _bar(library, found[0].limit - ledger.left_of(found[0]))
 
     def _counted(self, library: Any) -> dict[str, Any]:
         if not hasattr(library, "counted"):

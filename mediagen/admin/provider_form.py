@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from django import forms
 from django.contrib.admin.widgets import AdminURLFieldWidget
 from django.utils.translation import gettext_lazy as _
 
+from mediagen.admin.option_fields import PREFIX as OPTION
+from mediagen.admin.option_fields import written
 from mediagen.engine import providers
 from mediagen.models import ProviderConfig
 from mediagen.models.fields import PREFIX
@@ -16,6 +19,9 @@ from mediagen.secrets import Secret
 
 
 class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The admin adds a field for each option that the adapter declares (see `option_fields`). `options` as JSON stays
+    beside them: what is changed in a field goes before what stands there."""
+
     new_credential = forms.CharField(
         label=_("New credential"),
         required=False,
@@ -64,12 +70,20 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in self.option_names:
+            value = (self.instance.options or {}).get(name)
+            self.initial[f"{OPTION}{name}"] = written(value)
         if isinstance(dry_run := self.fields.get("dry_run"), forms.NullBooleanField):
             dry_run.widget.choices = [
                 ("unknown", _("as the site's settings say")),
                 ("true", _("dry run: placeholders, no network")),
                 ("false", _("live: may cost money")),
             ]
+
+    @property
+    def option_names(self) -> list[str]:
+        """Options that have a field of their own."""
+        return [name.removeprefix(OPTION) for name in self.fields if name.startswith(OPTION)]
 
     def clean_new_credential(self) -> Secret:
         """Wrapped at once, so that no later error can show it."""
@@ -98,10 +112,24 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
+        if "options" in data:
+            data["options"] = self._with_fields(data)
         self._check_credential(data)
         if data.get("adapter"):
             self._check_settings(data)
         return data
+
+    def _with_fields(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The options, with what was changed in their own fields. A field that was not sent changes nothing."""
+        options = dict(data["options"] if "options" in self.data else self.instance.options or {})
+        for name in self.option_names:
+            field = f"{OPTION}{name}"
+            if field not in self.data or field not in self.changed_data or field not in data:
+                continue
+            options.pop(name, None)
+            if data[field] not in (None, ""):
+                options[name] = data[field]
+        return options
 
     def _check_credential(self, data: dict[str, Any]) -> None:
         new, remove = data.get("new_credential"), data.get("remove_credential")
@@ -132,7 +160,13 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         trial = ProviderConfig(**{name: data[name] for name in names & data.keys()})
         trial.name = trial.name or trial.adapter
         for field, problem in providers.problems(trial).items():
-            self.add_error(field, problem)
+            self.add_error(self._field_at_fault(field, problem), problem)
+
+    def _field_at_fault(self, field: str, problem: str) -> str:
+        """An option's own field, when it was changed there."""
+        named = re.search(r"\boption (\w+)", problem) if field == "options" else None
+        own = f"{OPTION}{named[1]}" if named else ""
+        return own if own in self.changed_data and own in self.data else field
 
     def save(self, commit: bool = True) -> ProviderConfig:
         if new := self.cleaned_data.get("new_credential"):
@@ -146,8 +180,10 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
     def changed_columns(self) -> list[str]:
         """Columns of the row that this form has changed."""
         own = {"new_credential", "remove_credential"}
-        columns = [name for name in self.changed_data if name not in own]
-        return [*columns, "credentials"] if own & set(self.changed_data) else columns
+        columns = {name for name in self.changed_data if name not in own}
+        options = {name for name in columns if name.startswith(OPTION)}
+        columns = (columns - options) | ({"options"} if options else set())
+        return sorted(columns | ({"credentials"} if own & set(self.changed_data) else set()))
 
 
 class SwitchForm(forms.ModelForm):  # type: ignore[type-arg]
