@@ -38,7 +38,7 @@ def pictures() -> None:
         print(f"  {where(asset)}  {asset.width}x{asset.height}  {asset.prompt}")
     command = f"{here(Path(sys.executable))} manage.py generate_assets 'your prompt'"
     print(f"\nMore:           {command} --size 1024x768")
-    print("In the browser: make serve")
+    print("In the browser: make serve, then the studio at http://127.0.0.1:8000/studio/")
     print(f"For real:       OPENAI_API_KEY=... {command} --live")
 
 
@@ -73,7 +73,7 @@ def login() -> None:
         return
     password = secrets.token_urlsafe(12)
     users.create_superuser(username=LOGIN, email="", password=password)
-    print(f"Made a login for the admin: {LOGIN}   password: {password}   (shown this once)")
+    print(f"Made a login for the studio and the admin: {LOGIN}   password: {password}   (shown this once)")
 
 
 def main(arguments: list[str]) -> None:

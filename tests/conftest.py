@@ -42,3 +42,21 @@ def media_root(tmp_path: Path, settings) -> Path:
     root = tmp_path / "media"
     settings.MEDIA_ROOT = str(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """As pytest-django's; before the database goes, connections of threads that have ended go too.
+
+    Django's test client does not close a request's connection, so that a test sees its own transaction: an ASGI
+    request, which has a thread of its own, leaves one behind. A real server closes it.
+    """
+    yield
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )

@@ -14,8 +14,21 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from mediagen.engine.outgoing import new_secret
 from mediagen.errors import Outcome
-from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, MediaTag, ProviderConfig, asset_storage
+from mediagen.models import (
+    AssetExport,
+    AssetUsage,
+    BackgroundJob,
+    GenerationAttempt,
+    GenerationBatch,
+    MediaAsset,
+    MediaLibrary,
+    MediaTag,
+    ProviderConfig,
+    WebhookEndpoint,
+    asset_storage,
+)
 from mediagen.types import AttemptState
 from tests import pictures
 
@@ -164,3 +177,48 @@ class ProviderConfigFactory(DjangoModelFactory):
     name = factory.Sequence(lambda number: f"provider{number}")
     adapter = "sdxl"
     position = factory.Sequence(lambda number: 100 + number)
+
+
+class AssetUsageFactory(DjangoModelFactory):
+    class Meta:
+        model = AssetUsage
+
+    asset = factory.SubFactory(MediaAssetFactory, ready=True)
+    campaign = "Spring"
+
+
+class AssetExportFactory(DjangoModelFactory):
+    class Meta:
+        model = AssetExport
+
+    asset = factory.SubFactory(MediaAssetFactory, ready=True)
+    target = "figma"
+    file_key = "abcDEF123456789012345"
+
+
+class BackgroundJobFactory(DjangoModelFactory):
+    class Meta:
+        model = BackgroundJob
+
+    kind = "zip"
+    total = 4
+
+
+class GenerationBatchFactory(DjangoModelFactory):
+    class Meta:
+        model = GenerationBatch
+
+    name = factory.Sequence(lambda number: f"batch {number}")
+    fingerprint = factory.Sequence(lambda number: f"{number:064}")
+    state = "running"
+
+
+class WebhookEndpointFactory(DjangoModelFactory):
+    """On, told of everything in all libraries."""
+
+    class Meta:
+        model = WebhookEndpoint
+
+    name = factory.Sequence(lambda number: f"endpoint {number}")
+    url = "https://hooks.example.com/mediagen"
+    secret = factory.LazyFunction(lambda: new_secret())

@@ -55,6 +55,11 @@ def test_a_shorter_rate_limit_does_not_shorten_a_longer_one():
     )
 
 
+@pytest.mark.parametrize("error", [RateLimited("x", retry_after_s=12), Misconfigured("no credit")])
+def test_many_answers_to_what_was_in_flight_open_it_once(error):
+    assert after(*[error] * 16).openings == 1
+
+
 def test_misconfigured_stays_open_until_the_configuration_changes():
     opened = after(Misconfigured("no credit"))
     assert opened.open_until is None

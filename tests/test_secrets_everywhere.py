@@ -46,7 +46,7 @@ def overheard(monkeypatch, capfd) -> Iterator[Overheard]:
 def planted(provider_servers, monkeypatch, settings) -> Callable[[str], ProviderServer]:
     """`planted("flux")`: its server, which takes the planted key and no other."""
     settings.MEDIAGEN = {"FIT": "keep", "BACKOFF_S": 0.001}
-    monkeypatch.setattr(JobProvider, "poll_timeout_s", 0.05)
+    monkeypatch.setattr(JobProvider, "poll_timeout_s", 0.3)
 
     def make(name: str) -> ProviderServer:
         server = provider_servers[name]

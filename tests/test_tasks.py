@@ -106,7 +106,10 @@ def said(tasks, settings):
             tasks(new, old, **mediagen)
         except Exception:
             sys.modules.pop("mediagen.tasks", None)
-        return [(message.id, f"{message.msg} {message.hint}") for message in checks.run_checks(tags=["mediagen"])]
+        return [
+            (message.id, f"{message.msg} {message.hint}")
+            for message in checks.run_checks(tags=["mediagen"], databases=[])
+        ]
 
     return run
 

@@ -5,10 +5,12 @@ Nothing set means: SQLite in WAL mode and local files below `var/`, mediagen in 
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 from config import env
+from mediagen.api import schema_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 DATA_DIR = Path(env.text("MEDIAGEN_DATA_DIR", str(BASE_DIR / "var"))).expanduser().absolute()
@@ -98,7 +100,10 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-LOGIN_URL = "admin:login"
+# The admin's own page lets only staff in; the studio is for others too.
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "mediagen:studio"
+LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = env.text("LANGUAGE_CODE", "en")
 TIME_ZONE = env.text("TIME_ZONE", "UTC")
@@ -123,6 +128,11 @@ LOGGING = {
         "httpx2": {"level": "WARNING"},
     },
 }
+
+if importlib.util.find_spec("drf_spectacular"):
+    # For `manage.py spectacular`; the API's own schema/ and docs/ need neither.
+    INSTALLED_APPS += ["drf_spectacular"]
+    SPECTACULAR_SETTINGS = schema_settings.SETTINGS
 
 # Only what the environment sets stands here; mediagen has a default for everything else.
 MEDIAGEN: dict[str, Any] = {}

@@ -6,12 +6,20 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from mediagen.admin.base import CappedPaginator
-from mediagen.engine import review
+from mediagen.engine import review, usage
+from mediagen.engine.links import picture_url, thumbnail_url
 from mediagen.models import MediaAsset
 from tests.admin.conftest import page
-from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, MediaTagFactory
+from tests.factories import (
+    AssetExportFactory,
+    GenerationAttemptFactory,
+    MediaAssetFactory,
+    MediaLibraryFactory,
+    MediaTagFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +39,7 @@ def test_a_row_shows_the_picture_in_a_fixed_box(admin_client):
     text = admin_client.get(page("mediaasset")).content.decode()
 
     (image,) = re.findall(r"<img class=\"mediagen-thumbnail\"[^>]*>", text)
-    assert f'src="{asset.file.url}"' in image
+    assert f'src="{escape(thumbnail_url(asset))}"' in image
     assert 'alt="a lighthouse &amp; its fog"' in image
     assert 'width="96" height="72" loading="lazy"' in image
     assert "$0.03" in text
@@ -188,7 +196,7 @@ def asset():
 def test_the_page_tells_the_whole_story(admin_client, asset):
     text = admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
 
-    assert f'<img src="{asset.file.url}"' in text
+    assert f'<img src="{picture_url(asset)}"' in text
     rows = re.findall(r"<tr>\s*<td class=\"mediagen-position\">.*?</tr>", text, re.DOTALL)
     assert [re.search(r"<th scope=\"row\">(\w+)", row).group(1) for row in rows] == ["openai_images", "flux", "sdxl"]
     assert "rate limited" in rows[0]
@@ -301,3 +309,79 @@ def test_a_fit_report_of_any_shape_is_shown(admin_client):
     asset.fit_report = ["no", "mapping"]
     asset.save()
     assert admin_client.get(page("mediaasset", "change", asset.pk)).status_code == 200
+
+
+# ---------------------------------------------------------------------- the rest of the story
+
+
+def test_the_view_is_switched_by_a_link_and_remembered(admin_client):
+    MediaAssetFactory(ready=True)
+    assert "mediagen-assets-grid" in admin_client.get(page("mediaasset")).content.decode()
+
+    response = admin_client.get(page("mediaasset"), {"view": "list", "status__exact": "draft"})
+
+    assert response.url == page("mediaasset") + "?status__exact=draft"
+    assert response.cookies["mediagen_assets"]["httponly"]
+    assert "mediagen-assets-list" in admin_client.get(page("mediaasset")).content.decode()
+    admin_client.get(page("mediaasset"), {"view": "<script>"})
+    assert "mediagen-assets-list" in admin_client.get(page("mediaasset")).content.decode()
+
+
+def test_filters_into_which_one_types(admin_client):
+    small = MediaAssetFactory(ready=True, model_name="core", cost=Decimal("0.01"))
+    large = MediaAssetFactory(ready=True, model_name="ultra", width=2048, height=1024, cost=Decimal("0.08"))
+    large.tags.add(MediaTagFactory(name="Sea"))
+
+    assert found(admin_client, model="ultra") == {large}
+    assert found(admin_client, tag="SEA") == {large}
+    assert found(admin_client, min_width="100") == {large}
+    assert found(admin_client, max_cost="0.05") == {small}
+    assert found(admin_client, created_from="2020-01-01", created_to="2999-01-01") == {small, large}
+    assert found(admin_client, created_from="2999-01-01") == set()
+    assert found(admin_client, source__exact="generated") == {small, large}
+
+
+def test_what_a_filter_cannot_read_is_said_and_finds_nothing(admin_client):
+    MediaAssetFactory(ready=True)
+
+    response = admin_client.get(page("mediaasset"), {"min_cost": "a lot", "status__exact": "draft"})
+
+    assert list(response.context["cl"].result_list) == []
+    assert "min_cost must be an amount in USD" in response.content.decode()
+
+
+def test_relatives_duplicates_exports_and_uses_are_on_the_page(admin_client, asset, django_assert_max_num_queries):
+    child = MediaAssetFactory(ready=True, parent=asset, name="the child", content=b"x" * 10)
+    twin = MediaAssetFactory(ready=True, name="the twin")
+    AssetExportFactory(asset=asset, frame_name="the hero frame", state="placed")
+    usage.record_metrics(asset, "Spring", totals={"impressions": 1000, "clicks": 1})
+    usage.record_metrics(twin, "Spring", totals={"impressions": 1000, "clicks": 100})
+
+    with django_assert_max_num_queries(12):
+        text = admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
+
+    for words in (child.name, twin.name, "the hero frame", "0.10 %", "Try a variant", "Record a use"):
+        assert words in text
+    assert "&quot;style_preset&quot;: &quot;anime&quot;" in text
+    assert 'data-mediagen-copy="mediagen-parameters"' in text
+
+
+def test_a_member_with_few_rights_costs_few_queries(signed_in, django_assert_max_num_queries):
+    client = signed_in("view_mediaasset", "change_mediaasset", "approve_mediaasset")
+    for _ in range(30):
+        last = MediaAssetFactory(ready=True)
+
+    with django_assert_max_num_queries(12):
+        client.get(page("mediaasset"))
+    with django_assert_max_num_queries(16):
+        client.get(page("mediaasset", "change", last.pk))
+
+
+def test_an_asset_is_found_for_a_use_but_no_deleted_one(admin_client):
+    MediaAssetFactory(ready=True, name="kept lighthouse")
+    MediaAssetFactory(ready=True, name="gone lighthouse", status="deleted")
+
+    query = {"app_label": "mediagen", "model_name": "assetusage", "field_name": "asset", "term": "lighthouse"}
+    answer = admin_client.get("/admin/autocomplete/", query).json()
+
+    assert [result["text"] for result in answer["results"]] == ["kept lighthouse"]

@@ -1,9 +1,13 @@
 """Libraries, tags, attempts and breakers in the admin."""
 
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
 from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from mediagen.models import GenerationAttempt, MediaLibrary, MediaTag, ProviderHealth
 from tests.admin.conftest import act, page, said
@@ -16,7 +20,17 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-OURS = ("mediaasset", "medialibrary", "mediatag", "generationattempt", "providerconfig", "providerhealth")
+OURS = (
+    "mediaasset",
+    "medialibrary",
+    "mediatag",
+    "generationattempt",
+    "generationbatch",
+    "assetusage",
+    "assetexport",
+    "providerconfig",
+    "providerhealth",
+)
 
 
 @pytest.mark.parametrize("model", OURS)
@@ -84,6 +98,27 @@ def test_the_list_counts_in_one_query(admin_client):
     assert ">1 asset</a>" in text
     assert f"{asset.file_size / 1024:.1f}" in text
     assert few == many
+
+
+def test_what_a_library_spent_this_month_stands_against_its_budget(admin_client):
+    library = MediaLibraryFactory(name="Shelf", budget_limit=Decimal(1), budget_warning=Decimal("0.05"))
+    free = MediaLibraryFactory(name="Free")
+    for traits in ({"cost": Decimal("0.03")}, {"unknown": True}):
+        GenerationAttemptFactory(asset=MediaAssetFactory(library=library), **traits)
+    GenerationAttemptFactory(
+        asset=MediaAssetFactory(library=library), cost=Decimal(9), started_at=timezone.now() - timedelta(days=40)
+    )
+    GenerationAttemptFactory(asset=MediaAssetFactory(library=free), cost=Decimal(5), billable=False)
+
+    text = admin_client.get(page("medialibrary")).content.decode()
+    own = admin_client.get(page("medialibrary", "change", library.pk)).content.decode()
+
+    # What may have been paid for counts as paid for.
+    assert "$0.07 of $1.00" in text
+    assert 'aria-label="Budget of Shelf"' in text
+    assert "mediagen-progress-warns" in text
+    assert "$0.07 of $1.00" in own
+    assert "no limit" in admin_client.get(page("medialibrary", "change", free.pk)).content.decode()
 
 
 def test_a_new_library_belongs_to_who_makes_it_and_has_a_slug(admin_client, admin_user):

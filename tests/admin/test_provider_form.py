@@ -162,3 +162,90 @@ def test_who_may_only_look_gets_no_form(signed_in):
     assert "not set" in text
     assert "new_credential" not in text
     assert looker.post(page("providerconfig", "change", config.pk), form_data(config)).status_code == 403
+
+
+# ---------------------------------------------------------------------- a field for each option
+
+
+def test_the_form_has_a_field_for_each_option_of_the_adapter(admin_client):
+    config = ProviderConfig.objects.get(name="sdxl")
+
+    form = admin_client.get(page("providerconfig", "change", config.pk)).context["adminform"].form
+
+    assert form.fields["option_steps"].min_value is not None
+    assert ("anime", "anime") in form.fields["option_style_preset"].choices
+    assert "How closely" in form.fields["option_cfg_scale"].help_text
+    assert "Only " in form.fields["option_sampler"].help_text
+    assert "option_safety_tolerance" not in form.fields
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "expected"),
+    [
+        ("sdxl", {"option_style_preset": "anime", "option_cfg_scale": "7"}, {"style_preset": "anime", "cfg_scale": 7}),
+        ("flux", {"option_raw": "true", "option_steps": "20"}, {"raw": True, "steps": 20}),
+        ("flux", {"option_raw": "false"}, {"raw": False}),
+        ("flux", {"option_raw": "", "option_steps": ""}, {}),
+    ],
+)
+def test_what_is_written_in_a_field_becomes_an_option(admin_client, name, sent, expected):
+    config = ProviderConfig.objects.get(name=name)
+
+    changes = {"model": "sd3.5-large"} if name == "sdxl" else {}
+    response = admin_client.post(page("providerconfig", "change", config.pk), form_data(config, **changes, **sent))
+
+    assert response.status_code == 302, errors(response)
+    config.refresh_from_db()
+    assert config.options == expected
+
+
+def test_a_field_that_is_emptied_takes_the_option_away_and_leaves_the_others(admin_client):
+    config = ProviderConfig.objects.get(name="flux")
+    ProviderConfig.objects.filter(pk=config.pk).update(options={"steps": 20, "output_format": "webp"})
+    sent = {"options": '{"steps": 20, "output_format": "webp"}', "option_steps": "", "option_output_format": "webp"}
+
+    response = admin_client.post(page("providerconfig", "change", config.pk), form_data(config, **sent))
+
+    assert response.status_code == 302, errors(response)
+    config.refresh_from_db()
+    assert config.options == {"output_format": "webp"}
+
+
+def test_a_browser_that_sends_no_json_keeps_what_has_no_field(admin_client):
+    config = ProviderConfig.objects.get(name="flux")
+    ProviderConfig.objects.filter(pk=config.pk).update(options={"output_format": "webp"})
+    data = form_data(config, option_steps="20", option_output_format="webp")
+    del data["options"]
+
+    response = admin_client.post(page("providerconfig", "change", config.pk), data)
+
+    assert response.status_code == 302, errors(response)
+    config.refresh_from_db()
+    assert config.options == {"output_format": "webp", "steps": 20}
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "field", "words"),
+    [
+        ("flux", {"option_steps": "51"}, "option_steps", "less than or equal to 50"),
+        ("flux", {"option_steps": "many"}, "option_steps", "whole number"),
+        ("flux", {"option_output_format": "gif"}, "option_output_format", "valid choice"),
+        ("sdxl", {"option_cfg_scale": "30", "model": "sd3.5-large"}, "option_cfg_scale", "1 to 10 for sd3.5-large"),
+        ("openai_images", {"option_organization": "org with blanks"}, "option_organization", "must match"),
+    ],
+)
+def test_a_wrong_option_is_said_at_its_own_field(admin_client, name, sent, field, words):
+    config = ProviderConfig.objects.get(name=name)
+
+    response = admin_client.post(page("providerconfig", "change", config.pk), form_data(config, **sent))
+
+    assert list(errors(response)) == [field]
+    assert words in errors(response)[field]
+
+
+def test_a_new_entry_has_the_fields_of_the_adapter_in_its_address(admin_client):
+    plain = admin_client.get(page("providerconfig", "add")).context["adminform"].form
+    chosen = admin_client.get(page("providerconfig", "add"), {"adapter": "flux"}).context["adminform"].form
+
+    assert plain.option_names == []
+    assert "steps" in chosen.option_names

@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
 from django.utils import timezone
 
+from mediagen.engine import providers
 from mediagen.models import ProviderConfig, ProviderHealth
 from tests.admin.conftest import act, page, said
 from tests.admin.test_provider_form import errors, form_data
-from tests.factories import ProviderConfigFactory
+from tests.factories import GenerationAttemptFactory, ProviderConfigFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +64,34 @@ def test_a_move_is_in_the_history(admin_client, admin_user):
 
     entry = LogEntry.objects.get()
     assert (entry.user, entry.object_repr, entry.get_change_message()) == (admin_user, "flux", "Changed position.")
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [("before", ["flux", "sdxl", "openai_images"]), ("after", ["sdxl", "flux", "openai_images"])],
+)
+def test_a_script_puts_an_entry_next_to_another_and_gets_the_order(admin_client, where, expected):
+    flux, sdxl = (ProviderConfig.objects.get(name=name) for name in ("flux", "sdxl"))
+
+    response = admin_client.post(
+        page("providerconfig", "move", flux.pk), {where: sdxl.pk}, headers={"accept": "application/json"}
+    )
+
+    assert response.json()["order"] == list(ProviderConfig.objects.in_chain_order().values_list("pk", flat=True))
+    assert f"number {expected.index('flux') + 1} " in response.json()["message"]
+    assert names()[:3] == expected
+    assert positions() == [1, 2, 3, 4, 5, 6, 7]
+    assert said(response) == []
+
+
+def test_a_place_that_does_not_exist_is_none(admin_client):
+    flux, sdxl = (ProviderConfig.objects.get(name=name) for name in ("flux", "sdxl"))
+    address = page("providerconfig", "move", flux.pk)
+    before = names()
+
+    for wrong in ({"before": 999_999}, {"after": "x"}, {"before": sdxl.pk, "direction": "up"}, {"after": ""}):
+        assert admin_client.post(address, wrong, headers={"accept": "application/json"}).status_code == 404
+    assert names() == before
 
 
 def test_moving_needs_a_post_a_direction_and_an_entry(admin_client):
@@ -220,10 +249,12 @@ def test_breakers_of_a_model_that_is_no_longer_in_use_are_not_shown(admin_client
     assert "old story" not in admin_client.get(page("providerconfig")).content.decode()
 
 
-def test_the_number_of_queries_does_not_grow_with_the_providers(admin_client):
+def test_the_number_of_queries_does_not_grow_with_the_providers(signed_in):
+    operator = signed_in("view_providerconfig", "change_providerconfig", "view_mediaasset", "add_mediaasset")
+
     def count():
         with CaptureQueriesContext(connection) as queries:
-            assert admin_client.get(page("providerconfig")).status_code == 200
+            assert operator.get(page("providerconfig")).status_code == 200
         return [query["sql"] for query in queries]
 
     few = count()
@@ -234,7 +265,85 @@ def test_the_number_of_queries_does_not_grow_with_the_providers(admin_client):
 
     assert len(many) == len(few)
     assert sum("providerhealth" in sql for sql in many) == 1
-    assert len(many) <= 12
+    assert len(many) < 12
+
+
+def test_the_list_has_the_numbers_of_a_day_and_a_month(admin_client):
+    now = timezone.now()
+    for hours in (1, 2, 48, 49):
+        GenerationAttemptFactory(latency_s=float(hours), started_at=now - timedelta(hours=hours))
+    GenerationAttemptFactory(unavailable=True)
+    GenerationAttemptFactory(unknown=True)
+    GenerationAttemptFactory(provider_name="flux", dry_run=True, billable=False)
+
+    rows = admin_client.get(page("providerconfig")).context["cl"].result_list
+    text = admin_client.get(page("providerconfig")).content.decode()
+
+    figures = {row.name: row.admin_figures for row in rows}
+    assert (figures["sdxl"]["24h"].asked, figures["sdxl"]["30d"].asked) == (4, 6)
+    for words in (
+        "50 %",
+        "67 %",
+        "p95",
+        "49 s",
+        "$0.06",
+        "$0.12",
+        "and up to $0.04 more",
+        "1 placeholder",
+        "last success 1",
+    ):
+        assert words in text.replace("\xa0", " "), words
+    assert "not asked in 30 days" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("gpt-image-1-mini", "the vendor calls it deprecated"), ("dall-e-3", "ended on May 12, 2026"), ("", "")],
+)
+def test_a_model_whose_end_the_vendor_announced_is_marked(admin_client, model, words):
+    ProviderConfig.objects.filter(name="openai_images").update(model=model)
+
+    text = admin_client.get(page("providerconfig")).content.decode()
+
+    if words:
+        assert words in text
+    else:
+        assert "deprecated" not in text
+        assert "ended on" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "circuits", "expected"),
+    [
+        ({}, {}, "well"),
+        ({"dry_run": False}, {}, "no key"),
+        ({"credentials": "fernet1:nonsense"}, {}, "broken"),
+        ({"options": {"nonsense": 1}}, {}, "broken"),
+        ({}, {"state": "open", "open_until": timezone.now() + timedelta(hours=1)}, "down"),
+        ({}, {"state": "closed", "failures": 1}, "failing"),
+    ],
+)
+def test_health_is_one_word(changes, circuits, expected):
+    ProviderConfig.objects.filter(name="sdxl").update(**changes)
+    if circuits:
+        circuit("sdxl", **circuits)
+
+    (state,) = providers.states([ProviderConfig.objects.get(name="sdxl")])
+
+    assert state.health == expected
+
+
+def test_a_credential_that_no_key_fits_is_loud_and_breaks_nothing(admin_client):
+    ProviderConfig.objects.filter(name="flux").update(credentials="fernet1:nonsense")
+
+    text = admin_client.get(page("providerconfig")).content.decode()
+
+    assert "The credential of flux cannot be decrypted with any configured key" in text
+    assert admin_client.get(page("providerconfig", "change", config_of("flux").pk)).status_code == 200
+
+
+def config_of(name):
+    return ProviderConfig.objects.get(name=name)
 
 
 def test_providers_that_only_the_settings_name_are_mentioned(admin_client, settings):

@@ -25,7 +25,7 @@ import os
 from functools import partial
 
 def readlink(original, path, **how):
-    return "pid:[1]" if path == "/proc/self/ns/pid" else original(path, **how)
+    return "pid:[1]" if str(path) == "/proc/self/ns/pid" else original(path, **how)
 
 os.readlink = partial(readlink, os.readlink)
 """

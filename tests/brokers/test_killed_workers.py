@@ -67,6 +67,20 @@ def attempts(site: Installation, state: str) -> Counter[str]:
     return Counter(dict(rows))
 
 
+def known_jobs(site: Installation) -> set[str]:
+    """Prompts of the rows whose job has its id on record and is not over."""
+    rows = site.rows(
+        "SELECT a.prompt FROM mediagen_generationattempt t JOIN mediagen_mediaasset a ON a.id = t.asset_id "
+        "WHERE t.state = 'submitted' AND t.provider_job_id <> ''"
+    )
+    return {prompt for (prompt,) in rows}
+
+
+def machines_at_work(site: Installation) -> set[str]:
+    rows = site.rows("SELECT DISTINCT lease_worker FROM mediagen_mediaasset WHERE lease_worker <> ''")
+    return {name.split(":")[1] for (name,) in rows}
+
+
 def kill_and_wait(site: Installation, victim: Process, *, only_children: bool = False) -> set[str]:
     """Kill it, and wait for the end of the batch; the prompts of the rows that it had in hand."""
     began, states = time.monotonic(), site.states()
@@ -128,7 +142,7 @@ def test_jobs_of_a_killed_worker_are_fetched_not_bought_again(site, provider_ser
 
     def with_known_jobs() -> Process | None:
         found = in_the_middle(here, workers, flux)
-        return found if found and len(here.held_by(found) & set(attempts(here, "submitted"))) >= UNDER_WAY else None
+        return found if found and len(here.held_by(found) & known_jobs(here)) >= UNDER_WAY else None
 
     victim = here.until("a worker whose jobs are on record", with_known_jobs, within_s=60)
 
@@ -148,13 +162,21 @@ def test_on_another_machine_nobody_knows_that_it_is_dead_before_its_lease_is_ove
     prompts = manifest(tmp_path / "prompts.csv", ROWS)
     workers = start_workers(here, "rq", elsewhere=1)
     hand_over(here, "rq")
-    victim = here.until("a worker to kill", lambda: in_the_middle(here, workers[2:], *servers), within_s=60)
 
-    names = here.rows("SELECT DISTINCT lease_worker FROM mediagen_mediaasset WHERE lease_worker <> ''")
-    machines = {name.split(":")[1] for (name,) in names}
-    began = time.monotonic()
+    def while_others_work() -> Process | None:
+        return in_the_middle(here, workers[2:], *servers) if len(machines_at_work(here)) == 2 else None
+
+    victim = here.until("a worker to kill, beside one on another machine", while_others_work, within_s=60)
+
+    died_at = here.rows("SELECT now()")[0][0]
     in_hand = kill_and_wait(here, victim)
 
-    assert time.monotonic() - began > 4.0
-    assert len(machines) == 2
+    taken_again = here.rows(
+        "SELECT min(t.started_at) FROM mediagen_generationattempt t JOIN mediagen_mediaasset a ON a.id = t.asset_id "
+        "WHERE a.prompt = ANY(%s) AND t.started_at > %s",
+        list(in_hand),
+        died_at,
+    )[0][0]
+    # LEASE_S after the last heartbeat, which was at most a third of it before.
+    assert (taken_again - died_at).total_seconds() > 6.0 * 2 / 3 - 0.5, "somebody knew before the lease was over"
     check_books(here, prompts, in_hand, *servers)

@@ -14,6 +14,7 @@ import pytest
 from django.core.management import BaseCommand, get_commands, load_command_class
 
 from mediagen import conf, errors
+from mediagen.connections import CLIENT_ID_ENV, CLIENT_SECRET_ENV
 from mediagen.engine import MediaEngine
 from mediagen.engine.health import ProviderReport
 from mediagen.engine.orders import AssetOrder
@@ -80,7 +81,7 @@ def test_every_environment_variable_is_described():
     listed = by_first_name(CONFIGURATION, "variable")
     keys = {cls.credential_env for cls in ADAPTERS.values() if cls.credential_env}
 
-    assert set(listed) == read.keys() | keys | {"DRY_RUN_MODE"}
+    assert set(listed) == read.keys() | keys | {"DRY_RUN_MODE", CLIENT_ID_ENV, CLIENT_SECRET_ENV}
     for name, default in read.items():
         if default is not None:
             shown = str(default).lower() if isinstance(default, bool) else str(default)
@@ -207,7 +208,18 @@ def part_of_commands(command: str) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("command", ["generate_assets", "check_providers"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "generate_assets",
+        "check_providers",
+        "mediagen_token",
+        "figma_plugin",
+        "figma_import",
+        "rotate_credentials",
+        "export_assets",
+    ],
+)
 def test_the_options_of_a_command(command):
     assert {names_in(row[0])[0].split()[0] for row in part_of_commands(command)} == own_options(command)
 
@@ -269,6 +281,8 @@ def test_the_options_of_the_workers():
 
 # --- providers/matrix.md
 
+OPERATIONS = ("generate_image", "edit_image", "export_to_figma", "export_to_canva", "import_from_canva")
+
 
 def test_the_providers_are_all_there_in_order_with_class_and_key():
     rows = [[names_in(row[column]) for column in (0, 1, 3, 4)] for row in table(MATRIX, "provider", "class", "service")]
@@ -276,7 +290,7 @@ def test_the_providers_are_all_there_in_order_with_class_and_key():
         [
             [name],
             [cls.__name__],
-            [word for word in ("generate_image", "export_to_figma", "export_to_canva") if hasattr(cls, word)],
+            [word for word in OPERATIONS if hasattr(cls, word)],
             [cls.credential_env] if cls.credential_env else [],
         ]
         for name, cls in ADAPTERS.items()

@@ -395,29 +395,6 @@ class TestIdempotency:
         assert MediaAsset.objects.count() == 1
 
 
-class TestExport:
-    def test_figma_in_dry_run(self):
-        asset = make()
-        result = engine.export_asset_to_figma_sync(asset.asset_id, "abcDEF123456789012345", page_id="0:1")
-        assert result["asset_id"] == asset.asset_id
-        assert (result["figma_file_key"], result["page_id"], result["status"]) == (
-            "abcDEF123456789012345", "0:1", "dry_run",
-        )  # fmt: skip
-        assert set(result) == {"figma_node_id", "figma_url", "figma_file_key", "page_id", "asset_id", "status"}
-        export = GenerationAttempt.objects.filter(operation="export_to_figma", state="succeeded").get()
-        assert (export.asset_id, export.provider_name) == (asset.pk, "figma_api")
-
-    def test_live_is_said_to_be_unsupported_and_no_node_id_is_invented(self, live):
-        asset = make()
-        live("figma_api")
-        assert engine.export_asset_to_figma_sync(asset.asset_id, "abcDEF123456789012345") is None
-        assert GenerationAttempt.objects.filter(provider_name="figma_api", outcome="unsupported").exists()
-
-    def test_a_missing_asset(self):
-        with pytest.raises(InvalidRequest, match="no asset"):
-            engine.export_asset_to_figma_sync("00000000-0000-4000-8000-000000000000", "abcDEF123456789012345")
-
-
 class TestOddOptions:
     @pytest.mark.parametrize(
         "options",

@@ -19,7 +19,7 @@ from mediagen.engine.handover import work_off
 from mediagen.engine.worker import Until, Worker
 from mediagen.errors import InvalidRequest
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset, MediaTag
-from mediagen.types import utcnow
+from mediagen.types import utcnow, uuid7
 from tests.servers import Fault
 
 pytestmark = pytest.mark.django_db
@@ -133,6 +133,16 @@ class TestEnqueue:
             engine.enqueue_sync("A lighthouse")
 
         assert site_engine.how["queue_name"] == "slow"
+
+    def test_pictures_that_are_asked_for_together_know_each_other(self):
+        together = uuid7()
+
+        first, second = (engine.enqueue_sync("A lighthouse", 32, 32, generation_id=str(together)) for _ in range(2))
+
+        assert set(MediaAsset.objects.filter(generation_id=together)) == {first, second}
+        with pytest.raises(InvalidRequest, match="generation_id must be a UUID") as caught:
+            engine.enqueue_sync("A lighthouse", generation_id="these two")
+        assert caught.value.field == "generation_id"
 
     def test_the_same_idempotency_key_is_the_same_asset_and_told_once(self, site_engine, commit):
         with commit():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from io import BytesIO
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from mediagen.errors import NotAPicture
-from mediagen.images import Picture, fit, inspect
+from mediagen.images import Picture, fit, inspect, saving
 from tests import pictures
 from tests.images.samples import SAMPLES, sample
 
@@ -235,7 +234,7 @@ def test_xmp_is_found_where_older_pillows_leave_it():
         info: ClassVar = {}
         applist = (("APP1", b"Exif\0\0..."), ("APP1", b"http://ns.adobe.com/xap/1.0/\0" + XMP), ("COM", b""))
 
-    assert sys.modules["mediagen.images.fit"]._xmp(OldJpeg()) == XMP
+    assert saving.xmp_of(OldJpeg()) == XMP
 
 
 def test_a_picture_without_metadata_gets_none():
@@ -317,7 +316,7 @@ def test_exif_that_cannot_be_written_back_is_left_out(monkeypatch):
 
 
 def test_metadata_too_large_for_a_jpeg_does_not_keep_it_from_being_resized(monkeypatch):
-    monkeypatch.setattr(sys.modules["mediagen.images.fit"], "_MAX_SEGMENT_BYTES", 10)
+    monkeypatch.setattr(saving, "_MAX_SEGMENT_BYTES", 10)
     exif = Image.Exif()
     exif[0x8298] = "mediagen"
     image, action = fitted(with_xmp("jpeg", XMP, exif=exif.tobytes()), 40, 30)

@@ -37,7 +37,7 @@ def generate(site: Site, path, *more):
 def test_killed_at_every_place(site: Site, provider, points):
     server = site.servers[provider]
     server.polls_until_ready = 1
-    site.live(provider, prices={"": "0.01"} if provider == "replicate_sdxl" else {})
+    site.live(provider, prices={"stability-ai/sdxl": "0.01"} if provider == "replicate_sdxl" else {})
     path = site.manifest(3 * len(points))
     for point in points:
         site.run(*generate(site, path), kill_at=point)

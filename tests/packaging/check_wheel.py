@@ -50,6 +50,7 @@ def check_contents(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
     pages = {f"mediagen/templates/mediagen/{p.relative_to(TEMPLATES).as_posix()}" for p in TEMPLATES.rglob("*.*")}
+    pages.add("mediagen/templates/admin/mediagen/app_index.html")
     missing = sorted((package | pages) - inside)
     if missing:
         sys.exit(f"The wheel lacks {', '.join(missing)}.")

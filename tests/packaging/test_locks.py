@@ -19,6 +19,7 @@ LOCKS = {
     "fast": (["fast"], None),
     "prod": (["cli", "prod", "s3"], None),
     "brokers": ([], "brokers"),
+    "outside": ([], "outside"),
 }
 
 

@@ -45,15 +45,19 @@ def test_it_makes_no_pictures():
 
 async def test_a_dry_export_is_predictable_and_says_what_it_is():
     with Wire(answer(500)) as wire:
-        first = await CanvaAPIAdapter().export_to_canva(IMAGE, " Spring ")
-        second = await CanvaAPIAdapter().export_to_canva(image=IMAGE, title="Spring", folder="x")
+        first = await CanvaAPIAdapter().export_to_canva(IMAGE, " Spring ", folder="FAtest")
+        second = await CanvaAPIAdapter().export_to_canva(image=IMAGE, title="Spring", colour="x")
+        alone = await CanvaAPIAdapter().export_to_canva(IMAGE, "Spring", create_design=False)
     assert wire.requests == []
     assert isinstance(first, CanvaExportResult)
     assert first.design_id.startswith("dry-")
     assert first.edit_url == f"https://www.canva.com/design/{first.design_id}/edit"
     assert (first.title, first.design_id) == ("Spring", second.design_id)
-    assert first.metadata == {"status": "dry_run", "dry_run": True, "fit_report": {}}
-    assert second.metadata["fit_report"]["options.folder"]["honoured"] is False
+    assert (first.metadata["status"], first.metadata["dry_run"]) == ("dry_run", True)
+    assert first.metadata["folder"] == "FAtest"
+    assert first.metadata["asset_id"].startswith("dry-")
+    assert second.metadata["fit_report"]["options.colour"]["honoured"] is False
+    assert (alone.design_id, alone.edit_url) == ("", "")
 
 
 async def test_what_a_dry_export_depends_on():
@@ -61,12 +65,6 @@ async def test_what_a_dry_export_depends_on():
     dry = CanvaAPIAdapter()
     ids = {(await dry.export_to_canva(*args)).design_id for args in [(IMAGE,), (IMAGE, "a"), (other,)]}
     assert len(ids) == 3
-
-
-async def test_a_live_export_says_what_to_do():
-    with Wire(answer(200)) as wire, pytest.raises(UnsupportedRequest, match="Download the picture"):
-        await adapter().export_to_canva(IMAGE)
-    assert wire.requests == []
 
 
 @pytest.mark.parametrize("title", ["x" * 256, "nul\x00", "half \ud800", 7])
@@ -87,8 +85,13 @@ async def test_titles(title, used):
 async def test_through_the_chain():
     outcome = await MediaGeneratorChain([CanvaAPIAdapter()]).execute("export_to_canva", image=IMAGE, title="Spring")
     assert outcome.result.title == "Spring"
-    outcome = await MediaGeneratorChain([adapter()]).execute("export_to_canva", image=IMAGE)
-    assert (outcome.result, type(outcome.error)) == (None, UnsupportedRequest)
+
+
+@pytest.mark.parametrize("folder", ["a b", "x" * 51, "https://www.figma.com/folder/F", "https://canva.com/design/D", 7])
+async def test_folders_that_cannot_be(folder):
+    with pytest.raises(InvalidRequest) as raised:
+        await CanvaAPIAdapter().export_to_canva(IMAGE, folder=folder)
+    assert raised.value.field == "folder"
 
 
 # ---------------------------------------------------------------- error codes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +28,8 @@ from mediagen.errors import (
 )
 from mediagen.http.client import httpx
 from mediagen.providers import FigmaAPIAdapter
-from mediagen.providers.figma_api import FigmaFileMissing, parse_file_key, parse_page_id
+from mediagen.providers.figma_api import FigmaFileMissing, FigmaPlaceMissing
+from mediagen.providers.figma_inputs import file_url, parse_file_key, parse_node_id, parse_page_id
 from mediagen.types import GeneratedImage
 from tests import pictures
 from tests.providers.wire import Wire, answer
@@ -97,13 +99,112 @@ async def test_what_a_dry_export_depends_on():
 
 
 async def test_options_that_it_does_not_have_are_reported():
-    found = await FigmaAPIAdapter().export_to_figma(IMAGE, FILE_KEY, x=10)
-    assert found.metadata["fit_report"]["options.x"]["honoured"] is False
+    found = await FigmaAPIAdapter().export_to_figma(IMAGE, FILE_KEY, x=10, colour="red")
+    assert set(found.metadata["fit_report"]) == {"options.colour"}
+    assert found.metadata["fit_report"]["options.colour"]["honoured"] is False
 
 
-async def test_a_live_export_says_what_to_do_and_invents_nothing():
-    with Wire(answer(json=META)) as wire, pytest.raises(UnsupportedRequest, match="plugin"):
+async def test_a_live_export_checks_the_file_and_invents_no_node_id():
+    with Wire(answer(json=META)) as wire:
+        found = await adapter().export_to_figma(IMAGE, f"https://www.figma.com/design/{FILE_KEY}/Campaign")
+    assert (wire.only.method, wire.only.url.path) == ("GET", f"/v1/files/{FILE_KEY}/meta")
+    assert (found.figma_node_id, found.figma_file_key, found.page_id) == ("", FILE_KEY, None)
+    assert found.figma_url == META["file"]["url"]
+    assert found.metadata == {
+        "status": "waiting_for_plugin", "dry_run": False, "file_name": "Campaign", "comment_id": "", "notes": [],
+        "fit_report": {},
+    }  # fmt: skip
+
+
+def document(*pages: tuple[str, str]) -> object:
+    children = [{"id": id, "name": name, "type": "CANVAS"} for id, name in pages]
+    return answer(json={"document": {"id": "0:0", "type": "DOCUMENT", "children": children}, "name": "Campaign"})
+
+
+def meta(version: str, **changes: object) -> object:
+    return answer(json={"file": {**META["file"], "version": version, **changes}})
+
+
+async def test_a_page_is_looked_up_once_for_each_version_of_the_file():
+    """A View seat has a handful of such calls a month."""
+    pages = document(("0:1", "Page 1"), ("7:1", "Ideas"))
+    key = "pagesKEY1"
+    with Wire(meta("1"), pages, meta("1"), meta("2"), pages) as wire:
+        for page in ("0:1", "7-1", "0:1"):
+            assert (await adapter().export_to_figma(IMAGE, key, page)).metadata["notes"] == []
+    assert [str(request.url.path) for request in wire.requests] == [
+        f"/v1/files/{key}/meta", f"/v1/files/{key}", f"/v1/files/{key}/meta", f"/v1/files/{key}/meta",
+        f"/v1/files/{key}",
+    ]  # fmt: skip
+    assert wire.requests[1].url.params["depth"] == "1"
+
+
+async def test_a_page_that_is_not_there_is_named_with_those_that_are():
+    with (
+        Wire(meta("1"), document(("0:1", "Page 1"))),
+        pytest.raises(FigmaPlaceMissing, match=r"no page 9:9. It has: 0:1 \(Page 1\)"),
+    ):
+        await adapter().export_to_figma(IMAGE, "pagesKEY2", "9:9")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer(429, json={"status": 429, "err": "Rate limit exceeded"}, headers={"retry-after": "396156"}),
+        answer(403, json={"status": 403, "err": "Invalid scope"}),
+        answer(200, content=b"<html>"),
+        answer(200, json={"document": {}}),
+        httpx.ReadTimeout,
+    ],
+)
+async def test_pages_that_cannot_be_listed_are_left_to_the_plugin(said):
+    with Wire(meta("1"), said):
+        found = await adapter().export_to_figma(IMAGE, "pagesKEY3", "9:9")
+    assert found.metadata["status"] == "waiting_for_plugin"
+    assert "was not checked" in found.metadata["notes"][0]
+
+
+async def test_a_comment_is_pinned_once():
+    with Wire(meta("1"), answer(json={"id": "900001", "message": "Here"})) as wire:
+        found = await adapter().export_to_figma(IMAGE, FILE_KEY, comment="Here", x=40, y=-2.5)
+    posted = wire.requests[1]
+    assert (posted.method, posted.url.path) == ("POST", f"/v1/files/{FILE_KEY}/comments")
+    assert json.loads(posted.content) == {"message": "Here", "client_meta": {"x": 40.0, "y": -2.5}}
+    assert (found.metadata["comment_id"], found.metadata["notes"]) == ("900001", [])
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (answer(403, json={"status": 403, "err": "Plan tokens cannot comment"}), "No comment: figma_api: 403"),
+        (httpx.ReadTimeout, "not known whether the comment was pinned"),
+    ],
+)
+async def test_a_comment_that_fails_fails_no_export_and_is_not_sent_twice(said, says):
+    with Wire(meta("1"), said) as wire:
+        found = await adapter().export_to_figma(IMAGE, FILE_KEY, comment="Here")
+    assert len(wire.requests) == 2
+    assert says in found.metadata["notes"][0]
+    assert found.metadata["status"] == "waiting_for_plugin"
+
+
+async def test_a_board_takes_no_pictures_from_the_plugin():
+    with Wire(meta("1", editorType="figjam")), pytest.raises(FigmaPlaceMissing, match="figjam"):
         await adapter().export_to_figma(IMAGE, FILE_KEY)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"x": float("nan")}, "x"), ({"y": "12"}, "y"), ({"x": True}, "x"), ({"x": 1e9}, "x"),
+        ({"frame_name": "x" * 256}, "frame_name"), ({"comment": "a\x00b"}, "comment"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_what_cannot_be_a_place(options, field, dry_run):
+    with Wire(answer(json=META)) as wire, pytest.raises(InvalidRequest) as raised:
+        await adapter(dry_run=dry_run).export_to_figma(IMAGE, FILE_KEY, **options)
+    assert raised.value.field == field
     assert wire.requests == []
 
 
@@ -122,7 +223,11 @@ async def test_through_the_chain():
     assert found is not None
     assert found.metadata["dry_run"] is True
     chain = MediaGeneratorChain([adapter()])
-    assert await chain.execute_export_figma(IMAGE, FILE_KEY) is None
+    with Wire(answer(json=META)):
+        found = await chain.execute_export_figma(IMAGE, FILE_KEY, frame_name="Hero")
+    assert (found.figma_node_id, found.metadata["status"]) == ("", "waiting_for_plugin")
+    with Wire(answer(404, json={"status": 404, "err": "Not found"})):
+        assert await chain.execute_export_figma(IMAGE, FILE_KEY) is None
     outcome = await chain.execute("generate_image", prompt="a red fox")
     assert [attempt.outcome for attempt in outcome.attempts] == [Outcome.SKIPPED]
 
@@ -206,6 +311,27 @@ def test_what_is_no_page_id(text):
         parse_page_id(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "node_id"),
+    [
+        ("1:23", "1:23"),
+        (" 1-23 ", "1:23"),
+        ("I5:6;1:2", "I5:6;1:2"),
+        (f"https://www.figma.com/design/{FILE_KEY}/x?node-id=12-34&t=q", "12:34"),
+        (f"https://www.figma.com/design/{FILE_KEY}/x?node-id=12%3A34", "12:34"),
+    ],
+)
+def test_node_ids(text, node_id):
+    assert parse_node_id(text) == node_id
+    assert parse_node_id(file_url(FILE_KEY, node_id)) == node_id
+
+
+@pytest.mark.parametrize("text", ["", "1", "1:2,3:4", "1:2&format=svg", f"https://www.figma.com/design/{FILE_KEY}", 5])
+def test_what_is_no_node_id(text):
+    with pytest.raises(InvalidRequest, match="node_id must be"):
+        parse_node_id(text)
+
+
 # ---------------------------------------------------------------- checking a file
 
 
@@ -259,8 +385,9 @@ async def test_a_429_may_be_days_and_says_of_which_plan():
         json={"status": 429, "err": "Rate limit exceeded"},
         headers={"retry-after": "396156", "x-figma-plan-tier": "starter", "x-figma-rate-limit-type": "low"},
     )
-    with Wire(said), pytest.raises(RateLimited, match="Rate limit exceeded; plan starter; limit low") as raised:
+    with Wire(said), pytest.raises(RateLimited, match="plan starter; limit low; it asks to wait") as raised:
         await adapter().check_file(FILE_KEY)
+    assert "4.6 days. The token is of a View or Collab seat" in str(raised.value)
     assert raised.value.retry_after_s == 396156.0
 
 

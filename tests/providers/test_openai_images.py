@@ -29,7 +29,7 @@ from mediagen.errors import (
 from mediagen.http.client import httpx
 from mediagen.providers import OpenAIImagesAdapter
 from mediagen.providers.openai_images import SUCCESSORS, THREE_SIZES
-from mediagen.types import GenerationRequest
+from mediagen.types import GeneratedImage, GenerationRequest
 from tests import pictures
 from tests.providers.wire import Wire, answer, json_of
 from tests.servers import SERVERS
@@ -593,3 +593,77 @@ async def test_the_announced_shutdown_over_a_socket(provider_servers):
     server = provider_servers["openai_images"]
     server.shutdown_date = "2027-03-01"
     assert "2027-03-01" in (await live(server).probe()).detail
+
+
+# ---------------------------------------------------------------- pictures out of pictures
+
+
+def source(format="png", size=(64, 48), **values):
+    content = {"png": pictures.png}.get(format, pictures.png)(*size)
+    return GeneratedImage(content=content, format=format, width=size[0], height=size[1], **values)
+
+
+async def test_an_edit_is_a_form_with_the_pictures_and_the_mask():
+    with Wire(OK) as wire:
+        made = await adapter().edit_image(
+            "add a hat", [source(), source(size=(32, 32))], 1024, 1024, mask=source(), quality="low"
+        )
+    sent = wire.only
+    body = sent.content
+
+    assert (sent.method, str(sent.url)) == ("POST", "https://api.openai.com/v1/images/edits")
+    assert sent.headers["content-type"].startswith("multipart/form-data")
+    assert body.count(b'name="image[]"') == 2
+    assert body.count(b'name="mask"') == 1
+    for name, value in {"prompt": "add a hat", "model": "gpt-image-2", "size": "1024x1024", "quality": "low"}.items():
+        assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in body
+    assert made.provider_name == "openai_images"
+    assert made.cost is not None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"images": []},
+        {"images": [source()] * 17},
+        {"images": [source(format="avif")]},
+        {"images": [source()], "mask": source(format="jpeg")},
+    ],
+)
+async def test_what_it_cannot_edit_is_said_before_anything_is_sent(arguments):
+    with Wire() as wire, pytest.raises(UnsupportedRequest):
+        await adapter().edit_image("add a hat", **arguments)
+
+    assert not wire.requests
+
+
+async def test_an_edit_in_dry_run_asks_nobody():
+    openai = OpenAIImagesAdapter(dry_run=True)
+    with Wire() as wire:
+        made = await openai.edit_image("add a hat", [source()], 64, 48)
+
+    assert (made.is_placeholder, made.dry_run, made.width, made.height) == (True, True, 64, 48)
+    assert not wire.requests
+
+
+def test_an_edit_may_cost_more_than_a_picture():
+    plain = adapter().estimate(prompt="a hat", width=1024, height=1024, quality="low")
+    edit = adapter().estimate_edit(prompt="a hat", width=1024, height=1024, quality="low", images=[source()])
+
+    assert edit > plain
+    assert adapter("model-of-tomorrow").estimate_edit(prompt="a hat", images=[source()]) is None
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, CredentialsRefused), (429, RateLimited), (500, Unavailable)])
+async def test_an_edit_that_is_refused(status, error):
+    with Wire(answer(status, json={"error": {"message": "no"}})), pytest.raises(error):
+        await adapter().edit_image("add a hat", [source()])
+
+
+async def test_the_strict_server_takes_an_edit(provider_servers):
+    server = provider_servers["openai_images"]
+    openai = OpenAIImagesAdapter(api_key=server.key, base_url=server.base_url, dry_run=False)
+    made = await openai.edit_image("add a hat", [source(), source()], 1024, 1024, mask=source(), output_format="webp")
+
+    assert (made.format, made.width) == ("webp", 1024)
+    assert len(server.purchases) == 1

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from PIL import Image
@@ -148,6 +149,26 @@ def _canva_api(client: httpx.Client, server: ProviderServer, step: str) -> Call:
         pair = base64.b64encode(f"{server.client_id}:{server.client_secret}".encode()).decode()
         form = {"grant_type": "refresh_token", "refresh_token": server.refresh_token}
         return Call("POST", "/v1/oauth/token", {"data": form, "headers": {"authorization": f"Basic {pair}"}})
+    if step == "revoke":
+        pair = base64.b64encode(f"{server.client_id}:{server.client_secret}".encode()).decode()
+        how = {"data": {"token": server.refresh_token}, "headers": {"authorization": f"Basic {pair}"}}
+        return Call("POST", "/v1/oauth/revoke", how)
+    if step == "authorize":
+        query = {
+            "code_challenge": "x" * 43,
+            "code_challenge_method": "S256",
+            "scope": "asset:read asset:write",
+            "response_type": "code",
+            "client_id": server.client_id,
+            "redirect_uri": "https://example.com/back",
+            "state": "abc",
+        }
+        return Call("GET", f"{server.origin}/api/oauth/authorize?{urlencode(query)}")
+    if step == "design_meta":
+        return Call("GET", f"/v1/designs/{_got(client, server, 'design')['design']['id']}")
+    if step == "move":
+        item = _got(client, server, "design")["design"]["id"]
+        return Call("POST", "/v1/folders/move", {"json": {"to_folder_id": "FAtest", "item_id": item}})
     if step == "submit":
         name = json.dumps({"name_base64": base64.b64encode(b"Lighthouse").decode()})
         headers = {"content-type": "application/octet-stream", "asset-upload-metadata": name}

@@ -1,15 +1,18 @@
-"""Canva Connect: asset uploads as jobs, designs, exports, and tokens whose refresh works once."""
+"""Canva Connect: asset uploads as jobs, designs, folders, exports, consent, and tokens whose refresh works once."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import html
 import json
 import re
 import time
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlencode
 
 from PIL import Image
 
@@ -53,6 +56,26 @@ TOKEN_FIELDS = {
     "authorization_code": ("grant_type", "code", "code_verifier", "redirect_uri"),
     "refresh_token": ("grant_type", "refresh_token"),
 }
+SCOPES = {
+    "submit": "asset:write",
+    "poll": "asset:read",
+    "design": "design:content:write",
+    "design_meta": "design:meta:read",
+    "export": "design:content:read",
+    "export_poll": "design:content:read",
+    "move": "folder:write",
+}
+"""what a step needs, by the vendor's document; a step that is not here needs none"""
+MOVE_FIELDS = {"to_folder_id": Field(required=True, minimum=1, maximum=50), "item_id": Field(required=True)}
+AUTHORIZE_FIELDS = (
+    "code_challenge",
+    "code_challenge_method",
+    "scope",
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "state",
+)
 CODES = {
     400: "bad_request_body",
     401: "invalid_access_token",
@@ -72,7 +95,20 @@ class CanvaServer(ProviderServer):
     name = "canva_api"
     env_key = "CANVA_API_KEY"
     base_path = "/rest"
-    steps = ("submit", "poll", "design", "export", "export_poll", "download", "token", "health", "other")
+    steps = (
+        "submit",
+        "poll",
+        "design",
+        "design_meta",
+        "move",
+        "export",
+        "export_poll",
+        "download",
+        "token",
+        "revoke",
+        "health",
+        "other",
+    )
     generate_steps = ("submit", "poll", "design")
     picture_step = "download"
     moderation_step = "submit"
@@ -107,9 +143,21 @@ class CanvaServer(ProviderServer):
         """the one that works now; each works once"""
         self.authorization_code = "test-code-canva-1"
         self.access_tokens = {self.key}
+        self.scopes = set(SCOPES.values())
+        """what the person has said yes to"""
+        self.folders: dict[str, list[str]] = {"root": [], "FAtest": []}
+        """ids of what lies in each folder"""
+        self.granted: dict[str, dict[str, str]] = {}
+        """what was asked of the consent page, by the code that it gave"""
         self.assets: dict[str, dict[str, Any]] = {}
         self.designs: dict[str, dict[str, Any]] = {}
         self._spent_refresh_tokens: set[str] = set()
+
+    @classmethod
+    def faults_for(cls, step: str) -> list[Fault]:
+        """As for all; an answer without a body can neither trickle nor break off."""
+        of_a_body = (FaultKind.TRICKLE, FaultKind.TRUNCATED_BODY) if step == "move" else ()
+        return [fault for fault in super().faults_for(step) if fault.kind not in of_a_body]
 
     def expire_access_token(self) -> None:
         """From now on the present access tokens answer 401, until a refresh gives a new one."""
@@ -119,21 +167,36 @@ class CanvaServer(ProviderServer):
         path = request.path.removeprefix("/rest/v1/")
         if request.path.startswith("/delivery/"):
             return "download"
-        steps = {"users/me": "health", "asset-uploads": "submit", "exports": "export", "oauth/token": "token"}
+        steps = {
+            "users/me": "health",
+            "asset-uploads": "submit",
+            "designs": "design",
+            "exports": "export",
+            "folders/move": "move",
+            "oauth/token": "token",
+            "oauth/revoke": "revoke",
+            "/api/oauth/authorize": "authorize",
+        }
         if path in steps:
             return steps[path]
         head = path.partition("/")[0]
-        return {"asset-uploads": "poll", "exports": "export_poll", "designs": "design"}.get(head, "other")
+        return {"asset-uploads": "poll", "exports": "export_poll", "designs": "design_meta"}.get(head, "other")
 
     def handle(self, request: Request) -> Answer:
         if request.step == "download":
             return self._file(request)
         words = request.path.removeprefix("/rest/v1/").split("/")
+        if request.step == "authorize":
+            return self._authorize(request)
         if request.method == "POST" and words == ["oauth", "token"]:
             return self._token(request)
+        if request.method == "POST" and words == ["oauth", "revoke"]:
+            return self._revoke(request)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or token not in self.access_tokens:
             raise self.refuse(401, request, message="Access token is invalid or expired")
+        if (scope := SCOPES.get(request.step)) is not None and scope not in self.scopes:
+            raise self.refuse(403, request, code="missing_scope", message=f"Missing scopes: [{scope}]")
         match (request.method, *words):
             case ("GET", "users", "me"):
                 self.admit(request)
@@ -149,6 +212,8 @@ class CanvaServer(ProviderServer):
                     raise self.refuse(404, request, code="design_not_found")
                 self.admit(request)
                 return json_answer({"design": self.designs[design_id]["design"]})
+            case ("POST", "folders", "move"):
+                return self._move(request)
             case ("POST", "exports"):
                 return self._export(request)
             case ("GET", "exports", job_id):
@@ -158,7 +223,7 @@ class CanvaServer(ProviderServer):
     def error(self, status: int, request: Request, *, code: str = "", message: str = "") -> Answer:
         name = code or CODES.get(status, "internal_error")
         text = message or name.replace("_", " ").capitalize() + "."
-        if request.step == "token":
+        if request.step in ("token", "revoke"):
             return json_answer({"error": name, "error_description": text}, status)
         return json_answer({"code": name, "message": text}, status)
 
@@ -283,6 +348,19 @@ class CanvaServer(ProviderServer):
         self.buy(request, model="design", prompt=design["title"], width=width, height=height, job_id=design_id)
         return json_answer({"design": design})
 
+    def _move(self, request: Request) -> Answer:
+        asked = self._body(request, MOVE_FIELDS)
+        if asked["to_folder_id"] not in self.folders:
+            raise self.refuse(404, request, code="folder_not_found")
+        if asked["item_id"] not in {*self.designs, *self.assets}:
+            raise self.refuse(404, request, code="item_not_found")
+        self.admit(request)
+        for items in self.folders.values():
+            if asked["item_id"] in items:
+                items.remove(asked["item_id"])
+        self.folders[asked["to_folder_id"]].append(asked["item_id"])
+        return Answer(204, b"", "")
+
     # exports
     def _export(self, request: Request) -> Answer:
         asked = self._body(request, {"design_id": Field(required=True), "format": Field("object", required=True)})
@@ -322,13 +400,54 @@ class CanvaServer(ProviderServer):
         self.admit(request)
         return self.picture_file(request, int(match[1]), int(match[2]), match[3])
 
+    # consent
+    def _authorize(self, request: Request) -> Answer:
+        """The page on which a person says yes or no. What is wrong with the address is said in plain text, as 400."""
+        pairs = parse_qsl(request.raw_query, keep_blank_values=True)
+        asked = dict(pairs)
+        wrong = [name for name in AUTHORIZE_FIELDS if not asked.get(name)]
+        wrong += sorted({name for name, _ in pairs} - set(AUTHORIZE_FIELDS))
+        if asked.get("code_challenge_method") != "S256" or asked.get("response_type") != "code":
+            wrong.append("method or type")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{43}", asked.get("code_challenge", "")):
+            wrong.append("code_challenge")
+        if asked.get("client_id") != self.client_id or not set(asked.get("scope", "").split()) <= {*SCOPES.values()}:
+            wrong.append("client_id or scope")
+        if wrong or len(pairs) != len(asked):
+            raise Answered(Answer(400, f"Wrong: {', '.join(wrong)}".encode(), "text/plain"))
+        self.admit(request)
+        code = f"test-code-canva-{self.new_id()[:8]}"
+        self.granted[code] = asked
+        joint = "&" if "?" in asked["redirect_uri"] else "?"
+        yes = asked["redirect_uri"] + joint + urlencode({"code": code, "state": asked["state"]})
+        no = asked["redirect_uri"] + joint + urlencode({"error": "access_denied", "state": asked["state"]})
+        page = (
+            "<!doctype html><html lang=en><title>Canva</title><h1>Connect your account</h1>"
+            f'<p><a id="allow" href="{html.escape(yes)}">Allow</a> <a id="deny" href="{html.escape(no)}">Deny</a></p>'
+        )
+        return Answer(200, page.encode(), "text/html; charset=utf-8")
+
     # tokens
-    def _token(self, request: Request) -> Answer:
+    def _check_client(self, request: Request) -> None:
         if request.media_type != "application/x-www-form-urlencoded":
             raise self.refuse(400, request, code="invalid_request", message="Send application/x-www-form-urlencoded")
         pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {pair}":
             raise self.refuse(401, request, code="invalid_client", message="Client authentication failed")
+
+    def _revoke(self, request: Request) -> Answer:
+        self._check_client(request)
+        form = request.form()
+        if set(form) != {"token"}:
+            raise self.refuse(400, request, code="invalid_request", message="revoke takes exactly token")
+        self.admit(request)
+        if form["token"].text in {self.refresh_token, *self.access_tokens}:
+            self.access_tokens.clear()
+            self.refresh_token = ""
+        return json_answer({})
+
+    def _token(self, request: Request) -> Answer:
+        self._check_client(request)
         form = request.form()
         grant = form.get("grant_type", Part("grant_type", b"")).text
         if grant not in TOKEN_FIELDS:
@@ -337,7 +456,6 @@ class CanvaServer(ProviderServer):
             text = f"{grant} takes exactly {', '.join(TOKEN_FIELDS[grant])}"
             raise self.refuse(400, request, code="invalid_request", message=text)
         self._spend(request, grant, form)
-        self.admit(request)
         number = len(self._spent_refresh_tokens) + 2
         access = f"test-access-canva-{number}"
         self.access_tokens = {access}
@@ -348,15 +466,24 @@ class CanvaServer(ProviderServer):
                 "refresh_token": self.refresh_token,
                 "token_type": "Bearer",
                 "expires_in": 14_400,
-                "scope": "asset:read asset:write design:content:write design:meta:read design:content:read",
+                "scope": " ".join(sorted(self.scopes)),
             }
         )
 
     def _spend(self, request: Request, grant: str, form: Mapping[str, Part]) -> None:
-        """Use up the code or refresh token. Using a spent refresh token again ends the whole line."""
+        """Admit the request and use up its code or refresh token. A spent refresh token ends the whole line."""
         if grant == "authorization_code":
+            if (asked := self.granted.get(form["code"].text)) is not None:
+                digest = hashlib.sha256(form["code_verifier"].content).digest()
+                challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+                if (challenge, form["redirect_uri"].text) != (asked["code_challenge"], asked["redirect_uri"]):
+                    raise self.refuse(400, request, code="invalid_grant", message="Verifier or redirect_uri is wrong")
+                self.admit(request)
+                del self.granted[form["code"].text]
+                return
             if form["code"].text != self.authorization_code or not 43 <= len(form["code_verifier"].content) <= 128:
                 raise self.refuse(400, request, code="invalid_grant", message="The code or its verifier is wrong")
+            self.admit(request)
             self.authorization_code = ""
             return
         token = form["refresh_token"].text
@@ -367,6 +494,7 @@ class CanvaServer(ProviderServer):
             raise self.refuse(
                 400, request, code="invalid_grant", message="The refresh token is invalid or was used before"
             )
+        self.admit(request)
         self._spent_refresh_tokens.add(token)
 
     def _body(self, request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group
+
+from mediagen.models import MediaLibrary
+from tests.api.callers import EVERYTHING, Caller, problem
+from tests.factories import GroupFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
+
+URL = "/api/v1/libraries/"
+MANAGE = [*EVERYTHING, "add_medialibrary", "change_medialibrary", "delete_medialibrary"]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def manager() -> Caller:
+    return Caller(UserFactory(may=MANAGE))
+
+
+def test_only_those_that_may_be_looked_into():
+    caller = Caller()
+    shared, mine = MediaLibraryFactory(), MediaLibraryFactory(owner=caller.user)
+    MediaLibraryFactory(owner=UserFactory())
+
+    body = caller.get(URL).json()
+
+    owners = {one["id"]: one["owner"] for one in body["results"]}
+    assert owners == {str(mine.pk): caller.user.username, str(shared.pk): None}
+
+
+def test_what_may_only_be_looked_into_says_so():
+    caller, group = Caller(), GroupFactory()
+    caller.user.groups.add(group)
+    library = MediaLibraryFactory(owner=UserFactory())
+    library.viewer_groups.add(group)
+
+    assert caller.get(f"{URL}{library.pk}/").json()["may_add"] is False
+
+
+def test_queries_do_not_grow_with_the_libraries(django_assert_max_num_queries):
+    caller = Caller()
+    MediaLibraryFactory.create_batch(20)
+
+    with django_assert_max_num_queries(12):
+        assert len(caller.get(URL).json()["results"]) == 20
+
+
+def test_counters():
+    library = MediaLibraryFactory()
+    asset = MediaAssetFactory(library=library, ready=True)
+    MediaAssetFactory(library=library)
+
+    body = Caller().get(f"{URL}{library.pk}/").json()
+
+    assert (body["asset_count"], body["total_bytes"]) == (1, asset.file_size)
+
+
+def test_make_one(manager):
+    Group.objects.create(name="Press")
+    values = {"name": "Sea", "default_tags": ["sea", "Sea"], "editor_groups": ["Press"], "budget_limit": "12.50"}
+
+    response = manager.send(URL, values)
+
+    library = MediaLibrary.objects.get(name="Sea")
+    assert response.status_code == 201
+    assert response["Location"].endswith(f"{URL}{library.pk}/")
+    assert (library.owner, library.budget_limit) == (manager.user, Decimal("12.50"))
+    assert [tag.lower() for tag in response.json()["default_tags"]] == ["sea"]
+    assert response.json()["editor_groups"] == ["Press"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "  "}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"name": 5}, "name"),
+        ({"name": "a\x00"}, "name"),
+        ({"name": "new", "budget_limit": "-1"}, "budget_limit"),
+        ({"name": "new", "budget_limit": "NaN"}, "budget_limit"),
+        ({"name": "new", "budget_limit": "1" * 30}, "budget_limit"),
+        ({"name": "new", "budget_period": "week"}, "budget_period"),
+        ({"name": "new", "viewer_groups": ["nobody"]}, "viewer_groups"),
+        ({"name": "new", "default_tags": ["a,b" * 50]}, "default_tags"),
+        ({"name": "new", "owner": "me"}, "owner"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_field(manager, wrong, field):
+    MediaLibraryFactory(name="taken")
+
+    response = manager.send(URL, wrong)
+
+    assert (response.status_code, problem(response)) == (400, "invalid")
+    assert response.json()["field"].partition(".")[0] == field
+    assert MediaLibrary.objects.count() == 1
+
+
+def test_a_name_that_is_taken(manager):
+    MediaLibraryFactory(name="taken")
+    mine = MediaLibraryFactory(owner=manager.user)
+
+    for response in (
+        manager.send(URL, {"name": "taken"}),
+        manager.send(f"{URL}{mine.pk}/", {"name": "taken"}, "patch"),
+    ):
+        assert (response.status_code, problem(response)) == (409, "conflict")
+
+
+def test_change_one(manager):
+    library = MediaLibraryFactory(name="Sea", description="old")
+
+    response = manager.send(f"{URL}{library.pk}/", {"description": "", "budget_limit": None}, "patch")
+
+    assert response.status_code == 200
+    library.refresh_from_db()
+    assert (library.name, library.description, library.budget_limit) == ("Sea", "", None)
+
+
+def test_remove_an_empty_one_only(manager):
+    empty, full = MediaLibraryFactory(), MediaAssetFactory().library
+
+    assert manager.delete(f"{URL}{empty.pk}/").status_code == 204
+    response = manager.delete(f"{URL}{full.pk}/")
+    assert (response.status_code, problem(response)) == (409, "conflict")
+
+
+@pytest.mark.parametrize("method", ["get", "patch", "delete"])
+def test_one_of_somebody_else_is_as_if_it_were_not_there(manager, method):
+    hidden = MediaLibraryFactory(owner=UserFactory())
+
+    answers = [manager.send(f"{URL}{pk}/", {}, method) for pk in (hidden.pk, uuid4())]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert answers[0].content == answers[1].content
+    assert MediaLibrary.objects.filter(pk=hidden.pk).exists()
+
+
+def test_those_without_the_permission(manager):
+    library = MediaLibraryFactory()
+    caller, reader = Caller(), Caller(manager.user, scopes=("read",))
+
+    for one in (caller, reader):
+        assert one.send(URL, {"name": "new"}).status_code == 403
+        assert one.send(f"{URL}{library.pk}/", {"name": "new"}, "patch").status_code == 403
+        assert one.delete(f"{URL}{library.pk}/").status_code == 403
+
+
+def test_one_that_may_only_be_looked_into_is_not_changed(manager):
+    group = GroupFactory()
+    manager.user.groups.add(group)
+    library = MediaLibraryFactory(owner=UserFactory())
+    library.viewer_groups.add(group)
+
+    assert manager.send(f"{URL}{library.pk}/", {"name": "new"}, "patch").status_code == 403
+
+
+def test_a_token_of_one_library_knows_no_other(manager):
+    library, _ = MediaLibraryFactory(), MediaLibraryFactory()
+    bound = Caller(manager.user, library=library)
+
+    assert [one["id"] for one in bound.get(URL).json()["results"]] == [str(library.pk)]
+    assert bound.send(URL, {"name": "new"}).status_code == 403

@@ -1,0 +1,184 @@
+"""Lists at 10,000 and at 1,000,000 rows beside a bare view, and a rendition beside bare Pillow."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.benchmarks.children import child, run
+
+PAGES = {
+    "first page": "",
+    "deep page": "cursor",
+    "of one library": "library=library-3",
+    "approved ones": "status=approved",
+    "of one provider": "provider=flux",
+    "of a rare tag": "tag=rare",
+    "of a frequent tag": "tag=frequent",
+    "a word that many have": "q=lighthouse",
+}
+
+
+def lists(quick: bool) -> None:
+    """ms a page of 50 of `GET assets/`, through Django's whole stack in one process; the bare view answers keyset
+    `.values()` of the same columns as JSON, without sign-in."""
+    few, many = (2_000, 20_000) if quick else (10_000, 1_000_000)
+    measured = {}
+    for rows in (few, many):
+        with tempfile.TemporaryDirectory() as folder:
+            run("lists", {"action": "prepare", "rows": rows}, data_dir=folder)
+            measured[rows] = run("lists", {"action": "measure"}, data_dir=folder)["ms"]
+    print(f"\n## A page of 50 assets, ms (median of 40), SQLite, {few:,} and {many:,} rows\n")
+    print(f"| page | {few:,} | {many:,} | ratio |\n|---|---|---|---|")
+    for name in measured[few]:
+        small, large = measured[few][name], measured[many][name]
+        print(f"| {name} | {small:.1f} | {large:.1f} | {large / small:.2f} |")
+    bare, ours = measured[many]["bare view, first page"], measured[many]["first page"]
+    print(f"\nFirst page at {many:,} rows over the bare view: {ours / bare:.2f}")
+
+
+def renditions(quick: bool) -> None:
+    """ms for 1024 px PNG to 400 px WebP: Pillow's `thumbnail` and `save` into memory, and ours with file and row."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = run("lists", {"action": "renditions", "count": 10 if quick else 60}, data_dir=folder)
+    print("\n## A rendition, 1024 px PNG to 400 px WebP\n")
+    print("| program | ms |\n|---|---|")
+    print(f"| Pillow, thumbnail and save | {result['bare_ms']:.1f} |")
+    print(f"| ours, with file and row | {result['ours_ms']:.1f} |")
+    print(f"| ours, made before | {result['again_ms']:.2f} |")
+    print(f"\nRatio: {result['ours_ms'] / result['bare_ms']:.2f}")
+
+
+# ---------------------------------------------------------------------- in the measured processes
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    import os
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.serving_settings"
+    os.environ["SECURE_SSL_REDIRECT"] = "false"
+    import django
+
+    django.setup()
+    return {"prepare": prepare, "measure": measure, "renditions": rendition}[job["action"]](job)
+
+
+def prepare(job: dict[str, Any]) -> dict[str, Any]:
+    """A database with so many ready assets in ten libraries, a tag on every second and one on every 5,000th."""
+    from django.core.management import call_command
+
+    from mediagen.models import MediaAsset, MediaLibrary, MediaTag
+
+    call_command("migrate", verbosity=0)
+    libraries = [MediaLibrary.objects.create(name=f"library {number}") for number in range(10)]
+    frequent, rare = MediaTag.objects.ensure(["frequent", "rare"])
+    through = MediaAsset.tags.through
+    for start in range(0, job["rows"], 5_000):
+        rows = [
+            MediaAsset(
+                library=libraries[number % 10],
+                prompt=f"a lighthouse in the fog, number {number}",
+                name=f"lighthouse {number}",
+                file=f"mediagen/2026/11/{number}.png",
+                format="png",
+                width=1024,
+                height=1024,
+                file_size=1_500_000,
+                content_hash=f"{number:064x}",
+                generation_state="ready",
+                status="approved" if number % 7 == 0 else "draft",
+                provider_name=("sdxl", "flux", "openai_images")[number % 3],
+                parameters={"width": 1024, "height": 1024},
+            )
+            for number in range(start, min(start + 5_000, job["rows"]))
+        ]
+        MediaAsset.objects.bulk_create(rows)
+        tagged = [through(mediaasset_id=row.pk, mediatag_id=frequent.pk) for row in rows[::2]]
+        through._default_manager.bulk_create([*tagged, through(mediaasset_id=rows[0].pk, mediatag_id=rare.pk)])
+    return {}
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    from django.contrib.auth import get_user_model
+    from django.http import JsonResponse
+    from django.test import Client, RequestFactory
+
+    from mediagen.api.pagination import encode
+    from mediagen.models import ApiToken, MediaAsset
+
+    user = get_user_model().objects.create_superuser("benchmark")
+    _, token = ApiToken.objects.issue(user, "benchmark", scopes=["read"])
+    client = Client(SERVER_NAME="localhost", HTTP_AUTHORIZATION=f"Bearer {token}")
+    columns = [field.attname for field in MediaAsset._meta.concrete_fields if not field.attname.startswith("lease")]
+    middle = MediaAsset.objects.order_by("id").values_list("pk", flat=True)[MediaAsset.objects.count() // 2]
+
+    def bare(request: Any) -> JsonResponse:
+        rows = MediaAsset.objects.order_by("-id")
+        if "before" in request.GET:
+            rows = rows.filter(pk__lt=request.GET["before"])
+        return JsonResponse({"results": list(rows.values(*columns)[:50])})
+
+    def page(query: str) -> Callable[[], Any]:
+        if query == "cursor":
+            query = f"cursor={encode(middle)}"
+        return lambda: client.get(f"/api/v1/assets/?{query}")
+
+    factory = RequestFactory()
+    calls: dict[str, Callable[[], Any]] = {
+        "bare view, first page": lambda: bare(factory.get("/")),
+        "bare view, deep page": lambda: bare(factory.get("/", {"before": str(middle)})),
+        **{name: page(query) for name, query in PAGES.items()},
+        "first page, four fields": page("fields=id,name,status,thumbnail_url"),
+    }
+    return {"ms": {name: median_ms(call, 40) for name, call in calls.items()}}
+
+
+def rendition(job: dict[str, Any]) -> dict[str, Any]:
+    from django.core.management import call_command
+    from PIL import Image
+
+    from mediagen.engine import uploads
+    from mediagen.engine.libraries import get_or_create_library
+    from mediagen.engine.renditions import rendition as make
+    from mediagen.models import Rendition
+    from tests import pictures
+
+    call_command("migrate", verbosity=0)
+    content = pictures.png(1024, 1024)
+    asset = uploads.upload(content, library=get_or_create_library("Benchmark"), by=None)
+
+    def bare() -> None:
+        image = Image.open(io.BytesIO(content))
+        image.thumbnail((400, 400))
+        image.save(io.BytesIO(), "WEBP")
+
+    bare_ms, ours_ms = [], []
+    for _ in range(job["count"]):  # in turn, so that a busy machine slows both
+        bare_ms.append(once_ms(bare))
+        Rendition.objects.all().delete()
+        ours_ms.append(once_ms(lambda: make(asset, width=400)))
+    return {
+        "bare_ms": statistics.median(bare_ms),
+        "ours_ms": statistics.median(ours_ms),
+        "again_ms": median_ms(lambda: make(asset, width=400), 100),
+    }
+
+
+def once_ms(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
+def median_ms(call: Callable[[], Any], count: int) -> float:
+    answer = call()
+    assert getattr(answer, "status_code", 200) == 200, answer.content[:500]
+    return statistics.median(once_ms(call) for _ in range(count))
+
+
+if __name__ == "__main__":
+    child(work)

@@ -1,0 +1,421 @@
+"""The studio in a real browser: pictures asked for and watched, with a keyboard, on a phone, without scripts."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+
+from mediagen.errors import Refused
+from mediagen.models import MediaAsset
+from tests import pictures
+from tests.browser.conftest import PHONE
+from tests.engine.in_server import in_server, wait_until  # noqa: F401 - a fixture
+from tests.engine.working import use_local
+from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory
+
+ALL = ("view_mediaasset", "add_mediaasset", "approve_mediaasset", "delete_mediaasset", "change_mediaasset")
+
+
+@pytest.fixture
+def provider(in_server, settings):  # noqa: F811
+    """Answers when it is let: `provider.go.set()`; refuses while `provider.refuses`."""
+    import asyncio
+
+    class Provider:
+        go = threading.Event()
+        refuses = False
+        asked = 0
+
+    async def answer(prompt):
+        Provider.asked += 1
+        while not Provider.go.is_set():
+            await asyncio.sleep(0.02)
+        if Provider.refuses:
+            raise Refused("local: its moderation refused the prompt.")
+
+    Provider.go.clear()
+    kept = {"RUN_IN_SERVER": True}
+    Provider.local = use_local(settings, answer, **kept)
+    yield Provider
+    Provider.go.set()
+
+
+def tiles(page):
+    return page.locator(".mediagen-tile")
+
+
+def generate(page, prompt="A lighthouse in the fog", count=1):
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_label("Pictures", exact=True).fill(str(count))
+    page.get_by_role("button", name="Generate").click()
+
+
+# ---------------------------------------------------------------------- making
+
+
+def test_tiles_are_there_at_once_and_fill_in_as_the_pictures_come(page, sign_in, provider):
+    sign_in(*ALL)
+    page.goto("/studio/")
+
+    generate(page, count=3)
+
+    tiles(page).nth(2).wait_for()
+    page.locator("[data-unsettled]", has_text="Asking local").first.wait_for()
+    assert page.locator(".mediagen-tile img").count() == 0
+    provider.go.set()
+    page.locator(".mediagen-tile img").nth(2).wait_for()
+    assert tiles(page).count() == 3
+    assert page.locator("[data-unsettled]").count() == 0
+    loaded = "image => image.decode().then(() => image.naturalWidth > 0)"
+    assert page.locator(".mediagen-tile img").first.evaluate(loaded)
+    assert provider.asked == 3
+
+
+def test_a_reload_in_between_loses_nothing(page, sign_in, provider):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    generate(page, count=2)
+    page.locator("[data-unsettled]").nth(1).wait_for()
+
+    page.reload()
+    assert page.locator("[data-unsettled]").count() == 2
+    provider.go.set()
+
+    page.locator(".mediagen-tile img").nth(1).wait_for()
+    assert provider.asked == 2
+
+
+def test_a_failure_says_why_and_can_be_tried_again(page, sign_in, provider):
+    sign_in(*ALL)
+    provider.refuses = True
+    provider.go.set()
+    page.goto("/studio/")
+
+    generate(page)
+
+    failed = page.locator(".mediagen-is-failed")
+    failed.get_by_text("its moderation refused the prompt").wait_for()
+    asset_id = failed.get_attribute("data-asset")
+    provider.refuses = False
+    failed.get_by_role("button", name="Try again").click()
+    page.locator(".mediagen-is-ready img").wait_for()
+    assert page.locator(".mediagen-tile").get_attribute("data-asset") == asset_id
+
+
+def test_the_price_is_said_while_one_writes(page, sign_in, provider):
+    sign_in(*ALL)
+    page.goto("/studio/")
+
+    page.get_by_label("Prompt", exact=True).fill("A lighthouse")
+    page.get_by_text("1 picture, $0.10").wait_for()
+    page.get_by_label("Pictures", exact=True).fill("4")
+
+    page.get_by_text("4 pictures, $0.40").wait_for()
+    assert not MediaAsset.objects.exists()
+
+
+def test_a_mistake_is_said_beside_its_field_and_the_prompt_stays(page, sign_in, complaints):
+    sign_in(*ALL)
+    page.goto("/studio/")
+
+    generate(page, count=44)
+
+    error = page.locator("#problem-count")
+    error.wait_for()
+    assert page.get_by_label("Pictures", exact=True).get_attribute("aria-describedby") == "problem-count"
+    assert page.get_by_label("Prompt", exact=True).input_value() == "A lighthouse in the fog"
+    complaints.clear()  # Chromium reports every 400
+
+
+def test_the_keyboard_sends_too(page, sign_in, provider):
+    provider.go.set()
+    sign_in(*ALL)
+    page.goto("/studio/")
+
+    page.get_by_label("Prompt", exact=True).fill("A lighthouse")
+    page.keyboard.press("Control+Enter")
+
+    page.locator(".mediagen-is-ready img").wait_for()
+
+
+def test_an_own_size_and_the_options_of_one_provider(page, sign_in):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    width = page.get_by_label("Width pixels")
+    assert not width.is_visible()
+
+    page.get_by_text("Own size").click()
+    page.get_by_label("Provider", exact=True).select_option("flux")
+    page.locator("#mediagen-composer summary", has_text="More").click()
+    page.get_by_text("Options of the providers").click()
+
+    assert width.is_visible()
+    assert page.get_by_label("Safety tolerance").is_visible()
+    assert not page.get_by_label("Style preset").is_visible()
+
+
+# ---------------------------------------------------------------------- looking
+
+
+@pytest.fixture
+def shelf(transactional_db):
+    """Five pictures; newest first: 4, 3, 2, 1, 0."""
+    library = MediaLibraryFactory(name="Shelf")
+    assets = [MediaAssetFactory(ready=True, name=f"Picture {n}", library=library) for n in range(5)]
+    for asset in assets:
+        GenerationAttemptFactory(asset=asset, message="as asked")
+    return assets
+
+
+def test_a_picture_opens_with_its_story_and_the_keyboard_goes_on(page, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.focus()
+
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.textContent").strip().endswith("Picture 3")
+    page.keyboard.press("Enter")
+
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("heading", name="Picture 3").wait_for()
+    assert dialog.get_by_text("as asked", exact=True).is_visible()
+    page.keyboard.press("ArrowRight")
+    dialog.get_by_role("heading", name="Picture 2").wait_for()
+    page.reload()
+    dialog.get_by_role("heading", name="Picture 2").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.textContent").strip().endswith("Picture 2")
+    assert "#" not in page.url
+
+
+def test_the_way_back_closes_the_picture(page, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.click()
+    page.get_by_role("heading", name="Picture 4").wait_for()
+
+    page.go_back()
+
+    page.get_by_role("dialog").wait_for(state="hidden")
+    assert page.url.endswith("/studio/")
+
+
+def test_it_is_approved_deleted_and_had_back_without_leaving_the_page(page, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.click()
+    dialog = page.get_by_role("dialog")
+
+    dialog.get_by_role("button", name="Approve").click()
+    dialog.get_by_text("approved").first.wait_for()
+    dialog.get_by_role("button", name="Delete").click()
+    dialog.wait_for(state="hidden")
+    assert tiles(page).count() == 4
+    page.get_by_role("button", name="Undo").click()
+
+    page.locator(f"#asset-{shelf[4].pk}").wait_for()
+    shelf[4].refresh_from_db()
+    assert shelf[4].status == "approved"
+
+
+def test_other_sizes_appear_beside_their_picture(page, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.click()
+    dialog = page.get_by_role("dialog")
+
+    dialog.get_by_text("Other sizes").first.click()
+    dialog.get_by_label("Others").fill("32x32")
+    dialog.get_by_role("button", name="Make these sizes").click()
+
+    page.locator("#mediagen-grid .mediagen-tile").nth(5).wait_for()
+    assert MediaAsset.objects.filter(parent=shelf[4], width=32).exists()
+
+
+def test_the_link_is_copied(page, sign_in, shelf, context, site):
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=site)
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.click()
+
+    page.get_by_role("link", name="Copy link").click()
+
+    page.get_by_text("The link is copied.").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()").endswith(f"/assets/{shelf[4].pk}/")
+
+
+def test_older_pictures_come_by_themselves(page, sign_in, monkeypatch):
+    monkeypatch.setattr("mediagen.studio.gallery.PAGE", 4)
+    for number in range(11):
+        MediaAssetFactory(ready=True, name=f"Picture {number}")
+    sign_in("view_mediaasset")
+
+    page.goto("/studio/")
+    page.mouse.wheel(0, 5000)
+
+    page.get_by_text("Picture 0", exact=True).wait_for(state="attached")
+    assert tiles(page).count() == 11
+    assert page.locator("[data-older]").count() == 0
+
+
+def test_a_search_is_in_the_address_with_nothing_else(page, sign_in, shelf):
+    sign_in("view_mediaasset")
+    page.goto("/studio/")
+
+    page.get_by_role("searchbox").fill("Picture 3")
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("**/studio/?q=Picture+3#mediagen-filter")
+    page.locator(f"#asset-{shelf[3].pk} a").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+    assert page.url.split("#")[0].endswith("/studio/?q=Picture+3")
+
+
+def test_somebody_who_may_only_look_finds_no_buttons(page, sign_in, shelf):
+    sign_in("view_mediaasset")
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.click()
+    page.get_by_role("heading", name="Picture 4").wait_for()
+
+    assert page.locator("#mediagen-composer, #mediagen-upload").count() == 0
+    names = {"Make another", "Approve", "Publish", "Archive", "Delete", "Other sizes"}
+    assert not [name for name in names if page.get_by_role("button", name=name).count()]
+    assert page.get_by_role("link", name="Download").is_visible()
+
+
+# ---------------------------------------------------------------------- uploading
+
+
+def test_a_file_is_chosen_and_uploaded(page, sign_in, tmp_path):
+    (tmp_path / "boat.png").write_bytes(pictures.png())
+    sign_in(*ALL)
+    page.goto("/studio/")
+
+    page.get_by_text("Upload pictures").click()
+    page.locator("#id_files").set_input_files(tmp_path / "boat.png")
+    page.get_by_role("button", name="Upload").click()
+
+    page.locator(".mediagen-tile", has_text="boat").locator("img").wait_for()
+    assert MediaAsset.objects.get().source == "uploaded"
+
+
+DROP = """([bytes, name]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], name, {type: "image/png"}));
+  for (const kind of ["dragenter", "dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+    if (kind === "dragover") window.wasMarked = document.documentElement.classList.contains("mediagen-dropping");
+  }
+}"""
+
+
+def test_a_file_is_dropped_onto_the_page(page, sign_in, complaints):
+    sign_in(*ALL)
+    page.goto("/studio/")
+
+    page.evaluate(DROP, [list(pictures.png()), "dropped.png"])
+
+    page.locator(".mediagen-tile", has_text="dropped").locator("img").wait_for()
+    assert page.evaluate("window.wasMarked")
+    page.evaluate(DROP, [list(b"<svg/>"), "lie.png"])
+    page.get_by_text("lie.png:").wait_for()
+    assert MediaAsset.objects.count() == 1
+    complaints.clear()  # Chromium reports the 400
+
+
+# ---------------------------------------------------------------------- without scripts, for everybody
+
+
+def test_the_essentials_work_without_javascript(browser, site, sign_in, context, provider, complaints):
+    sign_in(*ALL)
+    provider.go.set()
+    plain = browser.new_context(base_url=site, java_script_enabled=False)
+    plain.add_cookies(context.cookies())
+    page = plain.new_page()
+    page.goto("/studio/")
+
+    page.get_by_label("Prompt", exact=True).fill("A lighthouse")
+    page.get_by_role("button", name="Say the price").click()
+    page.get_by_text("1 picture, $0.10").wait_for()
+    assert page.get_by_label("Prompt", exact=True).input_value() == "A lighthouse"
+    page.get_by_role("button", name="Generate").click()
+    assert "generation_id=" in page.url
+    wait_until(lambda: MediaAsset.objects.filter(generation_state="ready").exists())
+    page.reload()
+    page.locator(".mediagen-tile a").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "A lighthouse"
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("Approved.").wait_for()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("It is back.").wait_for()
+    assert MediaAsset.objects.get().status == "approved"
+    plain.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE["width"], 1280])
+def test_axe_finds_nothing_in_any_state(page, sign_in, serious, is_too_wide, shoot, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(*ALL)
+    name = f"studio-{width}-{scheme}"
+    page.goto("/studio/")
+    shoot(f"{name}-empty")
+    assert serious() == []
+    library = MediaLibraryFactory(name="A library with quite a long name for its size")
+    for traits in (
+        {"ready": True},
+        {"failed": True},
+        {"placeholder": True, "status": "published"},
+        {"generation_state": "cancelled"},
+        {"generation_state": "running"},
+        {"prompt": "averylongwordwithoutanyspaces" * 6},
+    ):
+        asset = MediaAssetFactory(library=library, **traits)
+        GenerationAttemptFactory(asset=asset, in_flight=not asset.is_ready)
+    page.goto("/studio/?state=ready&tag=none&min_width=1")
+    assert serious() == []
+    page.goto("/studio/")
+    page.locator("#mediagen-composer summary", has_text="More").click()
+    page.get_by_text("Options of the providers").click()
+    page.get_by_text("Upload pictures").click()
+    shoot(f"{name}-full")
+    assert serious() == []
+    assert not is_too_wide()
+    page.locator(".mediagen-is-ready a").first.click()
+    page.get_by_role("dialog").get_by_text("Other sizes").first.click()
+    shoot(f"{name}-lightbox")
+    assert serious() == []
+    assert not is_too_wide()
+    page.goto(page.locator(".mediagen-is-failed a").first.get_attribute("href"))
+    shoot(f"{name}-asset")
+    assert serious() == []
+    assert not is_too_wide()
+
+
+def test_nothing_moves_for_those_who_do_not_want_it(page, sign_in):
+    """The browser of these tests asks for reduced motion."""
+    MediaAssetFactory(generation_state="running")
+    sign_in(*ALL)
+    page.goto("/studio/")
+
+    for element in (".mediagen-spinner", ".mediagen-frame"):
+        assert page.locator(element).first.evaluate("e => getComputedStyle(e).animationName") == "none"
+
+
+def test_texts_of_others_do_nothing_on_the_page(page, sign_in, transactional_db):
+    evil = '"><img src=x onerror="window.hit=1"><script>window.hit=1</script>'
+    asset = MediaAssetFactory(failed=True, prompt=evil, name=evil, failure=f"a\n 1. sdxl: {evil}")
+    GenerationAttemptFactory(asset=asset, message=evil)
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.click()
+    page.get_by_role("dialog").get_by_role("heading", level=2).first.wait_for()
+
+    assert page.evaluate("window.hit") is None
+    assert re.search("onerror", page.locator(".mediagen-tile").inner_text())

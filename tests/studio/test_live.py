@@ -1,0 +1,238 @@
+"""Tiles that tell what is happening, pages of tiles for a script, and uploads."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from mediagen.engine import in_process
+from mediagen.models import MediaAsset
+from mediagen.studio import gallery
+from mediagen.types import uuid7
+from tests import pictures
+from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
+from tests.studio.conftest import JSON
+
+pytestmark = pytest.mark.django_db
+
+PROGRESS = reverse("mediagen:studio-progress")
+UPLOAD = reverse("mediagen:studio-upload")
+
+
+def look(client, *assets):
+    answer = client.get(PROGRESS, {"id": [getattr(asset, "pk", asset) for asset in assets]}, headers=JSON)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def tile(client, asset):
+    return look(client, asset)["tiles"][asset.asset_id]
+
+
+# ---------------------------------------------------------------------- progress
+
+
+def test_a_tile_says_who_is_asked_and_who_gave_up(person):
+    asset = MediaAssetFactory(generation_state="running")
+    began = timezone.now() - timedelta(minutes=5)
+    # A run that has ended long ago is not what is happening now.
+    GenerationAttemptFactory(asset=asset, refused=True, provider_name="flux", started_at=began)
+    GenerationAttemptFactory(asset=asset, unavailable=True, provider_name="sdxl", position=1)
+    GenerationAttemptFactory(asset=asset, skipped=True, provider_name="figma_api", position=2)
+    GenerationAttemptFactory(asset=asset, in_flight=True, provider_name="openai_images", position=3)
+
+    now = tile(person(), asset)
+
+    assert not now["settled"]
+    assert "Asking openai_images" in now["html"]
+    assert "sdxl did not deliver" in now["html"]
+    assert "flux" not in now["html"]
+    assert "figma_api" not in now["html"]
+
+
+def test_between_two_providers(person):
+    asset = MediaAssetFactory(generation_state="running")
+    GenerationAttemptFactory(asset=asset, unavailable=True)
+
+    assert "Asking the next provider" in tile(person(), asset)["html"]
+
+
+def test_one_that_was_put_off_says_why(person):
+    asset = MediaAssetFactory(failure="every provider is cooling down\nmore")
+
+    assert "Waiting: every provider is cooling down" in tile(person(), asset)["html"]
+
+
+def test_one_that_nobody_takes_says_what_may_be_wrong(person):
+    asset = MediaAssetFactory()
+    MediaAsset.objects.update(updated_at=timezone.now() - timedelta(minutes=5))
+
+    assert "Still waiting for a worker; is one running?" in tile(person(), asset)["html"]
+
+
+def test_one_that_is_being_cancelled_says_so(person):
+    asset = MediaAssetFactory(generation_state="running", cancel_requested_at=timezone.now())
+    GenerationAttemptFactory(asset=asset, in_flight=True)
+
+    assert "Being cancelled" in tile(person(), asset)["html"]
+
+
+def test_a_tile_that_is_settled_says_so(person):
+    reader = person()
+    ready, failed = MediaAssetFactory(ready=True), MediaAssetFactory(failed=True)
+
+    assert tile(reader, ready)["settled"]
+    assert "<img" in tile(reader, ready)["html"]
+    now = tile(reader, failed)
+    assert (now["settled"], now["state"]) == (True, "failed")
+    assert "sdxl: unavailable: it did not answer." in now["html"]
+    assert "Try again" not in now["html"]
+    assert "Try again" in tile(person("add_mediaasset"), failed)["html"]
+
+
+def test_foreign_deleted_and_missing_tiles_are_gone_alike(person):
+    foreign = MediaAssetFactory(library=MediaLibraryFactory(owner=UserFactory()))
+    deleted, missing = MediaAssetFactory(status="deleted"), uuid7()
+
+    said = look(person(), foreign, deleted, missing)
+
+    assert said == {"tiles": {}, "gone": [str(pk) for pk in (foreign.pk, deleted.pk, missing)]}
+
+
+def test_nonsense_is_refused_and_a_stranger_is_told(person, client):
+    assert person().get(PROGRESS, {"id": "x"}).status_code == 400
+    assert client.get(PROGRESS, headers=JSON).status_code == 401
+
+
+def test_who_watches_has_taken_up_what_waits(person, settings, monkeypatch):
+    """The process that had it in hand may have ended."""
+    fed = []
+    monkeypatch.setattr(gallery, "work_soon", lambda ids: fed.extend(ids))
+    waiting, ready = MediaAssetFactory(), MediaAssetFactory(ready=True)
+
+    look(person(), waiting, ready)
+
+    assert fed == [waiting.pk]
+    assert in_process.is_wanted() is False  # in this suite
+
+
+def test_many_tiles_take_no_more_queries_than_few(person):
+    reader = person()
+
+    def queries(*assets):
+        with CaptureQueriesContext(connection) as captured:
+            look(reader, *assets)
+        return len(captured)
+
+    assets = [MediaAssetFactory(generation_state="running", library=MediaLibraryFactory()) for _ in range(12)]
+    for asset in assets:
+        GenerationAttemptFactory(asset=asset, in_flight=True)
+
+    assert queries(*assets) == queries(*assets[:2]) <= 8
+
+
+# ---------------------------------------------------------------------- more pages
+
+
+def test_a_script_gets_the_next_tiles_only(person, monkeypatch):
+    monkeypatch.setattr(gallery, "PAGE", 2)
+    assets = [MediaAssetFactory(prompt="a pier") for _ in range(3)][::-1]
+    reader = person()
+
+    first = reader.get("/mediagen/studio/", {"q": "pier", "part": "1"}).json()
+    second = reader.get(first["older"] + "&part=1").json()
+
+    assert first["older"] == f"/mediagen/studio/?q=pier&before={assets[1].pk}"
+    assert [f"asset-{asset.pk}" in first["html"] for asset in assets] == [True, True, False]
+    assert f"asset-{assets[2].pk}" in second["html"]
+    assert second["older"] == ""
+
+
+def test_the_filters_of_all_lists_are_those_of_the_gallery(person):
+    reader = person()
+    made = MediaAssetFactory(ready=True, provider_name="flux", status="approved")
+    MediaAssetFactory(ready=True)
+    child = MediaAssetFactory(placeholder=True, parent=made, source="variant")
+
+    def shown(**query):
+        return reader.get("/mediagen/studio/", query).context["assets"]
+
+    assert shown(provider="flux") == shown(status="approved") == [made]
+    assert shown(parent=made.pk) == shown(source="variant") == shown(is_placeholder="true") == [child]
+    assert shown(min_width="65") == []
+    assert len(shown(created_from="2020-01-01", created_to="2100-01-01")) == 3
+
+
+def test_a_mistake_in_a_filter_is_said_on_the_page(person):
+    answer = person().get("/mediagen/studio/", {"created_from": "yesterday"})
+
+    assert answer.status_code == 400
+    assert "Enter a valid date" in answer.content.decode()
+
+
+# ---------------------------------------------------------------------- uploads
+
+
+def png(name="boat.png"):
+    return SimpleUploadedFile(name, pictures.png(), content_type="image/png")
+
+
+def test_a_form_puts_pictures_into_a_library(maker):
+    library = MediaLibraryFactory()
+
+    answer = maker.post(UPLOAD, {"library": library.pk, "files": [png("one.png"), png("two.png")]})
+
+    assets = MediaAsset.objects.filter(library=library, source="uploaded", created_by=maker.user)
+    assert answer.url == "/mediagen/studio/?said=upload"
+    assert sorted(asset.name for asset in assets) == ["one", "two"]
+    assert "Uploaded." in maker.get(answer.url).content.decode()
+
+
+def test_a_script_gets_the_tile(maker):
+    answer = maker.post(UPLOAD, {"files": png()}, headers=JSON)
+
+    asset = MediaAsset.objects.get()
+    assert answer.status_code == 201
+    assert f'id="asset-{asset.pk}"' in answer.json()["html"]
+    assert asset.library.name == "Default"
+
+
+@pytest.mark.parametrize(
+    "content", [b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<html>", b"PK\x03\x04", b"", pictures.png()[:50]]
+)
+def test_what_is_no_picture_is_refused_with_a_word(maker, content):
+    lie = SimpleUploadedFile("boat.png", content, content_type="image/png")
+
+    told = maker.post(UPLOAD, {"files": lie}, headers=JSON)
+    lie.seek(0)
+    shown = maker.post(UPLOAD, {"files": lie})
+
+    assert told.status_code == shown.status_code == 400
+    assert "Not everything could be uploaded" in shown.content.decode()
+    assert not MediaAsset.objects.exists()
+
+
+def test_one_bad_file_keeps_the_others_from_nothing(maker):
+    answer = maker.post(UPLOAD, {"files": [png(), SimpleUploadedFile("b.png", b"no")]})
+
+    assert answer.status_code == 400
+    assert "1 picture was taken." in answer.content.decode()
+    assert MediaAsset.objects.count() == 1
+
+
+def test_nothing_and_too_much_are_refused(maker):
+    assert maker.post(UPLOAD, {}).status_code == 400
+    assert maker.post(UPLOAD, {"files": [png() for _ in range(21)]}).status_code == 400
+    assert not MediaAsset.objects.exists()
+
+
+def test_somebody_who_may_not_add_uploads_nothing(person, maker):
+    foreign = MediaLibraryFactory(owner=UserFactory())
+
+    assert person().post(UPLOAD, {"files": png()}).status_code == 403
+    assert maker.post(UPLOAD, {"files": png(), "library": foreign.pk}).status_code == 400
+    assert not MediaAsset.objects.exists()

@@ -1,0 +1,31 @@
+"""What a site pays for having us in INSTALLED_APPS: nothing heavy is imported before somebody uses it."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+import django
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "mediagen"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    SECRET_KEY="only-for-tests",
+    USE_TZ=True,
+)
+django.setup()
+print(" ".join(name for name in sys.modules if "." not in name))
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PIL", "httpx", "httpx2", "cryptography", "rest_framework", "drf_spectacular", "storages"],
+)
+def test_django_starts_without(name):
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert "mediagen" in done.stdout.split()
+    assert name not in done.stdout.split()
