@@ -40,7 +40,7 @@ demo: env-base
 serve: env-base
 	@$(RUN) manage.py migrate --verbosity 0
 	@$(RUN) -m config.demo login
-	@echo "The library is at http://127.0.0.1:$(PORT)/, the admin at http://127.0.0.1:$(PORT)/admin/   (Ctrl-C stops the server)"
+	@echo "The studio is at http://127.0.0.1:$(PORT)/studio/, the admin at http://127.0.0.1:$(PORT)/admin/   (Ctrl-C stops the server)"
 	@DJANGO_SETTINGS_MODULE=config.settings.dev exec $(RUN) -m uvicorn config.asgi:application \
 		--host 127.0.0.1 --port $(PORT) --lifespan off --log-level warning
 

@@ -21,7 +21,8 @@ compile() { # NAME ARGUMENT...
 # from base to test to dev without a version moving.
 compile dev --extra cli --group dev
 for lock in "base --extra cli --group demo" "test --extra cli --group test" "fast --extra fast" \
-    "prod --extra cli --extra prod --extra s3" "brokers --group brokers"; do
+    "prod --extra cli --extra prod --extra s3" "brokers --group brokers" \
+    "outside --group outside"; do
     # shellcheck disable=SC2086  # the words are the arguments
     compile $lock --constraints requirements/dev.txt
 done
