@@ -127,8 +127,7 @@ def soon() -> None:
     """
     try:
         if conf.get("TASK_BACKEND") is not None:
-            task = import_module("mediagen.tasks").work_on_jobs
-            task.using(backend=conf.get("TASK_BACKEND"), queue_name=kicks.queue_name()).enqueue()
+            kicks.send("work_on_jobs")
         else:
             import_module("mediagen.engine.in_process").run_soon(work_off_soon)
     except Exception as exc:

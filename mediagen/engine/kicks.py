@@ -38,6 +38,13 @@ def reason(exc: Exception) -> str:
     return name if isinstance(exc, ValueError) or not str(exc) else f"{name}: {exc}"
 
 
+def send(task_name: str, *args: Any) -> None:
+    """Give the task of this name in `mediagen.tasks` to the engine. Whatever the engine raises goes through."""
+    # Not imported at start: the engine is an extra, and is checked when its task is made.
+    task = getattr(import_module("mediagen.tasks"), task_name)
+    task.using(backend=conf.get("TASK_BACKEND"), queue_name=queue_name()).enqueue(*args)
+
+
 def kick(pks: Iterable[Any]) -> int:
     """Tell the engine of these assets once the present transaction is committed; how many. 0 without an engine.
 
@@ -89,9 +96,7 @@ class _Round:
     def tell(self, pks: list[Any]) -> None:
         if not self.failed:
             try:
-                # Not imported at start: the engine is an extra, and is checked when its task is made.
-                task = import_module("mediagen.tasks").generate
-                task.using(backend=conf.get("TASK_BACKEND"), queue_name=queue_name()).enqueue([str(pk) for pk in pks])
+                send("generate", [str(pk) for pk in pks])
                 return
             except Exception as exc:
                 self.failed = True

@@ -77,8 +77,7 @@ def soon() -> None:
     """
     try:
         if conf.get("TASK_BACKEND") is not None:
-            task = import_module("mediagen.tasks").deliver_webhooks
-            task.using(backend=conf.get("TASK_BACKEND"), queue_name=kicks.queue_name()).enqueue()
+            kicks.send("deliver_webhooks")
         else:
             # Not imported above: it has the worker, whose events lead here.
             import_module("mediagen.engine.in_process").run_soon(_deliverer.until_nothing_waits)

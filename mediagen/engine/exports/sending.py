@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -74,8 +73,7 @@ def send_waiting() -> int:
 
 def _tell(ids: list[str]) -> None:
     try:
-        task = import_module("mediagen.tasks").send_exports
-        task.using(backend=conf.get("TASK_BACKEND"), queue_name=kicks.queue_name()).enqueue(ids)
+        kicks.send("send_exports", ids)
     except Exception as exc:
         logger.error(
             "the task engine could not be told of waiting exports (%s). They wait for manage.py mediagen_maintain to "
