@@ -14,9 +14,9 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -25,7 +25,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from django.db.models.functions import Now
 
 from mediagen import conf
-from mediagen.engine import files, kicks, leases
+from mediagen.engine import chores, files, kicks, leases
 from mediagen.engine.access import Access
 from mediagen.engine.orders import as_uuid
 from mediagen.errors import InvalidRequest, MediagenError
@@ -162,13 +162,8 @@ async def work_off_soon() -> int:
 
 async def keep_working(stop: asyncio.Event) -> None:
     """Work on jobs until it is told to stop, beside a worker. A job under way is put back then, to be gone on with."""
-    while not stop.is_set():
-        try:
-            await sync_to_async(_in_own_thread, thread_sensitive=False)(stop.is_set)
-        except Exception:
-            logger.exception("jobs could not be worked on; trying again")
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+    work = partial(sync_to_async(_in_own_thread, thread_sensitive=False), stop.is_set)
+    await chores.until_stopped(stop, work, every_s=LOOK_EVERY_S, what="jobs could not be worked on")
 
 
 def _in_own_thread(should_stop: Callable[[], bool]) -> int:
@@ -192,10 +187,7 @@ def _take() -> BackgroundJob | None:
 
 
 def _free_dead_workers() -> None:
-    running = BackgroundJob.objects.filter(state=JobState.RUNNING)
-    workers = running.order_by().values_list("lease_worker", flat=True).distinct()
-    if dead := [worker for worker in workers if leases.is_dead(worker)]:
-        running.filter(lease_worker__in=dead).update(lease_until=Now() - timedelta(seconds=1))
+    leases.free_dead_workers_of(BackgroundJob.objects.filter(state=JobState.RUNNING))
 
 
 def _work(running: Running) -> None:

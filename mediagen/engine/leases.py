@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from mediagen import conf
@@ -74,7 +75,11 @@ def is_dead(worker: str) -> bool:
 
 def free_dead_workers() -> int:
     """End the leases of workers that died on this machine; how many assets that freed."""
-    running = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING)
+    return free_dead_workers_of(MediaAsset.objects.filter(generation_state=GenerationState.RUNNING))
+
+
+def free_dead_workers_of(running: QuerySet[Any]) -> int:
+    """The same for whatever else is held by `lease_worker` until `lease_until`: of these rows, which are held now."""
     workers = running.order_by().values_list("lease_worker", flat=True).distinct()
     dead = [worker for worker in workers if is_dead(worker)]
     if not dead:

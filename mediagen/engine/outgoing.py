@@ -16,7 +16,6 @@ import random
 import secrets
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -26,7 +25,7 @@ from django.db import close_old_connections
 from django.db.models import F, Min
 
 from mediagen import conf, http
-from mediagen.engine import kicks
+from mediagen.engine import chores, kicks
 from mediagen.engine.database import in_database
 from mediagen.errors import CredentialsUnreadable, ProviderError
 from mediagen.models import MessageState, WebhookEndpoint, WebhookMessage
@@ -112,13 +111,7 @@ _deliverer = _Deliverer()
 
 async def keep_delivering(stop: asyncio.Event) -> None:
     """Send what is due, until it is told to stop: beside a worker. What goes wrong is logged and tried again."""
-    while not stop.is_set():
-        try:
-            await deliver_due()
-        except Exception:
-            logger.exception("webhooks could not be sent; trying again")
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+    await chores.until_stopped(stop, deliver_due, every_s=LOOK_EVERY_S, what="webhooks could not be sent")
 
 
 async def deliver_for(seconds: float) -> int:

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from mediagen import conf
+from mediagen.engine import leases
 from mediagen.engine.assets import get_asset
 from mediagen.engine.database import in_database
 from mediagen.engine.exports import rows
@@ -378,7 +376,7 @@ def _take(pk: Any) -> AssetExport | None:
     taken = AssetExport.objects.filter(_takeable(), pk=pk).update(
         state=ExportState.RUNNING,
         lease_token=F("lease_token") + 1,
-        lease_worker=_name()[:100],
+        lease_worker=leases.worker_name()[:100],
         lease_until=Now() + timedelta(seconds=conf.get("LEASE_S")),
         updated_at=Now(),
     )
@@ -430,7 +428,3 @@ def _copy(source: AssetExport, target: AssetExport) -> None:
     for field in AssetExport._meta.concrete_fields:
         if field.name != "asset":
             setattr(target, field.attname, getattr(source, field.attname))
-
-
-def _name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
 
 from mediagen import conf
-from mediagen.engine import in_process, kicks
+from mediagen.engine import chores, in_process, kicks
 from mediagen.engine.database import in_database
 from mediagen.engine.exports import canva
 from mediagen.models.routing import on_commit
@@ -40,16 +39,14 @@ def send_soon(export_ids: Iterable[Any]) -> None:
 
 async def keep_sending(stop: asyncio.Event) -> None:
     """Send what waits, until it is told to stop: beside a worker. What goes wrong is logged and tried again."""
-    while not stop.is_set():
-        try:
-            for pk in await in_database(canva.waiting, PER_MESSAGE):
-                if stop.is_set():
-                    break
-                await canva.send_one(pk)
-        except Exception:
-            logger.exception("exports could not be sent; trying again")
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+
+    async def send_some() -> None:
+        for pk in await in_database(canva.waiting, PER_MESSAGE):
+            if stop.is_set():
+                break
+            await canva.send_one(pk)
+
+    await chores.until_stopped(stop, send_some, every_s=LOOK_EVERY_S, what="exports could not be sent")
 
 
 async def _send_these_and_others(ids: list[str]) -> None:
