@@ -32,8 +32,8 @@ def kill_until_done(site: Site, command, *, seed: int, kills: int) -> int:
 @pytest.mark.parametrize(
     ("provider", "rows", "kills", "seed"),
     [
-        ("sdxl", 60, 4, 1),
-        ("flux", 60, 4, 2),
+        ("sdxl", 40, 2, 1),
+        ("flux", 40, 2, 2),
         pytest.param("sdxl", 300, 12, 3, marks=pytest.mark.slow),
         pytest.param("flux", 300, 12, 4, marks=pytest.mark.slow),
     ],
