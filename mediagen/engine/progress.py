@@ -181,6 +181,8 @@ class _Hub:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.stories: dict[UUID, Story] = {}
+        self._ends_only: set[UUID] = set()
+        """stories that were read for those who wait for the end alone: without attempts"""
         self._watches: dict[UUID, set[Watch]] = {}
         self._marked: set[UUID] = set()
         self._wake = asyncio.Event()
@@ -191,14 +193,19 @@ class _Hub:
         for pk in ids:
             self._watches.setdefault(pk, set()).add(watch)
         for story in known:
-            self.stories.setdefault(story.asset.pk, story)
+            if story.asset.pk not in self.stories:
+                self.stories[story.asset.pk] = story
+                self._ends_only.add(story.asset.pk)
         watch.unread = {pk for pk in ids if pk not in self.stories}
+        if not watch.for_the_end:
+            watch.unread |= self._ends_only.intersection(ids)
         self._marked |= watch.unread
         if self._reader is None or self._reader.done():
             # Not in the context of the request that comes first: its thread for the database ends with it, and a
             # request that only watches is to hold none.
             self._reader = self.loop.create_task(self._run(), context=contextvars.Context())
-        self._wake.set()
+        if watch.unread:
+            self._wake.set()
         try:
             while watch.unread:
                 await watch.change(LOOK_S)
@@ -212,16 +219,23 @@ class _Hub:
             watches.discard(watch)
             if not watches:
                 self._watches.pop(pk, None)
-                self.stories.pop(pk, None)
+                self._forget(pk)
+
+    def _forget(self, pk: UUID) -> None:
+        self.stories.pop(pk, None)
+        self._ends_only.discard(pk)
 
     def mark(self, ids: set[UUID], is_end: bool) -> None:
         """These are to be read now, if somebody watches them for this."""
         watched = ids & self._watches.keys()
         if not is_end:
-            watched = {pk for pk in watched if not all(watch.for_the_end for watch in self._watches[pk])}
+            watched = {pk for pk in watched if not self._is_for_the_end(pk)}
         if watched:
             self._marked |= watched
             self._wake.set()
+
+    def _is_for_the_end(self, pk: UUID) -> bool:
+        return all(watch.for_the_end for watch in self._watches.get(pk, ()))
 
     async def _run(self) -> None:
         try:
@@ -247,15 +261,21 @@ class _Hub:
 
     async def _differing(self) -> list[UUID]:
         """Those whose rows are no longer as they were read."""
-        known = {pk: _signature(story) for pk, story in self.stories.items() if not story.is_over}
+        known = {pk: story for pk, story in self.stories.items() if not story.is_over}
         now = await in_database(_signatures, list(known)) if known else {}
-        return [pk for pk, signature in known.items() if now.get(pk) != signature]
+        return [pk for pk, story in known.items() if self._differs(story, now.get(pk))]
+
+    def _differs(self, story: Story, now: tuple[Any, ...] | None) -> bool:
+        if now is not None and story.asset.pk in self._ends_only:
+            return now[0] not in OPEN
+        return now != _signature(story)
 
     async def _read(self, ids: Iterable[UUID]) -> None:
         wanted = list(ids)
         if not wanted:
             return
-        stories = await in_database(_read_stories, wanted)
+        ends_only = {pk for pk in wanted if self._is_for_the_end(pk)}
+        stories = await in_database(_read_stories, wanted, ends_only)
         told: set[Watch] = set()
         for pk in wanted:
             watches = self._watches.get(pk)
@@ -263,12 +283,13 @@ class _Hub:
                 continue  # nobody is interested any more
             story = stories.get(pk)
             if story is None:
-                self.stories.pop(pk, None)
+                self._forget(pk)
             else:
                 self.stories[pk] = story
+                (self._ends_only.add if pk in ends_only else self._ends_only.discard)(pk)
             told |= watches
         for watch in told:
-            watch.unread.difference_update(wanted)
+            watch.unread.difference_update(wanted if watch.for_the_end else set(wanted) - ends_only)
             watch.tell()
 
 
@@ -331,12 +352,14 @@ def _signatures(ids: list[UUID]) -> dict[UUID, tuple[Any, ...]]:
     return found
 
 
-def _read_stories(ids: list[UUID]) -> dict[UUID, Story]:
+def _read_stories(ids: list[UUID], ends_only: set[UUID]) -> dict[UUID, Story]:
+    """The stories of these assets; of those in `ends_only` without attempts."""
     found: dict[UUID, Story] = {}
     for chunk in _chunks(ids):
         attempts: dict[Any, list[GenerationAttempt]] = {}
-        rows = GenerationAttempt.objects.filter(asset__in=chunk).defer("provider_job", "accounts")
-        for attempt in rows.order_by("started_at", "position", "id"):
+        told = [pk for pk in chunk if pk not in ends_only]
+        rows = GenerationAttempt.objects.filter(asset__in=told).defer("provider_job", "accounts")
+        for attempt in rows.order_by("started_at", "position", "id") if told else ():
             attempts.setdefault(attempt.asset_id, []).append(attempt)
         assets = MediaAsset.objects.kept().filter(pk__in=chunk).select_related("library", "batch")
         for asset in assets.prefetch_related("tags"):
