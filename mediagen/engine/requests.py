@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, prefetch_related_objects
 
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine import cancelling, estimates, handover, idempotency, kicks, ledger, starting
@@ -78,6 +78,8 @@ class Placed:
     generation_id: uuid.UUID
     is_new: bool
     estimate: Estimate | None = None
+    assets: Sequence[MediaAsset] = ()
+    """in their order, with library and tags; none when it was sent before: they are to be read"""
 
 
 def plan(access: Access, request: PictureRequest) -> Plan:
@@ -146,19 +148,21 @@ def place(access: Access, request: PictureRequest, *, key: str = "", digest: str
     """
     if not key:
         planned = plan(access, request)
-        _make(planned)
-        return Placed(_generation_of(planned), True, planned.estimate)
+        return Placed(_generation_of(planned), True, planned.estimate, _make(planned))
     idempotency.check_key(key)
     if (found := idempotency.earlier(access.user, key, digest)) is not None:
         return Placed(uuid.UUID(found["generation"]), False)
     planned = plan(access, request)
+    made: list[MediaAsset] = []
 
     def make() -> dict[str, Any]:
-        _make(planned)
+        made[:] = _make(planned)
         return {"generation": str(_generation_of(planned))}
 
     result, is_new = idempotency.once(access.user, key, digest, make)
-    return Placed(uuid.UUID(result["generation"]), is_new, planned.estimate if is_new else None)
+    if not is_new:
+        return Placed(uuid.UUID(result["generation"]), False)
+    return Placed(_generation_of(planned), True, planned.estimate, made)
 
 
 def _generation_of(planned: Plan) -> uuid.UUID:
@@ -166,12 +170,22 @@ def _generation_of(planned: Plan) -> uuid.UUID:
 
 
 @atomic()
-def _make(planned: Plan) -> None:
+def _make(planned: Plan) -> list[MediaAsset]:
     # Ids in the order of the request, also of those that are made in one millisecond.
     ids = [uuid7_in(_generation_of(planned), number, "") for number in range(len(planned.orders))]
-    for pk, order in zip(ids, planned.orders, strict=True):
-        starting.create(order, held=False, pk=pk)
+    prefetch_related_objects([planned.library], "default_tags")
+    made = [
+        starting.write(order, planned.library, held=False, pk=pk)[0]
+        for pk, order in zip(ids, planned.orders, strict=True)
+    ]
     kicks.kick(ids)
+    # What nobody has tagged need not be asked for its tags.
+    if any(order.tags for order in planned.orders) or planned.library.default_tags.all():
+        prefetch_related_objects(made, "tags")
+    else:
+        for asset in made:
+            vars(asset)["_prefetched_objects_cache"] = {"tags": MediaTag.objects.none()}
+    return made
 
 
 def assets_of(assets: MediaAssetQuerySet, generation_id: Any) -> MediaAssetQuerySet:
@@ -216,7 +230,7 @@ def library_for(access: Access, word: str | None) -> MediaLibrary:
     if word is None:
         library = access.token.library if access.token is not None else None
         library = library or get_library(None)
-        if access.may(Right.GENERATE, library):
+        if Right.GENERATE in access.rights_to_write(library):
             return library
         raise NotAllowed("You may not add pictures to the default library. Name one that you may add to.")
     named = Q(slug=word) | Q(name=word)

@@ -42,12 +42,18 @@ def begin(order: AssetOrder) -> Job:
 
 
 @atomic()
-def create(order: AssetOrder, *, held: bool, pk: uuid.UUID | None = None) -> tuple[MediaAsset, bool]:
-    """(the asset's row, True when it is new): pending, or `held` by this process; with `pk` as its id.
+def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
+    """(the asset's row, True when it is new): pending, or `held` by this process.
 
     Unknown names and wrong settings are said before a row is made.
     """
-    library = get_library(order.library_id)
+    return write(order, get_library(order.library_id), held=held)
+
+
+def write(
+    order: AssetOrder, library: MediaLibrary, *, held: bool, pk: uuid.UUID | None = None
+) -> tuple[MediaAsset, bool]:
+    """As `create`, in a library that was read already, with `pk` as the row's id. Inside the caller's transaction."""
     if order.parent_id and not MediaAsset.objects.filter(pk=order.parent_id).exists():
         raise InvalidRequest(f"There is no asset {order.parent_id}.", field="parent")
     tags = MediaTag.objects.ensure(order.tags)
@@ -59,18 +65,20 @@ def create(order: AssetOrder, *, held: bool, pk: uuid.UUID | None = None) -> tup
             "lease_worker": worker_name(),
             "lease_until": db_now() + lease_length(),
         }
-    existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key)
-    if order.idempotency_key and (asset := existing.select_related("library").first()) is not None:
-        return asset, False
-    try:
-        with atomic():
-            own_id = {} if pk is None else {"pk": pk}
-            asset = MediaAsset.objects.create(library=library, **own_id, **row_values(order), **lease)
-    except IntegrityError:
-        found = existing.select_related("library").first() if order.idempotency_key else None
-        if found is None:
-            raise
-        return found, False
+    values = {"library": library, **({} if pk is None else {"pk": pk}), **row_values(order), **lease}
+    if not order.idempotency_key:
+        asset = MediaAsset.objects.create(**values)
+    else:
+        existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key)
+        if (found := existing.select_related("library").first()) is not None:
+            return found, False
+        try:
+            with atomic():
+                asset = MediaAsset.objects.create(**values)
+        except IntegrityError:
+            if (found := existing.select_related("library").first()) is None:
+                raise
+            return found, False
     if to_add := {*tags, *library.default_tags.all()}:
         asset.tags.add(*to_add)
     return asset, True
