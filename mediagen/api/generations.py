@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -33,7 +34,7 @@ from mediagen.api.shown import (
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
 from mediagen.engine import idempotency, in_process, requests
 from mediagen.engine.access import Right
-from mediagen.engine.database import hold_no_thread, in_database
+from mediagen.engine.database import close_own_connections, hold_no_thread, in_database, patiently
 from mediagen.engine.progress import News, Story, Watch, news, watching
 from mediagen.engine.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
 from mediagen.errors import NotAllowed
@@ -140,10 +141,9 @@ class GenerationsView(AsyncAPIView):
         ),
     )
     async def post(self, request: Request) -> Any:
-        body = self.read(PicturesSerializer)
+        placed, assets = self.begun
         addresses = Addresses.of(request)
-        wait_s = 0.0 if _wants_stream(request) else wait_of(request.headers.get("Prefer", ""))
-        placed, assets = await in_database(self._place, body)
+        wait_s = _wait_of(request)
         ids = [asset.pk for asset in assets]
         headers = {"Location": addresses.to("generation", placed.generation_id)}
         if not placed.is_new:
@@ -163,10 +163,19 @@ class GenerationsView(AsyncAPIView):
         patch_vary_headers(response, ["Accept", "Prefer"])
         return response
 
+    def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset]]:
+        body = self.read(PicturesSerializer)
+        placed = patiently(partial(self._place, body))
+        if _wants_stream(request) or _wait_of(request):
+            close_own_connections()  # here, where it needs no hop of its own
+        return placed
+
     def _place(self, body: dict[str, Any]) -> tuple[Placed, list[MediaAsset]]:
         key = self.request.headers.get("Idempotency-Key", "")
         digest = idempotency.digest("POST generations", body) if key else ""
         placed = requests.place(self.access, PicturesSerializer.request_of(body), key=key, digest=digest)
+        if placed.is_new:
+            return placed, list(placed.assets)
         assets = list(_with_relations(requests.assets_of(MediaAsset.objects.all(), placed.generation_id)))
         return placed, assets
 
@@ -303,6 +312,10 @@ def shown_generation(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresse
     }
 
 
+def _wait_of(request: Request) -> float:
+    return 0.0 if _wants_stream(request) else wait_of(request.headers.get("Prefer", ""))
+
+
 def wait_of(prefer: str) -> float:
     """Seconds of "respond-async, wait=10" (RFC 7240), at most `LONGEST_WAIT_S`; 0.0 where it says nothing we know."""
     for preference in prefer.split(","):
@@ -317,7 +330,7 @@ async def _after(assets: Sequence[MediaAsset], wait_s: float, *, is_new: bool) -
     """Have the assets made; as they are as soon as all are over, or when the time is."""
     ids = [asset.pk for asset in assets]
     until = asyncio.get_running_loop().time() + wait_s
-    await hold_no_thread()
+    await hold_no_thread(is_closed=True)
     # Watched before they are begun here, so that new ones need not be read: what is known of them is so until then.
     known = [Story(asset, ()) for asset in assets] if is_new else []
     async with watching(ids, known=known, for_the_end=True) as watch:

@@ -51,29 +51,44 @@ async def together(work: Callable[[list[Item]], Sequence[T | Exception]], item: 
     if writer is not None:
         result = await writer.do(work, item)
     else:
-        [result] = await sync_to_async(_patiently)(lambda: _called(work, [item]))
+        [result] = await sync_to_async(patiently)(lambda: _called(work, [item]))
     if isinstance(result, Exception):
         raise result
     return result
 
 
-async def hold_no_thread() -> None:
+async def hold_no_thread(*, is_closed: bool = False) -> None:
     """Give up the thread, and with it the database connection, that Django keeps for the request this runs in.
 
     Under ASGI a request has a thread of its own from its first database work until its answer has been sent: for one
     that waits or streams for minutes, that is a thread and a connection for nothing. Database work afterwards gets a
-    new one. Does nothing elsewhere.
+    new one. Does nothing elsewhere. `is_closed`: nothing was asked since `close_own_connections`.
     """
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    if context is None or context not in SyncToAsync.context_to_thread_executor:
+    context = _own_context()
+    if context is None:
         return
-    if getattr(context, "_executor", None) is not None:
-        return  # a thread that somebody else has given, and needs
-    await sync_to_async(connections.close_all)()
+    if not is_closed:
+        await sync_to_async(connections.close_all)()
     # As asgiref does at the end of the request.
     executor = SyncToAsync.context_to_thread_executor.pop(context, None)
     if executor is not None:
         executor.shutdown(wait=False)
+
+
+def close_own_connections() -> None:
+    """In the thread that Django keeps for one request: give its database connections back. Nothing elsewhere."""
+    if _own_context() is not None:
+        connections.close_all()
+
+
+def _own_context() -> Any:
+    """What the thread of this request hangs on, where it has one of its own; else None."""
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context is None or context not in SyncToAsync.context_to_thread_executor:
+        return None
+    if getattr(context, "_executor", None) is not None:
+        return None  # a thread that somebody else has given, and needs
+    return context
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
@@ -117,7 +132,7 @@ class GroupWriter:
             kinds.setdefault(work, []).append((item, future))
         works = [(work, [item for item, _ in pieces]) for work, pieces in kinds.items()]
         try:
-            results = await sync_to_async(_patiently)(lambda: _run_group(works))
+            results = await sync_to_async(patiently)(lambda: _run_group(works))
         except Exception as exc:
             results = [exc] * len(group)
         futures = [future for pieces in kinds.values() for _, future in pieces]
@@ -199,7 +214,8 @@ def _update_statement(
     return text, [columns[name] for name in (*values, *where)]
 
 
-def _patiently(work: Callable[[], T]) -> T:
+def patiently(work: Callable[[], T]) -> T:
+    """Run `work`, again while the database is away. As with `in_database` it must be safe to run again."""
     give_up_at = time.monotonic() + PATIENCE_S
     wait_s = 0.1
     while True:
