@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from mediagen.admin.base import access_of
 from mediagen.admin.inputs import Input, InputFilter
 from mediagen.engine.access import Right
-from mediagen.engine.search import AssetFilters, narrowed
+from mediagen.engine.filters import AssetFilters, narrowed
 from mediagen.models import MediaLibrary, ReviewStatus
 
 

@@ -29,7 +29,7 @@ from mediagen.admin.asset_filters import (
 from mediagen.admin.attempt import ProviderNameFilter
 from mediagen.admin.base import LargeListAdmin, access_of
 from mediagen.engine.access import Right
-from mediagen.engine.search import matching
+from mediagen.engine.words import matching
 from mediagen.models import MediaAsset
 from mediagen.models.clock import from_db
 from mediagen.templatetags.mediagen import thumbnail_url

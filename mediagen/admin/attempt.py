@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin
-from mediagen.engine.search import sees_everything
+from mediagen.engine.access import sees_everything
 from mediagen.errors import Outcome
 from mediagen.models import GenerationAttempt, MediaLibrary, ProviderConfig
 from mediagen.templatetags.mediagen import attempt_cost, first_line, pretty_json, seconds

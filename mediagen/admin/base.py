@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.apps import apps
 from django.contrib import admin
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 
 from mediagen.engine.access import Access, Right
-from mediagen.models import MediaLibrary
 
 if TYPE_CHECKING:
     ModelAdmin: TypeAlias = admin.ModelAdmin[Any]
@@ -61,15 +60,6 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-def may_edit_library(request: HttpRequest, library_id: Any) -> bool:
-    """Whether the user of this request may change what is in the library. One query a request and library."""
-    known: dict[Any, bool] = request.__dict__.setdefault("_mediagen_editable", {})
-    if library_id not in known:
-        editable: QuerySet[MediaLibrary] = MediaLibrary.objects.editable_by(request.user)
-        known[library_id] = editable.filter(pk=library_id).exists()
-    return known[library_id]
 
 
 def access_of(request: HttpRequest) -> Access:

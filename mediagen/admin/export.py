@@ -15,8 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin, access_of
 from mediagen.admin.exports import ExportActions
-from mediagen.engine.access import Right
-from mediagen.engine.search import sees_everything
+from mediagen.engine.access import Right, sees_everything
 from mediagen.models import AssetExport
 from mediagen.templatetags.mediagen import first_line, pretty_json, thumbnail_url
 

@@ -16,9 +16,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from mediagen.admin.base import ModelAdmin, may_edit_library
+from mediagen.admin.base import ModelAdmin, access_of
 from mediagen.admin.tag_names import TaggedForm, TagNamesField
-from mediagen.engine import budgets, ledger, starting
+from mediagen.engine import budgets, ledger, libraries, starting
 from mediagen.models import BudgetPeriod, MediaAsset, MediaLibrary
 from mediagen.templatetags.mediagen import usd
 
@@ -100,10 +100,16 @@ class MediaLibraryAdmin(ModelAdmin):
         return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined, no-any-return]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or may_edit_library(request, obj.pk))
+        return super().has_change_permission(request, obj) and (obj is None or self._is_editable(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and (obj is None or may_edit_library(request, obj.pk))
+        return super().has_delete_permission(request, obj) and (obj is None or self._is_editable(request, obj))
+
+    def _is_editable(self, request: HttpRequest, library: Any) -> bool:
+        # A page asks several times.
+        if not hasattr(library, "is_editable"):
+            library.is_editable = libraries.is_editable(access_of(request), library)
+        return bool(library.is_editable)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> dict[str, Any]:
         # Only of a new one: a slug that stands in addresses does not follow a new name.

@@ -19,8 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from mediagen.admin.base import LargeListAdmin, access_of, may
 from mediagen.admin.inputs import Input, InputFilter
 from mediagen.engine import usage
-from mediagen.engine.access import Right
-from mediagen.engine.search import sees_everything
+from mediagen.engine.access import Right, sees_everything
 from mediagen.errors import InvalidRequest
 from mediagen.models import AssetUsage
 from mediagen.models.usage import METRICS

@@ -20,7 +20,7 @@ from mediagen.admin.base import LargeListAdmin, ModelAdmin, ReadOnlyAdmin
 from mediagen.admin.secret_once import shown_once
 from mediagen.engine import endpoints
 from mediagen.engine import messages as outgoing_messages
-from mediagen.engine.search import sees_everything
+from mediagen.engine.access import sees_everything
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaLibrary, WebhookEndpoint, WebhookMessage
 from mediagen.models.outgoing import EVENTS, TEST_EVENT

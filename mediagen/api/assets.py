@@ -24,8 +24,8 @@ from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.engine import organising, review, trash, uploads
 from mediagen.engine.access import Right
+from mediagen.engine.filters import AssetFilters, narrowed
 from mediagen.engine.libraries import find_library, get_or_create_library
-from mediagen.engine.search import AssetFilters, narrowed
 from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
 

@@ -285,10 +285,18 @@ class ResultView(APIBase):
         )
 
 
-class StartView(APIBase):
+class GoOnView(APIBase):
+    """Begins a batch that waits, or goes on with a paused one: to the rows it is the same."""
+
     rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
 
+    def post(self, request: Request, pk: UUID) -> Response:
+        batch_uploads.go_on(_found(self, pk))
+        return Response(_detail(self, pk))
+
+
+class StartView(GoOnView):
     @describe(
         "Start a batch that waits",
         operation_id="batches_start",
@@ -297,14 +305,10 @@ class StartView(APIBase):
         description="409 for a cancelled one.",
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        batch_uploads.go_on(_found(self, pk))
-        return Response(_detail(self, pk))
+        return super().post(request, pk)
 
 
-class ResumeView(APIBase):
-    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
-    throttle_classes: Any = (RoleThrottle, GenerateThrottle)
-
+class ResumeView(GoOnView):
     @describe(
         "Go on with a paused batch",
         operation_id="batches_resume",
@@ -313,8 +317,7 @@ class ResumeView(APIBase):
         description="409 for a cancelled one.",
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        batch_uploads.go_on(_found(self, pk))
-        return Response(_detail(self, pk))
+        return super().post(request, pk)
 
 
 class PauseView(APIBase):

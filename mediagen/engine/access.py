@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mediagen.engine.search import sees_everything
 from mediagen.models import ApiToken, MediaAsset, MediaLibrary
 from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.library import MediaLibraryQuerySet
@@ -36,6 +35,11 @@ PERMISSIONS = {
     Right.DELETE: "mediagen.delete_mediaasset",
 }
 SCOPES = {right: "change" if right is Right.DELETE else right.value for right in Right}
+
+
+def sees_everything(user: Any) -> bool:
+    """Whether no library is hidden from the user."""
+    return bool(user.is_active and (user.is_superuser or user.has_perm("mediagen.view_all_libraries")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def demand(access: Access, verb: str, library: MediaLibrary | None = None) -> No
     permission = f"mediagen.{verb}_medialibrary"
     if not access.user.has_perm(permission) or (access.token is not None and not access.token.allows("change")):
         raise NotAllowed(f"This needs the permission {permission}, and of a token the scope change.")
-    if library is not None and not _is_editable(access, library):
+    if library is not None and not is_editable(access, library):
         raise NotAllowed("You may look into this library, and not change it.")
 
 
@@ -129,7 +129,8 @@ def _groups(names: Iterable[str], field: str) -> list[Group]:
     return found
 
 
-def _is_editable(access: Access, library: MediaLibrary) -> bool:
+def is_editable(access: Access, library: MediaLibrary) -> bool:
+    """Whether the library is one that they may change. Which of Django's permissions they have is not asked."""
     if access.token is not None and access.token.library_id not in (None, library.pk):
         return False
     return MediaLibrary.objects.editable_by(access.user).filter(pk=library.pk).exists()

@@ -156,20 +156,7 @@ def _alone(key: str) -> Iterator[bool]:
 
 
 def _make(asset: MediaAsset, spec: Spec, key: str) -> Rendition:
-    try:
-        scaled = images.scaled(
-            source_of(asset),
-            picture_of(asset),
-            spec.format,
-            width=spec.width,
-            height=spec.height,
-            cover=spec.fit == "cover",
-            focus=(asset.focal_x, asset.focal_y),
-            quality=spec.quality,
-        )
-    except NotAPicture as exc:
-        logger.error("asset %s: %s", asset.pk, exc)
-        raise StorageFailed(f"The stored file of asset {asset.pk} cannot be read: {exc}") from exc
+    scaled = scaled_to(spec, asset, source_of(asset))
     folder = f"{conf.get('UPLOAD_TO').strip('/')}/renditions/{asset.created_at:%Y/%m}".lstrip("/")
     name = f"{folder}/{asset.pk}-{uuid7().hex}.{files.EXTENSIONS[spec.format]}"
     try:
@@ -213,9 +200,24 @@ def source_of(asset: MediaAsset) -> bytes:
         raise StorageFailed(f"The storage does not give the file of asset {asset.pk} ({type(exc).__name__}).") from exc
 
 
-def picture_of(asset: MediaAsset) -> images.Picture:
-    """What the row knows of the file; it was looked into before it was stored."""
-    return images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
+def scaled_to(spec: Spec, asset: MediaAsset, source: bytes) -> images.Scaled:
+    """The asset's picture, whose file is `source`, as the spec says. `StorageFailed` when the file is damaged."""
+    # What the row knows of the file; it was looked into before it was stored.
+    picture = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
+    try:
+        return images.scaled(
+            source,
+            picture,
+            spec.format,
+            width=spec.width,
+            height=spec.height,
+            cover=spec.fit == "cover",
+            focus=(asset.focal_x, asset.focal_y),
+            quality=spec.quality,
+        )
+    except NotAPicture as exc:
+        logger.error("asset %s: %s", asset.pk, exc)
+        raise StorageFailed(f"The stored file of asset {asset.pk} cannot be read: {exc}") from exc
 
 
 def _remove_surplus(asset: MediaAsset) -> None:

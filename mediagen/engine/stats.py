@@ -17,11 +17,10 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from mediagen.engine.access import Access, Right
+from mediagen.engine.access import Access, Right, sees_everything
 from mediagen.engine.budgets import BudgetReport, budgets
 from mediagen.engine.counting import LatencyClass, TimeText, percentile
 from mediagen.engine.providers import ProviderState, states
-from mediagen.engine.search import sees_everything
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.models.clock import db_now

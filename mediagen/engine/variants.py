@@ -8,7 +8,7 @@ from typing import Any
 from mediagen import images
 from mediagen.engine import renditions, uploads
 from mediagen.engine.renditions import Spec
-from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
+from mediagen.errors import InvalidRequest
 from mediagen.images import scale
 from mediagen.models import AssetSource, MediaAsset
 
@@ -62,20 +62,8 @@ def make_variants(asset: MediaAsset, sizes: Iterable[Any], by: Any) -> list[Medi
 
 
 def _variant(asset: MediaAsset, source: bytes, spec: Spec, by: Any) -> MediaAsset:
-    try:
-        scaled = images.scaled(
-            source,
-            renditions.picture_of(asset),
-            spec.format,
-            width=spec.width,
-            height=spec.height,
-            cover=spec.fit == "cover",
-            focus=(asset.focal_x, asset.focal_y),
-            quality=spec.quality,
-        )
-        picture = images.inspect(scaled.content)
-    except NotAPicture as exc:
-        raise StorageFailed(f"The stored file of asset {asset.pk} cannot be read: {exc}") from exc
+    scaled = renditions.scaled_to(spec, asset, source)
+    picture = images.inspect(scaled.content)
     there = MediaAsset.objects.kept().filter(parent=asset, source=AssetSource.VARIANT, content_hash=picture.sha256)
     if (found := there.select_related("library").first()) is not None:
         return found

@@ -23,8 +23,8 @@ from django.views.generic import View
 from django.views.generic.base import ContextMixin, TemplateResponseMixin
 
 from mediagen.engine.access import Access, Right
+from mediagen.engine.filters import AssetFilters, narrowed
 from mediagen.engine.in_process import work_soon
-from mediagen.engine.search import AssetFilters, narrowed
 from mediagen.errors import MediagenError
 from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
 from mediagen.studio import notices, prompt, tiles

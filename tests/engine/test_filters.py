@@ -7,7 +7,7 @@ import pytest
 from django.http import QueryDict
 
 from mediagen.engine import filters
-from mediagen.engine.search import AssetFilters, narrowed
+from mediagen.engine.filters import AssetFilters, narrowed
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset
 from mediagen.types import uuid7

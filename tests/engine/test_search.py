@@ -3,7 +3,8 @@
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from mediagen.engine.search import matching, visible, words
+from mediagen.engine.access import Access
+from mediagen.engine.words import matching, words
 from mediagen.models import MediaAsset
 from tests.factories import MediaAssetFactory, MediaLibraryFactory, MediaTagFactory, UserFactory
 
@@ -63,15 +64,16 @@ def test_an_asset_with_many_fitting_tags_comes_once():
 
 def test_a_page_for_those_who_see_everything_does_not_sort_the_whole_table():
     """A condition on the library makes SQLite read all rows before it shows the newest."""
-    for user in (UserFactory(is_superuser=True), UserFactory(may=["view_all_libraries"])):
-        assert "WHERE" not in str(visible(MediaAsset.objects.all(), user).query)
+    may_all = UserFactory(may=["view_all_libraries", "view_mediaasset"])
+    for user in (UserFactory(is_superuser=True), may_all):
+        assert "WHERE" not in str(Access(user).all_assets().query)
 
 
 def test_everybody_else_sees_what_their_libraries_hold():
-    user = UserFactory()
+    user = UserFactory(may=["view_mediaasset"])
     mine = MediaAssetFactory(library=MediaLibraryFactory(owner=user))
     MediaAssetFactory(library=MediaLibraryFactory(owner=UserFactory()))
 
-    assert set(visible(MediaAsset.objects.all(), user)) == {mine}
-    assert not visible(MediaAsset.objects.all(), UserFactory(is_superuser=True, is_active=False)).exists()
-    assert not visible(MediaAsset.objects.all(), AnonymousUser()).exists()
+    assert set(Access(user).all_assets()) == {mine}
+    for stranger in (UserFactory(is_superuser=True, is_active=False), UserFactory(), AnonymousUser()):
+        assert not Access(stranger).all_assets().exists()
