@@ -76,7 +76,8 @@ def issue(
 def authenticate(text: str) -> ApiToken | None:
     """The valid token of this text, with its user and library; None when there is none.
 
-    One query; a second one, at most once a minute, to note that it was used.
+    One query, one more for the library of a token that is bound to one; and at most once a minute another, to note that
+    it was used.
     """
     if not text.startswith(PREFIX) or len(text) > LONGEST_TEXT:
         return None
