@@ -33,11 +33,11 @@ class Addresses:
         """Of a path on this site; what is a whole address already stays. None for ""."""
         return (self.origin + path if path.startswith("/") else path) or None
 
-    def to_row(self, name: str, pk: UUID) -> str:
-        """As `to`, for the many rows of a list: the route is reversed once."""
-        return self.origin + _pattern(
-            get_urlconf() or settings.ROOT_URLCONF, get_script_prefix(), f"{self.namespace}:{name}"
-        ).replace(str(NOBODY), str(pk))
+    def around(self, name: str) -> tuple[str, str]:
+        """What stands before and behind a row's id in its address, for the many rows of a list."""
+        pattern = _pattern(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix(), f"{self.namespace}:{name}")
+        before, _, behind = pattern.partition(str(NOBODY))
+        return self.origin + before, behind
 
 
 NOBODY = UUID(int=0)

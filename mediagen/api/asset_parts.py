@@ -14,10 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
-from mediagen.api.assets import AssetsBase
+from mediagen.api.assets import AssetsBase, page_of_assets
 from mediagen.api.base import APIBase
 from mediagen.api.fields import StrictSerializer, Text, Time, Whole
-from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.api.shown import AssetSerializer, AttemptSerializer, shown_asset, shown_assets
@@ -137,7 +136,7 @@ class DuplicatesView(AssetsBase):
     )
     def get(self, request: Request, pk: UUID) -> Response:
         same = uploads.duplicates(self.found(pk), self.access.assets())
-        return _page(request, same)
+        return Response(page_of_assets(request, same))
 
 
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
@@ -151,7 +150,7 @@ class VariantsView(AssetsBase):
         responses={200: page_of(AssetSerializer)},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return _page(request, self.access.assets().filter(parent=self.found(pk)))
+        return Response(page_of_assets(request, self.access.assets().filter(parent=self.found(pk))))
 
     @describe(
         "Make variants in these sizes",
@@ -170,12 +169,6 @@ class VariantsView(AssetsBase):
         made = [child.pk for child in variants.make_variants(asset, sizes, request.user)]
         rows = MediaAsset.objects.select_related("library").prefetch_related("tags").in_bulk(made)
         return Response({"results": shown_assets([rows[pk] for pk in made], Addresses.of(request))}, status=201)
-
-
-def _page(request: Request, assets: Any) -> Response:
-    addresses = Addresses.of(request)
-    rows = assets.select_related("library").prefetch_related("tags")
-    return Response(paged(request, rows, lambda found: shown_assets(found, addresses)))
 
 
 class UsagesView(AssetsBase):

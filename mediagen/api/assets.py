@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from mediagen import conf
 from mediagen.api.addresses import Addresses
+from mediagen.api.asset_rows import AssetRow, read_rows, with_related
 from mediagen.api.base import APIBase
 from mediagen.api.fields import StrictSerializer, Text
 from mediagen.api.pagination import paged
@@ -158,6 +159,16 @@ def wanted_fields(request: Request) -> list[str] | None:
     return [name for name in SHOWN if name in asked]
 
 
+def page_of_assets(request: Request, assets: Any, names: list[str] | None = None) -> dict[str, Any]:
+    """A page of these assets: all fields, or only these."""
+    addresses, fields = Addresses.of(request), list(SHOWN) if names is None else names
+
+    def shown(rows: list[AssetRow]) -> list[dict[str, Any]]:
+        return shown_assets(with_related(rows, fields), addresses, fields)
+
+    return paged(request, assets, shown, read=lambda found: read_rows(found, fields))
+
+
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
 class AssetsView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
@@ -175,13 +186,7 @@ class AssetsView(AssetsBase):
         names = wanted_fields(request)
         assets: Any = self.access.all_assets() if filters.status else self.access.assets()
         assets = narrowed(assets, filters)
-        if names is None or "library_name" in names:
-            # Not joined: a page has few libraries, and would make an object of each row's.
-            assets = assets.prefetch_related("library")
-        if names is None or "tags" in names:
-            assets = assets.prefetch_related("tags")
-        addresses = Addresses.of(request)
-        return Response(paged(request, assets, lambda rows: shown_assets(rows, addresses, names)))
+        return Response(page_of_assets(request, assets, names))
 
     @describe(
         "Upload a picture",

@@ -23,6 +23,8 @@ class Time(serializers.DateTimeField):
 
 def iso(value: datetime) -> str:
     """A time of the database, as `Time` writes it."""
+    if value.tzinfo is UTC:
+        return f"{value.isoformat()[:-6]}Z"
     aware = from_db(value) or value
     return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

@@ -42,15 +42,18 @@ def page_size(request: Request) -> int:
     return int(text)
 
 
-def paged(request: Request, rows: QuerySet[Row], shown: Callable[[list[Row]], Any]) -> dict[str, Any]:
-    """{"next": address or None, "results": [...]}, the newest first. `shown` makes plain data of the page's rows.
+def paged(
+    request: Request, rows: QuerySet[Row], shown: Callable[[list[Any]], Any], *, read: Callable[[Any], list[Any]] = list
+) -> dict[str, Any]:
+    """{"next": address or None, "results": [...]}, the newest first. `shown` makes plain data of the page's rows, as
+    `read` makes them of the query; each has a `pk`.
 
     The rows' primary key must be a time-ordered UUID.
     """
     size = page_size(request)
     if (cursor := request.query_params.get("cursor")) is not None:
         rows = rows.filter(pk__lt=decode(cursor))
-    found = list(rows.order_by("-pk")[: size + 1])
+    found = read(rows.order_by("-pk")[: size + 1])
     page = found[:size]
     following = None
     if len(found) > size:

@@ -11,6 +11,7 @@ import re
 import time
 import unicodedata
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -70,6 +71,12 @@ def job_token(job: BackgroundJob, *, expires_s: float | None = None) -> str:
 
 
 def _signed(kind: str, pk: uuid.UUID, mark: str, expires_s: float | None, download: bool, steady: bool = False) -> str:
+    text = f"{kind}.{pk.hex}.{mark}.{_expires_at(expires_s, steady)}.{'d' if download else 'i'}"
+    return _kept(settings.SECRET_KEY, text) if steady else _signer().sign(text)
+
+
+def _expires_at(expires_s: float | None, steady: bool) -> int:
+    """Unix time; `steady`: the same for a while."""
     lifetime = conf.get("LINK_LIFETIME_S") if expires_s is None else expires_s
     if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not 1 <= lifetime <= LONGEST_S:
         raise InvalidRequest(f"expires_s must be 1 to {LONGEST_S} seconds, not {lifetime!r:.40}.", field="expires_s")
@@ -77,8 +84,7 @@ def _signed(kind: str, pk: uuid.UUID, mark: str, expires_s: float | None, downlo
     if steady:
         step = max(1, int(lifetime) // 4)
         expires_at = (expires_at // step + 1) * step
-    text = f"{kind}.{pk.hex}.{mark}.{expires_at}.{'d' if download else 'i'}"
-    return _kept(settings.SECRET_KEY, text) if steady else _signer().sign(text)
+    return expires_at
 
 
 @lru_cache(maxsize=2048)
@@ -138,6 +144,19 @@ def signed_url(
     return _address(token(asset, expires_s=expires_s, download=download, steady=steady), rendition)
 
 
+def steady_url_maker() -> Callable[[Any], str]:
+    """`signed_url(asset, steady=True)` as a function for the many assets of a list, which must have files: what is the
+    same for all of them is found out once."""
+    expires_at, key = _expires_at(None, True), settings.SECRET_KEY
+    before, place, behind = _pattern(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix()).partition(PLACE)
+
+    def url(asset: Any) -> str:
+        text = f"a.{asset.pk.hex}.{asset.content_hash[:MARK_CHARS]}.{expires_at}.i"
+        return f"{before}{_kept(key, text)}{behind}" if place else ""
+
+    return url
+
+
 def signed_job_url(job: BackgroundJob, *, expires_s: float | None = None) -> str:
     """The same for the file that a job has made."""
     return _address(job_token(job, expires_s=expires_s), {})
@@ -148,8 +167,13 @@ SHORT = {"width": "w", "height": "h", "quality": "q"}
 
 def _address(text: str, rendition: dict[str, Any]) -> str:
     pattern = _pattern(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix())
+    return pattern and pattern.replace(PLACE, text) + rendition_query(**rendition)
+
+
+def rendition_query(**rendition: Any) -> str:
+    """What makes the address of a file that of a rendition: "?w=400"; "" for the file itself."""
     query = {SHORT.get(name, name): value for name, value in rendition.items() if value is not None}
-    return pattern and pattern.replace(PLACE, text) + (f"?{urlencode(query)}" if query else "")
+    return f"?{urlencode(query)}" if query else ""
 
 
 PLACE = "here-stands-the-token"
