@@ -15,7 +15,7 @@ unset DJANGO_SETTINGS_MODULE PYTHONPATH DATABASE_URL
 CHROMIUM=${MEDIAGEN_CI_CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
 if [[ -z $CHROMIUM ]]; then
     echo "Installing Chromium"
-    apt-get install -y -qq chromium >/dev/null || {
+    { apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null || {
         echo "There is no Chromium here, and it could not be installed (Debian: apt-get install chromium)." \
             "Or name a program in MEDIAGEN_CI_CHROMIUM." >&2
         exit 1
@@ -26,5 +26,6 @@ export MEDIAGEN_CI_CHROMIUM=$CHROMIUM
 
 "$PYTHON" .ci/environment.py "$VENV" requirements/test.txt requirements/outside.txt
 "$CHROMIUM" --version 2>/dev/null || true
-"$VENV/bin/python" -m pytest -q -m outside "$@"
+# The fuzzer is one long test.
+"$VENV/bin/python" -m pytest -q -o faulthandler_timeout=900 -m outside "$@"
 "$VENV/bin/python" -m pytest -q -m browser "$@"

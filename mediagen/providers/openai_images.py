@@ -107,7 +107,7 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         "quality": Option(
             kind="choice",
             choices=("auto", "low", "medium", "high", "xhigh", "max"),
-            help="auto when not set. xhigh and max from gpt-image-2.5 on.",
+            help="auto when not set. xhigh and max from gpt-image-2.5 on; older models get high instead.",
         ),
         "background": Option(
             kind="choice",
@@ -156,6 +156,11 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
             width, height, multiple=16, min_side=16, max_side=3840, min_area=655_360, max_area=8_294_400, max_ratio=3
         )
 
+    def wire_quality(self, quality: str) -> str:
+        """The best quality that the model knows, when `quality` is one of those above."""
+        ends_at_high = self.family == "gpt-image-2" or self.model.startswith(FIXED_SIZE_FAMILIES)
+        return "high" if ends_at_high and quality in ("xhigh", "max") else quality
+
     def price_keys(self, request: GenerationRequest) -> list[str]:
         width, height = self.wire_size(request.width, request.height)
         quality = request.options.get("quality", "auto")
@@ -166,10 +171,12 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         prepared, report = super().prepared(request)
         options = dict(prepared.options)
         level = options.get("output_compression")
-        if level is None or options.get("output_format", "png") != "png":
-            return prepared, report
-        del options["output_compression"]
-        report["options.output_compression"] = not_honoured(level, "png is not compressed by a level")
+        if level is not None and options.get("output_format", "png") == "png":
+            del options["output_compression"]
+            report["options.output_compression"] = not_honoured(level, "png is not compressed by a level")
+        if "quality" in options and (quality := self.wire_quality(options["quality"])) != options["quality"]:
+            report["options.quality"] = not_honoured(options["quality"], f"the best of {self.model} is {quality}")
+            options["quality"] = quality
         return replace(prepared, options=options), report
 
     def estimate_edit(

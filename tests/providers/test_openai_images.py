@@ -122,6 +122,17 @@ async def test_a_compression_level_for_png_is_reported_and_not_sent(output_forma
     assert made.fit_report["options.output_compression"]["asked"] == 50
 
 
+@pytest.mark.parametrize("quality", ["xhigh", "max"])
+@pytest.mark.parametrize("model", ["gpt-image-2", "gpt-image-2-2026-04-21", "gpt-image-1.5", "chatgpt-image-latest"])
+async def test_a_quality_that_the_model_does_not_know_becomes_its_best(model, quality):
+    openai = adapter(model=model)
+    with Wire(saying(quality="high")) as wire:
+        made = await openai.generate_image("a fox", quality=quality)
+    assert json_of(wire.only)["quality"] == "high"
+    assert made.fit_report["options.quality"]["asked"] == quality
+    assert openai.estimate(prompt="a fox", quality=quality) == openai.estimate(prompt="a fox", quality="high")
+
+
 async def test_transparent_jpeg_is_refused_here_and_as_a_setting():
     with Wire(OK) as wire, pytest.raises(UnsupportedRequest, match="png or webp"):
         await adapter(output_format="jpeg").generate_image("a fox", background="transparent")
