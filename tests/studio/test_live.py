@@ -236,3 +236,20 @@ def test_somebody_who_may_not_add_uploads_nothing(person, maker):
     assert person().post(UPLOAD, {"files": png()}).status_code == 403
     assert maker.post(UPLOAD, {"files": png(), "library": foreign.pk}).status_code == 400
     assert not MediaAsset.objects.exists()
+
+
+def test_numbers_in_attributes_are_the_same_in_whichever_language(person, admin_client, settings):
+    """A site may group thousands with a dot; width="1.536" is no width to a browser."""
+    settings.USE_THOUSAND_SEPARATOR, settings.LANGUAGE_CODE = True, "de"
+    asset = MediaAssetFactory(ready=True, width=1536, height=1024)
+    client = person("add_mediaasset")
+    pages = [
+        client.get(reverse("mediagen:studio")),
+        client.get(reverse("mediagen:asset", args=[asset.pk])),
+        admin_client.get(reverse("admin:mediagen_mediaasset_change", args=[asset.pk])),
+    ]
+    for answer in pages:
+        html = answer.content.decode()
+        assert 'width="1536" height="1024"' in html
+        assert '="1.536' not in html
+        assert '="1.024"' not in html
