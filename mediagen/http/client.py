@@ -20,6 +20,7 @@ from mediagen import __version__, conf
 from mediagen.errors import BadResponse, Misconfigured, OutcomeUnknown, ProviderError, Unavailable, UnsupportedRequest
 from mediagen.http.guard import AddressRefused, Target, split
 from mediagen.http.status import Response
+from mediagen.http.transport import Transport
 
 if TYPE_CHECKING:
     import httpx  # both have the same interface
@@ -33,6 +34,7 @@ logger = logging.getLogger("mediagen.http")
 
 # A pool looks at each of its connections whenever a request starts or ends, so several small ones are far quicker.
 CONNECTIONS_PER_POOL = 8
+KEPT_ALIVE_S = 5.0
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
 USER_AGENT = f"mediagen/{__version__} (+https://pypi.org/project/mediagen/)"
 
@@ -128,12 +130,26 @@ def _ssl_context() -> ssl.SSLContext:
 
 
 def _new_client() -> httpx.AsyncClient:
+    proxy = conf.get("PROXY")
+    if proxy:
+        limits = httpx.Limits(
+            max_connections=None,
+            max_keepalive_connections=CONNECTIONS_PER_POOL,
+            keepalive_expiry=KEPT_ALIVE_S,
+        )
+        transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+            verify=_ssl_context(), trust_env=False, proxy=proxy, limits=limits
+        )
+    else:
+        transport = Transport(
+            ssl_context=_ssl_context(),
+            max_keepalive_connections=CONNECTIONS_PER_POOL,
+            keepalive_expiry=KEPT_ALIVE_S,
+        )
     return httpx.AsyncClient(
-        verify=_ssl_context(),
+        transport=transport,
         trust_env=False,  # neither proxies nor .netrc passwords that nobody chose for this
-        proxy=conf.get("PROXY"),
         follow_redirects=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_POOL, keepalive_expiry=5.0),
         headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
     )
 
