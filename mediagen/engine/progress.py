@@ -356,13 +356,15 @@ def _read_stories(ids: list[UUID], ends_only: set[UUID]) -> dict[UUID, Story]:
     """The stories of these assets; of those in `ends_only` without attempts."""
     found: dict[UUID, Story] = {}
     for chunk in _chunks(ids):
+        # The assets first: what ends one ends its attempts in the same transaction, and they are then as new at least.
+        assets = MediaAsset.objects.kept().filter(pk__in=chunk).select_related("library", "batch")
+        kept = list(assets.prefetch_related("tags"))
         attempts: dict[Any, list[GenerationAttempt]] = {}
         told = [pk for pk in chunk if pk not in ends_only]
         rows = GenerationAttempt.objects.filter(asset__in=told).defer("provider_job", "accounts")
         for attempt in rows.order_by("started_at", "position", "id") if told else ():
             attempts.setdefault(attempt.asset_id, []).append(attempt)
-        assets = MediaAsset.objects.kept().filter(pk__in=chunk).select_related("library", "batch")
-        for asset in assets.prefetch_related("tags"):
+        for asset in kept:
             found[asset.pk] = Story(asset, tuple(attempts.get(asset.pk, ())))
     return found
 
