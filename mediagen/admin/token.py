@@ -14,12 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from mediagen.admin.asked_by import AskedByAdmin, AskedByForm
 from mediagen.admin.base import ModelAdmin
 from mediagen.admin.secret_once import shown_once
 from mediagen.engine import tokens
 from mediagen.engine.tokens import IssuedToken
 from mediagen.errors import InvalidRequest
-from mediagen.models import ApiToken, MediaLibrary
+from mediagen.models import ApiToken
 from mediagen.models.token import SCOPES
 
 MEANINGS = {
@@ -31,7 +32,7 @@ MEANINGS = {
 }
 
 
-class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
+class TokenForm(AskedByForm):
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("Scopes"),
         choices=[(scope, MEANINGS[scope]) for scope in SCOPES],
@@ -50,13 +51,8 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
         model = ApiToken
         fields = ("name", "user", "scopes", "library", "expires_at")
 
-    asker: Any = None
-    """who fills in the form; the admin sets it"""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if (library := self.fields.get("library")) is not None:
-            library.queryset = MediaLibrary.objects.visible_to(self.asker)  # type: ignore[attr-defined]
         if (expires_at := self.fields.get("expires_at")) is not None:
             # Django labels the two inputs together, which a screen reader does not tell apart.
             for widget, label in zip(expires_at.widget.widgets, (_("Expires: date"), _("Expires: time")), strict=True):
@@ -74,7 +70,7 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ModelAdmin):
+class ApiTokenAdmin(AskedByAdmin, ModelAdmin):
     """A person sees and makes tokens of their own, a superuser anybody's. A token that is made stays as it is."""
 
     list_display = ("name", "user", "ends_in", "state", "scope_names", "library", "last_used_at", "expires_at")
@@ -121,11 +117,6 @@ class ApiTokenAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return () if obj is None else self.get_fields(request, obj)
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.asker = request.user
-        return form
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"user": request.user.pk, "scopes": ["read"], **super().get_changeform_initial_data(request)}

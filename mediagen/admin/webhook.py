@@ -16,19 +16,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from mediagen.admin.asked_by import AskedByAdmin, AskedByForm
 from mediagen.admin.base import LargeListAdmin, ModelAdmin, ReadOnlyAdmin
 from mediagen.admin.secret_once import shown_once
 from mediagen.engine import endpoints
 from mediagen.engine import messages as outgoing_messages
 from mediagen.engine.access import sees_everything
 from mediagen.errors import InvalidRequest
-from mediagen.models import MediaLibrary, WebhookEndpoint, WebhookMessage
+from mediagen.models import WebhookEndpoint, WebhookMessage
 from mediagen.models.outgoing import EVENTS, TEST_EVENT
 from mediagen.secrets import Secret
 from mediagen.templatetags.mediagen import first_line, pretty_json
 
 
-class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
+class EndpointForm(AskedByForm):
     # Said here because Django 5.2 warns of a URL field that does not name its scheme.
     url = forms.URLField(
         label=gettext_lazy("Address"),
@@ -49,13 +50,9 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
         model = WebhookEndpoint
         fields = ("name", "url", "events", "library", "enabled")
 
-    asker: Any = None
-    """who fills in the form; the admin sets it"""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if isinstance(library := self.fields.get("library"), forms.ModelChoiceField):
-            library.queryset = MediaLibrary.objects.visible_to(self.asker)
+        if (library := self.fields.get("library")) is not None:
             # Who may not see everything may not have it sent to him either.
             library.required = not sees_everything(self.asker)
 
@@ -70,7 +67,7 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(ModelAdmin):
+class WebhookEndpointAdmin(AskedByAdmin, ModelAdmin):
     """People see the endpoints of libraries that they may look into."""
 
     list_display = ("name", "url", "enabled", "event_names", "library", "short_reason")
@@ -114,11 +111,6 @@ class WebhookEndpointAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("disabled_reason", "created_by", "created_at", "updated_at")
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.asker = request.user
-        return form
 
     def render_change_form(
         self,

@@ -23,10 +23,8 @@ CALLBACK = reverse("admin:mediagen_canva_callback")
 
 
 @pytest.fixture
-def server(provider_servers) -> CanvaServer:
-    found = provider_servers["canva_api"]
-    assert isinstance(found, CanvaServer)
-    return found
+def server(canva_server) -> CanvaServer:
+    return canva_server
 
 
 @pytest.fixture

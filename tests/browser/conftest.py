@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connections
+
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -95,29 +94,12 @@ def _with_policy(application: Any) -> Any:
 
 @pytest.fixture
 def site(django_db_serialized_rollback: None, transactional_db: Any) -> Iterator[str]:
-    """The address of the project, served by uvicorn in a thread: streams come as they are sent. The database begins
-    as the migrations leave it."""
-    import uvicorn
+    """The address of the project, with its static files. The database begins as the migrations leave it."""
     from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
     from django.core.asgi import get_asgi_application
 
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    application = _with_policy(ASGIStaticFilesHandler(get_asgi_application()))
-    server = uvicorn.Server(
-        uvicorn.Config(application, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    until = time.monotonic() + 20
-    while not server.started and thread.is_alive() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert server.started, "The site did not start."
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(20)
-    listener.close()
-    assert not thread.is_alive(), "The site did not stop."
+    with serving(_with_policy(ASGIStaticFilesHandler(get_asgi_application()))) as address:
+        yield address
 
 
 # ---------------------------------------------------------------------- a person at it

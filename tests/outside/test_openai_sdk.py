@@ -18,7 +18,7 @@ from mediagen.models import MediaAsset
 from tests import pictures
 from tests.engine.working import use_local
 from tests.factories import MediaLibraryFactory, UserFactory
-from tests.outside.serving import served
+from tests.serving import served
 
 __all__ = ["served"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.servers import SERVERS, ProviderServer
+from tests.servers import SERVERS, CanvaServer, ProviderServer
 
 
 class RunningServers(Mapping[str, ProviderServer]):
@@ -51,3 +51,10 @@ def provider_servers(running_provider_servers: RunningServers) -> Iterator[Runni
     running_provider_servers.reset()
     yield running_provider_servers
     running_provider_servers.reset()
+
+
+@pytest.fixture
+def canva_server(provider_servers: RunningServers) -> CanvaServer:
+    found = provider_servers["canva_api"]
+    assert isinstance(found, CanvaServer)
+    return found

@@ -43,16 +43,14 @@ def asset(db):
 
 
 @pytest.fixture
-def server(provider_servers, monkeypatch, db) -> CanvaServer:
+def server(canva_server, monkeypatch, db) -> CanvaServer:
     """Canva, live, by a token set by hand."""
-    found = provider_servers["canva_api"]
-    assert isinstance(found, CanvaServer)
-    monkeypatch.setenv("CANVA_API_KEY", found.key)
+    monkeypatch.setenv("CANVA_API_KEY", canva_server.key)
     ProviderConfig.objects.update_or_create(
         name="canva_api",
-        defaults={"adapter": "canva_api", "base_url": found.base_url, "dry_run": False, "timeout_s": 2.0},
+        defaults={"adapter": "canva_api", "base_url": canva_server.base_url, "dry_run": False, "timeout_s": 2.0},
     )
-    return found
+    return canva_server
 
 
 def export(asset, **options):

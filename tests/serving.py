@@ -1,4 +1,4 @@
-"""The project on a real socket, in this process: its settings and database are the test's."""
+"""An application on a real socket, in this process: its settings and database are the test's."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 
-@pytest.fixture
-def served(django_db_serialized_rollback: None, transactional_db: Any) -> Iterator[str]:
-    """The address of the project, served by uvicorn in a thread. The database begins as the migrations leave it."""
+@contextmanager
+def serving(application: Any) -> Iterator[str]:
+    """Its address while uvicorn serves it in a thread: streams come as they are sent."""
     import uvicorn
-    from django.core.asgi import get_asgi_application
 
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(get_asgi_application(), log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(application, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -32,3 +32,12 @@ def served(django_db_serialized_rollback: None, transactional_db: Any) -> Iterat
     thread.join(20)
     listener.close()
     assert not thread.is_alive(), "The site did not stop."
+
+
+@pytest.fixture
+def served(django_db_serialized_rollback: None, transactional_db: Any) -> Iterator[str]:
+    """The address of the project. The database begins as the migrations leave it."""
+    from django.core.asgi import get_asgi_application
+
+    with serving(get_asgi_application()) as address:
+        yield address
