@@ -148,14 +148,15 @@ class GenerationsView(AsyncAPIView):
         headers = {"Location": addresses.to("generation", placed.generation_id)}
         if not placed.is_new:
             headers["Idempotency-Replayed"] = "true"
+        new = assets if placed.is_new else []
         if _wants_stream(request):
-            in_process.work_now(ids)
+            in_process.work_now(ids, new=new)
             return _stream_response(ids, "", addresses, headers)
         if wait_s:
             headers["Preference-Applied"] = f"wait={wait_s:.0f}"
             assets = await _after(assets, wait_s, is_new=placed.is_new) or assets
         else:
-            in_process.work_now(ids)
+            in_process.work_now(ids, new=new)
         is_done = bool(wait_s) and state_of(assets) == "ready"
         answer = shown_generation(placed.generation_id, assets, addresses)
         answer["estimate"] = shown_estimate(placed.estimate) if placed.estimate else None
@@ -334,7 +335,7 @@ async def _after(assets: Sequence[MediaAsset], wait_s: float, *, is_new: bool) -
     # Watched before they are begun here, so that new ones need not be read: what is known of them is so until then.
     known = [Story(asset, ()) for asset in assets] if is_new else []
     async with watching(ids, known=known, for_the_end=True) as watch:
-        in_process.work_now(ids)
+        in_process.work_now(ids, new=assets if is_new else ())
         while not watch.is_over and (left := until - asyncio.get_running_loop().time()) > 0:
             await watch.change(left)
         return [story.asset for story in watch.stories]

@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -22,7 +23,7 @@ from django.db import close_old_connections
 from mediagen import conf
 from mediagen.engine import batches
 from mediagen.engine.database import in_database
-from mediagen.engine.worker import Event, Until, Worker, claim
+from mediagen.engine.worker import CHAIN_AGE_S, Event, Until, Worker, claim, claim_new
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.routing import on_commit
 
@@ -55,11 +56,21 @@ def work_soon(asset_ids: Iterable[Any]) -> None:
         on_commit(partial(_thread.call, _work.feed, ids, ()))
 
 
-def work_now(asset_ids: Iterable[Any]) -> None:
-    """As `work_soon`, for assets that are committed already; also for coroutines."""
+def work_now(asset_ids: Iterable[Any], *, new: Iterable[MediaAsset] = ()) -> None:
+    """As `work_soon`, for assets that are committed already; also for coroutines.
+
+    `new`: those of them that the caller has just made, with their library. Their rows need not be read again.
+    """
     ids = set(asset_ids)
     if ids and is_wanted():
-        _thread.call(_work.feed, ids, ())
+        _thread.call(_work.feed, ids, (), [_copied(asset) for asset in new])
+
+
+def _copied(asset: MediaAsset) -> MediaAsset:
+    """For the thread that fills it: the caller goes on reading his."""
+    own = copy(asset)
+    vars(own).pop("_prefetched_objects_cache", None)  # it will get tags
+    return own
 
 
 def work_on_batch_soon(batch_id: Any) -> None:
@@ -107,12 +118,16 @@ class _Work:
     def forget(self) -> None:
         self.assets: set[Any] = set()
         self.batches: set[Any] = set()
+        self.new: dict[Any, tuple[float, MediaAsset]] = {}
+        """of the assets, as they were made, and when they were; gone when they have been looked at once"""
         self._worker: _FedWorker | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_running = False
 
-    def feed(self, assets: Iterable[Any], batches: Iterable[Any]) -> None:
+    def feed(self, assets: Iterable[Any], batches: Iterable[Any], new: Iterable[MediaAsset] = ()) -> None:
         self.assets.update(assets)
+        now = asyncio.get_running_loop().time()
+        self.new.update((asset.pk, (now, asset)) for asset in new)
         self.batches.update(batches)
         if self._worker is not None:
             self._worker.look_now()
@@ -170,8 +185,11 @@ class _FedWorker(Worker):
         # Taken out first: what is said again meanwhile is looked at again.
         _work.assets -= looked_at
         told_batches, _work.batches = _work.batches, set()
+        made = [_work.new.pop(pk) for pk in looked_at & _work.new.keys()]
+        # Of those that had to wait the library's budget may be another one by now.
+        new = [asset for made_at, asset in made if now - made_at < CHAIN_AGE_S]
         room = max(0, OF_BATCHES_AT_ONCE - self._of_batches)
-        claimed, waiting, running = await in_database(self._look, count, looked_at, told_batches, room)
+        claimed, waiting, running = await in_database(self._look, count, looked_at, told_batches, room, new)
         self._of_batches += sum(asset.batch_id is not None for asset in claimed)
         self._buffer.extend(claimed)
         _work.assets |= waiting
@@ -180,13 +198,18 @@ class _FedWorker(Worker):
             self.look_now()
 
     def _look(
-        self, count: int, assets: set[Any], told_batches: set[Any], room: int
+        self, count: int, assets: set[Any], told_batches: set[Any], room: int, new: list[MediaAsset]
     ) -> tuple[list[MediaAsset], set[Any], set[Any]]:
         """(claimed, those of the assets that still wait, those of the batches that still run)."""
-        claimed = claim(MediaAsset.objects.filter(pk__in=assets), self.name, count) if assets else []
+        claimed = claim_new(new[:count], self.name) if new else []
         rest = assets - {asset.pk for asset in claimed}
-        still = MediaAsset.objects.filter(pk__in=rest, generation_state=GenerationState.PENDING)
-        waiting = set(still.exclude(batch__state__in=STANDING).values_list("pk", flat=True)) if rest else set()
+        if rest and len(claimed) < count:
+            claimed += claim(MediaAsset.objects.filter(pk__in=rest), self.name, count - len(claimed))
+            rest = assets - {asset.pk for asset in claimed}
+        waiting: set[Any] = set()
+        if rest:
+            still = MediaAsset.objects.filter(pk__in=rest, generation_state=GenerationState.PENDING)
+            waiting = set(still.exclude(batch__state__in=STANDING).values_list("pk", flat=True))
         for batch_id in told_batches:
             some = min(room, count - len(claimed))
             of_batch = claim(MediaAsset.objects.filter(batch=batch_id), self.name, some) if some > 0 else []
@@ -194,8 +217,11 @@ class _FedWorker(Worker):
             room -= len(of_batch)
             if some > 0 and not of_batch:
                 batches.finish_if_done(batch_id)
-        going = GenerationBatch.objects.filter(pk__in=told_batches, state=BatchState.RUNNING)
-        return claimed, waiting, set(going.values_list("pk", flat=True)) if told_batches else set()
+        running: set[Any] = set()
+        if told_batches:
+            going = GenerationBatch.objects.filter(pk__in=told_batches, state=BatchState.RUNNING)
+            running = set(going.values_list("pk", flat=True))
+        return claimed, waiting, running
 
     async def _is_over(self, until: Until) -> bool:
         if _work.assets or _work.batches:

@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import close_old_connections
+from django.db.models import prefetch_related_objects
 
 from mediagen.engine.database import in_database
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
@@ -275,7 +276,9 @@ class _Hub:
         if not wanted:
             return
         ends_only = {pk for pk in wanted if self._is_for_the_end(pk)}
-        stories = await in_database(_read_stories, wanted, ends_only)
+        known = [self.stories[pk].asset for pk in ends_only if pk in self.stories]
+        libraries = {asset.library_id: asset.library for asset in known}
+        stories = await in_database(_read_stories, wanted, ends_only, libraries)
         told: set[Watch] = set()
         for pk in wanted:
             watches = self._watches.get(pk)
@@ -352,20 +355,25 @@ def _signatures(ids: list[UUID]) -> dict[UUID, tuple[Any, ...]]:
     return found
 
 
-def _read_stories(ids: list[UUID], ends_only: set[UUID]) -> dict[UUID, Story]:
-    """The stories of these assets; of those in `ends_only` without attempts."""
+def _read_stories(ids: list[UUID], ends_only: set[UUID], libraries: Mapping[UUID, Any]) -> dict[UUID, Story]:
+    """The stories of these assets; of those in `ends_only` without attempts. `libraries` are known already, by id."""
     found: dict[UUID, Story] = {}
     for chunk in _chunks(ids):
+        told = [pk for pk in chunk if pk not in ends_only]
         # The assets first: what ends one ends its attempts in the same transaction, and they are then as new at least.
-        assets = MediaAsset.objects.kept().filter(pk__in=chunk).select_related("library", "batch")
+        assets = MediaAsset.objects.kept().filter(pk__in=chunk).order_by()
+        # Whoever waits for the end has brought the library: to join it would cost more than the rest of the statement.
+        assets = assets.select_related("library", "batch") if told else assets
         kept = list(assets.prefetch_related("tags"))
         attempts: dict[Any, list[GenerationAttempt]] = {}
-        told = [pk for pk in chunk if pk not in ends_only]
         rows = GenerationAttempt.objects.filter(asset__in=told).defer("provider_job", "accounts")
         for attempt in rows.order_by("started_at", "position", "id") if told else ():
             attempts.setdefault(attempt.asset_id, []).append(attempt)
         for asset in kept:
+            if not told and asset.library_id in libraries:
+                asset.library = libraries[asset.library_id]
             found[asset.pk] = Story(asset, tuple(attempts.get(asset.pk, ())))
+        prefetch_related_objects([story.asset for story in found.values()], "library", "batch")
     return found
 
 

@@ -173,14 +173,14 @@ def _generation_of(planned: Plan) -> uuid.UUID:
 def _make(planned: Plan) -> list[MediaAsset]:
     # Ids in the order of the request, also of those that are made in one millisecond.
     ids = [uuid7_in(_generation_of(planned), number, "") for number in range(len(planned.orders))]
-    prefetch_related_objects([planned.library], "default_tags")
+    default_tags = list(planned.library.default_tags.order_by())
     made = [
-        starting.write(order, planned.library, held=False, pk=pk)[0]
+        starting.write(order, planned.library, default_tags, held=False, pk=pk)[0]
         for pk, order in zip(ids, planned.orders, strict=True)
     ]
     kicks.kick(ids)
     # What nobody has tagged need not be asked for its tags.
-    if any(order.tags for order in planned.orders) or planned.library.default_tags.all():
+    if default_tags or any(order.tags for order in planned.orders):
         prefetch_related_objects(made, "tags")
     else:
         for asset in made:

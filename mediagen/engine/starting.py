@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -47,13 +47,20 @@ def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
 
     Unknown names and wrong settings are said before a row is made.
     """
-    return write(order, get_library(order.library_id), held=held)
+    library = get_library(order.library_id)
+    return write(order, library, list(library.default_tags.order_by()), held=held)
 
 
 def write(
-    order: AssetOrder, library: MediaLibrary, *, held: bool, pk: uuid.UUID | None = None
+    order: AssetOrder,
+    library: MediaLibrary,
+    default_tags: Iterable[MediaTag],
+    *,
+    held: bool,
+    pk: uuid.UUID | None = None,
 ) -> tuple[MediaAsset, bool]:
-    """As `create`, in a library that was read already, with `pk` as the row's id. Inside the caller's transaction."""
+    """As `create`, in a library that was read already, with its default tags; `pk` is to be the row's id. Inside the
+    caller's transaction."""
     if order.parent_id and not MediaAsset.objects.filter(pk=order.parent_id).exists():
         raise InvalidRequest(f"There is no asset {order.parent_id}.", field="parent")
     tags = MediaTag.objects.ensure(order.tags)
@@ -79,7 +86,7 @@ def write(
             if (found := existing.select_related("library").first()) is None:
                 raise
             return found, False
-    if to_add := {*tags, *library.default_tags.all()}:
+    if to_add := {*tags, *default_tags}:
         asset.tags.add(*to_add)
     return asset, True
 
