@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +26,11 @@ def in_server(settings, monkeypatch, transactional_db) -> Iterator[None]:
     monkeypatch.setattr(in_process, "LINGER_S", 0.05)
     settings.MEDIAGEN = {key: value for key, value in settings.MEDIAGEN.items() if key != "RUN_IN_SERVER"}
     yield
+    # What the test's last request handed over may be on its way to the thread still.
+    has_come = threading.Event()
+    in_process._thread.call(has_come.set)
+    assert has_come.wait(20.0)
     in_process._work.assets.clear()
     in_process._work.batches.clear()
+    in_process._work.new.clear()
     wait_until(lambda: not in_process._work._tasks)
