@@ -55,5 +55,5 @@ if django.VERSION >= (6, 0):
 
 if importlib.util.find_spec("whitenoise"):
     # Directly after SecurityMiddleware, as its documentation asks.
-    MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+    MIDDLEWARE.insert(1, "config.static_files.StaticFiles")
     STORAGES["staticfiles"] = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}

@@ -240,7 +240,7 @@ def test_production_by_environment(tmp_path):
     assert found["MEDIAGEN"] == {"ENCRYPTION_KEYS": ["new-made-up", "old-made-up"]}
     assert found["MIDDLEWARE"][:2] == [
         "django.middleware.security.SecurityMiddleware",
-        "whitenoise.middleware.WhiteNoiseMiddleware",
+        "config.static_files.StaticFiles",
     ]
     assert found["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
     assert found["SECURE_SSL_REDIRECT"] is True
