@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import InterfaceError, OperationalError, connections, models
 
-from mediagen.models.routing import atomic, connection
+from mediagen.models.routing import alias, atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -194,10 +194,11 @@ def update_where(model: type[models.Model], where: Mapping[str, Any], values: Ma
     For the statement that runs once a picture: its text is made once, where the ORM would make it anew each time,
     which costs more than running it.
     """
-    statement, fields = _update_statement(connection.vendor, model, tuple(values), tuple(where))
+    database = connections[alias()]
+    statement, fields = _update_statement(database.vendor, model, tuple(values), tuple(where))
     given = (*values.values(), *where.values())
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [f.get_db_prep_save(v, connection) for f, v in zip(fields, given, strict=True)])
+    with database.cursor() as cursor:
+        cursor.execute(statement, [f.get_db_prep_save(v, database) for f, v in zip(fields, given, strict=True)])
         return int(cursor.rowcount)
 
 

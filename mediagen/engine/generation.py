@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -74,7 +74,7 @@ async def run(job: Job) -> MediaAsset:
     avoid: frozenset[str] = frozenset()
     has_come = False
     try:
-        async with intake.place(), leases.kept(job.lease, already=job.lease_is_kept):
+        async with intake.place() as give_room_back, leases.kept(job.lease, already=job.lease_is_kept):
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
@@ -96,7 +96,9 @@ async def run(job: Job) -> MediaAsset:
             if outcome.result is not None:
                 # The picture is here and may be paid for: it is kept, whoever loses interest now.
                 has_come = True
-                return await to_the_end(store(job, outcome.result, recorder))
+                storing = store(job, outcome.result, recorder, give_room_back)
+                outcome.result = None  # the bytes are not kept here, while the rows are written
+                return await to_the_end(storing)
     except LeaseLost:
         raise
     except BaseException as exc:
@@ -178,14 +180,19 @@ async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
     return True
 
 
-async def store(job: Job, image: GeneratedImage, recorder: RowRecorder) -> MediaAsset:
+async def store(
+    job: Job, image: GeneratedImage, recorder: RowRecorder, is_stored: Callable[[], None] = lambda: None
+) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
-    written is not left stored either."""
+    written is not left stored either. `is_stored` is called when its bytes need no memory any more."""
     content = image.content if isinstance(image.content, bytes) else b""
+    size_bytes = len(content)
     name = await _stored(job, image, content, recorder)
+    image, content = replace(image, content=b""), b""
+    is_stored()
     old_name = job.asset.file.name or ""
     try:
-        values = await together(complete, Stored(job, image, name, len(content), recorder))
+        values = await together(complete, Stored(job, image, name, size_bytes, recorder))
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except BaseException:

@@ -1,6 +1,7 @@
 """The guarded HTTP client: every byte to and from a provider goes through here, and httpx is imported only here."""
 
-from mediagen.http.client import body_gate, override_transport, send, session
+from mediagen.http.bodies import BodyRoom, body_room
+from mediagen.http.client import override_transport, send, session
 from mediagen.http.guard import AddressRefused, Target, check, why_refused
 from mediagen.http.polling import JobEnded, poll
 from mediagen.http.service import Service
@@ -8,11 +9,12 @@ from mediagen.http.status import Response, error_for_status, retry_after_s
 
 __all__ = [
     "AddressRefused",
+    "BodyRoom",
     "JobEnded",
     "Response",
     "Service",
     "Target",
-    "body_gate",
+    "body_room",
     "check",
     "error_for_status",
     "override_transport",

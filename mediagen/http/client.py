@@ -12,12 +12,13 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from mediagen import __version__, conf
 from mediagen.errors import BadResponse, Misconfigured, OutcomeUnknown, ProviderError, Unavailable, UnsupportedRequest
+from mediagen.http.bodies import needs_room, take_room
 from mediagen.http.guard import AddressRefused, Target, split
 from mediagen.http.status import Response
 from mediagen.http.transport import Transport
@@ -38,7 +39,7 @@ KEPT_ALIVE_S = 5.0
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
 USER_AGENT = f"mediagen/{__version__} (+https://pypi.org/project/mediagen/)"
 
-# A body larger than this waits for its turn where a gate is set.
+# A body larger than this waits for room where there is a limit.
 LARGE_BODY_BYTES = 128 * 1024
 ROOM_BYTES = 4 * 1024 * 1024
 
@@ -53,40 +54,6 @@ def override_transport(transport: httpx.AsyncBaseTransport) -> Iterator[None]:
         yield
     finally:
         _transport.reset(token)
-
-
-class _Turn:
-    """Whether this context already holds one of the gate's places."""
-
-    __slots__ = ("gate", "held")
-
-    def __init__(self, gate: asyncio.Semaphore) -> None:
-        self.gate = gate
-        self.held = False
-
-    async def take(self) -> None:
-        if not self.held:
-            await self.gate.acquire()
-            self.held = True
-
-
-_turn: ContextVar[_Turn | None] = ContextVar("mediagen_turn", default=None)
-
-
-@asynccontextmanager
-async def body_gate(gate: asyncio.Semaphore) -> AsyncIterator[None]:
-    """Inside, the first large body that `send` reads takes a place of `gate`, kept until the block ends.
-
-    Waiting for the place is not counted against the request's timeout: it is our doing, not the provider's.
-    """
-    turn = _Turn(gate)
-    token = _turn.set(turn)
-    try:
-        yield
-    finally:
-        _turn.reset(token)
-        if turn.held:
-            gate.release()
 
 
 class _Pool:
@@ -255,20 +222,44 @@ async def send(
             if not sent.yes:
                 raise Unavailable(f"lost {where} before anything was sent ({type(exc).__name__}).") from None
             raise lost(f"{where} took the request and broke the connection ({type(exc).__name__}).") from None
-    return Response(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body, str(request_url))
+    return Response(response.status_code, _plain(response.headers.raw), body, str(request_url))
+
+
+def _plain(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their names in lower case; what came several times is joined by commas."""
+    plain: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        plain[name] = f"{plain[name]}, {value}" if name in plain else value
+    return plain
 
 
 def _address(target: Target | str) -> tuple[httpx.URL, str]:
     """(URL, "host:port" for messages). Two parsers must agree on the host of a URL that somebody else wrote."""
+    if isinstance(target, str):
+        try:
+            return _own_address(target)
+        except (httpx.InvalidURL, ValueError):
+            raise Misconfigured("base_url makes no address that can be asked. Correct it.") from None
     try:
-        url = httpx.URL(target if isinstance(target, str) else target.url)
+        url = httpx.URL(target.url)
         _, host, port = split(str(url))
     except (httpx.InvalidURL, ValueError):
-        if isinstance(target, str):
-            raise Misconfigured("base_url makes no address that can be asked. Correct it.") from None
         raise AddressRefused("named a result address that is no URL; refused.") from None
-    if isinstance(target, Target) and (target.host not in (host, url.host.rstrip(".")) or target.port != port):
+    if target.host not in (host, url.host.rstrip(".")) or target.port != port:
         raise AddressRefused("named a result address that can be read in two ways; refused.")
+    return url, f"{host}:{port}"
+
+
+@lru_cache(256)
+def _own_address(address: str) -> tuple[httpx.URL, str]:
+    """Of an address under a base_url: the same few again and again."""
+    url = httpx.URL(address)
+    _, host, port = split(str(url))
     return url, f"{host}:{port}"
 
 
@@ -286,14 +277,13 @@ async def _client_for(key: str) -> AsyncIterator[httpx.AsyncClient]:
             pool.busy -= 1
 
 
-async def _wait_turn(limit: asyncio.Timeout) -> None:
-    """Take a place at the gate, if there is one, and give the waiting back to the time limit."""
-    turn = _turn.get()
-    if turn is None or turn.held:
+async def _room_for(size: int, limit: asyncio.Timeout) -> None:
+    """Wait for room for a body, and give the waiting back to the time limit: it is our doing, not the provider's."""
+    if not needs_room(size):
         return
     end, began = limit.when(), time.monotonic()
     limit.reschedule(None)
-    await turn.take()
+    await take_room(size)
     if end is not None:
         limit.reschedule(end + time.monotonic() - began)
 
@@ -317,8 +307,10 @@ async def _read(response: httpx.Response, max_bytes: int, where: str, limit: asy
     declared = int(text) if text.isdigit() else 0
     if declared > max_bytes:
         raise BadResponse(f"{where} announced {declared:,} bytes; the limit is {max_bytes:,}.")
-    if declared > LARGE_BODY_BYTES:
-        await _wait_turn(limit)
+    has_room_for = LARGE_BODY_BYTES
+    if declared > has_room_for:
+        await _room_for(declared, limit)
+        has_room_for = declared
     # Room for all that was announced, so that the pieces are copied once; not for a number that somebody made up.
     body = bytearray(min(declared, ROOM_BYTES))
     size = 0
@@ -326,8 +318,9 @@ async def _read(response: httpx.Response, max_bytes: int, where: str, limit: asy
         async for chunk in response.aiter_bytes():
             body[size : size + len(chunk)] = chunk
             size += len(chunk)
-            if size > LARGE_BODY_BYTES:
-                await _wait_turn(limit)
+            if size > has_room_for:
+                has_room_for = max(ROOM_BYTES, 2 * size)
+                await _room_for(has_room_for, limit)
             if size > max_bytes:
                 raise BadResponse(f"{where} sent more than {max_bytes:,} bytes; reading was stopped.")
     except httpx.TimeoutException:

@@ -57,16 +57,17 @@ async def test_large_bodies_both_ways_on_a_kept_connection(tls):
 
 
 async def test_large_bodies_that_wait_for_their_turn(tls):
-    gate = asyncio.Semaphore(1)
+    room = http.BodyRoom(1)
 
     async def one() -> bytes:
-        async with http.body_gate(gate):
+        async with http.body_room(room):
             found = await send("GET", at(server), timeout_s=20)
             await asyncio.sleep(0.01)
             return bytes(found.body)
 
     async with raw_server(answering(200, LARGE), tls) as server:
         assert await asyncio.gather(*(one() for _ in range(12))) == [LARGE] * 12
+        assert room.taken_bytes == 0
         assert await server.all_closed()
 
 
