@@ -117,8 +117,12 @@ async def work_off_soon(asset_ids: list[str]) -> int:
     try:
         await worker.run(Until.IDLE)
         # What a provider has put off for a moment is not worth another message.
-        while (wait_s := await in_database(_due_in_s, asset_ids)) is not None and loop.time() + wait_s < over:
-            await asyncio.sleep(max(wait_s, 0.1))
+        while (due_in_s := await in_database(_due_in_s, asset_ids)) is not None:
+            # Not what has been due for some time: a worker that was told to stop will not take it.
+            wait_s = max(due_in_s, 0.1)
+            if loop.time() + wait_s >= over:
+                break
+            await asyncio.sleep(wait_s)
             await worker.run(Until.IDLE)
     finally:
         stop.cancel()

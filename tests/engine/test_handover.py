@@ -407,6 +407,12 @@ class TestWorkOff:
         assert len(server.requests_for("submit")) >= 2
         assert {asset.generation_state for asset in MediaAsset.objects.all()} == {"pending"}
 
+    def test_what_is_due_and_not_taken_is_not_looked_at_for_ever(self, monkeypatch):
+        monkeypatch.setattr(handover, "BEGIN_FOR_S", 0.3)
+        monkeypatch.setattr(handover, "_due_in_s", lambda asset_ids: -5.0)
+
+        assert work_off(ids(waiting(1))) == 1
+
     def test_an_idle_look_at_the_rows_is_cheap(self):
         """Doubled kicks cost little."""
         assets = waiting(20)
