@@ -373,7 +373,9 @@ def _read_stories(ids: list[UUID], ends_only: set[UUID], libraries: Mapping[UUID
             if not told and asset.library_id in libraries:
                 asset.library = libraries[asset.library_id]
             found[asset.pk] = Story(asset, tuple(attempts.get(asset.pk, ())))
-        prefetch_related_objects([story.asset for story in found.values()], "library", "batch")
+        if not told:
+            prefetch_related_objects([asset for asset in kept if asset.library_id not in libraries], "library")
+            prefetch_related_objects([asset for asset in kept if asset.batch_id is not None], "batch")
     return found
 
 
