@@ -203,7 +203,7 @@ class TestMoney:
         assert not MediaAsset.objects.exists()
 
     def test_a_library_whose_budget_does_not_leave_it(self, caller, settings):
-        use_local(settings, price=Decimal("0.10"))
+        use_local(settings, price=Decimal("0.10"), RUN_IN_SERVER=False)
         library = MediaLibraryFactory(budget_limit=Decimal("0.25"))
 
         assert caller.send(URL, {**ASK, "library": library.slug, "count": 2}).status_code == 202
@@ -226,7 +226,7 @@ class TestMoney:
         assert (response.status_code, problem(response)) == (402, "budget-used-up")
 
     def test_everybody_is_cooling_down(self, caller, settings):
-        use_local(settings)
+        use_local(settings, RUN_IN_SERVER=False)
         ProviderHealth.objects.create(
             provider_name="local",
             operation="generate_image",
@@ -318,7 +318,7 @@ class TestIdempotency:
         assert caller.send(URL, {**ASK, "prompt": "a tower"}, **self.KEY).json()["id"] != first["id"]
 
     def test_a_repetition_is_answered_when_the_budget_has_gone_meanwhile(self, caller, settings):
-        use_local(settings)
+        use_local(settings, RUN_IN_SERVER=False)
         first = caller.send(URL, ASK, **self.KEY).json()
         MediaLibrary.objects.update(budget_limit=0)
 
