@@ -29,18 +29,6 @@ hypothesis.settings.register_profile("mediagen", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("mediagen")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--only-database", action="store_true", help="only tests that ask the database")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--only-database"):
-        return
-    with_database = [item for item in items if asks_database(item)]
-    config.hook.pytest_deselected(items=[item for item in items if not asks_database(item)])
-    items[:] = with_database
-
-
 def asks_database(item: pytest.Item) -> bool:
     fixtures = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
     return bool(fixtures) or item.get_closest_marker("django_db") is not None

@@ -65,7 +65,7 @@ def test_whatever_is_asked_is_answered_as_the_schema_says(site, tmp_path):
         "--header": f"Authorization: Bearer {token}",
         "--checks": CHECKS,
         "--phases": "examples,coverage,fuzzing",
-        "--max-examples": "20",
+        "--max-examples": "12",
         "--request-timeout": "30",
         "--suppress-health-check": "all",
         "--generation-database": "none",
