@@ -166,16 +166,6 @@ async def watching(
         hub.remove(watch, watch._ids)
 
 
-async def until_over(asset_ids: Iterable[UUID], timeout_s: float) -> bool:
-    """Wait until nothing of these is to be made any more; False when that takes longer."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s), watching(asset_ids) as watch:
-            while not watch.is_over:
-                await watch.change(timeout_s)
-            return True
-    return False
-
-
 class _Hub:
     """Who watches what in one event loop, and the task that reads for all of them."""
 

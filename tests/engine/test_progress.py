@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from mediagen.engine import get_media_engine, progress
-from mediagen.engine.progress import Story, news, until_over, watching
+from mediagen.engine.progress import Story, news, watching
 from mediagen.models import GenerationAttempt, MediaAsset
 from tests.engine.working import use_local, work
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory
@@ -75,6 +76,16 @@ class TestNews:
     @pytest.mark.parametrize("position", ["x", ";;", "ready1:;ready2:", "0" * 9000, "é", ":,*"])
     def test_a_position_that_is_none_counts_as_the_beginning(self, position):
         assert told([story(MediaAssetFactory())], position)[0] == ["pending"]
+
+
+async def until_over(asset_ids, timeout_s) -> bool:
+    """Wait until nothing of these is to be made any more; False when that takes longer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s), watching(asset_ids) as watch:
+            while not watch.is_over:
+                await watch.change(timeout_s)
+            return True
+    return False
 
 
 @pytest.mark.django_db(transaction=True)
