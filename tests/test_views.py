@@ -13,7 +13,7 @@ from django.utils import translation
 from django.utils.translation import trans_real
 
 from mediagen.models import asset_storage
-from mediagen.studio import gallery
+from mediagen.studio.library import gallery
 from mediagen.templatetags.mediagen import picture_url, thumbnail_url
 from mediagen.types import uuid7
 from tests import pictures

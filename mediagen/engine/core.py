@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mediagen.engine import generation, handover, health, starting
-from mediagen.engine.database import in_database
+from mediagen.engine.database.hops import in_database
+from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database.sync import run_sync
 from mediagen.engine.exports import canva, figma, from_canva, sending
 from mediagen.engine.exports.figma_import import FigmaImport, import_from_figma
-from mediagen.engine.orders import AssetOrder, as_uuid
-from mediagen.engine.synchronous import run_sync
+from mediagen.engine.generation import claims, queue, running
+from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.providers import health
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost
 from mediagen.factory import chain_configs, declared_options
 from mediagen.models import AssetExport, MediaAsset, MediaTag
@@ -50,8 +52,8 @@ class MediaEngine:
         self, prompt: str, width: int = 1024, height: int = 1024, library_id: Any = None, **options: Any
     ) -> MediaAsset:
         """As `generate_asset_from_prompt`, but raises `GenerationFailed`, which lists every attempt and its reason."""
-        job = await in_database(starting.begin, AssetOrder.of(prompt, width, height, library_id, **options))
-        return job.asset if job.existing else await generation.run(job)
+        job = await in_database(claims.begin, AssetOrder.of(prompt, width, height, library_id, **options))
+        return job.asset if job.existing else await running.run(job)
 
     async def regenerate_asset(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
         """Make a failed or cancelled asset, or the real picture of a placeholder, under the same id.
@@ -60,8 +62,8 @@ class MediaEngine:
         a placeholder then stays as it was.
         """
         changes = {} if dry_run is None else {"dry_run": dry_run}
-        job = await in_database(starting.begin_again, as_uuid(asset_id, "asset_id"), changes)
-        return await generation.run(job)
+        job = await in_database(claims.begin_again, as_uuid(asset_id, "asset_id"), changes)
+        return await running.run(job)
 
     async def enqueue(
         self, prompt: str, width: int = 1024, height: int = 1024, library_id: Any = None, **options: Any
@@ -72,14 +74,14 @@ class MediaEngine:
         it waits for `manage.py generate_worker`. Whether it runs dry is decided where it is made, unless `dry_run`
         says so.
         """
-        return await in_database(handover.enqueue, AssetOrder.of(prompt, width, height, library_id, **options))
+        return await in_database(queue.enqueue, AssetOrder.of(prompt, width, height, library_id, **options))
 
     async def enqueue_again(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
         """As `regenerate_asset`, by whoever works: the asset is pending, under its id.
 
         `InvalidRequest` for a real picture, for one that somebody works on, and for a row of a cancelled batch.
         """
-        return await in_database(handover.enqueue_again, as_uuid(asset_id, "asset_id"), dry_run)
+        return await in_database(queue.enqueue_again, as_uuid(asset_id, "asset_id"), dry_run)
 
     async def export_asset_to_figma(
         self, asset_id: Any, file_key: str, page_id: str | None = None, **options: Any

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from mediagen.models import AssetExport, AssetUsage, MediaAsset
-from mediagen.studio.actions import ACTIONS
+from mediagen.studio.library.actions import ACTIONS
 from mediagen.types import uuid7
 from tests import pictures
 from tests.factories import (

@@ -16,12 +16,13 @@ from asgiref.sync import sync_to_async
 from mediagen.api.openai.errors import NO_RETRY, SERVER, Refusal, invalid
 from mediagen.api.openai.models import can, providers_of
 from mediagen.api.openai.reading import Wanted
-from mediagen.engine import files, generation, idempotency, links, renditions, starting, uploads
-from mediagen.engine.access import Access, Right
-from mediagen.engine.database import in_database, to_the_end
-from mediagen.engine.generation import Job
-from mediagen.engine.libraries import find_library, get_library
-from mediagen.engine.orders import AssetOrder
+from mediagen.engine.database.hops import in_database, to_the_end
+from mediagen.engine.files import links, renditions, storage, uploads
+from mediagen.engine.generation import claims, idempotency, running
+from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.generation.running import Job
+from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library.libraries import find_library, get_library
 from mediagen.errors import InvalidRequest
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary
 from mediagen.models.routing import atomic
@@ -119,7 +120,7 @@ def _rows(wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: Me
             for seed in seeds
         ]
         with atomic():
-            return [starting.begin(order) for order in orders]
+            return [claims.begin(order) for order in orders]
     except InvalidRequest as exc:
         raise invalid(str(exc), PARAMETERS.get(exc.field or "", exc.field)) from None
 
@@ -146,11 +147,11 @@ async def _begin(wanted: Wanted, access: Access, key: str, sources: Sources | No
 
     if not key:
         await in_database(make)
-        return [_task(generation.run(job)) for job in jobs]
+        return [_task(running.run(job)) for job in jobs]
     result, is_new = await in_database(idempotency.once, access.user, key, digest, make)
     # Ours also when they were committed, and only the answer to that was lost.
     is_ours = is_new or result["assets"] == [job.asset.asset_id for job in jobs]
-    return [_task(generation.run(job)) for job in jobs] if is_ours else [_task(_awaited(pk)) for pk in result["assets"]]
+    return [_task(running.run(job)) for job in jobs] if is_ours else [_task(_awaited(pk)) for pk in result["assets"]]
 
 
 def _digest(wanted: Wanted, sources: Sources | None) -> str:
@@ -215,7 +216,7 @@ async def encoded(asset: MediaAsset, format: str) -> str:
     if format and format != asset.format:
         content = await in_database(_converted, asset, format)
     else:
-        content = await files.read_file(asset)
+        content = await storage.read_file(asset)
     return base64.b64encode(content).decode()
 
 

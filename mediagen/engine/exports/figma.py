@@ -9,12 +9,12 @@ from asgiref.sync import sync_to_async
 from django.urls import NoReverseMatch, reverse
 
 from mediagen import conf
-from mediagen.engine import files
-from mediagen.engine.assets import get_asset
-from mediagen.engine.database import in_database
+from mediagen.engine.database.hops import in_database
+from mediagen.engine.database.ids import as_uuid
 from mediagen.engine.exports import pictures, rows
-from mediagen.engine.orders import as_uuid
-from mediagen.engine.recorder import RowRecorder
+from mediagen.engine.files import storage
+from mediagen.engine.generation.recorder import RowRecorder
+from mediagen.engine.library.assets import get_asset
 from mediagen.errors import GenerationFailed, InvalidRequest, MediagenError
 from mediagen.factory import aget_media_generator_chain
 from mediagen.models import AssetExport, ExportTarget, MediaAsset
@@ -155,7 +155,7 @@ def asset_url(asset_id: Any) -> str:
 async def as_image(asset: MediaAsset) -> GeneratedImage:
     """An asset's picture as the providers know pictures."""
     return GeneratedImage(
-        content=await files.read_file(asset),
+        content=await storage.read_file(asset),
         format=asset.format,
         width=asset.width,
         height=asset.height,

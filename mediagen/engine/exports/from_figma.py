@@ -7,10 +7,10 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from mediagen.engine import uploads
-from mediagen.engine.access import Access, Right
 from mediagen.engine.exports.plugin import placed_asset
-from mediagen.engine.libraries import get_library
+from mediagen.engine.files import uploads
+from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library.libraries import get_library
 from mediagen.errors import InvalidRequest
 from mediagen.images import Picture
 from mediagen.models import AssetSource, MediaAsset, MediaLibrary, MediaTag

@@ -11,12 +11,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
-from mediagen.engine import get_media_engine, tokens
+from mediagen.engine import get_media_engine
+from mediagen.engine.library import tokens
 from mediagen.errors import Refused
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig
 from tests import pictures
 from tests.api.openai.test_generations import GENERATIONS, refused
-from tests.engine.working import use_local
+from tests.engine.work.working import use_local
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
