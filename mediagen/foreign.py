@@ -57,7 +57,7 @@ async def opened(provider: Any, result: GeneratedImage, *, strict: bool) -> Gene
     content = bytes(content)
     facts: dict[str, Any] = {}
     try:
-        picture = images.inspect(
+        content, picture = images.tidied(
             content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES")
         )
     except NotAPicture as exc:
@@ -67,6 +67,7 @@ async def opened(provider: Any, result: GeneratedImage, *, strict: bool) -> Gene
         metadata["verified"] = False
     else:
         facts = {"format": picture.format, "width": picture.width, "height": picture.height, "sha256": picture.sha256}
+        facts["fit_report"] = {**(result.fit_report or {}), **picture.fit_report}
     return replace(
         result,
         content=content,

@@ -1,7 +1,4 @@
-"""The card in the middle of a placeholder: what it is, who would have made it, and the prompt.
-
-Imports Pillow, so other modules import this one inside functions.
-"""
+"""The card in the middle of a placeholder: what it is, who would have made it, and the prompt."""
 
 from __future__ import annotations
 
@@ -9,11 +6,12 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
-from typing import NamedTuple
-
-from PIL import Image, ImageDraw, ImageFont, features
+from typing import TYPE_CHECKING, NamedTuple
 
 from mediagen.images import colours
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
 
 _TITLE = "PLACEHOLDER"
 _MIN_FONT_PX = 7
@@ -47,6 +45,8 @@ class _Line(NamedTuple):
 
 def draw(canvas: Image.Image, scheme: colours.Scheme, facts: Iterable[str], prompt: str) -> None:
     """Draw the card on a canvas of palette indices, as high as its text needs; nothing where none fits."""
+    from PIL import Image, ImageDraw, features
+
     if not features.check("freetype2"):
         return  # a Pillow built without its font engine has no letters of any size
     width, height = canvas.size
@@ -115,6 +115,8 @@ def _drawable(text: str) -> str:
 
 @lru_cache(maxsize=32)
 def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    from PIL import ImageFont
+
     return ImageFont.load_default(size=size_px)
 
 

@@ -13,8 +13,9 @@ import zlib
 from collections.abc import Callable
 from io import BytesIO
 
-from mediagen.images import isobmff, structure
-from mediagen.images.inspect import Picture, inspect
+from mediagen.images import codecs, isobmff, png, saving, structure
+from mediagen.images.inspect import inspect
+from mediagen.images.picture import Picture
 
 _SOURCE_TYPE = re.compile(rb"cv\.iptc\.org/newscodes/digitalsourcetype/([A-Za-z]{1,60})")
 _PACKET = (
@@ -45,8 +46,6 @@ def upright(content: bytes, picture: Picture) -> tuple[bytes, Picture]:
     A JPEG is written with the quantisation that it had, everything lossless stays lossless, WebP is written with
     quality 92 and AVIF with 85. Animations are left alone. Raises `NotAPicture` when it cannot be decoded or written.
     """
-    from mediagen.images import codecs, saving
-
     if picture.is_animated or not codecs.can_read(picture.format):
         return content, picture
     with codecs.opened(content, picture) as source:
@@ -72,15 +71,13 @@ _PNG_KEPT = frozenset(
 
 
 def _png(view: memoryview, packet: bytes) -> bytes:
-    parts = [structure.PNG_SIGNATURE]
-    for kind, start, end in structure.png_chunks(view):
+    parts = [png.SIGNATURE]
+    for kind, start, end in png.chunks(view):
         if kind in _PNG_KEPT:
             parts.append(bytes(view[start - 8 : end + 4]))
         if kind == b"IHDR" and packet:
             body = b"iTXtXML:com.adobe.xmp\x00\x00\x00\x00\x00" + packet
             parts.append(struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)))
-        if kind == b"IEND":
-            break
     return b"".join(parts)
 
 
@@ -88,8 +85,6 @@ def _png(view: memoryview, packet: bytes) -> bytes:
 
 _ANY_SIZE = 2**32
 """pixels; `inspect` has looked at them"""
-_TEM = 0x01
-"""a marker without a length"""
 _XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\x00"
 
 
@@ -99,14 +94,7 @@ def _jpeg(view: memoryview, packet: bytes) -> bytes:
     # APP0 has to come first, so the packet stands before the first part that is not an application's.
     segment = _XMP_HEAD + packet
     rest = b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment if packet else b""
-    while (marker := structure.JPEG_MARKER.match(view, position)) is not None:
-        code, start = view[marker.end() - 1], marker.end()
-        if code == structure.JPEG_SOS or start + 2 > end:
-            break
-        if code == _TEM:
-            position = start
-            continue
-        position = start + (view[start] << 8 | view[start + 1])
+    for code, start, position in structure.jpeg_segments(view):
         if _jpeg_segment_stays(code, bytes(view[start + 2 : min(position, start + 16)])):
             if not 0xE0 <= code <= 0xEF:
                 parts, rest = [*parts, rest], b""

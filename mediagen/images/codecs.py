@@ -1,7 +1,4 @@
-"""Pillow, opened by format: no guessing, and no limit that another part of the process may have set for all.
-
-The other modules import this one inside functions, because it imports Pillow.
-"""
+"""Pillow, opened by format: no guessing, and no limit that another part of the process may have set for all."""
 
 from __future__ import annotations
 
@@ -11,12 +8,12 @@ from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageFile, features
-
 from mediagen.errors import NotAPicture
+from mediagen.images import png
+from mediagen.images.picture import Picture
 
 if TYPE_CHECKING:
-    from mediagen.images.inspect import Picture
+    from PIL import ImageFile
 
 _CODECS = {"png": "zlib", "jpeg": "jpg", "webp": "webp", "avif": "avif", "gif": ""}
 _IMAGE_CLASSES = {
@@ -30,6 +27,8 @@ _IMAGE_CLASSES = {
 
 def can_read(name: str) -> bool:
     """Whether the Pillow of this installation has the codec for a format; the same answer holds for writing."""
+    from PIL import features
+
     codec = _CODECS[name]
     # `features.check` warns about names that an older Pillow does not know, so ask only for known ones.
     return not codec or (codec in {*features.modules, *features.codecs} and bool(features.check(codec)))
@@ -38,10 +37,14 @@ def can_read(name: str) -> bool:
 @contextmanager
 def opened(content: bytes | bytearray | memoryview, picture: Picture) -> Iterator[ImageFile.ImageFile]:
     """The picture opened with the one decoder of its format. Whatever goes wrong inside becomes `NotAPicture`."""
+    from PIL import Image
+
     module, name = _IMAGE_CLASSES[picture.format]
     # The class itself and not Image.open: that compares with the process-wide MAX_IMAGE_PIXELS, which cannot be
     # changed for one picture, and tries every decoder there is. `inspect` has limited the pixels before.
     image_class: type[ImageFile.ImageFile] = getattr(import_module(module), name)
+    if picture.format == "png":
+        content = png.without_large_texts(content)
     try:
         with image_class(BytesIO(content)) as image:
             yield image

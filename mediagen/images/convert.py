@@ -5,7 +5,10 @@ from __future__ import annotations
 from io import BytesIO
 
 from mediagen.errors import NotAPicture
-from mediagen.images.inspect import Picture, inspect
+from mediagen.images import codecs, saving
+from mediagen.images.inspect import inspect
+from mediagen.images.picture import Picture
+from mediagen.images.scale import LONGEST_SIDE_PX, size_within
 
 _QUALITY = 92
 _LEAST_SIDE = 64
@@ -19,8 +22,6 @@ def converted(content: bytes, picture: Picture, format: str, *, max_bytes: int |
     """
     from PIL import Image, ImageOps
 
-    from mediagen.images import codecs
-
     if not codecs.can_read(picture.format):
         raise NotAPicture(
             f"The Pillow of this installation cannot read {picture.format.upper()}. Install a newer one, or convert "
@@ -28,14 +29,17 @@ def converted(content: bytes, picture: Picture, format: str, *, max_bytes: int |
         )
     with codecs.opened(content, picture) as source:
         source.load()
-        profile = source.info.get("icc_profile")
         image = ImageOps.exif_transpose(source)
         has_alpha = image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info
-        image = image.convert("RGBA" if has_alpha else "RGB")
+        profile = saving.profile_of(image, "RGB")
+        image = saving.in_rgb(image, alpha=has_alpha)
         if has_alpha and format == "jpeg":
             ground = Image.new("RGB", image.size, "white")
             ground.paste(image, mask=image.getchannel("A"))
             image = ground
+        longest = LONGEST_SIDE_PX[format]
+        if (size := size_within(image.size, longest, longest)) != image.size:
+            image = image.resize(size)
         while True:
             buffer = BytesIO()
             options = {"quality": _QUALITY} if format == "jpeg" else {}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
-from mediagen.images.inspect import MAX_PIXELS, Picture, inspect
+from mediagen.images import codecs
+from mediagen.images.credentials import lost_by_writing
+from mediagen.images.inspect import MAX_PIXELS, inspect
+from mediagen.images.picture import Picture
+from mediagen.images.saving import exif_and_turn, resizable, save_options, turned
 
 
 def fit(
@@ -18,7 +23,8 @@ def fit(
     more than 50 megapixels, or cannot be written by the Pillow of this installation.
 
     The format stays, lossless stays lossless, JPEG and WebP are written with quality 92. ICC profile, XMP and EXIF
-    stay; an EXIF orientation is applied to the pixels and taken out. Raises `NotAPicture` when decoding fails.
+    stay; an EXIF orientation is applied to the pixels and taken out. Content credentials
+    (C2PA) go, and `Picture.left_out` says so. Raises `NotAPicture` when decoding fails.
     """
     if (picture.width, picture.height) == (width, height):
         return content, picture, "as_asked"
@@ -29,9 +35,6 @@ def fit(
     if any(asked > max_upscale * stored for stored, asked in zip(*sides, strict=True)):
         return kept  # however it may be turned
     from PIL.Image import Resampling
-
-    from mediagen.images import codecs
-    from mediagen.images.saving import exif_and_turn, resizable, save_options, turned
 
     if not codecs.can_read(picture.format):
         return kept
@@ -54,7 +57,8 @@ def fit(
     except Exception:  # an encoder's own limit (16,383 pixels for WebP), odd metadata: what we have is still good
         return kept
     fitted = buffer.getvalue()
-    return fitted, inspect(fitted), action
+    left_out = picture.left_out + lost_by_writing(content, picture)
+    return fitted, replace(inspect(fitted), left_out=left_out), action
 
 
 def _window(

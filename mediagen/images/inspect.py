@@ -4,51 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from mediagen.errors import NotAPicture
-from mediagen.images import foreign, isobmff, structure
+from mediagen.images import codecs, foreign, isobmff, png, structure
+from mediagen.images.picture import Picture
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 100 * 1024 * 1024
 
-_MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif", "gif": "image/gif"}
 _READERS: dict[str, Callable[[memoryview, int], structure.Shape]] = {
-    "png": structure.read_png,
+    "png": png.read,
     "jpeg": structure.read_jpeg,
     "webp": structure.read_webp,
     "avif": isobmff.read_avif,
     "gif": structure.read_gif,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture whose structure has been checked.
-
-    `width` and `height` in pixels as stored: a JPEG's EXIF orientation is not applied. `sha256` is the hex digest of
-    the content, `size_bytes` its length.
-    """
-
-    format: str
-    """"png", "jpeg", "webp", "avif" or "gif" """
-    width: int
-    height: int
-    sha256: str
-    size_bytes: int
-    has_alpha: bool = False
-    """it declares transparency; whether any pixel uses it is not looked at"""
-    is_animated: bool = False
-    is_lossless: bool = False
-
-    @property
-    def mime(self) -> str:
-        return _MIME[self.format]
-
-    @property
-    def extension(self) -> str:
-        """Without the dot."""
-        return "jpg" if self.format == "jpeg" else self.format
 
 
 def inspect(
@@ -76,10 +47,24 @@ def inspect(
         return Picture(name, shape.width, shape.height, digest, len(view), *shape[2:])
 
 
+def tidied(content: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> tuple[bytes, Picture]:
+    """The picture as `inspect` wants it, and what it is; `Picture.left_out` says what was taken away for that.
+
+    For what was paid, or is somebody's only copy: bytes behind the end are cut off, and chunks of a PNG that a decoder
+    may skip are left out when their name or their checksum is wrong. The picture's own bytes stay as they are, and
+    when they are wrong, `NotAPicture` is raised as by `inspect`.
+    """
+    try:
+        return content, inspect(content, max_pixels=max_pixels, max_bytes=max_bytes)
+    except structure.Superfluous as exc:
+        rest, left_out = exc.without(content)
+    return rest, replace(inspect(rest, max_pixels=max_pixels, max_bytes=max_bytes), left_out=left_out)
+
+
 def _format_of(view: memoryview) -> str:
     """A format's name, or "". Bytes that are only the beginning of a signature count, to be called cut off."""
     head = bytes(view[:12])
-    if len(head) >= 4 and structure.PNG_SIGNATURE.startswith(head[:8]):
+    if len(head) >= 4 and png.SIGNATURE.startswith(head[:8]):
         return "png"
     if head.startswith(structure.JPEG_START):
         return "jpeg"
@@ -100,8 +85,6 @@ def decode_check(content: bytes | bytearray | memoryview, picture: Picture, *, m
     `PIL.Image.MAX_IMAGE_PIXELS` (but for WebP above twice that, which Pillow itself refuses). False, and nothing
     checked, when the Pillow of this installation cannot read the format (AVIF before Pillow 11.3).
     """
-    from mediagen.images import codecs
-
     structure.check_size(picture.format.upper(), picture.width, picture.height, max_pixels)
     if not codecs.can_read(picture.format):
         return False

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from mediagen.errors import NotAPicture
-from mediagen.images.structure import Shape, check_size, cut_off, damaged, is_padding
+from mediagen.images.structure import Shape, Superfluous, check_size, cut_at, cut_off, damaged, is_padding
 
 _BOX_HEAD = struct.Struct(">I4s")
 _UINT64 = struct.Struct(">Q")
@@ -54,8 +55,7 @@ def brands(view: memoryview) -> list[bytes]:
 
 
 def read_avif(view: memoryview, max_pixels: int) -> Shape:
-    size = len(view)
-    top = list(boxes(view, 0, size, at_top=True))
+    top = _top_boxes(view)
     is_animated = b"avis" in brands(view) and any(box.kind == b"moov" for box in top)
     if is_animated and top[-1].is_open:
         raise damaged(
@@ -79,6 +79,24 @@ def read_avif(view: memoryview, max_pixels: int) -> Shape:
         for box in items
     )
     return Shape(*mine[0], has_alpha=has_alpha, is_animated=is_animated)
+
+
+_PARTS = frozenset((b"ftyp", b"meta", b"mdat", b"moov", b"moof"))
+
+
+def _top_boxes(view: memoryview) -> list[Box]:
+    """The boxes side by side; `Superfluous` when something else follows the ones that make a still picture."""
+    top: list[Box] = []
+    try:
+        for box in boxes(view, 0, len(view), at_top=True):
+            top.append(box)
+    except NotAPicture as exc:
+        end = top[-1].end if top else 0
+        is_part = bytes(view[end + 4 : end + 8]) in _PARTS
+        if is_part or b"avis" in brands(view) or not any(box.kind == b"meta" for box in top):
+            raise
+        raise Superfluous(str(exc), partial(cut_at, end)) from None
+    return top
 
 
 def boxes(view: memoryview, start: int, end: int, *, at_top: bool = False) -> Iterator[Box]:

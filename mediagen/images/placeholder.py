@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from mediagen.errors import InvalidRequest
-from mediagen.images import colours
+from mediagen.images import card, colours
 from mediagen.types import MAX_SIDE_PX
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ def placeholder(
     digest = _digest(provider, prompt, operation, seed, variant, width, height)
     scheme = colours.scheme(_digest(provider, prompt, operation, seed, variant))
     scale = math.ceil(math.sqrt(width * height / _FULL_SCALE_PIXELS))
-    from mediagen.images import card
-
     canvas = _pattern(scheme, -(-width // scale), -(-height // scale))
     facts = ["dry run", provider, f"{width} x {height}"]
     facts += [operation] if operation != "generate_image" else []

@@ -1,18 +1,15 @@
-"""How pictures are written back: what stays of what came with them, and how their pixels have to be turned.
-
-The other modules import this one inside functions, because it imports Pillow.
-"""
+"""How pictures are written back: what stays of what came with them, and how their pixels have to be turned."""
 
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-from PIL.Image import Transpose
+from mediagen.images.picture import Picture
 
 if TYPE_CHECKING:
-    from mediagen.images.inspect import Picture
+    from PIL import Image
 
 _QUALITY = 92
 _QUALITY_AVIF = 85
@@ -27,12 +24,16 @@ _MAX_SEGMENT_BYTES = 65_533
 
 
 def turned(size: tuple[int, int], turn: Image.Transpose | None) -> tuple[int, int]:
+    from PIL.Image import Transpose
+
     sideways = (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
     return size[::-1] if turn in sideways else size
 
 
 def exif_and_turn(source: Image.Image) -> tuple[bytes, Image.Transpose | None]:
     """EXIF without its orientation, and how the pixels have to be turned for it."""
+    from PIL.Image import Transpose
+
     turns = {
         2: Transpose.FLIP_LEFT_RIGHT,
         3: Transpose.ROTATE_180,
@@ -80,8 +81,7 @@ def xmp_options(format: str, xmp: bytes) -> dict[str, Any]:
 
 def save_options(source: Image.Image, picture: Picture, exif: bytes) -> dict[str, Any]:
     options: dict[str, Any] = {"exif": exif} if exif else {}
-    if profile := source.info.get("icc_profile"):
-        options["icc_profile"] = profile
+    options["icc_profile"] = profile_of(source)
     xmp = xmp_of(source)
     if picture.format == "jpeg":
         from PIL.JpegImagePlugin import get_sampling
@@ -113,3 +113,47 @@ def resizable(image: Image.Image) -> Image.Image:
         return image.convert(image.mode + "A")
     # Not every Pillow since 10.1 resizes 16 bits.
     return image.convert("I") if image.mode == "I;16" else image
+
+
+# What the header of a colour profile (ICC.1, 7.2.6) calls the colours of a picture's mode; "RGB " for the others.
+_MODELS = {"L": b"GRAY", "LA": b"GRAY", "I": b"GRAY", "I;16": b"GRAY", "1": b"GRAY", "CMYK": b"CMYK"}
+_OTHER_MODELS = frozenset((b"RGB ", b"Lab ", b"XYZ ", b"Luv ", b"YCbr", b"Yxy ", b"HSV ", b"HLS ", b"CMY "))
+
+
+def profile_of(source: Image.Image, mode: str | None = None) -> bytes | None:
+    """The colour profile, when it is one for the picture's colours, or for those of the `mode` that it is saved in.
+
+    To be given to `Image.save` also when it is None: else some of Pillow's writers take the one in `info`.
+    """
+    profile = source.info.get("icc_profile")
+    if not isinstance(profile, bytes):
+        return None
+    model = profile[16:20]
+    is_known = model in _OTHER_MODELS or model in _MODELS.values()
+    return None if is_known and model != _MODELS.get(mode or source.mode, b"RGB ") else profile
+
+
+def in_rgb(image: Image.Image, *, alpha: bool = False) -> Image.Image:
+    """As RGB, or RGBA, of eight bits: from CMYK by its profile where that can be read, grey of 16 bits scaled down."""
+    image = eight_bits(image)
+    if image.mode == "CMYK" and (profile := profile_of(image)):
+        from PIL import ImageCms
+
+        try:
+            found = ImageCms.ImageCmsProfile(BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, found, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ImportError, TypeError):
+            converted = None
+        if converted is not None:
+            converted.info.pop("icc_profile", None)
+            return converted.convert("RGBA") if alpha else converted
+    return image.convert("RGBA" if alpha else "RGB")
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits as grey of eight: no format but PNG has them, and no browser shows more."""
+    if image.mode not in ("I", "I;16", "I;16B"):
+        return image
+    grey = image.convert("I").point(lambda value: value / 257).convert("L")
+    grey.info.pop("transparency", None)  # one of 65,536 values, and 257 of them are the same now
+    return grey

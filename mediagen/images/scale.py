@@ -7,7 +7,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from mediagen.errors import NotAPicture
-from mediagen.images.inspect import Picture
+from mediagen.images import codecs, saving
+from mediagen.images.picture import Picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 FORMATS = ("webp", "avif", "jpeg", "png")
 QUALITY = {"webp": 80, "avif": 60, "jpeg": 82, "png": 0}
 """where none is asked for; PNG has none"""
+LONGEST_SIDE_PX = {"webp": 16_383, "avif": 65_536, "jpeg": 65_500, "png": 2**31 - 1}
+"""what the formats, or those who write them for us, can hold"""
 _AVIF_SPEED = 8
 """of 10: a third of the time of Pillow's 6, and a few per cent larger"""
 _MAX_XMP_BYTES = 16 * 1024
@@ -59,14 +62,13 @@ def scaled(
 ) -> Scaled:
     """The picture inside the box of `width` x `height`, or with `cover` filling it exactly, cut around `focus`.
 
-    It is never enlarged: a box that is too large is shrunk in its own proportions. Of an animation the first frame; an
+    It is never enlarged: a box that is too large is shrunk in its own proportions, and so is a picture with a side that
+    the format cannot hold (`LONGEST_SIDE_PX`). Of an animation the first frame; an
     EXIF orientation is applied; what shows through becomes white in JPEG. Colour profile and XMP (where a picture came
     from) stay, EXIF does not. Raises `NotAPicture` when it cannot be decoded, or when the Pillow of this installation
     lacks the codec.
     """
     from PIL.Image import Resampling
-
-    from mediagen.images import codecs, saving
 
     for name in (picture.format, format):
         if not codecs.can_read(name):
@@ -82,35 +84,31 @@ def scaled(
             shrunk = min(1.0, whole[0] / width, whole[1] / height)
             target = max(1, round(width * shrunk)), max(1, round(height * shrunk))
             box = covering_box(whole, target, focus)
-        elif turn is None:
+        target = size_within(target, LONGEST_SIDE_PX[format], LONGEST_SIDE_PX[format])
+        if box is None and turn is None:
             # A JPEG is decoded at the size that is just large enough.
             source.draft(None, (target[0] * 2, target[1] * 2))
-        options = _options(source, format, QUALITY[format] if quality is None else quality)
         image = saving.resizable(source)
         if turn is not None:
             image = image.transpose(turn)
         if box is not None or image.size != target:
             image = image.resize(target, Resampling.BICUBIC, box=box, reducing_gap=2.0)
+        image = _writable(image, format)
+        options = _options(source, image.mode, format, QUALITY[format] if quality is None else quality)
         buffer = BytesIO()
-        _writable(image, format).save(buffer, format.upper(), **options)
+        image.save(buffer, format.upper(), **options)
     return Scaled(buffer.getvalue(), *target)
 
 
 def _turn(source: Image.Image) -> Any:
-    from mediagen.images import saving
-
     # Asking a PNG for its EXIF decodes it; only one that says that it has some is asked.
     if "exif" not in source.info and source.format == "PNG":
         return None
     return saving.exif_and_turn(source)[1]
 
 
-def _options(source: Image.Image, format: str, quality: int) -> dict[str, Any]:
-    from mediagen.images import saving
-
-    options: dict[str, Any] = {}
-    if profile := source.info.get("icc_profile"):
-        options["icc_profile"] = profile
+def _options(source: Image.Image, mode: str, format: str, quality: int) -> dict[str, Any]:
+    options: dict[str, Any] = {"icc_profile": saving.profile_of(source, mode)}
     if len(xmp := saving.xmp_of(source)) <= _MAX_XMP_BYTES:
         options |= saving.xmp_options(format, xmp)
     if format != "png":
@@ -130,11 +128,9 @@ def _writable(image: Image.Image, format: str) -> Image.Image:
         ground = Image.new("RGB", image.size, "white")
         ground.paste(image.convert("RGB"), mask=image.convert("RGBA").getchannel("A"))
         return ground
-    if image.mode in ("I", "I;16"):
-        # 16 bits of grey: no format but PNG has them, and no browser shows more than eight.
-        return image.point(lambda value: value / 257).convert("L")
+    image = saving.eight_bits(image)
     if image.mode == "CMYK" and format != "jpeg":
-        return image.convert("RGB")
-    if format == "avif" and image.mode in ("L", "LA"):
+        return saving.in_rgb(image)
+    if format in ("avif", "webp") and image.mode in ("L", "LA"):  # they have no grey
         return image.convert("RGB" if image.mode == "L" else "RGBA")
     return image

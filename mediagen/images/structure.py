@@ -1,4 +1,4 @@
-"""Walks the skeleton of PNG, JPEG, WebP and GIF files: are all parts there, and what size is the picture?
+"""Walks the skeleton of JPEG, WebP and GIF files: are all parts there, and what size is the picture?
 
 Nothing is decoded and nothing is copied: the walkers read a `memoryview` and raise `NotAPicture`. Every loop is
 bounded by `MAX_PARTS`, because a hostile file may consist of nothing but empty parts.
@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from mediagen.errors import NotAPicture
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8\xff"
 MAX_PARTS = 1_000_000
 """chunks, segments, blocks or boxes in one file; a GIF of 100 MiB has 410,000"""
 MAX_PADDING_BYTES = 64
 """bytes after the end that are let pass when they are NUL, 0xFF, space, CR or LF: some writers pad or add a newline"""
+
+
+Without = Callable[[bytes], tuple[bytes, tuple[str, ...]]]
+"""gives a content without what is superfluous in it, and what was left out, in words"""
+
+
+class Superfluous(NotAPicture):
+    """A picture with something in or behind it that is no part of it, and can be taken away."""
+
+    def __init__(self, message: str, without: Without) -> None:
+        super().__init__(message)
+        self.without = without
 
 
 class Shape(NamedTuple):
@@ -58,82 +69,22 @@ def is_padding(view: memoryview, start: int) -> bool:
     return len(rest) <= MAX_PADDING_BYTES and not bytes(rest).strip(b"\x00\xff \r\n")
 
 
-def check_nothing_follows(name: str, view: memoryview, end: int) -> None:
+def check_nothing_follows(name: str, view: memoryview, end: int, without: Without | None = None) -> None:
     """Refuse what follows the picture's end: a ZIP, a script or a page hidden there is served with the picture.
 
     Payload inside the picture's own parts (a comment, a text chunk) is legal and is not looked for.
     """
     if end < len(view) and not is_padding(view, end):
-        raise NotAPicture(
+        raise Superfluous(
             f"After the end of the {name} at byte {end} follow {len(view) - end} bytes that are no part of it."
-            " Save it anew from an image editor, which leaves them out."
+            " Save it anew from an image editor, which leaves them out.",
+            without or partial(cut_at, end),
         )
 
 
-# PNG
-
-_CHUNK_HEAD = struct.Struct(">I4s")
-_UINT32 = struct.Struct(">I")
-_IHDR = struct.Struct(">IIBBBBB")
-_BIT_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-
-
-def png_chunks(view: memoryview) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start and end of the data of each chunk whose CRC is right, up to IEND."""
-    size, start = len(view), len(PNG_SIGNATURE)
-    for _ in range(MAX_PARTS):
-        if size - start < 12:
-            raise cut_off(
-                "PNG", size, start + 12, "chunk header" if size > start else "list of chunks (IEND is missing)"
-            )
-        length, kind = _CHUNK_HEAD.unpack_from(view, start)
-        if length > 0x7FFFFFFF or not kind.isalpha():
-            raise damaged("PNG", f"what begins at byte {start} is no chunk")
-        end = start + 12 + length
-        if end > size:
-            raise cut_off("PNG", size, end, f"{kind.decode()} chunk")
-        if zlib.crc32(view[start + 4 : end - 4]) != _UINT32.unpack_from(view, end - 4)[0]:
-            raise damaged("PNG", f"the checksum of its {kind.decode()} chunk at byte {start} is wrong")
-        yield kind, start + 8, end - 4
-        start = end
-    raise damaged("PNG", f"it has more than {MAX_PARTS} chunks")
-
-
-def read_png(view: memoryview, max_pixels: int) -> Shape:
-    width = height = colour = 0
-    has_palette = has_transparency = is_animated = has_data = False
-    for number, (kind, start, end) in enumerate(png_chunks(view)):
-        if (kind == b"IHDR") != (number == 0):
-            raise damaged("PNG", f"its chunk number {number + 1} is {kind.decode()}")
-        if kind == b"IDAT":
-            has_data = has_data or end > start
-        elif kind == b"IHDR":
-            width, height, colour = _png_header(view, start, end, max_pixels)
-        elif kind == b"PLTE":
-            has_palette = True
-        elif kind == b"tRNS":
-            has_transparency = True
-        elif kind == b"acTL" and not has_data and end - start == 8:
-            is_animated = _UINT32.unpack_from(view, start)[0] > 1
-        elif kind == b"IEND":
-            if not has_data:
-                raise damaged("PNG", "it has no picture data (IDAT)")
-            if colour == 3 and not has_palette:
-                raise damaged("PNG", "its palette (PLTE) is missing")
-            check_nothing_follows("PNG", view, end + 4)
-            break
-    return Shape(width, height, has_transparency or colour in (4, 6), is_animated, is_lossless=True)
-
-
-def _png_header(view: memoryview, start: int, end: int, max_pixels: int) -> tuple[int, int, int]:
-    """Width, height and colour type."""
-    if end - start != 13:
-        raise damaged("PNG", f"its header has {end - start} bytes instead of 13")
-    width, height, depth, colour, compression, filters, interlace = _IHDR.unpack_from(view, start)
-    if depth not in _BIT_DEPTHS.get(colour, ()) or compression or filters or interlace > 1:
-        raise damaged("PNG", f"its header names an unknown encoding ({depth} bits, colour type {colour})")
-    check_size("PNG", width, height, max_pixels)
-    return width, height, colour
+def cut_at(end: int, content: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """The content up to its `end`, and what is said of the rest."""
+    return content[:end], (f"{len(content) - end:,} bytes behind the end",)
 
 
 # JPEG
@@ -155,7 +106,10 @@ def read_jpeg(view: memoryview, max_pixels: int) -> Shape:
     for _ in range(_MAX_JPEGS):
         if bytes(view[end : end + 3]) != JPEG_START:
             break
-        end, _appended = walk_jpeg(view, end, max_pixels)
+        try:
+            end, _appended = walk_jpeg(view, end, max_pixels)
+        except NotAPicture as exc:
+            raise Superfluous(str(exc), partial(cut_at, end)) from None
     check_nothing_follows("JPEG", view, end)
     return shape
 
@@ -203,6 +157,19 @@ def walk_jpeg(view: memoryview, start: int, max_pixels: int) -> tuple[int, Shape
             if scans > _MAX_SCANS:
                 raise damaged("JPEG", f"it has more than {_MAX_SCANS} scans")
     raise damaged("JPEG", f"it has more than {MAX_PARTS} segments")
+
+
+def jpeg_segments(view: memoryview) -> Iterator[tuple[int, int, int]]:
+    """Marker, start (of the two bytes of length) and end of each segment up to the first scan, of a JPEG that
+    `walk_jpeg` has let pass."""
+    position = 2
+    while (marker := JPEG_MARKER.match(view, position)) is not None:
+        code, start = view[marker.end() - 1], marker.end()
+        if code == JPEG_SOS or start + 2 > len(view):
+            return
+        position = start if code == _TEM else start + (view[start] << 8 | view[start + 1])
+        if code != _TEM:
+            yield code, start, position
 
 
 def _jpeg_frame(segment: memoryview, code: int, max_pixels: int) -> Shape:

@@ -151,9 +151,9 @@ class MediaGeneratorProvider(ServiceProvider):
 
     async def _fetched(self, url: str, *, with_key: bool = False) -> tuple[bytes, images.Picture]:
         """A result and what it is, by `Service.download`; `BadResponse` when no picture could be had."""
-        found: list[images.Picture] = []
-        content = await self.service.download(url, with_key=with_key, check=lambda body: found.append(inspected(body)))
-        return content, found[-1]
+        found: list[tuple[bytes, images.Picture]] = []
+        await self.service.download(url, with_key=with_key, check=lambda body: found.append(tidied(body)))
+        return found[-1]
 
     # ------------------------------------------------------------------ inside
 
@@ -309,28 +309,37 @@ class JobProvider(MediaGeneratorProvider):
 async def open_picture(
     content: bytes, width: int, height: int, *, cost: Decimal | None = None, picture: images.Picture | None = None
 ) -> tuple[bytes, images.Picture, dict[str, Any]]:
-    """(bytes, what they are, size report) after inspection and fitting; `BadResponse` when they are no picture.
+    """(bytes, what they are, entries of the fit report) after inspection and fitting; `BadResponse` when they are no
+    picture.
 
-    `picture` is what an inspection has found already.
+    `picture` is what an inspection has found already, in `content` as that left it.
     """
     try:
-        found = picture or inspected(content)
-        made = (found.width, found.height)
-        if made == (width, height):
-            return content, found, {}
-        action = "kept"
-        if conf.get("FIT") == "resize":
-            # Decoding and encoding is seconds of CPU for a large picture: not on the event loop.
-            content, found, action = await asyncio.to_thread(images.fit, content, found, width, height)
+        if picture is None:
+            content, picture = tidied(content)
     except NotAPicture as exc:
         raise BadResponse(f"answered without a usable picture: {exc}", cost=cost) from None
-    report = {"asked": [width, height], "made": list(made), "action": action}
-    return content, found, {"size": report}
+    made = (picture.width, picture.height)
+    if made == (width, height):
+        return content, picture, picture.fit_report
+    size: dict[str, Any] = {"asked": [width, height], "made": list(made), "action": "kept"}
+    if conf.get("FIT") == "resize":
+        try:
+            # Decoding and encoding is seconds of CPU for a large picture: not on the event loop.
+            content, picture, size["action"] = await asyncio.to_thread(images.fit, content, picture, width, height)
+        except NotAPicture as exc:  # its structure is whole, and it is paid: as it would be kept in the right size
+            size["why"] = str(exc)
+    return content, picture, {**picture.fit_report, "size": size}
 
 
 def inspected(content: bytes) -> images.Picture:
     """The picture that `content` is, within the site's limits; otherwise `NotAPicture`."""
     return images.inspect(content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES"))
+
+
+def tidied(content: bytes) -> tuple[bytes, images.Picture]:
+    """As `inspected`, without what can be left out (see `images.tidied`)."""
+    return images.tidied(content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES"))
 
 
 def not_honoured(asked: Any, why: str) -> dict[str, Any]:

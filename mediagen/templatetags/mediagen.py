@@ -122,11 +122,14 @@ def fit_lines(report: Any) -> list[NotHonoured]:
 def _fit_text(what: str, entry: Any) -> str:
     if not isinstance(entry, Mapping):
         return json.dumps(entry, ensure_ascii=False)
+    if "asked" not in entry and entry.get("why") and not isinstance(entry.get("made"), list):
+        return ": ".join(str(part) for part in (entry["why"], entry.get("made")) if part)
     asked, made = _size(entry.get("asked")), _size(entry.get("made"))
     if made:
         text = _("asked %(asked)s, the provider made %(made)s") % {"asked": asked, "made": made}
         action = entry.get("action")
-        return f"{text} ({action})" if action else text
+        text = f"{text} ({action})" if action else text
+        return f"{text}: {entry['why']}" if entry.get("why") else text
     text = _("asked %(asked)s, not honoured") % {"asked": asked or json.dumps(entry.get("asked"), ensure_ascii=False)}
     return f"{text}: {entry['why']}" if entry.get("why") else text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
@@ -110,11 +111,13 @@ def opened(content: bytes) -> tuple[bytes, Picture]:
     max_pixels = conf.get("MAX_IMAGE_PIXELS")
     max_bytes = conf.get("MAX_IMAGE_BYTES")
     try:
-        picture = images.inspect(content, max_pixels=max_pixels, max_bytes=max_bytes)
+        content, picture = images.tidied(content, max_pixels=max_pixels, max_bytes=max_bytes)
+        left_out = picture.left_out + images.lost_by_writing(content, picture)
         images.decode_check(content, picture, max_pixels=max_pixels)
         content, picture = images.upright(content, picture)
         content = images.cleaned(content, picture)
-        return content, images.inspect(content, max_pixels=max_pixels, max_bytes=max_bytes)
+        picture = images.inspect(content, max_pixels=max_pixels, max_bytes=max_bytes)
+        return content, replace(picture, left_out=left_out)
     except NotAPicture as exc:
         raise InvalidRequest(str(exc), field="file") from exc
 
@@ -148,6 +151,7 @@ def _write(asset: MediaAsset, name: str, picture: Picture, tags: list[str]) -> N
     asset.file.name = name
     asset.format, asset.width, asset.height = picture.format, picture.width, picture.height
     asset.file_size, asset.content_hash = picture.size_bytes, picture.sha256
+    asset.fit_report = {**asset.fit_report, **picture.fit_report}
     asset.generation_state = GenerationState.READY
     asset.lease_token = 1
     asset.cost = Decimal(0)

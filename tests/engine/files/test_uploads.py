@@ -90,8 +90,6 @@ BAD = {
     "a page": pictures.html(),
     "a drawing": pictures.svg(),
     "an archive": pictures.zip_archive(),
-    "a picture with an archive behind it": pictures.polyglot("png"),
-    "a picture with a page behind it": pictures.polyglot("jpeg", pictures.html()),
     "a gif that is a script": b"GIF89a/*" + b"*/=1;alert(1)//" * 9,
     "half a picture": pictures.truncated(pictures.png()),
     "half a jpeg": pictures.truncated(pictures.jpeg()),
@@ -109,6 +107,22 @@ def test_what_is_no_whole_picture_is_refused_and_leaves_nothing(what):
     assert caught.value.field == "file"
     assert not MediaAsset.objects.exists()
     assert kept_files() == []
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg"])
+def test_what_stands_behind_a_picture_is_not_kept_and_that_is_said(format):
+    asset = upload(pictures.polyglot(format), "photo.png")
+
+    assert content_of(asset) == content_of(upload(pictures.picture(format), "photo.png"))
+    assert "behind the end" in asset.fit_report["content"]["why"]
+
+
+def test_credentials_that_an_upload_loses_are_told():
+    content = pictures.png()
+    asset = upload(content[:33] + pictures.png_chunk(b"caBX", b"jumb" * 20) + content[33:], "photo.png")
+
+    assert "C2PA" in asset.fit_report["content"]["why"]
+    assert b"jumb" not in content_of(asset)
 
 
 def test_limits_are_the_sites_own(settings):
