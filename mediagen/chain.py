@@ -58,6 +58,8 @@ class MediaGeneratorChain:
         self.strict = strict
         self._dry_providers = frozenset(dry_providers)
         self._clock = clock
+        self._seen: dict[str, bool] = {}
+        """what was last seen of each provider that was asked by this chain, by name; also of dry ones"""
         self._breaker: BreakerStore = breaker if breaker is not None else MemoryBreakerStore()
         self._rules = rules or BreakerRules(
             failures=conf.get("BREAKER_FAILURES"),
@@ -123,6 +125,7 @@ class MediaGeneratorChain:
             patient=patient,
             delivered=delivered,
             clock=self._clock,
+            seen=self._seen,
         )
         async with http.session():
             return await run.through()
@@ -151,8 +154,12 @@ class MediaGeneratorChain:
         return min(waits, default=None)
 
     def get_provider_health(self) -> dict[str, bool]:
-        """{"sdxl": True, "openai_images": False}: what this process knows now; nobody is asked."""
+        """{"sdxl": True, "openai_images": False}: what was last seen of each; nobody is asked.
+
+        False after one failure already: the breaker may still be closed.
+        """
         health = health_of((name_of(p) for p in self.providers), self._breaker.known())
+        health = {name: is_well and self._seen.get(name, True) for name, is_well in health.items()}
         for provider in self.providers:
             if not getattr(provider, "is_configured", True) and not self.is_dry(provider):
                 health[name_of(provider)] = False

@@ -110,6 +110,7 @@ class Execution:
         patient: bool,
         delivered: Any = None,
         clock: Clock = REAL,
+        seen: dict[str, bool] | None = None,
     ) -> None:
         self.providers = providers
         self.breaker = breaker
@@ -126,6 +127,7 @@ class Execution:
         self.patient = patient
         self.delivered = delivered
         self.clock = clock
+        self.seen = {} if seen is None else seen
         self.outcome = ChainOutcome(operation)
         self.digest = _request_digest(operation, kwargs)
         self.something_was_asked = False
@@ -252,6 +254,7 @@ class Execution:
                 error = await self.once(provider, method)
             self.something_was_asked = True
             if error is None:
+                self.seen[name_of(provider)] = True
                 if key is not None:
                     await self.breaker.succeeded(key, was_probe=was_probe)
                 return False
@@ -261,6 +264,8 @@ class Execution:
                 return not error.stop
             if isinstance(error, RateLimited) and (limiter := self.limiter(provider)) is not None:
                 limiter.slow_down()
+            if error.breaker is not BreakerEffect.NONE:
+                self.seen[name_of(provider)] = False
             circuit = await self.count(provider, key, error)
             if error.next_step is NextStep.AFTER_UNKNOWN:
                 return getattr(provider, "after_unknown", "next") == "next"
@@ -400,7 +405,10 @@ class Execution:
             return result
         if not isinstance(result, GeneratedImage):
             raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
-        return result if result.sha256 else await foreign.opened(provider, result, strict=self.strict)
+        return result if result.sha256 else await self.opened(provider, result)
+
+    async def opened(self, provider: Any, result: GeneratedImage) -> GeneratedImage:
+        return await foreign.opened(provider, result, str(self.kwargs.get("prompt", "")), strict=self.strict)
 
     async def skip(self, provider: Any, message: str, outcome: Outcome = Outcome.SKIPPED) -> None:
         """A provider that is not asked: told all the same, with the reason."""

@@ -13,6 +13,7 @@ from mediagen.engine.exports import canva, figma, from_canva, sending
 from mediagen.engine.exports.figma_import import FigmaImport, import_from_figma
 from mediagen.engine.generation import claims, queue, running
 from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.library.assets import NoSuchAsset
 from mediagen.engine.providers import health
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost
 from mediagen.factory import chain_configs, declared_options
@@ -86,17 +87,17 @@ class MediaEngine:
     async def export_asset_to_figma(
         self, asset_id: Any, file_key: str, page_id: str | None = None, **options: Any
     ) -> dict[str, Any] | None:
-        """{figma_node_id, figma_url, figma_file_key, page_id, asset_id, status, export_id, notes}, or None when no
-        provider can; the `AssetExport` row then says why.
+        """{figma_node_id, figma_url, figma_file_key, page_id, asset_id, status, export_id, notes}, or None when there
+        is no such asset, and when no provider can; the `AssetExport` row then says why.
 
         `file_key` may be the file's address. `options`: frame_name, x and y (canvas pixels), comment (a text, or True
         for ours, to be pinned in the file), by (a user), dry_run, deadline_s (seconds). Live, the status is
         "waiting_for_plugin" and the node id empty, until mediagen's plugin in Figma has placed the picture.
-        `InvalidRequest` for an asset that does not exist or has no picture, and for a place that cannot be one.
+        `InvalidRequest` for an asset that has no picture, and for a place that cannot be one.
         """
         try:
             return await self.export_to_figma(asset_id, file_key, page_id, **options)
-        except GenerationFailed as exc:
+        except (GenerationFailed, NoSuchAsset) as exc:
             logger.warning("%s", exc)
             return None
 
@@ -115,15 +116,15 @@ class MediaEngine:
         **options: Any,
     ) -> dict[str, Any] | None:
         """{export_id, asset_id, canva_asset_id, canva_design_id, edit_url, title, folder, status, notes}, or None when
-        no provider can; the `AssetExport` row then says why.
+        there is no such asset, and when no provider can; the `AssetExport` row then says why.
 
         A design of the picture's size is made with it inside, unless `create_design` is False. Without a title the
         asset's name; `folder` is an id or address. `options`: by (a user), dry_run, deadline_s (seconds).
-        `InvalidRequest` for an asset that does not exist or has no picture, and for what cannot be a title or folder.
+        `InvalidRequest` for an asset that has no picture, and for what cannot be a title or folder.
         """
         try:
             return await self.export_to_canva(asset_id, create_design, title, folder, **options)
-        except GenerationFailed as exc:
+        except (GenerationFailed, NoSuchAsset) as exc:
             logger.warning("%s", exc)
             return None
 

@@ -95,7 +95,7 @@ def begin(
     dry_run: bool | None = None,
 ) -> AssetExport:
     """A new export of the asset, waiting for `work_off` or `send`. `InvalidRequest` as `export_to_canva`."""
-    asset = get_asset(as_uuid(asset_id, "asset_id"))
+    asset = get_asset(asset_id)
     if not asset.is_ready:
         raise InvalidRequest(
             f"Asset {asset.pk} is {asset.generation_state}: there is no picture to export.", field="asset_id"

@@ -46,7 +46,8 @@ def test_canva_without_a_design(editor, asset):
     assert (export.options["create_design"], export.frame_name) == (False, "Red fox")
 
 
-def test_figma_is_sent_at_once(editor, asset):
+def test_figma_is_sent_at_once(editor, asset, monkeypatch):
+    monkeypatch.setenv("FIGMA_API_TOKEN", "made-up")
     assert 'name="file_key"' in act(editor, "mediaasset", "export_figma", asset.pk).content.decode()
     address = f"https://www.figma.com/design/{KEY}/Campaign"
     done = act(editor, "mediaasset", "export_figma", asset.pk, _go="1", file_key=address)

@@ -47,7 +47,8 @@ def test_an_export_to_canva_is_answered_at_once_and_waits(editor, asset):
     assert AssetExport.objects.get(pk=body["id"]).created_by is not None
 
 
-def test_an_export_to_figma_is_sent(editor, asset):
+def test_an_export_to_figma_is_sent(editor, asset, monkeypatch):
+    monkeypatch.setenv("FIGMA_API_TOKEN", "made-up")
     response = post(editor, asset=asset.asset_id, target="figma", file_key=KEY, page_id="0-1", x=1, y=-2.5)
     body = response.json()
     assert response.status_code == 201, body
