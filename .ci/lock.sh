@@ -11,7 +11,7 @@ compile() { # NAME ARGUMENT...
     local name=$1
     shift
     "$PYTHON" -m uv pip compile pyproject.toml "$@" \
-        --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --only-binary :all: \
         --custom-compile-command "make lock" --quiet ${UPGRADE:+--upgrade} \
         --output-file "requirements/$name.txt"
     echo "requirements/$name.txt"
