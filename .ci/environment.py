@@ -108,7 +108,7 @@ def prepare(folder: Path, wanted: dict[str, str], locks: list[Path]) -> None:
         command += ["-r", str(lock)]
     run(command, "The libraries could not be installed. Is the package index reachable?", ONLY_WHEELS | os.environ)
     if stamp.get("made_here"):
-        run([*pip_in(folder), "check"], f"{names} cannot be used together. Run `make lock`, or restore them from git.")
+        run([*pip_in(folder), "check"], f"What is in {folder} does not go together. Delete the folder and try again.")
     write_stamp(folder, {**stamp.get("locks", {}), **wanted}, made_here=stamp.get("made_here", False))
 
 
