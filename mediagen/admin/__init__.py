@@ -1,11 +1,11 @@
 """The admin, one file per model. Django finds it by itself; nothing else imports it."""
 
+from mediagen.admin.asset import MediaAssetAdmin
 from mediagen.admin.batches.batch import GenerationBatchAdmin
 from mediagen.admin.events.webhook import WebhookEndpointAdmin, WebhookMessageAdmin
 from mediagen.admin.exports.export import AssetExportAdmin
 from mediagen.admin.generation.attempt import GenerationAttemptAdmin
 from mediagen.admin.insight.dashboard import DashboardAdmin
-from mediagen.admin.library.asset import MediaAssetAdmin
 from mediagen.admin.library.library import MediaLibraryAdmin
 from mediagen.admin.library.tag import MediaTagAdmin
 from mediagen.admin.library.token import ApiTokenAdmin

@@ -9,8 +9,8 @@ from rest_framework import serializers
 
 from mediagen import conf
 from mediagen.api.addresses import Addresses
+from mediagen.api.asset_rows import AssetRow
 from mediagen.api.fields import Time, Usd, iso
-from mediagen.api.library.asset_rows import AssetRow
 from mediagen.engine.files import links
 from mediagen.engine.generation.estimates import Estimate
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset

@@ -14,9 +14,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin
+from mediagen.admin.filters import ProviderNameFilter
 from mediagen.engine.library.access import sees_everything
 from mediagen.errors import Outcome
-from mediagen.models import GenerationAttempt, MediaLibrary, ProviderConfig
+from mediagen.models import GenerationAttempt, MediaLibrary
 from mediagen.templatetags.mediagen import attempt_cost, first_line, pretty_json, seconds
 
 
@@ -36,23 +37,6 @@ class OutcomeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         value = self.value()
         return queryset.filter(outcome="" if value == "open" else value) if value else None
-
-
-class ProviderNameFilter(admin.SimpleListFilter):
-    """By the names in the chain. Django's own filter would look through the whole table for them."""
-
-    title = _("provider")
-    parameter_name = "provider"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        names = list(ProviderConfig.objects.in_chain_order().values_list("name", flat=True))
-        asked = self.used_parameters.get(self.parameter_name)
-        if isinstance(asked, str) and asked and asked not in names:
-            names.append(asked)  # a provider that is gone
-        return [(name, name) for name in names]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
-        return queryset.filter(provider_name=self.value()) if self.value() else None
 
 
 @admin.register(GenerationAttempt)

@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen.admin.base import access_of
 from mediagen.admin.library.asset_list import AssetList
-from mediagen.admin.library.tag_names import TagNamesField
+from mediagen.admin.tag_names import TagNamesField
 from mediagen.engine.files import uploads
 from mediagen.engine.library.access import Right
 from mediagen.engine.work import in_server

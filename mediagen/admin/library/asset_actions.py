@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from mediagen import conf
 from mediagen.admin.base import access_of
 from mediagen.admin.library.asset_list import AssetList
-from mediagen.admin.library.tag_names import TagNamesField
+from mediagen.admin.tag_names import TagNamesField
 from mediagen.engine import get_media_engine
 from mediagen.engine.library import bulk, review, trash
 from mediagen.engine.library.access import Right

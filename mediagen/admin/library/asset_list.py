@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from mediagen import conf
 from mediagen.admin.base import LargeListAdmin, access_of
-from mediagen.admin.generation.attempt import ProviderNameFilter
+from mediagen.admin.filters import ProviderNameFilter
 from mediagen.admin.library.asset_filters import (
     CostFilter,
     DateFilter,

@@ -17,7 +17,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import ModelAdmin, access_of
-from mediagen.admin.library.tag_names import TaggedForm, TagNamesField
+from mediagen.admin.tag_names import TaggedForm, TagNamesField
 from mediagen.engine.generation import claims
 from mediagen.engine.library import libraries
 from mediagen.engine.money import budgets, ledger

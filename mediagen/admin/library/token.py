@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from mediagen.admin.asked_by import AskedByAdmin, AskedByForm
 from mediagen.admin.base import ModelAdmin
-from mediagen.admin.generation.asked_by import AskedByAdmin, AskedByForm
 from mediagen.admin.secret_once import shown_once
 from mediagen.engine.library import tokens
 from mediagen.engine.library.tokens import IssuedToken

@@ -16,9 +16,9 @@ from rest_framework.response import Response
 
 from mediagen import conf
 from mediagen.api.addresses import Addresses
+from mediagen.api.asset_rows import AssetRow, read_rows, with_related
 from mediagen.api.base import APIBase
 from mediagen.api.fields import StrictSerializer, Text
-from mediagen.api.library.asset_rows import AssetRow, read_rows, with_related
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
 from mediagen.api.schema import PAGING, Parameter, describe, page_of

@@ -16,8 +16,8 @@ from mediagen.engine.files.uploads import upload
 from mediagen.engine.library.libraries import get_or_create_library
 from mediagen.errors import MediagenError
 from mediagen.models import MediaAsset, MediaLibrary
+from mediagen.studio import tiles
 from mediagen.studio.generation import prompt
-from mediagen.studio.library import tiles
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
 
 MOST = 20

@@ -20,7 +20,7 @@ from mediagen.engine.library.review import STEPS, review
 from mediagen.engine.work.in_server import work_soon
 from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import GenerationState, MediaAsset, ReviewStatus
-from mediagen.studio.library import tiles
+from mediagen.studio import tiles
 from mediagen.types import uuid7
 
 

@@ -15,10 +15,9 @@ from mediagen.engine.library.access import Right
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
-from mediagen.studio import notices
-from mediagen.studio.generation.story import rendered, story
-from mediagen.studio.library import tiles
+from mediagen.studio import notices, tiles
 from mediagen.studio.library.actions import ACTIONS, Action, Done, is_deleted
+from mediagen.studio.library.story import rendered, story
 from mediagen.studio.pages import StudioPage, problem, wants_json
 
 

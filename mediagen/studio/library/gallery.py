@@ -27,9 +27,8 @@ from mediagen.engine.library.filters import AssetFilters, narrowed
 from mediagen.engine.work.in_server import work_soon
 from mediagen.errors import MediagenError
 from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
-from mediagen.studio import notices
+from mediagen.studio import notices, tiles
 from mediagen.studio.generation import prompt
-from mediagen.studio.library import tiles
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
 
 PAGE = 48

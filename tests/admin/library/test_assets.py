@@ -100,7 +100,7 @@ def test_three_rows_and_thirty_take_the_same_queries(admin_client):
 
 def test_the_list_does_not_count_the_whole_table(admin_client, monkeypatch):
     monkeypatch.setattr(CappedPaginator, "CAP", 20)
-    monkeypatch.setattr("mediagen.admin.library.asset.MediaAssetAdmin.list_per_page", 15)
+    monkeypatch.setattr("mediagen.admin.asset.MediaAssetAdmin.list_per_page", 15)
     for _ in range(25):
         MediaAssetFactory(failed=True)
 

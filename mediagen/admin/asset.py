@@ -18,7 +18,7 @@ from mediagen.admin.base import access_of, may
 from mediagen.admin.exports.actions import AssetExports
 from mediagen.admin.generation.generate import AssetMaking
 from mediagen.admin.library.asset_actions import steps_of
-from mediagen.admin.library.tag_names import TaggedForm
+from mediagen.admin.tag_names import TaggedForm
 from mediagen.engine.library import review, suggestions
 from mediagen.engine.library.access import Right
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, MediaAsset, ReviewStatus

@@ -12,8 +12,8 @@ from django.views.generic import TemplateView, View
 from mediagen.engine.library.access import Access, Right
 from mediagen.models import AssetExport, GenerationAttempt, MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
-from mediagen.studio import notices
-from mediagen.studio.library import actions, tiles
+from mediagen.studio import notices, tiles
+from mediagen.studio.library import actions
 from mediagen.studio.pages import StudioPage, admin_link
 
 MAX_EXPORTS = 10
