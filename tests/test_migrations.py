@@ -22,8 +22,9 @@ def still_to_apply() -> list[str]:
 @pytest.mark.django_db
 def test_a_database_that_has_the_eight_has_nothing_to_do():
     recorder = MigrationRecorder(connection)
-    for name in (FIRST, *replaced):  # one that is applied counts for those that it replaces
-        recorder.record_unapplied("mediagen", name)
+    for name in list(recorder.applied_migrations()):
+        if name[0] == "mediagen":  # one that is applied counts for those that it replaces
+            recorder.record_unapplied(*name)
     assert FIRST in still_to_apply()
     for name in replaced:
         recorder.record_applied("mediagen", name)

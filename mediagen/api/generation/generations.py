@@ -178,7 +178,7 @@ class GenerationsView(AsyncAPIView):
         placed = requests.place(self.access, PicturesSerializer.request_of(body), key=key, digest=digest)
         if placed.is_new:
             return placed, list(placed.assets)
-        assets = list(_with_relations(requests.assets_of(MediaAsset.objects.all(), placed.generation_id)))
+        assets = list(_with_relations(requests.assets_of(idempotency.still_theirs(self.access), placed.generation_id)))
         return placed, assets
 
 

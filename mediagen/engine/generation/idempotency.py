@@ -10,8 +10,10 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from mediagen.errors import InvalidRequest, KeyReused
+from mediagen.engine.library.access import Access, Right
+from mediagen.errors import InvalidRequest, KeyReused, NotAllowed
 from mediagen.models import IdempotentRequest
+from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import checked_text
@@ -35,10 +37,13 @@ def check_key(key: str) -> str:
     return key
 
 
-def earlier(user: Any, key: str, digest: str) -> Mapping[str, Any] | None:
-    """The result of the same request of the last 24 hours; None when there was none. `KeyReused` when the key came
-    with another request."""
-    row = IdempotentRequest.objects.filter(user=user.pk, key=key, created_at__gt=db_now() - KEPT_FOR).first()
+def earlier(access: Access, key: str, digest: str, within: timedelta = KEPT_FOR) -> Mapping[str, Any] | None:
+    """The result of the same request, by the same token or by the user's sessions; None when there was none.
+
+    `KeyReused` when the key came with another request. What the result names is not theirs for that: see
+    `still_theirs`.
+    """
+    row = _sent(access, key).filter(created_at__gt=db_now() - within).first()
     if row is None:
         return None
     if row.digest != digest:
@@ -49,25 +54,54 @@ def earlier(user: Any, key: str, digest: str) -> Mapping[str, Any] | None:
     return dict(row.result)
 
 
+def still_theirs(access: Access) -> MediaAssetQuerySet:
+    """The assets that a repeated request may be answered with: those in libraries where it could be made now."""
+    return access.all_assets(Right.GENERATE)
+
+
+def gone() -> NotAllowed:
+    """The refusal of a repeated request of which nothing is left, or nothing that may be seen: no word differs."""
+    return NotAllowed(
+        "The pictures of the first request with this key are gone, or where you may not make any now. Take another key."
+    )
+
+
 @atomic()
-def once(user: Any, key: str, digest: str, make: Callable[[], dict[str, Any]]) -> tuple[Mapping[str, Any], bool]:
+def once(access: Access, key: str, digest: str, make: Callable[[], dict[str, Any]]) -> tuple[Mapping[str, Any], bool]:
     """(what `make` returned, True) the first time; (what it returned then, False) for the same request again.
 
     `make` only writes rows: they and the key are committed together, and whoever comes with the same key at the same
     moment waits for that. When it raises, the key is not used up.
     """
-    IdempotentRequest.objects.filter(user=user.pk, key=key, created_at__lte=db_now() - KEPT_FOR).delete()
+    _sent(access, key).filter(created_at__lte=db_now() - KEPT_FOR).delete()
     try:
         with atomic():
-            row = IdempotentRequest.objects.create(user_id=user.pk, key=key, digest=digest)
+            row = IdempotentRequest.objects.create(**_of(access, key), digest=digest)
     except IntegrityError:
-        found = earlier(user, key, digest)
+        found = earlier(access, key, digest)
         if found is None:
             raise
         return found, False
     row.result = make()
     row.save(update_fields=["result"])
     return row.result, True
+
+
+@atomic()
+def remember(access: Access, key: str, digest: str, make: Callable[[], dict[str, Any]]) -> None:
+    """Carry it out whatever came before with the key, which stands for this request from now on."""
+    result = make()
+    IdempotentRequest.objects.update_or_create(
+        **_of(access, key), defaults={"digest": digest, "result": result, "created_at": db_now()}
+    )
+
+
+def _of(access: Access, key: str) -> dict[str, Any]:
+    return {"user_id": access.user.pk, "caller": str(access.token.pk) if access.token is not None else "", "key": key}
+
+
+def _sent(access: Access, key: str) -> Any:
+    return IdempotentRequest.objects.filter(**_of(access, key))
 
 
 def remove_old() -> int:

@@ -147,14 +147,15 @@ def place(access: Access, request: PictureRequest, *, key: str = "", digest: str
     """Make the rows, pending, and tell the site's task engine of them. Errors of `plan`.
 
     With a `key`, the same request (`digest` says what it is) within 24 hours gives the same assets; `KeyReused` for
-    another one. Who fills them where there is no task engine: see `in_process.work_soon`.
+    another one, `NotAllowed` when they may not have its assets any more. Who fills them where there is no task
+    engine: see `in_process.work_soon`.
     """
     if not key:
         planned = plan(access, request)
         return Placed(_generation_of(planned), True, planned.estimate, _make(planned))
     idempotency.check_key(key)
-    if (found := idempotency.earlier(access.user, key, digest)) is not None:
-        return Placed(uuid.UUID(found["generation"]), False)
+    if (found := idempotency.earlier(access, key, digest)) is not None:
+        return _placed_before(access, found)
     planned = plan(access, request)
     made: list[MediaAsset] = []
 
@@ -162,10 +163,17 @@ def place(access: Access, request: PictureRequest, *, key: str = "", digest: str
         made[:] = _make(planned)
         return {"generation": str(_generation_of(planned))}
 
-    result, is_new = idempotency.once(access.user, key, digest, make)
+    result, is_new = idempotency.once(access, key, digest, make)
     if not is_new:
-        return Placed(uuid.UUID(result["generation"]), False)
+        return _placed_before(access, result)
     return Placed(_generation_of(planned), True, planned.estimate, made)
+
+
+def _placed_before(access: Access, result: Mapping[str, Any]) -> Placed:
+    generation_id = uuid.UUID(result["generation"])
+    if not assets_of(idempotency.still_theirs(access), generation_id).exists():
+        raise idempotency.gone()
+    return Placed(generation_id, False)
 
 
 def _generation_of(planned: Plan) -> uuid.UUID:

@@ -298,6 +298,13 @@ class TestSendingBack:
         assert first.json()["id"] == second.json()["id"]
         assert MediaAsset.objects.count() == 2
 
+    def test_a_key_is_each_tokens_own(self, caller, asset):
+        first = send(caller, key="node-1", parent=asset.asset_id).json()
+        other = Caller(caller.user, scopes=("figma",), library=asset.library)
+        again = send(other, key="node-1", parent=asset.asset_id)
+        assert again.status_code == 201
+        assert again.json()["id"] != first["id"]
+
     @pytest.mark.parametrize("parent", ["", "nonsense", "00000000-0000-4000-8000-000000000000"])
     def test_without_a_known_parent_it_goes_where_one_says(self, caller, parent):
         library = MediaLibraryFactory()

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import AsyncClient
 from django.utils import timezone
@@ -306,6 +307,36 @@ class TestIdempotency:
         first, second = caller.send(URL, ASK, **self.KEY), Caller().send(URL, ASK, **self.KEY)
 
         assert first.json()["id"] != second.json()["id"]
+
+    def test_keys_are_each_tokens_own(self, caller, other_library):
+        first = caller.send(URL, ASK, **self.KEY)
+        bound = Caller(caller.user, library=MediaLibraryFactory(owner=caller.user)).send(URL, ASK, **self.KEY)
+
+        assert (bound.status_code, bound.headers.get("Idempotency-Replayed")) == (202, None)
+        assert bound.json()["id"] != first.json()["id"]
+
+    def test_whoever_was_removed_from_the_library_gets_nothing_again(self, caller):
+        group = Group.objects.create(name="guests")
+        library = MediaLibraryFactory(owner=UserFactory())
+        library.editor_groups.add(group)
+        caller.user.groups.add(group)
+        ask = {**ASK, "library": str(library.pk)}
+        first = caller.send(URL, ask, **self.KEY).json()
+        caller.user.groups.remove(group)
+        refusal = caller.send(URL, ask, **self.KEY)
+
+        assert (refusal.status_code, problem(refusal)) == (403, "forbidden")
+        assert first["id"] not in refusal.content.decode()
+        assert MediaAsset.objects.count() == 1
+
+    def test_what_was_moved_out_of_reach_is_not_shown_again(self, caller, other_library):
+        caller.send(URL, {**ASK, "count": 2}, **self.KEY)
+        MediaAsset.objects.filter(pk=MediaAsset.objects.first().pk).update(library=other_library)
+        left = caller.send(URL, {**ASK, "count": 2}, **self.KEY).json()["assets"]
+
+        assert [asset["id"] for asset in left] == [
+            str(pk) for pk in MediaAsset.objects.exclude(library=other_library).values_list("pk", flat=True)
+        ]
 
     def test_a_refused_request_does_not_use_the_key_up(self, caller):
         assert caller.send(URL, {**ASK, "library": "nowhere"}, **self.KEY).status_code == 400
