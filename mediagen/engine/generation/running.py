@@ -112,8 +112,10 @@ async def run(job: Job) -> MediaAsset:
         can_go_on = job.patient and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
+        leases.let_go(job.asset.pk)
         await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
         raise
+    leases.let_go(job.asset.pk)
     if isinstance(outcome.vetoed, AssetCancelled):
         await in_database(end_cancelled, job, recorder)
         raise GenerationFailed(
@@ -273,11 +275,13 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
     repeated = []
     for stored in pictures:
         asset, values = stored.job.asset, stored.values
-        held = {"id": asset.pk, "lease_token": stored.job.lease.token, "generation_state": GenerationState.RUNNING}
-        if update_where(MediaAsset, held, values):
+        token = stored.job.lease.token
+        held = {"id": asset.pk, "lease_token": token, "generation_state": GenerationState.RUNNING}
+        # By the token, whatever a sweep or a cancellation wrote: nobody has taken it since, and it may be paid for.
+        if update_where(MediaAsset, held, values) or MediaAsset.objects.to_be_filled(asset.pk, token).update(**values):
             written.append(stored)
             results.append(values)
-        elif MediaAsset.objects.filter(pk=asset.pk, lease_token=stored.job.lease.token, file=stored.name).exists():
+        elif MediaAsset.objects.filter(pk=asset.pk, lease_token=token, file=stored.name).exists():
             results.append(values)  # committed before, by a connection that was lost before it could say so
             repeated.append(asset.pk)
         else:

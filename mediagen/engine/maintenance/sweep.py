@@ -22,7 +22,7 @@ from mediagen.engine.exports import rows, sending
 from mediagen.engine.files import renditions
 from mediagen.engine.files import storage as files
 from mediagen.engine.generation import claims, idempotency, incoming_webhooks, recovery, running
-from mediagen.engine.generation.leases import Lease, free_dead_workers, worker_name
+from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, out_of_hand, worker_name
 from mediagen.engine.library import trash
 from mediagen.engine.money import ledger
 from mediagen.engine.work import jobs
@@ -99,7 +99,7 @@ def maintain() -> MaintenanceReport:
 
 def _requeue() -> int:
     stale = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
-    return stale.update(
+    return out_of_hand(stale).update(
         generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, kicked_at=None, updated_at=db_now()
     )
 
@@ -154,7 +154,7 @@ def _stored_names() -> Iterator[str]:
 def _keep_picture(asset: MediaAsset) -> bool:
     """Take a waiting asset whose paid picture lies stored, and write its row. False when there is none to keep."""
     attempt = recovery.open_attempt(asset)
-    if attempt is None:
+    if attempt is None or is_in_hand(asset):
         return False
     token = asset.lease_token + 1
     taken = MediaAsset.objects.filter(
