@@ -129,6 +129,12 @@ def not_ours(assets: QuerySet[MediaAsset]) -> QuerySet[MediaAsset]:
     return assets.exclude(pk__in=mine) if mine else assets
 
 
+def not_in_hand(attempts: QuerySet[Any]) -> QuerySet[Any]:
+    """Attempts whose assets this process does not work on."""
+    mine = list(_IN_HAND)
+    return attempts.exclude(asset__in=mine) if mine else attempts
+
+
 def is_another_living(worker: str) -> bool:
     """Whether it is a worker of another process, that lives on this machine."""
     # What bears our own process's name and is not in hand was left by a task of ours that ended badly.

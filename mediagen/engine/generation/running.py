@@ -73,16 +73,21 @@ async def run(job: Job) -> MediaAsset:
 
     `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
     """
-    recorder = RowRecorder(job.asset, budgets=job.budgets, provider_budgets=provider_budgets(job.chain))
-    avoid: frozenset[str] = frozenset()
+    recorder = RowRecorder(
+        job.asset,
+        budgets=job.budgets,
+        provider_budgets=provider_budgets(job.chain),
+        lease_token=job.lease.token,
+    )
+    left = recovery.LeftBehind()
     has_come = False
     try:
         async with memory_limit.place() as give_room_back, leases.kept(job.lease, already=job.lease_is_kept):
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                adoptable, avoid = await in_database(recovery.left_behind, job.asset)
-                recorder.adopt(adoptable)
+                left = await in_database(recovery.left_behind, job.asset, job.lease.token)
+                recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
                 operation,
@@ -90,7 +95,8 @@ async def run(job: Job) -> MediaAsset:
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
-                avoid=avoid,
+                avoid=left.may_be_paid,
+                stop_for=left.stop_for,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
@@ -173,7 +179,7 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
 
 async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
     """Finish the asset with a picture that an earlier worker stored before it died. False when there is none."""
-    recorder = recorder or RowRecorder(job.asset)
+    recorder = recorder or RowRecorder(job.asset, lease_token=job.lease.token)
     attempt = await in_database(recovery.open_attempt, job.asset)
     found = await recovery.find_picture(job.asset, attempt)
     if found is None:
