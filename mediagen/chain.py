@@ -93,6 +93,7 @@ class MediaGeneratorChain:
         dry_run: bool | None = None,
         resume: Mapping[str, ProviderJob] | None = None,
         avoid: Collection[str] = (),
+        stop_for: Collection[str] = (),
         patient: bool = False,
         delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None,
         **kwargs: Any,
@@ -101,8 +102,8 @@ class MediaGeneratorChain:
 
         `recorder` is told of every attempt; `deadline_s` bounds the whole in seconds; `dry_run` overrides the chain;
         `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Providers in
-        `avoid` may have been paid for this already: they are asked after all others, and not at all when their
-        `after_unknown` is "stop". `patient` says that the caller can come back later: no placeholder then stands in
+        `avoid` may have been paid for this already: they are asked after all others; when the `after_unknown` of one
+        is "stop", or it is named in `stop_for`, nobody is asked for more than what is bought. `patient` says that the caller can come back later: no placeholder then stands in
         for what waiting may bring. `delivered` is asked what a provider has pushed about a job (see `Call`). Raises
         `InvalidRequest` before anything is tried; never raises for what a provider does.
         """
@@ -122,6 +123,7 @@ class MediaGeneratorChain:
             dry_run=True if self.dry_run and dry_run is None else dry_run,
             resume=dict(resume or {}),
             avoid=frozenset(avoid),
+            stop_for=frozenset(stop_for),
             patient=patient,
             delivered=delivered,
             clock=self._clock,

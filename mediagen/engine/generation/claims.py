@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.chain import MediaGeneratorChain
-from mediagen.engine.generation.leases import Lease, free_dead_workers, worker_name
+from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, worker_name
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import Job
 from mediagen.engine.library.libraries import get_library
@@ -120,6 +120,8 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
         raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
     order = replace(order_of(asset), **changes) if changes else order_of(asset)
     chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    if is_in_hand(asset):
+        raise not_open(asset)
     token = asset.lease_token + 1
     taken = MediaAsset.objects.filter(open_to_all(), pk=asset.pk, lease_token=asset.lease_token).update(
         generation_state=GenerationState.RUNNING,

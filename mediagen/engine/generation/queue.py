@@ -71,6 +71,8 @@ def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
             "makes all that it lacks.",
             field="asset_id",
         )
+    if leases.is_in_hand(asset):
+        raise claims.not_open(asset)
     parameters = asset.parameters if dry_run is None else {**(asset.parameters or {}), "dry_run": dry_run}
     taken = MediaAsset.objects.filter(claims.open_to_all(), pk=asset.pk, lease_token=asset.lease_token).update(
         generation_state=GenerationState.PENDING,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mediagen.engine.database.hops import in_database, together
+from mediagen.engine.database.hops import together
 from mediagen.engine.events import progress
 from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
-from mediagen.errors import AssetCancelled, Outcome
-from mediagen.models import GenerationAttempt, MediaAsset
+from mediagen.errors import AssetCancelled, LeaseLost, Outcome
+from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.clock import db_now, from_db, to_db
 from mediagen.models.routing import atomic, connection
 from mediagen.types import Attempt, AttemptState, ProviderJob
+
+logger = logging.getLogger("mediagen.engine")
 
 
 class RowRecorder:
@@ -30,9 +33,12 @@ class RowRecorder:
         *,
         budgets: Sequence[Budget] = (),
         provider_budgets: dict[str, Budget] | None = None,
+        lease_token: int | None = None,
     ) -> None:
-        """`budgets` bind every billable attempt, `provider_budgets` those of a provider."""
+        """`budgets` bind every billable attempt, `provider_budgets` those of a provider. With a `lease_token` nothing
+        is written once somebody else has taken the asset."""
         self.asset = asset
+        self.lease_token = lease_token
         self.adoptable: dict[str, GenerationAttempt] = {}
         self.budgets = list(budgets)
         self.provider_budgets = provider_budgets or {}
@@ -54,12 +60,13 @@ class RowRecorder:
             attempt.state = AttemptState.SUBMITTED
             attempt.row = self.adoptable.pop(attempt.provider_name)
             attempt.started_at = from_db(attempt.row.started_at)
+            attempt.row.lease_token = self.lease_token
             self.adopted.add(attempt.row.pk)
             return
         if not attempt.billable:
             return
         attempt.state = AttemptState.SUBMITTED
-        row = _row(self.asset, attempt)
+        row = self._row(attempt)
         await together(_begin, (row, self.budgets_of(attempt.provider_name), attempt.price))
         attempt.row = row
 
@@ -69,15 +76,12 @@ class RowRecorder:
 
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
-        if attempt.cost is not None and attempt.row.accounts and attempt.cost > (attempt.row.cost_held or 0):
-            # Dearer than the price table says: whoever asks the budget next has to know.
-            await in_database(_hold_more, attempt.row, attempt.cost)
-        await together(_write, attempt.row)
+        await together(_note_job, attempt.row)
 
     async def finished(self, attempt: Attempt) -> None:
         self._outcomes.add(attempt.outcome)
         if attempt.row is None:  # nothing was written yet: a skip, a veto, a dry run
-            attempt.row = _row(self.asset, attempt)
+            attempt.row = self._row(attempt)
         in_vain = attempt.row.pk in self.adopted and attempt.state is AttemptState.UNKNOWN and not attempt.interrupted
         _copy(attempt, attempt.row)
         if in_vain:  # looked for twice and not found: the next run buys anew
@@ -115,7 +119,14 @@ class RowRecorder:
             row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
+        for row in self.pending:
+            row.lease_token = self.lease_token
         return self.pending
+
+    def _row(self, attempt: Attempt) -> GenerationAttempt:
+        row = _row(self.asset, attempt)
+        row.lease_token = self.lease_token
+        return row
 
 
 def flush(recorders: Iterable[RowRecorder]) -> None:
@@ -126,14 +137,38 @@ def flush(recorders: Iterable[RowRecorder]) -> None:
 
 @atomic()
 def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
-    asked = MediaAsset.objects.filter(pk__in={row.asset_id for row, _, _ in begun})
-    cancelled = set(asked.filter(cancel_requested_at__isnull=False).values_list("pk", flat=True))
-    if cancelled:
-        begun, everybody = [item for item in begun if item[0].asset_id not in cancelled], begun
-        if begun:
-            _begin_wanted(begun)
-        return [AssetCancelled() if row.asset_id in cancelled else None for row, _, _ in everybody]
-    return _begin_wanted(begun)
+    why_not = _why_not([row for row, _, _ in begun])
+    if wanted := [item for item in begun if item[0].asset_id not in why_not]:
+        _begin_wanted(wanted)
+    return [why_not.get(row.asset_id) for row, _, _ in begun]
+
+
+def _why_not(rows: list[GenerationAttempt]) -> dict[Any, Exception]:
+    """By asset: why nothing may be bought for it any more. The assets stay locked until the transaction ends, so that
+    nobody takes one over before the attempt is written."""
+    tokens = {row.asset_id: row.lease_token for row in rows if row.asset_id is not None}
+    assets = MediaAsset.objects.filter(pk__in=tokens).order_by("pk").select_for_update()
+    found: dict[Any, Exception] = {}
+    for pk, token, state, asked_at in assets.values_list("pk", "lease_token", "generation_state", "cancel_requested_at"):
+        if tokens[pk] is not None and token != tokens[pk]:
+            found[pk] = _lost(pk)
+        elif asked_at is not None or (tokens[pk] is not None and state == GenerationState.CANCELLED):
+            found[pk] = AssetCancelled()
+    return found
+
+
+def _lost(asset_id: Any) -> LeaseLost:
+    return LeaseLost(f"asset {asset_id} was taken over by another worker.")
+
+
+def fenced(rows: Iterable[GenerationAttempt]) -> set[Any]:
+    """Assets of these rows that others have taken since: what we know of their attempts is not written any more. The
+    others stay locked until the transaction ends."""
+    tokens = {row.asset_id: row.lease_token for row in rows if row.asset_id is not None and row.lease_token is not None}
+    if not tokens:
+        return set()
+    assets = MediaAsset.objects.filter(pk__in=tokens).order_by("pk").select_for_update()
+    return {pk for pk, token in assets.values_list("pk", "lease_token") if token != tokens[pk]}
 
 
 def _begin_wanted(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
@@ -149,14 +184,38 @@ def _begin_wanted(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | N
 
 @atomic()
 def _end(rows: list[GenerationAttempt]) -> list[None]:
+    lost = fenced(rows)
+    ours = [row for row in rows if row.asset_id not in lost]
     for row in rows:
+        if row.asset_id in lost:
+            logger.warning("attempt %s ended as %s, after others had taken its asset: not written", row.pk, row.state)
+    for row in ours:
         ledger.settle(row)
-    return _write(rows)
+    if ours:
+        _write(ours)
+    return [None] * len(rows)
 
 
 @atomic()
-def _hold_more(row: GenerationAttempt, cost: Decimal) -> None:
-    GenerationAttempt.objects.filter(pk=row.pk).update(cost_held=ledger.hold_more(row, cost))
+def _note_job(rows: list[GenerationAttempt]) -> list[None]:
+    """Write what the provider calls the job. An attempt that others have ended stays ended: it only learns its job,
+    so that the job can be looked for."""
+    lost = fenced(rows)
+    known = GenerationAttempt.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk").select_for_update()
+    is_open = set(known.open().values_list("pk", flat=True))
+    ours = [row for row in rows if row.pk in is_open and row.asset_id not in lost]
+    for row in ours:
+        if row.cost is not None and row.accounts and row.cost > (row.cost_held or 0):
+            # Dearer than the price table says: whoever asks the budget next has to know.
+            GenerationAttempt.objects.filter(pk=row.pk).update(cost_held=ledger.hold_more(row, row.cost))
+    if ours:
+        _write(ours)
+    for row in rows:
+        if row not in ours:
+            GenerationAttempt.objects.filter(pk=row.pk, provider_job_id="").update(
+                provider_job_id=row.provider_job_id, provider_job=row.provider_job
+            )
+    return [None] * len(rows)
 
 
 def _write(rows: list[GenerationAttempt]) -> list[None]:

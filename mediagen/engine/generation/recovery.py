@@ -12,8 +12,8 @@ from asgiref.sync import sync_to_async
 from mediagen import conf, images
 from mediagen.engine.files import storage
 from mediagen.engine.money import ledger
-from mediagen.errors import NotAPicture, Outcome
-from mediagen.models import GenerationAttempt, MediaAsset
+from mediagen.errors import LeaseLost, NotAPicture, Outcome
+from mediagen.models import GenerationAttempt, GoOn, MediaAsset, ProviderConfig
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import MAKES_PICTURES, AttemptState, GeneratedImage
@@ -92,13 +92,29 @@ def adopted(attempt: GenerationAttempt, image: GeneratedImage) -> GenerationAtte
     return attempt
 
 
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """What earlier runs have bought, or may have."""
+
+    adoptable: tuple[GenerationAttempt, ...] = ()
+    """attempts whose jobs can still be fetched"""
+    may_be_paid: frozenset[str] = frozenset()
+    """providers that may have been paid without a job to fetch"""
+    stop_for: frozenset[str] = frozenset()
+    """those of them whose `after_unknown` is "stop", in the chain or not: nobody is to be paid after them"""
+
+
 @atomic()
-def left_behind(asset: MediaAsset) -> tuple[list[GenerationAttempt], frozenset[str]]:
-    """(attempts whose jobs can still be fetched, providers that may have been paid without a job to fetch).
+def left_behind(asset: MediaAsset, token: int) -> LeftBehind:
+    """What whoever holds the asset with this token has to know before anything is bought for it. `LeaseLost` when
+    somebody has taken it since.
 
     An attempt that a dead worker left open without a job id may have been bought: it is marked unknown, with what it
     may cost in `cost_held`.
     """
+    # Locked: who had it before writes its attempts under the same lock, if he has not lost it.
+    if MediaAsset.objects.select_for_update().filter(pk=asset.pk, lease_token=token).first() is None:
+        raise LeaseLost(f"asset {asset.pk} was taken over by another worker.")
     attempts = list(GenerationAttempt.objects.of(asset).filter(operation__in=MAKES_PICTURES, billable=True))
     now = db_now()
     adoptable: list[GenerationAttempt] = []
@@ -117,4 +133,9 @@ def left_behind(asset: MediaAsset) -> tuple[list[GenerationAttempt], frozenset[s
             row.save()
         if row.state == AttemptState.UNKNOWN:
             may_be_paid.add(row.provider_name)
-    return adoptable, frozenset(may_be_paid - {row.provider_name for row in adoptable})
+    stopping = ProviderConfig.objects.filter(name__in=may_be_paid, after_unknown=GoOn.STOP) if may_be_paid else ()
+    return LeftBehind(
+        tuple(adoptable),
+        frozenset(may_be_paid - {row.provider_name for row in adoptable}),
+        frozenset(config.name for config in stopping),
+    )

@@ -73,16 +73,21 @@ async def run(job: Job) -> MediaAsset:
 
     `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
     """
-    recorder = RowRecorder(job.asset, budgets=job.budgets, provider_budgets=provider_budgets(job.chain))
-    avoid: frozenset[str] = frozenset()
+    recorder = RowRecorder(
+        job.asset,
+        budgets=job.budgets,
+        provider_budgets=provider_budgets(job.chain),
+        lease_token=job.lease.token,
+    )
+    left = recovery.LeftBehind()
     has_come = False
     try:
         async with memory_limit.place() as give_room_back, leases.kept(job.lease, already=job.lease_is_kept):
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                adoptable, avoid = await in_database(recovery.left_behind, job.asset)
-                recorder.adopt(adoptable)
+                left = await in_database(recovery.left_behind, job.asset, job.lease.token)
+                recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
                 operation,
@@ -90,7 +95,8 @@ async def run(job: Job) -> MediaAsset:
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
-                avoid=avoid,
+                avoid=left.may_be_paid,
+                stop_for=left.stop_for,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
@@ -112,8 +118,10 @@ async def run(job: Job) -> MediaAsset:
         can_go_on = job.patient and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
+        leases.let_go(job.asset.pk)
         await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
         raise
+    leases.let_go(job.asset.pk)
     if isinstance(outcome.vetoed, AssetCancelled):
         await in_database(end_cancelled, job, recorder)
         raise GenerationFailed(
@@ -171,7 +179,7 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
 
 async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
     """Finish the asset with a picture that an earlier worker stored before it died. False when there is none."""
-    recorder = recorder or RowRecorder(job.asset)
+    recorder = recorder or RowRecorder(job.asset, lease_token=job.lease.token)
     attempt = await in_database(recovery.open_attempt, job.asset)
     found = await recovery.find_picture(job.asset, attempt)
     if found is None:
@@ -273,11 +281,13 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
     repeated = []
     for stored in pictures:
         asset, values = stored.job.asset, stored.values
-        held = {"id": asset.pk, "lease_token": stored.job.lease.token, "generation_state": GenerationState.RUNNING}
-        if update_where(MediaAsset, held, values):
+        token = stored.job.lease.token
+        held = {"id": asset.pk, "lease_token": token, "generation_state": GenerationState.RUNNING}
+        # By the token, whatever a sweep or a cancellation wrote: nobody has taken it since, and it may be paid for.
+        if update_where(MediaAsset, held, values) or MediaAsset.objects.to_be_filled(asset.pk, token).update(**values):
             written.append(stored)
             results.append(values)
-        elif MediaAsset.objects.filter(pk=asset.pk, lease_token=stored.job.lease.token, file=stored.name).exists():
+        elif MediaAsset.objects.filter(pk=asset.pk, lease_token=token, file=stored.name).exists():
             results.append(values)  # committed before, by a connection that was lost before it could say so
             repeated.append(asset.pk)
         else:

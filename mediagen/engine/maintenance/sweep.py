@@ -22,7 +22,7 @@ from mediagen.engine.exports import rows, sending
 from mediagen.engine.files import renditions
 from mediagen.engine.files import storage as files
 from mediagen.engine.generation import claims, idempotency, incoming_webhooks, recovery, running
-from mediagen.engine.generation.leases import Lease, free_dead_workers, worker_name
+from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, not_in_hand, out_of_hand, worker_name
 from mediagen.engine.library import trash
 from mediagen.engine.money import ledger
 from mediagen.engine.work import jobs
@@ -99,7 +99,7 @@ def maintain() -> MaintenanceReport:
 
 def _requeue() -> int:
     stale = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
-    return stale.update(
+    return out_of_hand(stale).update(
         generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, kicked_at=None, updated_at=db_now()
     )
 
@@ -154,7 +154,7 @@ def _stored_names() -> Iterator[str]:
 def _keep_picture(asset: MediaAsset) -> bool:
     """Take a waiting asset whose paid picture lies stored, and write its row. False when there is none to keep."""
     attempt = recovery.open_attempt(asset)
-    if attempt is None:
+    if attempt is None or is_in_hand(asset):
         return False
     token = asset.lease_token + 1
     taken = MediaAsset.objects.filter(
@@ -189,14 +189,25 @@ def _close_attempts() -> int:
     """Open attempts of assets that nobody works on and that no recovery will look at."""
     over = (GenerationState.READY, GenerationState.FAILED, GenerationState.CANCELLED)
     rows = GenerationAttempt.objects.open()
-    orphaned = [*rows.filter(asset__isnull=True), *rows.filter(asset__generation_state__in=over)]
-    for row in orphaned:
+    of_nobody = not_in_hand(rows.filter(asset__generation_state__in=over))
+    closed = 0
+    for row in [*rows.filter(asset__isnull=True), *of_nobody]:
         if row.operation in MAKES_PICTURES or row.started_at < db_now() - claims.lease_length() * 10:
-            row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, db_now()
-            row.message = "its process died: what came of it is not known."
+            values = {
+                "state": AttemptState.UNKNOWN.value,
+                "outcome": Outcome.UNKNOWN.value,
+                "finished_at": db_now(),
+                "message": "its process died: what came of it is not known.",
+            }
+            # Still open, said in the statement: whoever made it may have ended it meanwhile, and booked it.
+            if not GenerationAttempt.objects.open().filter(pk=row.pk).update(**values):
+                continue
+            for name, value in values.items():
+                setattr(row, name, value)
             ledger.settle(row)
-            row.save()
-    return len(orphaned)
+            row.save(update_fields=["accounts"])
+            closed += 1
+    return closed
 
 
 @atomic()

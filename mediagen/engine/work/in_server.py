@@ -191,7 +191,7 @@ class _FedWorker(Worker):
         room = max(0, OF_BATCHES_AT_ONCE - self._of_batches)
         claimed, waiting, running = await in_database(self._look, count, looked_at, told_batches, room, new)
         self._of_batches += sum(asset.batch_id is not None for asset in claimed)
-        self._buffer.extend(claimed)
+        self._take(claimed)
         _work.assets |= waiting
         _work.batches |= running
         if claimed:

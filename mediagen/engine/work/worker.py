@@ -23,7 +23,7 @@ from mediagen import conf, http
 from mediagen.breaker import BreakerKey, Circuit
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database.hops import grouped, in_database
+from mediagen.engine.database.hops import grouped, in_database, to_the_end
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.generation import claims, leases, running
 from mediagen.engine.generation.running import Job, PutOff
@@ -86,11 +86,15 @@ class Worker:
     _not_before: float = 0.0
     """`time.monotonic()` until which nothing is begun, because the providers are known not to answer"""
     _last_look: float = 0.0
+    _last_beat: float = 0.0
+    _clocks_apart: float = 0.0
+    """what `time.time()` is ahead of `time.monotonic()`: it jumps when the machine slept or its clock was set"""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, until: Until = Until.STOPPED) -> None:
         """Work, for as long as `until` says or until `stop()`."""
+        self._note_beat()
         async with http.session(), grouped():
             heartbeat = asyncio.create_task(self._beat())
             try:
@@ -162,8 +166,15 @@ class Worker:
         return until is Until.IDLE
 
     async def _fetch(self, count: int) -> None:
+        if self._has_slept():
+            await self._renew()  # what it has comes before what it takes
         wanted = count if self.limit is None else min(count, self.limit - self.begun - len(self._buffer))
-        self._buffer.extend(await in_database(self._claim, wanted))
+        self._take(await in_database(self._claim, wanted))
+
+    def _take(self, claimed: Sequence[MediaAsset]) -> None:
+        for asset in claimed:
+            leases.take_in_hand(asset.pk, asset.lease_token, self.name)
+        self._buffer.extend(claimed)
 
     def _claim(self, count: int) -> list[MediaAsset]:
         return claim(self._mine(), self.name, count)
@@ -187,6 +198,7 @@ class Worker:
 
     def _let_go(self) -> int:
         """Give back every row that we hold; how many."""
+        leases.let_go_of_all(self.name)
         mine = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING, lease_worker=self.name)
         return mine.update(
             generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, updated_at=db_now()
@@ -247,7 +259,9 @@ class Worker:
         except Exception as exc:
             logger.exception("asset %s could not be made", asset.pk)
             kind, message = "failed", type(exc).__name__
-            await in_database(_end, asset, self.name, GenerationState.FAILED, message)
+            await self._end(asset, GenerationState.FAILED, message)
+        finally:
+            leases.let_go(asset.pk)
         if kind in ("put_off", "lost"):
             self.begun -= 1
         self.watch(Event(kind, asset, time.monotonic() - began, message, attempts))
@@ -259,7 +273,7 @@ class Worker:
         if asset.batch_id is not None and (batch is None or batch.state != BatchState.RUNNING):
             is_cancelled = batch is not None and batch.state == BatchState.CANCELLED
             state = GenerationState.CANCELLED if is_cancelled else GenerationState.PENDING
-            await in_database(_end, asset, self.name, state, asset.failure)
+            await self._end(asset, state, asset.failure)
             return None
         try:
             order = claims.order_of(asset)
@@ -267,16 +281,20 @@ class Worker:
         except ConfigurationError as exc:
             asset.failure = str(exc)
             if asset.batch is None:
-                await in_database(_end, asset, self.name, GenerationState.FAILED, str(exc))
+                await self._end(asset, GenerationState.FAILED, str(exc))
                 raise
             await in_database(lifecycle.pause, asset.batch, str(exc))
-            await in_database(_end, asset, self.name, GenerationState.PENDING, str(exc))
+            await self._end(asset, GenerationState.PENDING, str(exc))
             return None
         except InvalidRequest as exc:
-            await in_database(_end, asset, self.name, GenerationState.FAILED, str(exc))
+            await self._end(asset, GenerationState.FAILED, str(exc))
             raise
         budgets = [*lifecycle.batch_budgets(batch), *claims.library_budgets(asset.library)]
         return claims.take(asset, order, chain, budgets)
+
+    async def _end(self, asset: MediaAsset, state: GenerationState, reason: str) -> None:
+        leases.let_go(asset.pk)
+        await in_database(_end, asset, self.name, state, reason)
 
     async def _batch_of(self, asset: MediaAsset) -> GenerationBatch | None:
         """The batch as it is now, at most a second old: it may have been paused meanwhile, or have got a limit."""
@@ -306,19 +324,41 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(conf.get("LEASE_S") / 3)
-            try:
-                await in_database(MediaAsset.objects.renew, worker=self.name, lease_s=conf.get("LEASE_S"))
-            except Exception:
-                logger.exception("the leases of %s could not be renewed; trying again", self.name)
+            await self._renew()
+
+    async def _renew(self) -> None:
+        try:
+            await to_the_end(in_database(leases.renew_all, self.name))
+        except Exception:
+            logger.exception("the leases of %s could not be renewed; trying again", self.name)
+        else:
+            self._note_beat()
+
+    def _note_beat(self) -> None:
+        self._last_beat = time.monotonic()
+        self._clocks_apart = time.time() - self._last_beat
+
+    def _has_slept(self) -> bool:
+        """Whether it, or the machine, stood still since the last heartbeat, or a clock was set: leases may be over."""
+        now = time.monotonic()
+        stood_still = now - self._last_beat > conf.get("LEASE_S") / 2
+        return stood_still or abs(time.time() - now - self._clocks_apart) > 1.0
 
 
 @atomic()
 def claim(assets: Any, worker: str, count: int) -> list[MediaAsset]:
-    """Take so many of these assets (a QuerySet) that can be taken, the oldest first; with library and batch."""
-    waiting = assets.claimable().order_by("id")
+    """Take so many of these assets (a QuerySet) that can be taken, the oldest first; with library and batch.
+
+    What somebody is known to work on, here or in another process of this machine, is left alone although its lease is
+    over.
+    """
+    waiting = leases.not_ours(assets.claimable()).order_by("id")
     if connection.features.has_select_for_update_skip_locked:
         waiting = waiting.select_for_update(skip_locked=True, of=("self",))
-    pks = list(waiting.values_list("pk", flat=True)[:count])
+    found = list(waiting.values_list("pk", "lease_worker")[:count])
+    if any(leases.is_another_living(holder) for _, holder in found):
+        found = list(leases.out_of_hand(waiting).values_list("pk", "lease_worker")[:count])
+    pks = [pk for pk, _ in found]
     if not pks or not MediaAsset.objects.claim(pks, worker=worker, lease_s=conf.get("LEASE_S")):
         return []
     claimed = MediaAsset.objects.filter(pk__in=pks, lease_worker=worker, generation_state=GenerationState.RUNNING)
