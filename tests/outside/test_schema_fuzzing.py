@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 MAKE_TOKEN = """
 from django.contrib.auth import get_user_model
-from mediagen.engine import tokens
+from mediagen.engine.library import tokens
 user = get_user_model().objects.create_superuser("somebody")
 issued = tokens.issue(user, "fuzzing", scopes=["read", "generate", "change", "approve", "figma"])
 print(issued.text.reveal())

@@ -446,7 +446,7 @@ settings.DATABASES["default"]["NAME"] = sys.argv[1]
 from django.db import connections
 connections["default"].settings_dict["NAME"] = sys.argv[1]
 settings.MEDIA_ROOT = sys.argv[2]
-from mediagen.engine import jobs, zips
+from mediagen.engine.work import jobs, zips
 def hang(*args):
     print("storing", flush=True)
     import time
