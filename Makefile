@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
-PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --maxschedchunk 16
 
 # Tools are started as modules: they then need no script whose first line knows where this folder is.
 RUN := $(VENV)/bin/python
