@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
-PYTEST_ARGS ?= -n auto --maxprocesses 4
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --maxschedchunk 16
 
 # Tools are started as modules: they then need no script whose first line knows where this folder is.
 RUN := $(VENV)/bin/python
@@ -18,14 +18,17 @@ MAKEFLAGS += --no-print-directory
 # Another project's settings must not leak in.
 unexport DJANGO_SETTINGS_MODULE
 unexport PYTHONPATH
+# Not to compile everything again in each process that a test starts.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve test lint format types ci lock clean env-base env-test env-dev
+.PHONY: help demo serve test test-all lint format types ci lock clean env-base env-test env-dev
 .NOTPARALLEL: # one environment, one database
 
 help:
 	@echo "make demo     pictures from prompts, without any key"
 	@echo "make serve    the site on http://127.0.0.1:$(PORT) with a login for the admin (PORT=...)"
 	@echo "make test     the test suite (PYTEST_ARGS=..., DATABASE_URL=postgresql://... for PostgreSQL)"
+	@echo "make test-all the test suite with whole products of cases; takes minutes longer"
 	@echo "make lint     ruff and the import contracts"
 	@echo "make format   ruff writes what it can"
 	@echo "make types    mypy, strict"
@@ -49,6 +52,10 @@ serve: env-base
 test: env-test
 	@echo "Running the tests (some minutes for all of them; a part: make test PYTEST_ARGS=tests/test_chain.py) ..."
 	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+# Beside the suite, whole products of cases: every fault at every step of every provider, kills at every place, ...
+test-all: env-test
+	@$(RUN) -m pytest $(PYTEST_ARGS) -m "not live and not browser and not outside and not benchmark and not broker"
 
 lint: env-dev
 	@$(RUN) -m ruff check

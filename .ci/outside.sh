@@ -9,8 +9,8 @@ exec </dev/null
 
 PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv-outside}
-export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-unset DJANGO_SETTINGS_MODULE PYTHONPATH DATABASE_URL
+export PYTHONUNBUFFERED=1
+unset PYTHONDONTWRITEBYTECODE DJANGO_SETTINGS_MODULE PYTHONPATH DATABASE_URL
 
 CHROMIUM=${MEDIAGEN_CI_CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
 if [[ -z $CHROMIUM ]]; then

@@ -41,6 +41,19 @@ def pytest_configure(config: pytest.Config) -> None:
             os.environ.pop(name, None)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A test's id goes to and fro between xdist's processes, and must not be megabytes long."""
+    if isinstance(val, str | bytes) and len(val) > 200:
+        return f"{argname} of {len(val)}"
+    return None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a good part of these tests waits for a socket, a lock or a process."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def media_root(tmp_path: Path, settings) -> Path:
     """The folder where this test's default storage keeps its files: its own, and not there before the first file."""

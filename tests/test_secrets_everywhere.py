@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.providers import FigmaAPIAdapter
 from mediagen.providers.base import JobProvider
 from mediagen.types import GeneratedImage
+from tests.covering import all_but
 from tests.fakes import Duck
 from tests.overheard import HTTP_LOGGERS, Overheard, listening, ways_to_write
 from tests.providers.cases import MAKERS, ONE_MAKER_EACH, ONE_OF_EACH, Case, asked, hurry
@@ -73,6 +74,12 @@ def sample(case: Case) -> list[tuple[str, Fault]]:
     return [*found.values(), (case.server.generate_steps[-1], Fault.hang())]
 
 
+def some_of(cases: Iterable[Case], *names: str) -> list[Any]:
+    """Those of these names; the others with the mark `whole`."""
+    everyday = [case for case in cases if str(case) in names]
+    return all_but([case for case in cases if case.steps is None], *everyday)
+
+
 # ---------------------------------------------------------------- the net holds
 
 
@@ -87,7 +94,8 @@ def test_what_this_file_listens_with_does_hear(text):
 # ---------------------------------------------------------------- adapters and the chain
 
 
-@pytest.mark.parametrize("case", [case for case in MAKERS if case.steps is None], ids=str)
+# In the everyday run one that answers at once and one with jobs; the engine's test has the other two.
+@pytest.mark.parametrize("case", some_of(MAKERS, "sdxl-core", "replicate_sdxl"), ids=str)
 def test_adapters(case, planted, overheard):
     server = planted(case.name)
 
@@ -262,7 +270,7 @@ def make_one(overheard: Overheard, *, pages: bool = False) -> GenerationFailed |
     return failure
 
 
-@pytest.mark.parametrize("case", ONE_MAKER_EACH, ids=str)
+@pytest.mark.parametrize("case", some_of(ONE_MAKER_EACH, "openai_images-gpt-image-2", "flux-flux-2-pro"), ids=str)
 def test_the_engine_and_every_row(case, site, overheard, media_root):
     (server,) = site(case.name)
     assert make_one(overheard) is None

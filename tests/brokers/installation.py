@@ -106,7 +106,6 @@ class Installation:
                 **kept,
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "PYTHONPATH": f"{pages.ROOT}:{folder}",
-                "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONUNBUFFERED": "1",
                 "DJANGO_SETTINGS_MODULE": "site_settings",
                 "DEBUG": "false",

@@ -188,7 +188,7 @@ def interpreter(arguments: list[str], *, cwd: Path, expect: int = 0, **environme
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
-        env={**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        env={**kept, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
         check=False,

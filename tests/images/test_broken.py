@@ -108,15 +108,28 @@ def _accepts_or_refuses(content: bytes | bytearray) -> Picture | None:
 # What follows the end
 
 
+PAYLOADS = {
+    "zip": pictures.zip_archive(),
+    "html": pictures.html(),
+    "php": b"<?php system($_GET['c']); ?>",
+    "two bytes": b"PK",
+    "long padding": b"\0" * 65,
+    "behind padding": b"\0" * 40 + b"x",
+}
+
+
+def is_refused(content: bytes) -> bool:
+    try:
+        inspect(content)
+    except NotAPicture:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize(
-    "payload",
-    [pictures.zip_archive(), pictures.html(), b"<?php system($_GET['c']); ?>", b"PK", b"\0" * 65, b"\0" * 40 + b"x"],
-    ids=["zip", "html", "php", "two-bytes", "long-padding", "behind-padding"],
-)
-def test_a_payload_behind_the_picture_is_refused(name, payload):
-    with pytest.raises(NotAPicture):
-        inspect(sample(name)[0] + payload)
+def test_a_payload_behind_the_picture_is_refused(name):
+    content = sample(name)[0]
+    assert [what for what, payload in PAYLOADS.items() if not is_refused(content + payload)] == []
 
 
 @pytest.mark.parametrize("format", pictures.FORMATS)
@@ -128,12 +141,12 @@ def test_a_polyglot_is_named(format):
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize("padding", [b"\0", b"\n", b"\r\n", b"\xff\xff", b" ", b"\0" * 64])
-def test_a_little_padding_is_let_pass(name, padding):
+def test_a_little_padding_is_let_pass(name):
     content = sample(name)[0]
-    picture = inspect(content + padding)
-    assert picture.size_bytes == len(content) + len(padding)
-    assert (picture.width, picture.height) == sample(name)[2]
+    for padding in (b"\0", b"\n", b"\r\n", b"\xff\xff", b" ", b"\0" * 64):
+        picture = inspect(content + padding)
+        assert picture.size_bytes == len(content) + len(padding)
+        assert (picture.width, picture.height) == sample(name)[2]
 
 
 def test_a_phones_second_jpeg_is_let_pass_when_it_is_whole():

@@ -12,6 +12,7 @@ from mediagen.images import inspect, scaled
 from mediagen.images.cleaning import source_type_packet
 from mediagen.images.scale import FORMATS, covering_box
 from tests import pictures
+from tests.covering import covering
 from tests.images.samples import SAMPLES, sample
 from tests.images.test_cleaning import private
 
@@ -22,8 +23,13 @@ def opened(content):
     return image
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize(
+    ("name", "format"),
+    covering(
+        [pytest.param(name, format, id=f"{name}-{format}") for name in SAMPLES for format in FORMATS],
+        lambda name, format: {name, (name.split("-")[0], format)},
+    ),
+)
 def test_every_kind_of_picture_in_every_format(name, format):
     content, _, _ = sample(name)
 

@@ -42,7 +42,6 @@ class Site:
         values = {
             "PATH": os.environ.get("PATH", ""),
             "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "DJANGO_SETTINGS_MODULE": "tests.kill.settings",
             "MEDIAGEN_DATA_DIR": str(self.folder),

@@ -13,6 +13,8 @@ from mediagen.models.fields import encrypt
 from tests.kill.site import ALIAS, Site, ended, killed
 from tests.servers import CanvaServer, Fault
 
+pytestmark = pytest.mark.whole
+
 AT_ONCE = 4
 
 

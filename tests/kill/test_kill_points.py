@@ -30,7 +30,7 @@ def generate(site: Site, path, *more):
     ("provider", "points"),
     [
         ("sdxl", AT_ONCE),
-        ("flux", JOBS),
+        pytest.param("flux", JOBS, marks=pytest.mark.whole),
         pytest.param("replicate_sdxl", JOBS, marks=pytest.mark.slow),
     ],
 )

@@ -32,8 +32,8 @@ def kill_until_done(site: Site, command, *, seed: int, kills: int) -> int:
 @pytest.mark.parametrize(
     ("provider", "rows", "kills", "seed"),
     [
-        ("sdxl", 40, 2, 1),
-        ("flux", 40, 2, 2),
+        pytest.param("sdxl", 40, 2, 1, marks=pytest.mark.whole),
+        pytest.param("flux", 40, 2, 2, marks=pytest.mark.whole),
         pytest.param("sdxl", 300, 12, 3, marks=pytest.mark.slow),
         pytest.param("flux", 300, 12, 4, marks=pytest.mark.slow),
     ],
@@ -72,6 +72,7 @@ def test_three_workers_on_postgresql_are_killed_one_after_the_other(postgres_sit
     assert site.states() == {"ready": 300}
 
 
+@pytest.mark.whole
 def test_two_runs_of_one_batch_at_once_share_its_rows(site: Site):
     server = site.servers["sdxl"]
     server.latency_s = 0.05

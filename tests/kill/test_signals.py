@@ -23,6 +23,7 @@ def heard(process: subprocess.Popen[str], words: str) -> None:
     assert any(words in line for line in iter(process.stdout.readline, ""))
 
 
+@pytest.mark.whole
 def test_ctrl_c_once_finishes_what_is_running(site: Site):
     server = site.servers["sdxl"]
     server.latency_s = 0.3
@@ -41,6 +42,7 @@ def test_ctrl_c_once_finishes_what_is_running(site: Site):
     assert set(purchases_by_prompt([server]).values()) == {1}
 
 
+@pytest.mark.whole
 def test_ctrl_c_twice_stops_now_and_says_what_is_not_known(site: Site):
     server = site.servers["sdxl"]
     server.latency_s = 1.5
@@ -61,7 +63,7 @@ def test_ctrl_c_twice_stops_now_and_says_what_is_not_known(site: Site):
     assert site.states() == {"ready": 6}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.whole)])
 def test_a_worker_drains_and_leaves_with_zero(site: Site, number):
     server = site.servers["flux"]
     server.polls_until_ready = 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -31,6 +31,7 @@ from mediagen.providers import (
     ServiceProvider,
 )
 from mediagen.providers.base import JobProvider
+from tests.covering import covering
 from tests.servers import SERVERS, Fault, FaultKind, ProviderServer
 
 OK = Outcome.SUCCEEDED
@@ -94,6 +95,18 @@ OUTCOMES: dict[str, dict[str, Outcome]] = {
     },
 }
 
+OF_THE_CONNECTION = frozenset(
+    {
+        FaultKind.CONNECT_REFUSED,
+        FaultKind.RESET_BEFORE_BODY_READ,
+        FaultKind.RESET_AFTER_BODY_READ,
+        FaultKind.HANG,
+        FaultKind.TRICKLE,
+        FaultKind.TRUNCATED_BODY,
+        FaultKind.REDIRECT,
+    }
+)
+"""One code meets these for all providers."""
 _SAYS_NO = frozenset({FaultKind.CONNECT_REFUSED, FaultKind.RESET_BEFORE_BODY_READ, FaultKind.HTTP, FaultKind.REDIRECT})
 
 
@@ -258,14 +271,30 @@ ONE_MAKER_EACH = tuple(case for case in ONE_OF_EACH if case.operation)
 JOB_MAKERS = tuple(case for case in ONE_MAKER_EACH if case.has_jobs)
 
 
-def faults(*cases: Case, steps: tuple[str, ...] | None = None) -> list[Any]:
-    """(case, step, fault) of every fault at every step that the contract runs over, for `parametrize`."""
-    return [
+def what_can_break(case: Case, step: str, fault: Fault) -> set[tuple[str, ...]]:
+    """The pairs of a fault at a step: what one code for all providers makes of it, and what each says of its own."""
+    part = step if case.has_jobs else "answer"
+    pairs = {(part, str(fault)), (str(case), step), (case.name, fault.kind.value)}
+    if step == case.server.generate_steps[0] and fault.kind not in OF_THE_CONNECTION:
+        # What a status or a code means, vendors say where they sell; how an answer looks, models have of their own.
+        pairs |= {(case.name, "means", str(fault)), (str(case), "kind", fault.kind.value)}
+    return pairs
+
+
+def faults(
+    *cases: Case, steps: tuple[str, ...] | None = None, pairs: Callable[..., Iterable[Hashable]] = what_can_break
+) -> list[Any]:
+    """(case, step, fault) of every fault at every step that the contract runs over, for `parametrize`.
+
+    Those that prove a pair of `pairs` are in `make test`, the others have the mark `whole`.
+    """
+    every = [
         pytest.param(case, step, fault, id=f"{case}-{step}-{fault}")
         for case in cases
         for step in steps or case.contract_steps
         for fault in case.server.faults_for(step)
     ]
+    return covering(every, pairs)
 
 
 async def asked(case: Case, adapter: Any) -> tuple[Outcome, GeneratedImage | None, ProviderError | None]:

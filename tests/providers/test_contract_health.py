@@ -16,6 +16,11 @@ GOOD_ENOUGH = frozenset({FaultKind.TRICKLE, FaultKind.WRONG_CONTENT_TYPE})
 """the answer arrives whole"""
 
 
+def what_can_break(case, step, fault):
+    """One code asks all services: each fault once, and each service with every kind."""
+    return {("any", str(fault)), (case.name, fault.kind.value)}
+
+
 @pytest.mark.parametrize("case", ONE_OF_EACH, ids=str)
 async def test_healthy(case, serve):
     server = serve(case)
@@ -29,7 +34,7 @@ async def test_healthy(case, serve):
     assert server.purchases == []
 
 
-@pytest.mark.parametrize(("case", "step", "fault"), faults(*ONE_OF_EACH, steps=("health",)))
+@pytest.mark.parametrize(("case", "step", "fault"), faults(*ONE_OF_EACH, steps=("health",), pairs=what_can_break))
 async def test_every_fault(case, step, fault, serve, connected):
     server = serve(case)
     server.fault(step, fault, times=None)

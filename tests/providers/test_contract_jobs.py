@@ -58,12 +58,17 @@ def long_sleeps(monkeypatch) -> list[float]:
     return slept
 
 
+def what_can_break(case, step, fault):
+    """One code waits for all jobs: each fault once, and each provider with every kind."""
+    return {("any", str(fault)), (case.name, fault.kind.value)}
+
+
 TROUBLES_OF_A_POLL = [
     entry
-    for entry in faults(*JOB_MAKERS, steps=("poll",))
+    for entry in faults(*JOB_MAKERS, steps=("poll",), pairs=what_can_break)
     if entry.values[0].outcome(*entry.values[1:]) in (OK, Outcome.UNKNOWN)
 ]
-TROUBLES_OF_A_DOWNLOAD = faults(*JOB_MAKERS, steps=("download",))
+TROUBLES_OF_A_DOWNLOAD = faults(*JOB_MAKERS, steps=("download",), pairs=what_can_break)
 
 
 @pytest.mark.parametrize(("case", "step", "fault"), TROUBLES_OF_A_POLL)
