@@ -34,10 +34,12 @@ help:
 	@echo "make clean    environments, caches and builds; not var/, where your pictures are"
 
 demo: env-base
+	@echo "Bringing the database up to date ..."
 	@$(RUN) manage.py migrate --verbosity 0
 	@$(RUN) -m config.demo pictures
 
 serve: env-base
+	@echo "Bringing the database up to date ..."
 	@$(RUN) manage.py migrate --verbosity 0
 	@$(RUN) -m config.demo login
 	@echo "The studio is at http://127.0.0.1:$(PORT)/studio/, the admin at http://127.0.0.1:$(PORT)/admin/   (Ctrl-C stops the server)"
@@ -45,6 +47,7 @@ serve: env-base
 		--host 127.0.0.1 --port $(PORT) --lifespan off --log-level warning
 
 test: env-test
+	@echo "Running the tests (some minutes for all of them; a part: make test PYTEST_ARGS=tests/test_chain.py) ..."
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 
 lint: env-dev

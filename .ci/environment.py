@@ -18,14 +18,17 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 STAMP = "mediagen-locks.json"
+# A build would take the newest tools of the day. Who has to (no wheel for the machine): PIP_ONLY_BINARY=:none: make ...
+ONLY_WHEELS = {"PIP_ONLY_BINARY": ":all:"}
 
 
 def main(arguments: list[str]) -> None:
@@ -95,13 +98,28 @@ def prepare(folder: Path, wanted: dict[str, str], locks: list[Path]) -> None:
     if not folder.exists():
         create(folder)
         stamp = read_stamp(folder)
-    say(f"Installing {', '.join(str(lock) for lock in locks)} into {folder.name} ...")
-    command = [str(python_in(folder)), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-    command += ["--require-hashes"]
+    names = ", ".join(str(lock) for lock in locks)
+    how_long = "" if stamp.get("locks") else " (about a minute the first time)"
+    say(f"Installing the {count(locks)} libraries of {names} into {folder.name}{how_long} ...")
+    # The locks are whole, so nothing is looked for: no library that a locked one asks for, no newer release, and no
+    # tools to build one. pip only fetches what the lock names and compares it; on any day, with any pip.
+    command = [*pip_in(folder), "install", "--require-hashes", "--no-deps"]
     for lock in locks:
         command += ["-r", str(lock)]
-    run(command, "The libraries could not be installed. Is the package index reachable?")
+    run(command, "The libraries could not be installed. Is the package index reachable?", ONLY_WHEELS | os.environ)
+    if stamp.get("made_here"):
+        run([*pip_in(folder), "check"], f"What is in {folder} does not go together. Delete the folder and try again.")
     write_stamp(folder, {**stamp.get("locks", {}), **wanted}, made_here=stamp.get("made_here", False))
+
+
+def count(locks: list[Path]) -> int:
+    """The libraries in the locks; one for other systems only (Windows) is among them."""
+    lines = [line for lock in locks for line in lock.read_text().splitlines()]
+    return len({re.split(r"[\[=]", line)[0] for line in lines if re.match(r"[A-Za-z0-9]", line)})
+
+
+def pip_in(folder: Path) -> list[str]:
+    return [str(python_in(folder)), "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 
 def why_anew(folder: Path, stamp: dict[str, Any], wanted: dict[str, str]) -> str:
@@ -152,10 +170,10 @@ def write_stamp(folder: Path, locks: dict[str, str], made_here: bool) -> None:
     draft.replace(folder / STAMP)
 
 
-def run(command: list[str], failed: str) -> None:
+def run(command: list[str], failed: str, environment: Mapping[str, str] | None = None) -> None:
     """Quiet when it works; everything it said, and `failed`, when it does not."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    done = subprocess.run(command, text=True, check=False, **pipes)
+    done = subprocess.run(command, text=True, check=False, env=environment, **pipes)
     if done.returncode:
         sys.exit(f"{done.stdout}\n{failed} (command: {' '.join(command)})")
 

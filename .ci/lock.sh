@@ -2,6 +2,9 @@
 # Writes requirements/*.txt from pyproject.toml: every version pinned, every file hashed, no index address in it.
 # Pins that still fit are kept; UPGRADE=1 takes the newest. One lock serves every Python from 3.11 on: where a
 # library has dropped 3.11 (Django 6), the line for it carries a marker.
+# Only releases that have wheels: a build would take the newest tools of its day. Extras are named, for those who install
+# a lock by hand: pip in hash mode would take the newest release for an extra that no line names.
+# The pins of [build-system] in pyproject.toml follow dev.txt by hand; a test says when.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +14,7 @@ compile() { # NAME ARGUMENT...
     local name=$1
     shift
     "$PYTHON" -m uv pip compile pyproject.toml "$@" \
-        --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --only-binary :all: \
         --custom-compile-command "make lock" --quiet ${UPGRADE:+--upgrade} \
         --output-file "requirements/$name.txt"
     echo "requirements/$name.txt"

@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from mediagen.studio.gallery import GalleryView
+from mediagen.studio.library.gallery import GalleryView
 
 urlpatterns = [
     path("admin/", admin.site.urls),

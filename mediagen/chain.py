@@ -58,6 +58,8 @@ class MediaGeneratorChain:
         self.strict = strict
         self._dry_providers = frozenset(dry_providers)
         self._clock = clock
+        self._seen: dict[str, bool] = {}
+        """what was last seen of each provider that was asked by this chain, by name; also of dry ones"""
         self._breaker: BreakerStore = breaker if breaker is not None else MemoryBreakerStore()
         self._rules = rules or BreakerRules(
             failures=conf.get("BREAKER_FAILURES"),
@@ -91,6 +93,7 @@ class MediaGeneratorChain:
         dry_run: bool | None = None,
         resume: Mapping[str, ProviderJob] | None = None,
         avoid: Collection[str] = (),
+        stop_for: Collection[str] = (),
         patient: bool = False,
         delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None,
         **kwargs: Any,
@@ -99,8 +102,8 @@ class MediaGeneratorChain:
 
         `recorder` is told of every attempt; `deadline_s` bounds the whole in seconds; `dry_run` overrides the chain;
         `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Providers in
-        `avoid` may have been paid for this already: they are asked after all others, and not at all when their
-        `after_unknown` is "stop". `patient` says that the caller can come back later: no placeholder then stands in
+        `avoid` may have been paid for this already: they are asked after all others; when the `after_unknown` of one
+        is "stop", or it is named in `stop_for`, nobody is asked for more than what is bought. `patient` says that the caller can come back later: no placeholder then stands in
         for what waiting may bring. `delivered` is asked what a provider has pushed about a job (see `Call`). Raises
         `InvalidRequest` before anything is tried; never raises for what a provider does.
         """
@@ -120,9 +123,11 @@ class MediaGeneratorChain:
             dry_run=True if self.dry_run and dry_run is None else dry_run,
             resume=dict(resume or {}),
             avoid=frozenset(avoid),
+            stop_for=frozenset(stop_for),
             patient=patient,
             delivered=delivered,
             clock=self._clock,
+            seen=self._seen,
         )
         async with http.session():
             return await run.through()
@@ -151,8 +156,12 @@ class MediaGeneratorChain:
         return min(waits, default=None)
 
     def get_provider_health(self) -> dict[str, bool]:
-        """{"sdxl": True, "openai_images": False}: what this process knows now; nobody is asked."""
+        """{"sdxl": True, "openai_images": False}: what was last seen of each; nobody is asked.
+
+        False after one failure already: the breaker may still be closed.
+        """
         health = health_of((name_of(p) for p in self.providers), self._breaker.known())
+        health = {name: is_well and self._seen.get(name, True) for name, is_well in health.items()}
         for provider in self.providers:
             if not getattr(provider, "is_configured", True) and not self.is_dry(provider):
                 health[name_of(provider)] = False

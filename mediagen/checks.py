@@ -127,13 +127,13 @@ def _wrong_task_engine(alias: str) -> Iterator[CheckMessage]:
             id="mediagen.E010",
         )
         return
-    from mediagen.engine import kicks
+    from mediagen.engine.dispatch import task_engine
 
     try:
         import_module("mediagen.tasks")
     except Exception as exc:  # whatever the engine's package finds wrong with the site's settings
         yield Error(
-            f"The task engine {alias!r} does not take mediagen's task ({kicks.reason(exc)}).",
+            f"The task engine {alias!r} does not take mediagen's task ({task_engine.reason(exc)}).",
             hint=f"Is its package installed, and does its entry in settings.TASKS have the queue of "
             f"MEDIAGEN['TASK_QUEUE'], or else \"default\"? {hint}",
             id="mediagen.E011",
@@ -190,7 +190,7 @@ def check_stored_credentials(app_configs: Any, databases: Any = None, **kwargs: 
     site works without: a provider whose key cannot be read is passed over."""
     from django.db import DatabaseError
 
-    from mediagen.engine import credentials
+    from mediagen.engine.providers import credentials
     from mediagen.models.routing import alias
 
     if alias() not in (databases or ()):

@@ -67,6 +67,8 @@ class ChainOutcome:
     """the last provider's error when there is no result"""
     retry_after_s: float | None = None
     """when breakers are open: seconds until the first of them reopens"""
+    stopped: bool = False
+    """nobody was asked, because a provider whose `after_unknown` is "stop" may have billed it already"""
     vetoed: AttemptVetoed | None = None
     """a recorder forbade an attempt, and no other provider delivered"""
 
@@ -78,7 +80,7 @@ class ChainOutcome:
     def may_pass(self) -> bool:
         """No result, but only because of what passes by itself: rate limits, outages, open breakers."""
         outcomes = {a.outcome for a in self.attempts}
-        if self.result is not None or not outcomes <= _PASSING | {Outcome.SKIPPED, Outcome.MISCONFIGURED}:
+        if self.result is not None or self.stopped or not outcomes <= _PASSING | {Outcome.SKIPPED, Outcome.MISCONFIGURED}:
             return False
         return self.retry_after_s is not None or bool(outcomes & _PASSING)
 
@@ -86,6 +88,10 @@ class ChainOutcome:
         return explain(self.operation, self.attempts)
 
 
+_MAY_BE_BILLED = (
+    "not asked: {0} may have made and billed this picture already, and its after_unknown is stop. Look there whether "
+    "it did; then settle the unknown attempt, or set after_unknown of {0} to next, and generate the asset again."
+)
 _PASSING = frozenset({Outcome.RATE_LIMITED, Outcome.UNAVAILABLE})
 
 
@@ -107,9 +113,11 @@ class Execution:
         dry_run: bool | None,
         resume: dict[str, ProviderJob],
         avoid: frozenset[str],
+        stop_for: frozenset[str] = frozenset(),
         patient: bool,
         delivered: Any = None,
         clock: Clock = REAL,
+        seen: dict[str, bool] | None = None,
     ) -> None:
         self.providers = providers
         self.breaker = breaker
@@ -123,9 +131,12 @@ class Execution:
         self.dry_run = dry_run
         self.resume = resume
         self.avoid = avoid
+        stopping = {name_of(p) for p in providers if getattr(p, "after_unknown", "next") == "stop"}
+        self.stop_for = stop_for | (avoid & stopping)
         self.patient = patient
         self.delivered = delivered
         self.clock = clock
+        self.seen = {} if seen is None else seen
         self.outcome = ChainOutcome(operation)
         self.digest = _request_digest(operation, kwargs)
         self.something_was_asked = False
@@ -133,6 +144,10 @@ class Execution:
 
     async def through(self) -> ChainOutcome:
         for provider in sorted(self.providers, key=self.turn):
+            if self.stop_for and name_of(provider) not in self.resume:
+                await self.skip(provider, _MAY_BE_BILLED.format(" and ".join(sorted(self.stop_for))))
+                self.outcome.stopped = True
+                break
             if not await self.ask(provider):
                 break
         else:
@@ -176,9 +191,6 @@ class Execution:
         if getattr(provider, "is_placeholder", False) and (reason := self.no_stand_in()):
             await self.skip(provider, reason)
             return True
-        if name_of(provider) in self.avoid and getattr(provider, "after_unknown", "next") == "stop":
-            await self.skip(provider, "it may have made and billed this picture already; its after_unknown is stop.")
-            return False
         if self.is_dry(provider) or getattr(provider, "is_placeholder", False):
             return await self.attempt(provider, method, key=None, was_probe=False)
         if not getattr(provider, "is_configured", True):
@@ -252,6 +264,7 @@ class Execution:
                 error = await self.once(provider, method)
             self.something_was_asked = True
             if error is None:
+                self.seen[name_of(provider)] = True
                 if key is not None:
                     await self.breaker.succeeded(key, was_probe=was_probe)
                 return False
@@ -261,6 +274,8 @@ class Execution:
                 return not error.stop
             if isinstance(error, RateLimited) and (limiter := self.limiter(provider)) is not None:
                 limiter.slow_down()
+            if error.breaker is not BreakerEffect.NONE:
+                self.seen[name_of(provider)] = False
             circuit = await self.count(provider, key, error)
             if error.next_step is NextStep.AFTER_UNKNOWN:
                 return getattr(provider, "after_unknown", "next") == "next"
@@ -400,7 +415,10 @@ class Execution:
             return result
         if not isinstance(result, GeneratedImage):
             raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
-        return result if result.sha256 else await foreign.opened(provider, result, strict=self.strict)
+        return result if result.sha256 else await self.opened(provider, result)
+
+    async def opened(self, provider: Any, result: GeneratedImage) -> GeneratedImage:
+        return await foreign.opened(provider, result, str(self.kwargs.get("prompt", "")), strict=self.strict)
 
     async def skip(self, provider: Any, message: str, outcome: Outcome = Outcome.SKIPPED) -> None:
         """A provider that is not asked: told all the same, with the reason."""

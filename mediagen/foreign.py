@@ -33,7 +33,7 @@ async def stand_in(provider: Any, request: GenerationRequest) -> GeneratedImage:
         format=picture.format,
         width=picture.width,
         height=picture.height,
-        metadata={"dry_run": True},
+        metadata={"dry_run": True, "prompt": request.prompt, "provider": name_of(provider)},
         provider_name=name_of(provider),
         cost=Decimal(0),
         is_placeholder=True,
@@ -42,13 +42,13 @@ async def stand_in(provider: Any, request: GenerationRequest) -> GeneratedImage:
     )
 
 
-async def opened(provider: Any, result: GeneratedImage, *, strict: bool) -> GeneratedImage:
+async def opened(provider: Any, result: GeneratedImage, prompt: str = "", *, strict: bool) -> GeneratedImage:
     """A result with its bytes fetched and looked into; `BadResponse` when they are no picture.
 
     Not `strict`: bytes of a kind that we do not know are handed on with `metadata["verified"]` False.
     """
     content: Any = result.content
-    metadata = dict(result.metadata or {})
+    metadata = {"prompt": prompt, "provider": name_of(provider), **(result.metadata or {})}
     if isinstance(content, str):
         service = http.Service(str(getattr(provider, "base_url", "")), auth={}, timeout_s=60.0)
         content = await service.download(content)

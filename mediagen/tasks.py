@@ -14,8 +14,10 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from mediagen import conf
-from mediagen.engine import handover, jobs, kicks, outgoing
+from mediagen.engine.dispatch import task_engine
+from mediagen.engine.events import delivery
 from mediagen.engine.exports import sending
+from mediagen.engine.work import jobs, task_runs
 from mediagen.errors import ConfigurationError
 
 
@@ -38,19 +40,19 @@ def _for_the_engine(function: Callable[..., int]) -> Any:
                 f"MEDIAGEN['TASK_BACKEND'] is {alias!r}, and this Django has no django.tasks. Install django-tasks and "
                 "a backend of it (see docs/workers.md), or leave TASK_BACKEND out."
             ) from None
-    return task(backend=alias, queue_name=kicks.queue_name())(function)
+    return task(backend=alias, queue_name=task_engine.queue_name())(function)
 
 
 @_for_the_engine
 def generate(asset_ids: list[str]) -> int:
     """Fill those of these assets that nobody has taken; how many were begun. Sync: not every engine runs coroutines."""
-    return handover.work_off(asset_ids)
+    return task_runs.work_off(asset_ids)
 
 
 @_for_the_engine
 def deliver_webhooks() -> int:
     """Send the webhooks that are due; how many were sent."""
-    return async_to_sync(outgoing.deliver_for)(handover.BEGIN_FOR_S)
+    return async_to_sync(delivery.deliver_for)(task_runs.BEGIN_FOR_S)
 
 
 @_for_the_engine

@@ -3,10 +3,10 @@
 from django.urls import path
 
 from mediagen import views, views_files, views_webhooks
-from mediagen.studio.doing import ActionView
-from mediagen.studio.gallery import GalleryView, ProgressView
-from mediagen.studio.story import AssetView, StoryView
-from mediagen.studio.upload import UploadView
+from mediagen.studio.files.upload import UploadView
+from mediagen.studio.library.doing import ActionView
+from mediagen.studio.library.gallery import GalleryView, ProgressView
+from mediagen.studio.library.story import AssetView, StoryView
 
 app_name = "mediagen"
 

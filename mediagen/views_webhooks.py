@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from mediagen.engine import webhooks
+from mediagen.engine.generation import incoming_webhooks
 from mediagen.providers.webhooks import MAX_BODY_BYTES, WebhookRefused
 
 logger = logging.getLogger("mediagen.webhooks")
@@ -25,8 +25,8 @@ async def receive(request: HttpRequest, provider: str) -> HttpResponse:
         return HttpResponse("The body is too large.", status=413, content_type="text/plain")
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        is_new = await webhooks.receive(provider, headers, request.body)
-    except webhooks.NoSuchWebhook:
+        is_new = await incoming_webhooks.receive(provider, headers, request.body)
+    except incoming_webhooks.NoSuchWebhook:
         return HttpResponse("No provider of this name takes webhooks.", status=404, content_type="text/plain")
     except WebhookRefused as exc:
         logger.warning("a webhook for %s was refused: %s", provider, exc)

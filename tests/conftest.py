@@ -57,9 +57,9 @@ def nothing_beside_a_transaction(request: pytest.FixtureRequest, monkeypatch: py
     is_its_own = "transactional_db" in request.fixturenames or (mark and mark.kwargs.get("transaction"))
     if is_its_own or not asks_database(request.node):
         return
-    from mediagen.engine import in_process
+    from mediagen.engine.work import in_server
 
-    monkeypatch.setattr(in_process._thread, "call", lambda *args: None)
+    monkeypatch.setattr(in_server._thread, "call", lambda *args: None)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from mediagen.engine.outgoing import new_secret
+from mediagen.engine.events.delivery import new_secret
 from mediagen.errors import Outcome
 from mediagen.models import (
     AssetExport,

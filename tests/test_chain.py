@@ -401,7 +401,7 @@ class TestDryRun:
     async def test_export_to_figma(self):
         from mediagen.providers import FigmaAPIAdapter
 
-        chain = MediaGeneratorChain([SDXLAdapter(), FigmaAPIAdapter()], dry_run=True)
+        chain = MediaGeneratorChain([SDXLAdapter(), FigmaAPIAdapter("made-up")], dry_run=True)
         result = await chain.execute_export_figma(picture(), "abcDEF123456789012345", page_id="0:1")
         assert (result.figma_file_key, result.page_id, result.metadata["dry_run"]) == (
             "abcDEF123456789012345",

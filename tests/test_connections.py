@@ -11,7 +11,8 @@ from asgiref.sync import async_to_sync
 from django.db import connections as databases
 
 from mediagen import connections
-from mediagen.engine import canva_account, get_media_engine
+from mediagen.engine import get_media_engine
+from mediagen.engine.providers import canva_account
 from mediagen.errors import CredentialsRefused, Misconfigured, Unavailable
 from mediagen.factory import build_adapter
 from mediagen.models import CanvaConnection, ProviderConfig

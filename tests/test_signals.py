@@ -10,11 +10,13 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from mediagen import signals
-from mediagen.engine import batches, events, get_media_engine
+from mediagen.engine import get_media_engine
+from mediagen.engine.batches import lifecycle
+from mediagen.engine.events import announcements
 from mediagen.errors import GenerationFailed, Refused
 from mediagen.models import AssetExport, GenerationBatch, MediaAsset
 from mediagen.models.routing import atomic
-from tests.engine.working import batch_of, commits_fail, use_local, work
+from tests.engine.work.working import batch_of, commits_fail, use_local, work
 from tests.factories import MediaAssetFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +93,7 @@ def test_a_batch_tells_of_each_row_and_once_of_itself(told, settings, tmp_path):
     use_local(settings, answer)
     batch = batch_of(tmp_path, 4)
     work(batch)
-    batches.finish_if_done(batch.pk)
+    lifecycle.finish_if_done(batch.pk)
 
     assert sorted(name for name, _ in told) == [
         "asset_failed",
@@ -127,7 +129,7 @@ def test_a_commit_whose_answer_was_lost_is_told_of_once(told, settings, monkeypa
 def test_what_is_rolled_back_is_told_to_nobody(told):
     asset = MediaAssetFactory(ready=True)
     with atomic():
-        events.assets_ready([asset.pk])
+        announcements.assets_ready([asset.pk])
         transaction.set_rollback(True)
 
     assert told == []
@@ -136,8 +138,8 @@ def test_what_is_rolled_back_is_told_to_nobody(told):
 def test_exports_are_told_of(told):
     export = AssetExport.objects.create(asset=MediaAssetFactory(ready=True), target="figma")
     with atomic():
-        events.export_placed(export.pk)
-        events.export_failed(export.pk)
+        announcements.export_placed(export.pk)
+        announcements.export_failed(export.pk)
         assert told == []
 
     assert [(name, row.pk) for name, row in told] == [("export_placed", export.pk), ("export_failed", export.pk)]
@@ -162,7 +164,7 @@ def test_a_receiver_that_raises_costs_no_picture_and_is_logged(settings, caplog)
 def test_without_receivers_and_endpoints_there_is_one_query():
     asset = MediaAssetFactory(ready=True)
     with CaptureQueriesContext(connection) as queries:
-        events.assets_ready([asset.pk])
+        announcements.assets_ready([asset.pk])
 
     assert len(queries) == 1
 
@@ -171,8 +173,8 @@ def test_a_row_that_is_gone_meanwhile_is_passed_over(told):
     asset = MediaAssetFactory(ready=True)
     batch = GenerationBatch.objects.create(name="b", fingerprint="f")
     with atomic():
-        events.assets_ready([asset.pk])
-        events.batch_finished(batch.pk)
+        announcements.assets_ready([asset.pk])
+        announcements.batch_finished(batch.pk)
         MediaAsset.objects.filter(pk=asset.pk).delete()
 
     assert [name for name, _ in told] == ["batch_finished"]

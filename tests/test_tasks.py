@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import env
 from config.settings import base
-from mediagen.engine import handover
+from mediagen.engine.work import task_runs
 from mediagen.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,7 +53,7 @@ def tasks(settings, monkeypatch):
 
 
 def test_without_an_engine_there_is_a_plain_function_and_no_framework_is_needed(tasks, monkeypatch):
-    monkeypatch.setattr(handover, "work_off", len)
+    monkeypatch.setattr(task_runs, "work_off", len)
 
     assert tasks(None, None).generate(["a", "b"]) == 2
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import AsyncClient
 from django.urls import reverse
 
-from mediagen.engine import links, renditions
+from mediagen.engine.files import links, renditions
 from mediagen.images import inspect
 from mediagen.models import BackgroundJob, asset_storage
 from tests import pictures

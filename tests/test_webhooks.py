@@ -14,8 +14,9 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.test import Client
 from django.urls import reverse
 
-from mediagen.engine import get_media_engine, maintenance
-from mediagen.engine.webhooks import KEPT_FOR
+from mediagen.engine import get_media_engine
+from mediagen.engine.generation.incoming_webhooks import KEPT_FOR
+from mediagen.engine.maintenance import sweep
 from mediagen.errors import ConfigurationError
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, WebhookDelivery
@@ -190,7 +191,7 @@ class TestWorkingWithThem:
     def test_old_deliveries_are_removed(self):
         WebhookDelivery.objects.create(provider_name="flux", delivery_id="1", job_id="1", payload={})
         WebhookDelivery.objects.update(received_at=utcnow() - KEPT_FOR * 2)
-        maintenance.maintain()
+        sweep.maintain()
         assert not WebhookDelivery.objects.exists()
 
     def test_a_site_without_our_urls_is_told_what_to_do(self, pushed, settings):

@@ -14,13 +14,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from mediagen.admin.asset_actions import steps_of
 from mediagen.admin.base import access_of, may
-from mediagen.admin.exports import AssetExports
-from mediagen.admin.generate import AssetMaking
+from mediagen.admin.exports.actions import AssetExports
+from mediagen.admin.generation.generate import AssetMaking
+from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
-from mediagen.engine import review, suggestions
-from mediagen.engine.access import Right
+from mediagen.engine.library import review, suggestions
+from mediagen.engine.library.access import Right
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, MediaAsset, ReviewStatus
 from mediagen.templatetags.mediagen import picture_url, pretty_json, usd
 

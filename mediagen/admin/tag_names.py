@@ -8,7 +8,7 @@ from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils.translation import gettext_lazy as _
 
-from mediagen.engine import review
+from mediagen.engine.library import review
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaTag
 

@@ -15,8 +15,8 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from mediagen import conf
-from mediagen.engine import tokens
-from mediagen.engine.access import Access
+from mediagen.engine.library import tokens
+from mediagen.engine.library.access import Access
 from mediagen.models import ApiToken
 from mediagen.models.token import PREFIX
 

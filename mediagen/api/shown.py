@@ -11,8 +11,8 @@ from mediagen import conf
 from mediagen.api.addresses import Addresses
 from mediagen.api.asset_rows import AssetRow
 from mediagen.api.fields import Time, Usd, iso
-from mediagen.engine import links
-from mediagen.engine.estimates import Estimate
+from mediagen.engine.files import links
+from mediagen.engine.generation.estimates import Estimate
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.asset import AssetSource, ReviewStatus
 

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from mediagen.api import (
-    asset_files,
-    asset_parts,
-    assets,
-    batches,
-    exports,
-    figma,
-    generations,
-    jobs,
-    libraries,
-    meta,
-    providers,
-    stats,
-)
+from mediagen.api import meta
 from mediagen.api.base import Nowhere
+from mediagen.api.batches import batches
+from mediagen.api.exports import exports, figma
+from mediagen.api.files import asset_files
+from mediagen.api.generation import generations
+from mediagen.api.insight import stats
+from mediagen.api.library import asset_parts, assets, libraries
 from mediagen.api.openai import views as openai
+from mediagen.api.providers import providers
+from mediagen.api.work import jobs
 
 app_name = "mediagen_api"
 

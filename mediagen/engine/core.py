@@ -6,12 +6,15 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mediagen.engine import generation, handover, health, starting
-from mediagen.engine.database import in_database
+from mediagen.engine.database.hops import in_database
+from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database.sync import run_sync
 from mediagen.engine.exports import canva, figma, from_canva, sending
 from mediagen.engine.exports.figma_import import FigmaImport, import_from_figma
-from mediagen.engine.orders import AssetOrder, as_uuid
-from mediagen.engine.synchronous import run_sync
+from mediagen.engine.generation import claims, queue, running
+from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.library.assets import NoSuchAsset
+from mediagen.engine.providers import health
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost
 from mediagen.factory import chain_configs, declared_options
 from mediagen.models import AssetExport, MediaAsset, MediaTag
@@ -50,8 +53,8 @@ class MediaEngine:
         self, prompt: str, width: int = 1024, height: int = 1024, library_id: Any = None, **options: Any
     ) -> MediaAsset:
         """As `generate_asset_from_prompt`, but raises `GenerationFailed`, which lists every attempt and its reason."""
-        job = await in_database(starting.begin, AssetOrder.of(prompt, width, height, library_id, **options))
-        return job.asset if job.existing else await generation.run(job)
+        job = await in_database(claims.begin, AssetOrder.of(prompt, width, height, library_id, **options))
+        return job.asset if job.existing else await running.run(job)
 
     async def regenerate_asset(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
         """Make a failed or cancelled asset, or the real picture of a placeholder, under the same id.
@@ -60,8 +63,8 @@ class MediaEngine:
         a placeholder then stays as it was.
         """
         changes = {} if dry_run is None else {"dry_run": dry_run}
-        job = await in_database(starting.begin_again, as_uuid(asset_id, "asset_id"), changes)
-        return await generation.run(job)
+        job = await in_database(claims.begin_again, as_uuid(asset_id, "asset_id"), changes)
+        return await running.run(job)
 
     async def enqueue(
         self, prompt: str, width: int = 1024, height: int = 1024, library_id: Any = None, **options: Any
@@ -72,29 +75,29 @@ class MediaEngine:
         it waits for `manage.py generate_worker`. Whether it runs dry is decided where it is made, unless `dry_run`
         says so.
         """
-        return await in_database(handover.enqueue, AssetOrder.of(prompt, width, height, library_id, **options))
+        return await in_database(queue.enqueue, AssetOrder.of(prompt, width, height, library_id, **options))
 
     async def enqueue_again(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
         """As `regenerate_asset`, by whoever works: the asset is pending, under its id.
 
         `InvalidRequest` for a real picture, for one that somebody works on, and for a row of a cancelled batch.
         """
-        return await in_database(handover.enqueue_again, as_uuid(asset_id, "asset_id"), dry_run)
+        return await in_database(queue.enqueue_again, as_uuid(asset_id, "asset_id"), dry_run)
 
     async def export_asset_to_figma(
         self, asset_id: Any, file_key: str, page_id: str | None = None, **options: Any
     ) -> dict[str, Any] | None:
-        """{figma_node_id, figma_url, figma_file_key, page_id, asset_id, status, export_id, notes}, or None when no
-        provider can; the `AssetExport` row then says why.
+        """{figma_node_id, figma_url, figma_file_key, page_id, asset_id, status, export_id, notes}, or None when there
+        is no such asset, and when no provider can; the `AssetExport` row then says why.
 
         `file_key` may be the file's address. `options`: frame_name, x and y (canvas pixels), comment (a text, or True
         for ours, to be pinned in the file), by (a user), dry_run, deadline_s (seconds). Live, the status is
         "waiting_for_plugin" and the node id empty, until mediagen's plugin in Figma has placed the picture.
-        `InvalidRequest` for an asset that does not exist or has no picture, and for a place that cannot be one.
+        `InvalidRequest` for an asset that has no picture, and for a place that cannot be one.
         """
         try:
             return await self.export_to_figma(asset_id, file_key, page_id, **options)
-        except GenerationFailed as exc:
+        except (GenerationFailed, NoSuchAsset) as exc:
             logger.warning("%s", exc)
             return None
 
@@ -113,15 +116,15 @@ class MediaEngine:
         **options: Any,
     ) -> dict[str, Any] | None:
         """{export_id, asset_id, canva_asset_id, canva_design_id, edit_url, title, folder, status, notes}, or None when
-        no provider can; the `AssetExport` row then says why.
+        there is no such asset, and when no provider can; the `AssetExport` row then says why.
 
         A design of the picture's size is made with it inside, unless `create_design` is False. Without a title the
         asset's name; `folder` is an id or address. `options`: by (a user), dry_run, deadline_s (seconds).
-        `InvalidRequest` for an asset that does not exist or has no picture, and for what cannot be a title or folder.
+        `InvalidRequest` for an asset that has no picture, and for what cannot be a title or folder.
         """
         try:
             return await self.export_to_canva(asset_id, create_design, title, folder, **options)
-        except GenerationFailed as exc:
+        except (GenerationFailed, NoSuchAsset) as exc:
             logger.warning("%s", exc)
             return None
 

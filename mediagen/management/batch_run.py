@@ -10,9 +10,8 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
-from mediagen.engine import batches, estimates, kicks
-from mediagen.engine.libraries import find_library
-from mediagen.engine.manifests import (
+from mediagen.engine.batches import lifecycle
+from mediagen.engine.batches.manifests import (
     Checker,
     InvalidRow,
     Manifest,
@@ -24,7 +23,10 @@ from mediagen.engine.manifests import (
     options_by_provider,
     validate,
 )
-from mediagen.engine.worker import Until, Worker
+from mediagen.engine.dispatch import task_engine
+from mediagen.engine.generation import estimates
+from mediagen.engine.library.libraries import find_library
+from mediagen.engine.work.worker import Until, Worker
 from mediagen.errors import InvalidRequest
 from mediagen.management.batch_output import progress_for
 from mediagen.management.prompt_run import chosen_library, where
@@ -45,10 +47,10 @@ def run(out: OutputWrapper, err: OutputWrapper, options: dict[str, Any]) -> tupl
             manifest = stack.enter_context(
                 open_manifest(options["manifest"], template=options["template"], format=options["format"])
             )
-        batch = batches.get_batch(options["resume"]) if options["resume"] else None
+        batch = lifecycle.get_batch(options["resume"]) if options["resume"] else None
         if batch is not None:
             _check_same(batch, manifest)
-            batches.set_max_cost(batch, options["max_cost"])
+            lifecycle.set_max_cost(batch, options["max_cost"])
         if batch is None or (manifest is not None and batch.state == BatchState.LOADING):
             assert manifest is not None  # noqa: S101 - the command asks for one of the two
             batch = _open(manifest, batch, options, say)
@@ -87,7 +89,7 @@ def _open(
     if options["check"]:
         return None
     if batch is None:
-        batch, is_new = batches.open_batch(
+        batch, is_new = lifecycle.open_batch(
             manifest,
             defaults,
             name=options["name"],
@@ -98,7 +100,7 @@ def _open(
         if not is_new:
             say.going_on(batch)
     if batch.state == BatchState.LOADING:
-        batches.load(batch, _rows(manifest, rules))
+        lifecycle.load(batch, _rows(manifest, rules))
     return batch
 
 
@@ -140,10 +142,10 @@ def _work(
     batch: GenerationBatch, manifest: Manifest | None, options: dict[str, Any], say: _Say, out: OutputWrapper
 ) -> tuple[int, str]:
     if options["retry_failed"]:
-        say.retried(batches.retry_failed(batch))
-    batches.start(batch)
+        say.retried(lifecycle.retry_failed(batch))
+    lifecycle.start(batch)
     if options["enqueue"]:
-        say.enqueued(batch, kicks.kick_waiting(batch.pk))
+        say.enqueued(batch, task_engine.kick_waiting(batch.pk))
         return 0, ""
     worker = Worker(
         batch_id=batch.pk, concurrency=options["concurrency"] or DEFAULT_CONCURRENCY, limit=options["limit"]
@@ -155,7 +157,7 @@ def _work(
         run_until_told(worker, Until.DONE, say.stopping)
     batch.refresh_from_db()
     counts: Any = GenerationBatch.objects.with_counts().get(pk=batch.pk)
-    progress.summary(counts, batches.possible_cost(batch))
+    progress.summary(counts, lifecycle.possible_cost(batch))
     if options["result"]:
         _write_results(batch, manifest, options)
         say.results(options["result"])

@@ -115,8 +115,14 @@ class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
         return mine.update(lease_until=Now() + timedelta(seconds=lease_s))
 
     def held(self, pk: Any, token: int) -> Self:
-        """The asset, as long as `token` is still the last one given out."""
-        return self.filter(pk=pk, lease_token=token, generation_state=GenerationState.RUNNING)
+        """The asset, as long as `token` is still the last one given out: also when a sweep thought its holder dead and
+        let it wait, for nobody has taken it since."""
+        open_states = (GenerationState.RUNNING, GenerationState.PENDING)
+        return self.filter(pk=pk, lease_token=token, generation_state__in=open_states)
+
+    def to_be_filled(self, pk: Any, token: int) -> Self:
+        """As `held`, and also when somebody has ended it meanwhile: a picture that came is kept all the same."""
+        return self.filter(pk=pk, lease_token=token).exclude(generation_state=GenerationState.READY)
 
 
 class MediaAsset(models.Model):

@@ -59,6 +59,9 @@ class GenerationAttempt(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     latency_s = models.FloatField(null=True, blank=True)
 
+    lease_token: int | None = None
+    """no column: the token of the asset's lease under which this object is written. None: without a lease"""
+
     objects = GenerationAttemptQuerySet.as_manager()
 
     class Meta:

@@ -7,9 +7,13 @@ from django.db import models
 
 
 class IdempotentRequest(models.Model):
-    """An `Idempotency-Key` of a user, what it was sent with, and the assets it made. Kept for a day."""
+    """An `Idempotency-Key` of a user's token or session, what it was sent with, and the assets it made. Kept for a
+    day."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    caller = models.CharField(
+        max_length=36, blank=True, default="", help_text="Id of the token that sent it; empty: a session."
+    )
     key = models.CharField(max_length=255)
     digest = models.CharField(max_length=64, help_text="SHA-256 of method, address and body, hex.")
     result = models.JSONField(default=dict, help_text="Ids of what it made.")
@@ -18,7 +22,7 @@ class IdempotentRequest(models.Model):
     class Meta:
         ordering = ("-pk",)
         indexes = (models.Index(fields=("created_at",), name="mediagen_idempotent_age"),)
-        constraints = (models.UniqueConstraint(fields=("user", "key"), name="mediagen_idempotent_once"),)
+        constraints = (models.UniqueConstraint(fields=("user", "caller", "key"), name="mediagen_idempotent_caller"),)
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.key}"

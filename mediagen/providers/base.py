@@ -207,7 +207,12 @@ class MediaGeneratorProvider(ServiceProvider):
             format=picture.format,
             width=picture.width,
             height=picture.height,
-            metadata={"dry_run": self.runs_dry},
+            # No model was asked, so none has refused an option: what the adapter declares, it has taken.
+            metadata=self._told(
+                request,
+                {name: entry["asked"] for name in self.options if (entry := fit_report.get(f"options.{name}"))}
+                | {"dry_run": self.runs_dry},
+            ),
             provider_name=self.name,
             model_name=self.model,
             seed=request.seed,
@@ -217,6 +222,10 @@ class MediaGeneratorProvider(ServiceProvider):
             fit_report=fit_report,
             sha256=picture.sha256,
         )
+
+    def _told(self, request: GenerationRequest, metadata: dict[str, Any]) -> dict[str, Any]:
+        """What a picture says of its making: the prompt, who served, and each option that was taken, by its name."""
+        return {**metadata, **request.options, "prompt": request.prompt, "provider": self.name}
 
     async def _opened(
         self, request: GenerationRequest, generated: Generated, fit_report: dict[str, Any]
@@ -231,7 +240,7 @@ class MediaGeneratorProvider(ServiceProvider):
             format=picture.format,
             width=picture.width,
             height=picture.height,
-            metadata=generated.metadata,
+            metadata=self._told(request, generated.metadata),
             provider_name=self.name,
             model_name=generated.model or self.model,
             seed=generated.seed if generated.seed is not None else request.seed,

@@ -116,6 +116,7 @@ class CanvaAPIAdapter(ServiceProvider):
     default_timeout_s = 120.0
     default_cooldown_s = 60.0
     credential_argument: ClassVar[str] = "access_token"
+    is_healthy_without_key = False
     credential_env = "CANVA_API_KEY"
     can_resume = True
     connects_by_oauth: ClassVar[bool] = True

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from mediagen import http, images
 from mediagen.errors import (
@@ -129,6 +130,7 @@ class FigmaAPIAdapter(ServiceProvider):
     default_timeout_s = 30.0
     default_cooldown_s = 60.0
     credential_argument: ClassVar[str] = "api_token"
+    is_healthy_without_key = False
     credential_env = "FIGMA_API_TOKEN"
 
     def __init__(
@@ -161,10 +163,14 @@ class FigmaAPIAdapter(ServiceProvider):
         (a page list or a comment that the token may not have) is told in `metadata["notes"]` and fails nothing.
         `InvalidRequest` for what cannot be a place; `FigmaFileMissing`, `FigmaPlaceMissing` for what is not there.
         """
-        place = FigmaPlace.checked(file_key, page_id, frame_name=frame_name, x=x, y=y, comment=comment)
+        place = FigmaPlace.checked(
+            file_key, page_id, frame_name=frame_name, x=x, y=y, comment=comment, dry_run=self.runs_dry
+        )
         why = f"{self.name} has no such option"
         fit_report = {f"options.{name}": not_honoured(value, why) for name, value in options.items()}
         if self.runs_dry:
+            with self._told_apart():
+                self._require_credential()
             return self._dry_export(image, place, fit_report)
         file = await self.check_file(place.file_key)
         if file.editor_type not in ("", "figma"):
@@ -283,7 +289,7 @@ class FigmaAPIAdapter(ServiceProvider):
         digest = export_digest(image, place.file_key, place.page_id)
         return FigmaExportResult(
             figma_node_id=f"dry:{digest}",
-            figma_url=f"https://www.figma.com/design/{place.file_key}/dry-run?node-id=dry-{digest}",
+            figma_url=f"https://www.figma.com/design/{quote(place.file_key, safe='')}/dry-run?node-id=dry-{digest}",
             figma_file_key=place.file_key,
             page_id=place.page_id,
             metadata={"status": "dry_run", "dry_run": True, "fit_report": fit_report},

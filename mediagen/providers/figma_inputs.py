@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 from mediagen.errors import InvalidRequest
 from mediagen.types import checked_text
 
+T = TypeVar("T")
 _FILE_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PAGE_ID = re.compile(r"-?\d{1,20}[:-]\d{1,20}", re.ASCII)
 _NODE_ID = re.compile(r"I?-?\d{1,20}[:-]\d{1,20}(;-?\d{1,20}[:-]\d{1,20}){0,20}", re.ASCII)
 _FILE_PAGES = frozenset({"board", "buzz", "design", "file", "make", "proto", "site", "slides"})
 MAX_NAME_CHARS = 255
+MAX_DRY_CHARS = 128
+"""of a file key or page that stands for one in a dry run; as long as a real key"""
 MIN_SCALE, MAX_SCALE = 0.01, 4.0
 
 
@@ -42,21 +46,36 @@ class FigmaPlace:
         x: float | None = None,
         y: float | None = None,
         comment: str | None = "",
+        dry_run: bool = False,
     ) -> FigmaPlace:
-        """The place, or `InvalidRequest` that names the argument and says what to do."""
+        """The place, or `InvalidRequest` that names the argument and says what to do.
+
+        In a dry run nobody has a file yet: any words that could be typed for file and page will do.
+        """
         name, text = checked_text(frame_name or "", "frame_name").strip(), checked_text(comment or "", "comment")
         if len(name) > MAX_NAME_CHARS:
             raise InvalidRequest(
                 f"frame_name has {len(name)} characters; at most {MAX_NAME_CHARS} fit.", field="frame_name"
             )
         return cls(
-            file_key=parse_file_key(file_key),
-            page_id=parse_page_id(page_id),
+            file_key=_any_words(file_key, "file_key", parse_file_key) if dry_run else parse_file_key(file_key),
+            page_id=_any_words(page_id, "page_id", parse_page_id) if dry_run else parse_page_id(page_id),
             frame_name=name,
             x=_checked_coordinate(x, "x"),
             y=_checked_coordinate(y, "y"),
             comment=text.strip(),
         )
+
+
+def _any_words(text: Any, field: str, parse: Callable[[Any], T]) -> T | str:
+    """What `parse` makes of the text, or the text itself where it is short words without control characters."""
+    try:
+        return parse(text)
+    except InvalidRequest:
+        value = checked_text(text, field).strip() if isinstance(text, str) else ""
+        if not value or len(value) > MAX_DRY_CHARS or not value.isprintable():
+            raise
+        return value
 
 
 def parse_file_key(text: Any) -> str:

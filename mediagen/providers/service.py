@@ -66,6 +66,8 @@ class ServiceProvider:
     """True when its pictures stand in for real ones"""
     can_resume: ClassVar[bool] = False
     """True when a job that was bought can be fetched by its id"""
+    is_healthy_without_key: ClassVar[bool] = True
+    """False: unhealthy without a credential in a dry run too, because it has no picture of its own to offer there"""
     key_hosts: ClassVar[tuple[str, ...]] = ()
     """host endings beside base_url's host that may be sent the key"""
 
@@ -128,6 +130,8 @@ class ServiceProvider:
     async def probe(self) -> HealthReport:
         """`check_health` with the reason: not configured, refused, unreachable, or what the service says of itself."""
         if self.runs_dry:
+            if not self.is_configured and not self.is_healthy_without_key:
+                return HealthReport(ok=False, detail=f"{self.name}: no credential is set; {self.credential_hint}")
             return HealthReport(ok=True, detail="dry run: nothing was asked")
         try:
             with self._told_apart():

@@ -12,7 +12,7 @@ from django import template
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from mediagen.engine.links import download_name, picture_url, thumbnail_url
+from mediagen.engine.files.links import download_name, picture_url, thumbnail_url
 from mediagen.models import GenerationAttempt, MediaAsset
 
 register = template.Library()
@@ -197,11 +197,11 @@ def unlocalized(value: float) -> str:
 @register.inclusion_tag("mediagen/admin/_week.html", takes_context=True)
 def mediagen_week(context: Any) -> dict[str, Any]:
     """The last seven days in numbers, for the app's page in the admin; nothing for those who may not see them."""
-    from mediagen.engine import stats
-    from mediagen.engine.access import Access
+    from mediagen.engine.insight import statistics
+    from mediagen.engine.library.access import Access
 
     request = context.get("request")
     if request is None or not request.user.has_perms(("mediagen.view_generationattempt", "mediagen.view_mediaasset")):
         return {"overview": None}
-    overview = stats.overview(Access(request.user), stats.Period.named("7d"))
+    overview = statistics.overview(Access(request.user), statistics.Period.named("7d"))
     return {"overview": overview, "total": overview.total, "request": request}

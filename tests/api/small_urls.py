@@ -8,8 +8,8 @@ from rest_framework.response import Response
 
 from mediagen.api.base import APIBase, AsyncAPIView
 from mediagen.api.pagination import paged
-from mediagen.engine.access import Right
-from mediagen.engine.database import in_database
+from mediagen.engine.database.hops import in_database
+from mediagen.engine.library.access import Right
 from mediagen.errors import ConfigurationError, InvalidRequest, NotAPicture, StorageFailed
 from mediagen.models import MediaAsset
 

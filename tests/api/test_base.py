@@ -12,7 +12,7 @@ from rest_framework.authentication import BaseAuthentication
 
 from mediagen.api.base import APIBase
 from mediagen.api.pagination import encode
-from mediagen.engine.access import Right
+from mediagen.engine.library.access import Right
 from mediagen.models import MediaAsset
 from tests.api.callers import EVERYTHING, Caller, problem
 from tests.factories import MediaAssetFactory, UserFactory

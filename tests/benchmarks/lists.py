@@ -151,9 +151,9 @@ def rendition(job: dict[str, Any]) -> dict[str, Any]:
     from django.core.management import call_command
     from PIL import Image
 
-    from mediagen.engine import uploads
-    from mediagen.engine.libraries import get_or_create_library
-    from mediagen.engine.renditions import rendition as make
+    from mediagen.engine.files import uploads
+    from mediagen.engine.files.renditions import rendition as make
+    from mediagen.engine.library.libraries import get_or_create_library
     from mediagen.models import Rendition
     from tests import pictures
 

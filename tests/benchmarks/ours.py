@@ -24,8 +24,8 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
     from django.conf import settings
     from django.core.management import call_command
 
-    from mediagen.engine import batches
-    from mediagen.engine.manifests import open_manifest
+    from mediagen.engine.batches import lifecycle
+    from mediagen.engine.batches.manifests import open_manifest
     from mediagen.models import ProviderConfig
 
     call_command("migrate", verbosity=0)
@@ -41,8 +41,8 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
             row = {"prompt": f"picture {number} of a lighthouse", "width": side, "height": side}
             file.write(json.dumps({**row, "options": {"quality": "low"}} if job.get("live", True) else row) + "\n")
     with open_manifest(str(path)) as manifest:
-        batch, _ = batches.open_batch(manifest, {"dry_run": not job.get("live", True)})
-        batches.load(batch, manifest.rows({"dry_run": not job.get("live", True)}))
+        batch, _ = lifecycle.open_batch(manifest, {"dry_run": not job.get("live", True)})
+        lifecycle.load(batch, manifest.rows({"dry_run": not job.get("live", True)}))
     return {"batch": str(batch.pk)}
 
 
@@ -51,7 +51,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     the order in which they ended."""
     from asgiref.sync import async_to_sync
 
-    from mediagen.engine.worker import Event, Until, Worker
+    from mediagen.engine.work.worker import Event, Until, Worker
     from mediagen.models import GenerationAttempt, MediaAsset
 
     ended: list[float] = []

@@ -190,8 +190,8 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
 
-    from mediagen.engine import batches
-    from mediagen.engine.manifests import open_manifest
+    from mediagen.engine.batches import lifecycle
+    from mediagen.engine.batches.manifests import open_manifest
     from mediagen.models import ApiToken
 
     call_command("migrate", verbosity=0)
@@ -203,9 +203,9 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
     path.write_text("".join(f"picture {number} of a lighthouse\n" for number in range(job["rows"])))
     defaults = {"width": 64, "height": 64, "dry_run": True}
     with open_manifest(str(path)) as manifest:
-        batch, _ = batches.open_batch(manifest, defaults, created_by=user)
-        batches.load(batch, manifest.rows(defaults))
-    batches.pause(batch)
+        batch, _ = lifecycle.open_batch(manifest, defaults, created_by=user)
+        lifecycle.load(batch, manifest.rows(defaults))
+    lifecycle.pause(batch)
     return {
         "token": token,
         "batch": str(batch.pk),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mediagen.engine import messages, tokens
+from mediagen.engine.events import messages
+from mediagen.engine.library import tokens
 from mediagen.models import ApiToken, WebhookEndpoint, WebhookMessage
 from tests.browser.conftest import PHONE
 

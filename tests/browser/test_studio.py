@@ -11,8 +11,8 @@ from mediagen.errors import Refused
 from mediagen.models import MediaAsset
 from tests import pictures
 from tests.browser.conftest import PHONE
-from tests.engine.in_server import in_server, wait_until  # noqa: F401 - a fixture
-from tests.engine.working import use_local
+from tests.engine.work.serving_thread import in_server, wait_until  # noqa: F401 - a fixture
+from tests.engine.work.working import use_local
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory
 
 ALL = ("view_mediaasset", "add_mediaasset", "approve_mediaasset", "delete_mediaasset", "change_mediaasset")
@@ -248,7 +248,7 @@ def test_the_link_is_copied(page, sign_in, shelf, context, site):
 
 
 def test_older_pictures_come_by_themselves(page, sign_in, monkeypatch):
-    monkeypatch.setattr("mediagen.studio.gallery.PAGE", 4)
+    monkeypatch.setattr("mediagen.studio.library.gallery.PAGE", 4)
     for number in range(11):
         MediaAssetFactory(ready=True, name=f"Picture {number}")
     sign_in("view_mediaasset")

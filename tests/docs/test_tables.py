@@ -16,8 +16,8 @@ from django.core.management import BaseCommand, get_commands, load_command_class
 from mediagen import conf, errors
 from mediagen.connections import CLIENT_ID_ENV, CLIENT_SECRET_ENV
 from mediagen.engine import MediaEngine
-from mediagen.engine.health import ProviderReport
-from mediagen.engine.orders import AssetOrder
+from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.providers.health import ProviderReport
 from mediagen.management import batch_run
 from mediagen.management.output import Result
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus

@@ -52,7 +52,7 @@ def _walk(folder: Path, server: Any) -> None:
     from django.core.management import call_command
 
     from mediagen.engine import get_media_engine
-    from mediagen.engine.tokens import issue
+    from mediagen.engine.library.tokens import issue
     from mediagen.models import AssetExport, MediaAsset, ProviderConfig
     from tests.figma.plugin import Figma
     from tests.figma.serving import served

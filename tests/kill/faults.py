@@ -63,21 +63,21 @@ def _around(owner: Any, name: str, *, before: Callable[[], None] | None = None, 
 @point
 def loading(reached: Callable[[], None]) -> None:
     """In the transaction that makes a chunk of the batch's rows."""
-    from mediagen.engine import batches
+    from mediagen.engine.batches import lifecycle
 
-    original = batches._load_chunk
+    original = lifecycle._load_chunk
 
     def wrapped(*args: Any) -> None:
         original(*args)
         reached()
 
-    batches._load_chunk = wrapped  # type: ignore[assignment]
+    lifecycle._load_chunk = wrapped  # type: ignore[assignment]
 
 
 @point
 def claimed(reached: Callable[[], None]) -> None:
     """Rows are claimed, nothing is begun."""
-    from mediagen.engine.worker import Worker
+    from mediagen.engine.work.worker import Worker
 
     _around(Worker, "_fetch", after=reached)
 
@@ -85,7 +85,7 @@ def claimed(reached: Callable[[], None]) -> None:
 @point
 def noted(reached: Callable[[], None]) -> None:
     """The attempt's row is written and its money held; the request has not left."""
-    from mediagen.engine.recorder import RowRecorder
+    from mediagen.engine.generation.recorder import RowRecorder
 
     _around(RowRecorder, "started", after=reached)
 
@@ -93,7 +93,7 @@ def noted(reached: Callable[[], None]) -> None:
 @point
 def accepted(reached: Callable[[], None]) -> None:
     """The provider has taken the job and said its id; the id is not written."""
-    from mediagen.engine.recorder import RowRecorder
+    from mediagen.engine.generation.recorder import RowRecorder
 
     _around(RowRecorder, "job_submitted", before=reached)
 
@@ -101,7 +101,7 @@ def accepted(reached: Callable[[], None]) -> None:
 @point
 def job_known(reached: Callable[[], None]) -> None:
     """The job's id is written; nobody has asked for the job yet."""
-    from mediagen.engine.recorder import RowRecorder
+    from mediagen.engine.generation.recorder import RowRecorder
 
     _around(RowRecorder, "job_submitted", after=reached)
 
@@ -109,9 +109,9 @@ def job_known(reached: Callable[[], None]) -> None:
 @point
 def delivered(reached: Callable[[], None]) -> None:
     """The picture is in memory, and nowhere else of ours."""
-    from mediagen.engine import files
+    from mediagen.engine.files import storage
 
-    _around(files, "save_file", before=reached)
+    _around(storage, "save_file", before=reached)
 
 
 @point
@@ -119,10 +119,10 @@ def half_stored(reached: Callable[[], None]) -> None:
     """Half of the file is in the storage."""
     from django.core.files.base import ContentFile
 
-    from mediagen.engine import files
+    from mediagen.engine.files import storage
     from mediagen.models import asset_storage
 
-    original = files._save
+    original = storage._save
 
     def wrapped(name: str, content: bytes) -> str:
         half = asset_storage().save(name, ContentFile(content[: len(content) // 2]))
@@ -130,23 +130,23 @@ def half_stored(reached: Callable[[], None]) -> None:
         asset_storage().delete(half)
         return original(name, content)
 
-    files._save = wrapped
+    storage._save = wrapped
 
 
 @point
 def stored(reached: Callable[[], None]) -> None:
     """The file is whole; its row does not know it."""
-    from mediagen.engine import files
+    from mediagen.engine.files import storage
 
-    _around(files, "save_file", after=reached)
+    _around(storage, "save_file", after=reached)
 
 
 @point
 def written(reached: Callable[[], None]) -> None:
     """The row is written and not committed."""
-    from mediagen.engine import generation
+    from mediagen.engine.generation import running
 
-    original = generation.complete
+    original = running.complete
 
     def wrapped(*args: Any) -> Any:
         with transaction.atomic():
@@ -154,12 +154,12 @@ def written(reached: Callable[[], None]) -> None:
             reached()
         return values
 
-    generation.complete = wrapped
+    running.complete = wrapped
 
 
 @point
 def committed(reached: Callable[[], None]) -> None:
     """Everything is written; the process just does not know it."""
-    from mediagen.engine import generation
+    from mediagen.engine.generation import running
 
-    _around(generation, "store", after=reached)
+    _around(running, "store", after=reached)

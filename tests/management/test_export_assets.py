@@ -50,7 +50,8 @@ def test_to_canva_in_dry_run(asset):
     assert summary == {"event": "summary", "exports": 1, "states": {"placed": 1}}
 
 
-def test_to_figma_in_dry_run_for_people(asset):
+def test_to_figma_in_dry_run_for_people(asset, monkeypatch):
+    monkeypatch.setenv("FIGMA_API_TOKEN", "made-up")
     code, output = run(asset.asset_id, "--to", "figma", "--file-key", KEY)
     assert code == 0
     assert f"{asset.asset_id}  dry run  https://www.figma.com/" in output

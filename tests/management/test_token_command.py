@@ -8,7 +8,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from mediagen.engine import tokens
+from mediagen.engine.library import tokens
 from mediagen.models import ApiToken
 from tests.factories import MediaLibraryFactory, UserFactory
 

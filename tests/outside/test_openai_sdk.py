@@ -12,11 +12,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from mediagen.engine import tokens
+from mediagen.engine.library import tokens
 from mediagen.errors import OutcomeUnknown, RateLimited, Refused, UnsupportedRequest
 from mediagen.models import MediaAsset
 from tests import pictures
-from tests.engine.working import use_local
+from tests.engine.work.working import use_local
 from tests.factories import MediaLibraryFactory, UserFactory
 from tests.serving import served
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from asgiref.sync import async_to_sync
 
-from mediagen.engine import endpoints, get_media_engine, outgoing
+from mediagen.engine import get_media_engine
+from mediagen.engine.events import delivery, endpoints
 from tests.receiver import receiving
 
 webhooks = pytest.importorskip("standardwebhooks")
@@ -18,7 +19,7 @@ def test_a_receiver_verifies_and_reads_it(settings):
         settings.MEDIAGEN = {"TRUSTED_HOSTS": [receiver.host], "RUN_IN_SERVER": False}
         made = endpoints.create("shop", receiver.url, events=["asset.ready"])
         asset = get_media_engine().generate_asset_sync("a lighthouse – Ä", 64, 48)
-        async_to_sync(outgoing.deliver_due)()
+        async_to_sync(delivery.deliver_due)()
 
     [got] = receiver.got
     payload = webhooks.Webhook(made.secret.reveal()).verify(got.body, got.headers)
@@ -28,4 +29,4 @@ def test_a_receiver_verifies_and_reads_it(settings):
     with pytest.raises(webhooks.WebhookVerificationError):
         webhooks.Webhook(made.secret.reveal()).verify(got.body.replace(b"lighthouse", b"whitehouse"), got.headers)
     with pytest.raises(webhooks.WebhookVerificationError):
-        webhooks.Webhook(outgoing.new_secret().reveal()).verify(got.body, got.headers)
+        webhooks.Webhook(delivery.new_secret().reveal()).verify(got.body, got.headers)

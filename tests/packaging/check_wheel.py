@@ -68,7 +68,10 @@ def install(wheel: Path, work: Path) -> Path:
     """An environment with the wheel and what it asks for; at the locked versions, so that the check repeats."""
     run([sys.executable, "-m", "venv", str(work / "venv")], cwd=work)
     python = work / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    pins = re.findall(r"^[A-Za-z0-9._-]+==[^\\\n]+", (ROOT / "requirements" / "base.txt").read_text(), re.MULTILINE)
+    text = (ROOT / "requirements" / "base.txt").read_text()
+    pins = [
+        f"{name}{pin}" for name, pin in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?(==[^\\\n]+)", text, re.MULTILINE)
+    ]
     constraints = work / "constraints.txt"
     constraints.write_text("\n".join(pins) + "\n")
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input"]

@@ -1,8 +1,11 @@
 """The environment that `make` builds. The locks here are empty: what is tested is when it is built anew."""
 
+import hashlib
 import os
 import subprocess
 import sys
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -87,3 +90,48 @@ def test_a_missing_lock_is_named(tmp_path):
 
     assert result.returncode == 1
     assert "none.txt" in result.stderr
+
+
+def wheel(folder, name, version, *lines):
+    """A wheel of metadata only; the line of a lock for it."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        head = ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}")
+        archive.writestr(f"{info}/METADATA", "\n".join([*head, *lines, ""]))
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+def from_folder(folder):
+    return {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
+
+
+def test_what_was_published_since_the_lock_changes_nothing(tmp_path, lock):
+    lines = wheel(tmp_path, "alpha", "1", "Requires-Dist: beta[more]>=1")
+    lines += wheel(tmp_path, "beta", "1", "Provides-Extra: more")
+    wheel(tmp_path, "beta", "2", "Provides-Extra: more")
+    lock.write_text(lines)
+
+    result = prepare(tmp_path / "env", lock, **from_folder(tmp_path))
+
+    assert result.returncode == 0, result.stderr
+    assert "Installing the 2 libraries" in result.stdout
+    assert {path.name for path in (tmp_path / "env").glob("lib/*/site-packages/beta*")} == {"beta-1.dist-info"}
+
+
+def test_a_lock_that_is_not_whole_is_refused(tmp_path, lock):
+    lock.write_text(wheel(tmp_path, "alpha", "1", "Requires-Dist: beta"))
+    wheel(tmp_path, "beta", "1")
+
+    result = prepare(tmp_path / "env", lock, **from_folder(tmp_path))
+
+    assert result.returncode == 1
+    assert "beta" in result.stderr
+
+
+def test_a_checkout_shows_the_app_what_the_wheel_carries():
+    force = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for source, inside in force["force-include"].items():
+        assert (ROOT / inside).resolve() == (ROOT / source).resolve()

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import distributions, requires
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def entries(lock):
     return [
         (canonicalize_name(match[1]), match[2], block)
         for block in blocks
-        if (match := re.match(r"([A-Za-z0-9._-]+)==([^\s\\;]+)", block))
+        if (match := re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s\\;]+)", block))
     ]
 
 
@@ -95,6 +96,30 @@ def test_django_has_a_line_for_every_python(lock):
 
     assert "python_full_version < '3.12'" in lines["5"]
     assert "python_full_version >= '3.12'" in lines["6"]
+
+
+def test_a_build_takes_what_is_locked():
+    pinned = {name: version for name, version, _ in entries("dev")}
+    build = [Requirement(text) for text in PYPROJECT["build-system"]["requires"]]
+
+    assert {r.name: str(r.specifier) for r in build} == {r.name: f"=={pinned[r.name]}" for r in build}
+    names = {r.name for r in build}
+    needs = {
+        canonicalize_name(needed.name)
+        for name in names & {d.name for d in distributions()}
+        for needed in map(Requirement, requires(name) or [])
+        if not needed.marker or needed.marker.evaluate({"extra": ""})
+    }
+    assert needs <= names
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_the_extras_that_pyproject_wants(lock):
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+
+    for requirement in wanted(lock):
+        for extra in requirement.extras:
+            assert re.search(rf"^{requirement.name.lower()}\[[^]]*\b{extra}\b", text, re.MULTILINE), requirement
 
 
 def test_the_core_sets_no_upper_bounds_and_stays_small():

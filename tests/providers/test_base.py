@@ -225,7 +225,7 @@ async def test_what_the_service_says_goes_before_what_we_know():
         told = await mine.generate_image("a fox", 64, 48, seed=7)
     assert (plain.model_name, plain.seed, plain.cost, plain.provider_job_id) == ("oil", 7, Decimal("0.2"), "")
     assert (told.model_name, told.seed, told.cost, told.provider_job_id) == ("oil-2", 9, 0, "j1")
-    assert told.metadata == {"a": 1}
+    assert told.metadata == {"a": 1, "prompt": "a fox", "provider": "painter"}
     assert plain.fit_report == {}
     assert told.fit_report == {"options.brush": {"asked": 3, "honoured": False, "why": "it had only one"}}
     assert len(told.sha256) == 64

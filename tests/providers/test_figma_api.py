@@ -76,8 +76,8 @@ def test_its_constructor():
 
 async def test_a_dry_export_is_predictable_and_says_what_it_is():
     with Wire(answer(500)) as wire:
-        first = await FigmaAPIAdapter().export_to_figma(IMAGE, FILE_KEY, "0-1")
-        second = await FigmaAPIAdapter().export_to_figma(image=IMAGE, file_key=FILE_KEY, page_id="0:1")
+        first = await FigmaAPIAdapter(TOKEN).export_to_figma(IMAGE, FILE_KEY, "0-1")
+        second = await FigmaAPIAdapter(TOKEN).export_to_figma(image=IMAGE, file_key=FILE_KEY, page_id="0:1")
     assert wire.requests == []
     assert first == second
     assert first.figma_node_id.startswith("dry:")
@@ -90,7 +90,7 @@ async def test_a_dry_export_is_predictable_and_says_what_it_is():
 
 async def test_what_a_dry_export_depends_on():
     other = GeneratedImage(content=pictures.png(seed=2))
-    dry = FigmaAPIAdapter()
+    dry = FigmaAPIAdapter(TOKEN)
     ids = {
         (await dry.export_to_figma(*args)).figma_node_id
         for args in [(IMAGE, FILE_KEY), (IMAGE, FILE_KEY, "0:1"), (IMAGE, "otherKEY"), (other, FILE_KEY)]
@@ -99,7 +99,7 @@ async def test_what_a_dry_export_depends_on():
 
 
 async def test_options_that_it_does_not_have_are_reported():
-    found = await FigmaAPIAdapter().export_to_figma(IMAGE, FILE_KEY, x=10, colour="red")
+    found = await FigmaAPIAdapter(TOKEN).export_to_figma(IMAGE, FILE_KEY, x=10, colour="red")
     assert set(found.metadata["fit_report"]) == {"options.colour"}
     assert found.metadata["fit_report"]["options.colour"]["honoured"] is False
 
@@ -208,18 +208,23 @@ async def test_what_cannot_be_a_place(options, field, dry_run):
     assert wire.requests == []
 
 
-@pytest.mark.parametrize("dry_run", [True, False])
-async def test_nonsense_is_the_callers_fault(dry_run):
+@pytest.mark.parametrize(("file_key", "page_id"), [("not a key", None), ("", None), (FILE_KEY, "page one")])
+async def test_nonsense_is_the_callers_fault(file_key, page_id):
     with pytest.raises(InvalidRequest) as raised:
-        await adapter(dry_run=dry_run).export_to_figma(IMAGE, "not a key")
-    assert raised.value.field == "file_key"
-    with pytest.raises(InvalidRequest) as raised:
-        await adapter(dry_run=dry_run).export_to_figma(IMAGE, FILE_KEY, "page one")
-    assert raised.value.field == "page_id"
+        await adapter().export_to_figma(IMAGE, file_key, page_id)
+    assert raised.value.field == ("page_id" if page_id else "file_key")
+
+
+@pytest.mark.parametrize("nonsense", ["", "  ", "a\nb", "x" * 129, 7, None])
+async def test_a_dry_run_takes_any_words_but_not_nothing(nonsense):
+    dry = adapter(dry_run=True)
+    assert (await dry.export_to_figma(IMAGE, "not a key", "page one")).page_id == "page one"
+    with pytest.raises(InvalidRequest):
+        await dry.export_to_figma(IMAGE, nonsense)
 
 
 async def test_through_the_chain():
-    found = await MediaGeneratorChain([FigmaAPIAdapter()]).execute_export_figma(IMAGE, FILE_KEY)
+    found = await MediaGeneratorChain([FigmaAPIAdapter(TOKEN)]).execute_export_figma(IMAGE, FILE_KEY)
     assert found is not None
     assert found.metadata["dry_run"] is True
     chain = MediaGeneratorChain([adapter()])

@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from mediagen.models import AssetExport, AssetUsage, MediaAsset
-from mediagen.studio.actions import ACTIONS
+from mediagen.models import AssetExport, AssetUsage, MediaAsset, ProviderConfig
+from mediagen.studio.library.actions import ACTIONS
 from mediagen.types import uuid7
 from tests import pictures
 from tests.factories import (
@@ -282,7 +282,8 @@ def test_sizes_that_cannot_be_are_refused(boss, sizes):
     assert MediaAsset.objects.count() == 1
 
 
-def test_an_export_to_figma_has_its_place_in_the_story(person):
+def test_an_export_to_figma_has_its_place_in_the_story(person, monkeypatch):
+    monkeypatch.setenv("FIGMA_API_TOKEN", "made-up")
     reader, asset = person("change_mediaasset"), MediaAssetFactory(ready=True)
 
     answer = do(reader, asset, "figma", file_key="https://www.figma.com/design/AbCdEf123456/Name", headers=JSON)
@@ -306,6 +307,7 @@ def test_an_export_to_canva_waits_for_whoever_sends_it(person):
 
 
 def test_a_file_of_figma_that_is_none_is_refused(person):
+    ProviderConfig.objects.filter(name="figma_api").update(dry_run=False)  # in a dry run any words will do
     answer = do(person("change_mediaasset"), MediaAssetFactory(ready=True), "figma", file_key="../../etc", headers=JSON)
 
     assert answer.status_code == 409

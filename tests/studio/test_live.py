@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from mediagen.engine import in_process
+from mediagen.engine.work import in_server
 from mediagen.models import MediaAsset
-from mediagen.studio import gallery
+from mediagen.studio.library import gallery
 from mediagen.types import uuid7
 from tests import pictures
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
@@ -117,7 +117,7 @@ def test_who_watches_has_taken_up_what_waits(person, settings, monkeypatch):
     look(person(), waiting, ready)
 
     assert fed == [waiting.pk]
-    assert in_process.is_wanted() is False  # in this suite
+    assert in_server.is_wanted() is False  # in this suite
 
 
 def test_many_tiles_take_no_more_queries_than_few(person):

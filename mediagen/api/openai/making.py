@@ -7,8 +7,9 @@ import base64
 import contextvars
 import hashlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -16,14 +17,15 @@ from asgiref.sync import sync_to_async
 from mediagen.api.openai.errors import NO_RETRY, SERVER, Refusal, invalid
 from mediagen.api.openai.models import can, providers_of
 from mediagen.api.openai.reading import Wanted
-from mediagen.engine import files, generation, idempotency, links, renditions, starting, uploads
-from mediagen.engine.access import Access, Right
-from mediagen.engine.database import in_database, to_the_end
-from mediagen.engine.generation import Job
-from mediagen.engine.libraries import find_library, get_library
-from mediagen.engine.orders import AssetOrder
-from mediagen.errors import InvalidRequest
-from mediagen.models import GenerationState, MediaAsset, MediaLibrary
+from mediagen.engine.database.hops import in_database, to_the_end
+from mediagen.engine.files import links, renditions, storage, uploads
+from mediagen.engine.generation import claims, idempotency, running
+from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.generation.running import Job
+from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library.libraries import find_library, get_library
+from mediagen.errors import InvalidRequest, Outcome
+from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaLibrary
 from mediagen.models.routing import atomic
 from mediagen.types import uuid7
 
@@ -31,6 +33,11 @@ PARAMETERS = {"width": "size", "height": "size", "library_id": "library", "provi
 """the engine's names for what a request calls otherwise"""
 
 OPEN = (GenerationState.PENDING, GenerationState.RUNNING)
+OF_SDK = "sdk\n"
+"""begins the keys of requests that an SDK counts: no header can hold it"""
+REPEATED_WITHIN = timedelta(minutes=10)
+"""after which an SDK has long given up"""
+NOTHING_BOUGHT = (Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.SKIPPED)
 LOOK_EVERY_S = 0.5
 URL_LIFETIME_S = 3600
 """as OpenAI's"""
@@ -57,6 +64,16 @@ def library_of(access: Access, word: str) -> MediaLibrary:
             code="insufficient_permissions",
         )
     return library
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Whether a request may have come before."""
+
+    key: str = ""
+    """its Idempotency-Key"""
+    repeat: int | None = None
+    """0: sent for the first time; 1, 2 ...: an SDK sent it again by itself; None: whoever sent it does not say"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +136,28 @@ def _rows(wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: Me
             for seed in seeds
         ]
         with atomic():
-            return [starting.begin(order) for order in orders]
+            return [claims.begin(order) for order in orders]
     except InvalidRequest as exc:
         raise invalid(str(exc), PARAMETERS.get(exc.field or "", exc.field)) from None
 
 
 async def begin(
-    wanted: Wanted, access: Access, key: str = "", sources: Sources | None = None
+    wanted: Wanted, access: Access, sent: Sent, sources: Sources | None = None
 ) -> list[asyncio.Task[MediaAsset]]:
-    """A task for each picture, which nobody's leaving ends. With an idempotency key that came before: a task for each
-    picture of that time, which waits for it."""
-    return await to_the_end(_begin(wanted, access, key, sources))
+    """A task for each picture, which nobody's leaving ends. With an idempotency key that came before, or of a request
+    that an SDK repeats: a task for each picture of that time, which waits for it."""
+    return await to_the_end(_begin(wanted, access, sent, sources))
 
 
-async def _begin(wanted: Wanted, access: Access, key: str, sources: Sources | None) -> list[asyncio.Task[MediaAsset]]:
-    digest = await in_database(_digest, wanted, sources) if key else ""
-    if key and (earlier := await in_database(idempotency.earlier, access.user, key, digest)) is not None:
-        return [_task(_awaited(pk)) for pk in earlier["assets"]]
+async def _begin(wanted: Wanted, access: Access, sent: Sent, sources: Sources | None) -> list[asyncio.Task[MediaAsset]]:
+    key, by_sdk = sent.key, not sent.key and sent.repeat is not None
+    digest = await in_database(_digest, wanted, sources) if key or by_sdk else ""
+    if by_sdk:
+        key = OF_SDK + digest
+        if sent.repeat and (pks := await in_database(_under_way_or_made, access, key, digest)):
+            return [_task(_awaited(pk)) for pk in pks]
+    elif key and (earlier := await in_database(idempotency.earlier, access, key, digest)) is not None:
+        return await _made_before(access, earlier)
     library = await in_database(check, wanted, access)
     images, mask = await sync_to_async(keep)(sources, library, access) if sources is not None else ([], None)
     jobs: list[Job] = []
@@ -146,11 +168,37 @@ async def _begin(wanted: Wanted, access: Access, key: str, sources: Sources | No
 
     if not key:
         await in_database(make)
-        return [_task(generation.run(job)) for job in jobs]
-    result, is_new = await in_database(idempotency.once, access.user, key, digest, make)
+        return [_task(running.run(job)) for job in jobs]
+    if by_sdk:
+        await in_database(idempotency.remember, access, key, digest, make)
+        return [_task(running.run(job)) for job in jobs]
+    result, is_new = await in_database(idempotency.once, access, key, digest, make)
     # Ours also when they were committed, and only the answer to that was lost.
     is_ours = is_new or result["assets"] == [job.asset.asset_id for job in jobs]
-    return [_task(generation.run(job)) for job in jobs] if is_ours else [_task(_awaited(pk)) for pk in result["assets"]]
+    return [_task(running.run(job)) for job in jobs] if is_ours else await _made_before(access, result)
+
+
+async def _made_before(access: Access, result: Mapping[str, Any]) -> list[asyncio.Task[MediaAsset]]:
+    """A task for each picture of the first request that they may still have; `NotAllowed` when there is none."""
+    theirs = await in_database(_theirs, access, result["assets"])
+    if not theirs:
+        raise idempotency.gone()
+    return [_task(_awaited(pk)) for pk in theirs]
+
+
+def _under_way_or_made(access: Access, key: str, digest: str) -> list[str]:
+    """Ids of the pictures that a repeat of the SDK's joins: those of the same request of the last minutes, unless all
+    of them failed in ways of which it is sure that nothing was bought."""
+    result = idempotency.earlier(access, key, digest, within=REPEATED_WITHIN)
+    pks = _theirs(access, result["assets"]) if result is not None else []
+    failed = MediaAsset.objects.filter(pk__in=pks, generation_state=GenerationState.FAILED)
+    bought = GenerationAttempt.objects.filter(asset__in=pks).exclude(outcome__in=NOTHING_BOUGHT)
+    return [] if failed.count() == len(pks) and not bought.exists() else pks
+
+
+def _theirs(access: Access, pks: Sequence[str]) -> list[str]:
+    found = {str(pk) for pk in idempotency.still_theirs(access).filter(pk__in=pks).values_list("pk", flat=True)}
+    return [pk for pk in pks if pk in found]
 
 
 def _digest(wanted: Wanted, sources: Sources | None) -> str:
@@ -215,7 +263,7 @@ async def encoded(asset: MediaAsset, format: str) -> str:
     if format and format != asset.format:
         content = await in_database(_converted, asset, format)
     else:
-        content = await files.read_file(asset)
+        content = await storage.read_file(asset)
     return base64.b64encode(content).decode()
 
 

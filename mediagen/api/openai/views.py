@@ -23,8 +23,8 @@ from mediagen.api.openai import errors, making, models
 from mediagen.api.openai.errors import Refusal
 from mediagen.api.openai.reading import Wanted, read
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine import idempotency
-from mediagen.engine.access import Right
+from mediagen.engine.generation import idempotency
+from mediagen.engine.library.access import Right
 from mediagen.models import MediaAsset
 
 logger = logging.getLogger("mediagen.api")
@@ -87,7 +87,7 @@ class GenerationsView(Door, AsyncAPIView):
 
     async def post(self, request: Request) -> HttpResponseBase:
         wanted = read(request.data)
-        return await self.made(request, wanted, await making.begin(wanted, self.access, _key(request)))
+        return await self.made(request, wanted, await making.begin(wanted, self.access, _sent(request)))
 
     async def made(self, request: Request, wanted: Wanted, tasks: Sequence[Any]) -> HttpResponseBase:
         if wanted.stream:
@@ -130,13 +130,17 @@ class EditsView(GenerationsView):
         fields = {name.removesuffix("[]"): value for name, value in data.items() if name not in files}
         wanted = read(fields, "edit_image")
         sources = making.Sources(images, masks[0] if masks else None)
-        return await self.made(request, wanted, await making.begin(wanted, self.access, _key(request), sources))
+        return await self.made(request, wanted, await making.begin(wanted, self.access, _sent(request), sources))
 
 
-def _key(request: Request) -> str:
-    """The request's `Idempotency-Key`; "" without one."""
+def _sent(request: Request) -> making.Sent:
+    """What the headers say of earlier requests that were the same. OpenAI's SDKs count their own repeats from 0."""
     key = request.headers.get("Idempotency-Key")
-    return "" if key is None else idempotency.check_key(key)
+    count = request.headers.get("x-stainless-retry-count", "")
+    return making.Sent(
+        key="" if key is None else idempotency.check_key(key),
+        repeat=int(count) if count.isascii() and count.isdecimal() and len(count) <= 4 else None,
+    )
 
 
 def streamed(events: AsyncIterator[bytes] | list[bytes]) -> StreamingHttpResponse:

@@ -19,13 +19,13 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from mediagen import conf
-from mediagen.engine import leases
-from mediagen.engine.assets import get_asset
-from mediagen.engine.database import in_database
+from mediagen.engine.database.hops import in_database
+from mediagen.engine.database.ids import as_uuid
 from mediagen.engine.exports import rows
 from mediagen.engine.exports.figma import as_image
-from mediagen.engine.orders import as_uuid
-from mediagen.engine.recorder import RowRecorder
+from mediagen.engine.generation import leases
+from mediagen.engine.generation.recorder import RowRecorder
+from mediagen.engine.library.assets import get_asset
 from mediagen.errors import GenerationFailed, InvalidRequest, MediagenError, Outcome
 from mediagen.execution import ChainOutcome
 from mediagen.factory import aget_media_generator_chain
@@ -95,7 +95,7 @@ def begin(
     dry_run: bool | None = None,
 ) -> AssetExport:
     """A new export of the asset, waiting for `work_off` or `send`. `InvalidRequest` as `export_to_canva`."""
-    asset = get_asset(as_uuid(asset_id, "asset_id"))
+    asset = get_asset(asset_id)
     if not asset.is_ready:
         raise InvalidRequest(
             f"Asset {asset.pk} is {asset.generation_state}: there is no picture to export.", field="asset_id"

@@ -9,12 +9,12 @@ from asgiref.sync import sync_to_async
 from django.urls import NoReverseMatch, reverse
 
 from mediagen import conf
-from mediagen.engine import files
-from mediagen.engine.assets import get_asset
-from mediagen.engine.database import in_database
+from mediagen.chain import MediaGeneratorChain
+from mediagen.engine.database.hops import in_database
 from mediagen.engine.exports import pictures, rows
-from mediagen.engine.orders import as_uuid
-from mediagen.engine.recorder import RowRecorder
+from mediagen.engine.files import storage
+from mediagen.engine.generation.recorder import RowRecorder
+from mediagen.engine.library.assets import get_asset
 from mediagen.errors import GenerationFailed, InvalidRequest, MediagenError
 from mediagen.factory import aget_media_generator_chain
 from mediagen.models import AssetExport, ExportTarget, MediaAsset
@@ -48,8 +48,11 @@ async def export_to_figma(
     text = DEFAULT_COMMENT if comment is True else comment or ""
     if text and (link := asset_url(asset_id)):
         text = f"{text}\n{link}"
-    place = FigmaPlace.checked(file_key, page_id, frame_name=frame_name, x=x, y=y, comment=text)
-    asset = await in_database(get_asset, as_uuid(asset_id, "asset_id"))
+    chain = await aget_media_generator_chain(dry_run=dry_run)
+    exporters = [provider for provider in chain.providers if hasattr(provider, "export_to_figma")]
+    is_dry = all(chain.is_dry(provider) for provider in exporters) if dry_run is None else dry_run
+    place = FigmaPlace.checked(file_key, page_id, frame_name=frame_name, x=x, y=y, comment=text, dry_run=is_dry)
+    asset = await in_database(get_asset, asset_id)
     if not asset.is_ready:
         raise InvalidRequest(
             f"Asset {asset.pk} is {asset.generation_state}: there is no picture to export.", field="asset_id"
@@ -59,7 +62,7 @@ async def export_to_figma(
         if not pictures.is_taken(asset):
             # Told now, to whoever exports, and not later to whoever opens the plugin.
             await sync_to_async(pictures.for_figma, thread_sensitive=False)(asset)
-        return await _send(asset, export, place, dry_run=dry_run, deadline_s=deadline_s, options=options)
+        return await _send(chain, asset, export, place, dry_run=dry_run, deadline_s=deadline_s, options=options)
     except BaseException as exc:
         # Our own texts are scrubbed; a foreign exception's text may hold anything.
         reason = str(exc) if isinstance(exc, MediagenError) else f"It ended early: {type(exc).__name__}."
@@ -68,6 +71,7 @@ async def export_to_figma(
 
 
 async def _send(
+    chain: MediaGeneratorChain,
     asset: MediaAsset,
     export: AssetExport,
     place: FigmaPlace,
@@ -76,7 +80,6 @@ async def _send(
     deadline_s: float | None,
     options: dict[str, Any],
 ) -> dict[str, Any]:
-    chain = await aget_media_generator_chain(dry_run=dry_run)
     recorder = RowRecorder(asset)
     # Only what was asked: a foreign provider may not know the others.
     asked: dict[str, Any] = {"frame_name": place.frame_name, "x": place.x, "y": place.y, "comment": place.comment}
@@ -155,7 +158,7 @@ def asset_url(asset_id: Any) -> str:
 async def as_image(asset: MediaAsset) -> GeneratedImage:
     """An asset's picture as the providers know pictures."""
     return GeneratedImage(
-        content=await files.read_file(asset),
+        content=await storage.read_file(asset),
         format=asset.format,
         width=asset.width,
         height=asset.height,

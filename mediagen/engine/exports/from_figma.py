@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from typing import Any
 
 from django.db import IntegrityError
 
-from mediagen.engine import uploads
-from mediagen.engine.access import Access, Right
 from mediagen.engine.exports.plugin import placed_asset
-from mediagen.engine.libraries import get_library
+from mediagen.engine.files import uploads
+from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library.libraries import get_library
 from mediagen.errors import InvalidRequest
 from mediagen.images import Picture
 from mediagen.models import AssetSource, MediaAsset, MediaLibrary, MediaTag
@@ -18,7 +19,7 @@ from mediagen.providers.figma_inputs import file_url, parse_file_key, parse_node
 from mediagen.types import checked_text
 
 TAG = "figma_imported"
-MAX_KEY_CHARS = 200
+MAX_KEY_CHARS = 190
 
 
 def send_back(
@@ -43,9 +44,9 @@ def send_back(
     node = parse_node_id(node_id) if node_id else ""
     origin = _readable(access, parent) or (placed_asset(access, key, node) if key and node else None)
     target = _library(access, origin, library)
-    unique = f"figma:{checked_text(idempotency_key, 'idempotency_key')}" if idempotency_key else ""
-    if len(unique) > MAX_KEY_CHARS:
+    if len(checked_text(idempotency_key, "idempotency_key")) > MAX_KEY_CHARS:
         raise InvalidRequest("The Idempotency-Key is too long: at most 190 characters.", field="idempotency_key")
+    unique = _key_of(access, idempotency_key) if idempotency_key else ""
     if unique and (known := _known(target, unique)) is not None:
         return known, False
     cleaned, picture = uploads.opened(uploads.read(content))
@@ -109,6 +110,12 @@ def _library(access: Access, origin: MediaAsset | None, wanted: Any) -> MediaLib
     if not access.may(Right.GENERATE, default):
         raise InvalidRequest("Choose a library that you may add to.", field="library")
     return default
+
+
+def _key_of(access: Access, key: str) -> str:
+    """The key as that of this person's token alone: others of the library may have had the same idea."""
+    caller = access.token.pk if access.token is not None else ""
+    return f"figma:{hashlib.sha256(f'{access.user.pk} {caller} {key}'.encode()).hexdigest()}"
 
 
 def _known(library: MediaLibrary, key: str) -> MediaAsset | None:

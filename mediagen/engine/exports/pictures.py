@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mediagen import images
-from mediagen.engine import renditions
+from mediagen.engine.files import renditions
 from mediagen.errors import InvalidRequest, NotAPicture
 from mediagen.models import MediaAsset
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from mediagen.engine.access import Access, Right
+from mediagen.engine.database.ids import as_uuid
 from mediagen.engine.exports import figma, rows
-from mediagen.engine.orders import as_uuid
+from mediagen.engine.library.access import Access, Right
 from mediagen.errors import InvalidRequest
 from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 from mediagen.models.export import AssetExportQuerySet

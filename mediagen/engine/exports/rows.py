@@ -13,8 +13,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from mediagen import conf
-from mediagen.engine import events, review
-from mediagen.engine.access import Access, Right
+from mediagen.engine.events import announcements
+from mediagen.engine.library import review
+from mediagen.engine.library.access import Access, Right
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 from mediagen.models.clock import db_now
@@ -65,7 +66,7 @@ def fail(export: AssetExport, message: str) -> None:
     """It did not come about, and `message` says why and what to do. An export that has ended stays as it ended."""
     going_on = (ExportState.PENDING, ExportState.RUNNING)
     if _move(export, *going_on, state=ExportState.FAILED, message=message, lease_worker="", lease_until=None):
-        events.export_failed(export.pk)
+        announcements.export_failed(export.pk)
 
 
 def finish_dry(export: AssetExport, **known: Any) -> None:
@@ -136,7 +137,7 @@ def placed(
         for name, value in values.items():
             setattr(export, name, value)
         review.change_tags(export.asset.tags, add=[f"{export.target}_exported"])
-        events.export_placed(export.pk)
+        announcements.export_placed(export.pk)
     return export, True
 
 
@@ -154,7 +155,7 @@ def not_placed(export_id: Any, *, token: int, message: str) -> AssetExport:
     with atomic():
         changed = held.update(**values)
         if changed:
-            events.export_failed(export.pk)
+            announcements.export_failed(export.pk)
     export.refresh_from_db()
     if changed or (export.state == ExportState.FAILED and export.lease_token == token):
         return export

@@ -11,9 +11,10 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from mediagen import conf
-from mediagen.engine import chores, in_process, kicks
-from mediagen.engine.database import in_database
+from mediagen.engine.database.hops import in_database
+from mediagen.engine.dispatch import periodic, task_engine
 from mediagen.engine.exports import canva
+from mediagen.engine.work import in_server
 from mediagen.models.routing import on_commit
 
 logger = logging.getLogger("mediagen.engine")
@@ -31,7 +32,7 @@ def send_soon(export_ids: Iterable[Any]) -> None:
     if not ids:
         return
     if conf.get("TASK_BACKEND") is None:
-        in_process.run_soon(_send_these_and_others, ids)
+        in_server.run_soon(_send_these_and_others, ids)
         return
     for start in range(0, len(ids), PER_MESSAGE):
         on_commit(partial(_tell, ids[start : start + PER_MESSAGE]))
@@ -46,7 +47,7 @@ async def keep_sending(stop: asyncio.Event) -> None:
                 break
             await canva.send_one(pk)
 
-    await chores.until_stopped(stop, send_some, every_s=LOOK_EVERY_S, what="exports could not be sent")
+    await periodic.until_stopped(stop, send_some, every_s=LOOK_EVERY_S, what="exports could not be sent")
 
 
 async def _send_these_and_others(ids: list[str]) -> None:
@@ -70,10 +71,10 @@ def send_waiting() -> int:
 
 def _tell(ids: list[str]) -> None:
     try:
-        kicks.send("send_exports", ids)
+        task_engine.send("send_exports", ids)
     except Exception as exc:
         logger.error(
             "the task engine could not be told of waiting exports (%s). They wait for manage.py mediagen_maintain to "
             "tell it again.",
-            kicks.reason(exc),
+            task_engine.reason(exc),
         )

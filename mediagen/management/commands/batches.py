@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mediagen.engine import batches, kicks
+from mediagen.engine.batches import lifecycle
+from mediagen.engine.dispatch import task_engine
 from mediagen.errors import InvalidRequest
 from mediagen.management.batch_output import batch_cost
 from mediagen.management.output import one_line
@@ -17,21 +18,23 @@ from mediagen.models import GenerationBatch
 
 
 def _resume(batch: GenerationBatch) -> str:
-    batches.start(batch)
-    kicks.kick_waiting(batch.pk)
+    lifecycle.start(batch)
+    task_engine.kick_waiting(batch.pk)
     return f"is {batch.state}"
 
 
 def _retry(batch: GenerationBatch) -> str:
-    count = batches.retry_failed(batch)
-    kicks.kick_waiting(batch.pk)
+    count = lifecycle.retry_failed(batch)
+    task_engine.kick_waiting(batch.pk)
     return f"{count:,} rows are made again by whoever works on it"
 
 
 ACTIONS: dict[str, Callable[[GenerationBatch], str]] = {
-    "pause": lambda batch: "is paused" if batches.pause(batch, "paused by hand") else f"was {batch.state}, not running",
+    "pause": lambda batch: (
+        "is paused" if lifecycle.pause(batch, "paused by hand") else f"was {batch.state}, not running"
+    ),
     "resume": _resume,
-    "cancel": lambda batch: f"{batches.cancel(batch):,} rows were cancelled; what is under way ends",
+    "cancel": lambda batch: f"{lifecycle.cancel(batch):,} rows were cancelled; what is under way ends",
     "retry": _retry,
 }
 
@@ -50,7 +53,7 @@ class Command(BaseCommand):
             self._list(options)
             return
         try:
-            chosen = [batches.get_batch(word) for word in options["batch"]]
+            chosen = [lifecycle.get_batch(word) for word in options["batch"]]
             if options["all"]:
                 chosen += list(GenerationBatch.objects.unfinished())
             if not chosen and not options["all"]:
@@ -65,7 +68,7 @@ class Command(BaseCommand):
         shown = GenerationBatch.objects.with_counts().order_by("-id")
         if options["batch"]:
             try:
-                shown = shown.filter(pk__in=[batches.get_batch(word).pk for word in options["batch"]])
+                shown = shown.filter(pk__in=[lifecycle.get_batch(word).pk for word in options["batch"]])
             except InvalidRequest as exc:
                 raise CommandError(str(exc), returncode=2) from None
         elif not options["all"]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mediagen.engine.exports import canva, ordering, sending
-from mediagen.engine.filters import AssetFilters, narrowed
-from mediagen.engine.libraries import find_library
+from mediagen.engine.exports import canva, requests, sending
+from mediagen.engine.library.filters import AssetFilters, narrowed
+from mediagen.engine.library.libraries import find_library
 from mediagen.errors import ConfigurationError, InvalidRequest, MediagenError
 from mediagen.management.output import one_line
 from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
@@ -67,7 +67,7 @@ class Command(BaseCommand):
     def _asked(self, options: dict[str, Any]) -> list[AssetExport]:
         if not options["to"]:
             raise InvalidRequest("Say where to: --to figma or --to canva.")
-        order = ordering.ExportOrder(
+        order = requests.ExportOrder(
             target=options["to"],
             title=options["title"],
             file_key=options["file_key"],
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         exports = []
         for asset in self._assets(options):
             try:
-                export = ordering.send_now(asset, order)
+                export = requests.send_now(asset, order)
             except InvalidRequest:
                 raise
             except MediagenError as exc:

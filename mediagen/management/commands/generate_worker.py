@@ -6,9 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mediagen.engine import batches, jobs, outgoing
+from mediagen.engine.batches import lifecycle
+from mediagen.engine.events import delivery
 from mediagen.engine.exports import sending
-from mediagen.engine.worker import Event, Until, Worker
+from mediagen.engine.work import jobs
+from mediagen.engine.work.worker import Event, Until, Worker
 from mediagen.errors import InvalidRequest
 from mediagen.management.output import one_line
 from mediagen.management.signals import run_until_told
@@ -29,13 +31,13 @@ class Command(BaseCommand):
         if options["concurrency"] < 1:
             raise CommandError("--concurrency must be 1 or more.", returncode=2)
         try:
-            batch = batches.get_batch(options["batch"]) if options["batch"] else None
+            batch = lifecycle.get_batch(options["batch"]) if options["batch"] else None
         except InvalidRequest as exc:
             raise CommandError(str(exc), returncode=2) from None
         worker = Worker(batch_id=batch.pk if batch else None, concurrency=options["concurrency"], watch=self.note)
         self.stdout.write(f"{worker.name}: up to {options['concurrency']} pictures at once.")
         until = Until.DONE if options["until_done"] else Until.STOPPED
-        chores = [outgoing.keep_delivering, jobs.keep_working, sending.keep_sending]
+        chores = [delivery.keep_delivering, jobs.keep_working, sending.keep_sending]
         run_until_told(worker, until, self.say_stopping, chores=chores)
         if until is Until.DONE:
             jobs.work_off()

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mediagen.engine import maintenance
+from mediagen.engine.maintenance import sweep
 
 SENTENCES = {
     "requeued": "assets of workers that are gone wait again",
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if options["every"] is not None and options["every"] <= 0:
             raise CommandError("--every must be more than 0 seconds.", returncode=2)
         while True:
-            report = asdict(maintenance.maintain())
+            report = asdict(sweep.maintain())
             if options["json"]:
                 self.stdout.write(json.dumps(report))
             else:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mediagen.engine import credentials
+from mediagen.engine.providers import credentials
 
 
 class Command(BaseCommand):

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 from PIL import Image
 
-from mediagen.engine import get_media_engine, tokens
-from mediagen.errors import Refused
-from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig
+from mediagen.engine import get_media_engine
+from mediagen.engine.library import tokens
+from mediagen.errors import OutcomeUnknown, Refused, Unavailable
+from mediagen.models import ApiToken, GenerationAttempt, IdempotentRequest, MediaAsset, ProviderConfig
 from tests import pictures
 from tests.api.openai.test_generations import GENERATIONS, refused
-from tests.engine.working import use_local
-from tests.factories import UserFactory
+from tests.engine.work.working import use_local
+from tests.factories import MediaLibraryFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -161,6 +164,70 @@ class TestTwice:
         assert "not that" in response.json()["error"]["message"]
         assert len(local.asked) == 1
 
+    def test_keys_are_each_tokens_own_and_rights_are_those_of_now(self, client, settings):
+        local = use_local(settings)
+        self.ask(client, "k1")
+        user = ApiToken.objects.get().user
+        other = tokens.issue(user, "other", scopes=["generate"], library=MediaLibraryFactory(owner=user))
+        bound = Client(headers={"Authorization": f"Bearer {other.text.reveal()}"})
+        assert self.ask(bound, "k1").status_code == 200
+        assert len(local.asked) == 2
+
+        MediaAsset.objects.update(library=MediaLibraryFactory(owner=UserFactory()))
+        assert refused(self.ask(client, "k1"))[:2] == (403, "insufficient_permissions")
+        assert len(local.asked) == 2
+
     @pytest.mark.parametrize("key", ["", "x" * 256])
     def test_a_key_that_is_none(self, client, key):
         assert refused(self.ask(client, key))[0] == 400
+
+
+class TestRepeatsOfTheSDK:
+    """As OpenAI's SDKs send them: the same body, with the number of the repeat."""
+
+    def ask(self, client, count, **values):
+        body = {"prompt": "a lighthouse", "size": "64x48", **values}
+        return client.post(
+            GENERATIONS, body, content_type="application/json", headers={"x-stainless-retry-count": str(count)}
+        )
+
+    def test_a_repeat_gets_the_picture_and_a_new_call_another(self, client, settings):
+        local = use_local(settings)
+        asked = [self.ask(client, count).json()["data"][0]["mediagen"]["asset"] for count in (0, 1, 2, 0, 1)]
+
+        assert len(local.asked) == 2
+        assert (len(set(asked[:3])), len(set(asked[3:])), len(set(asked))) == (1, 1, 2)
+
+    def test_a_repeat_of_what_never_came_is_carried_out_once(self, client, settings):
+        local = use_local(settings)
+        self.ask(client, 1), self.ask(client, 2)
+
+        assert len(local.asked) == 1
+
+    def test_another_request_another_token_and_long_after_are_new(self, client, settings):
+        local = use_local(settings)
+        self.ask(client, 0)
+        other = tokens.issue(ApiToken.objects.get().user, "other", scopes=["generate"]).text.reveal()
+        self.ask(client, 1, seed=3), self.ask(Client(headers={"Authorization": f"Bearer {other}"}), 1)
+        assert len(local.asked) == 3
+
+        IdempotentRequest.objects.update(created_at=timezone.now() - timedelta(minutes=11))
+        self.ask(client, 1)
+        assert len(local.asked) == 4
+
+    @pytest.mark.parametrize(("error", "asked"), [(Unavailable("away"), 2), (OutcomeUnknown("maybe"), 1)])
+    def test_a_failure_is_tried_again_only_when_it_bought_nothing(self, client, settings, error, asked):
+        async def fail(prompt):
+            raise error
+
+        local = use_local(settings, fail, RETRIES=0, BREAKER_FAILURES=99)
+        self.ask(client, 0), self.ask(client, 1)
+
+        assert len(local.asked) == asked
+
+    @pytest.mark.parametrize("count", ["", "-1", "x", "1" * 5000])
+    def test_what_is_no_count_is_no_repeat(self, client, settings, count):
+        local = use_local(settings)
+        self.ask(client, 0), self.ask(client, count)
+
+        assert len(local.asked) == 2

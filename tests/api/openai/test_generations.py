@@ -16,10 +16,10 @@ from django.db import connections
 from django.test import AsyncClient, Client
 from PIL import Image
 
-from mediagen.engine import tokens
+from mediagen.engine.library import tokens
 from mediagen.errors import OutcomeUnknown, RateLimited, Refused, Unavailable, UnsupportedRequest
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig
-from tests.engine.working import use_local
+from tests.engine.work.working import use_local
 from tests.factories import MediaLibraryFactory, UserFactory
 from tests.overheard import forms_of
 

@@ -9,14 +9,14 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from mediagen.engine import get_media_engine
-from mediagen.engine.access import Access
 from mediagen.engine.exports import canva, rows, sending
+from mediagen.engine.library.access import Access
 from mediagen.errors import GenerationFailed, InvalidRequest
 from mediagen.models import AssetExport, ExportState, GenerationAttempt, MediaAsset, ProviderConfig
 from mediagen.models.clock import db_now
 from mediagen.providers import canva_api
 from mediagen.signals import export_failed, export_placed
-from tests.engine.in_server import in_server, wait_until
+from tests.engine.work.serving_thread import in_server, wait_until
 from tests.factories import MediaAssetFactory, MediaLibraryFactory, UserFactory
 from tests.servers import CanvaServer, Fault
 

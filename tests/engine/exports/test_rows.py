@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from mediagen.engine.access import Access
 from mediagen.engine.exports import rows
+from mediagen.engine.library.access import Access
 from mediagen.errors import InvalidRequest
 from mediagen.models import AssetExport, ExportState
 from mediagen.models.clock import db_now

@@ -1,0 +1,151 @@
+"""Files of assets through the API: downloads, renditions, and signed addresses for whoever has no token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db import transaction
+from django.urls import path
+from django.utils.decorators import method_decorator
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mediagen.api.addresses import Addresses
+from mediagen.api.base import APIBase
+from mediagen.api.fields import Flag, StrictSerializer, Time, Whole
+from mediagen.api.library.assets import AssetsBase
+from mediagen.api.problems import CONFLICT, LINK_REFUSED, Problem
+from mediagen.api.schema import Parameter, describe
+from mediagen.engine.files import links
+from mediagen.engine.files.links import LinkRefused
+from mediagen.engine.files.renditions import FITS, MAX_SIDE_PX
+from mediagen.engine.library.access import Right
+from mediagen.images.scale import FORMATS
+from mediagen.models import MediaAsset
+from mediagen.views_files import CONTENT_TYPES, picture_response, stored_file_response, wishes
+
+SIDE = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE_PX}
+WISHES = (
+    Parameter("w", "Pixels, at most.", SIDE),
+    Parameter("h", "Pixels, at most.", SIDE),
+    Parameter("format", "webp if not said.", enum=FORMATS),
+    Parameter("fit", "The whole picture inside the box, or the box filled and cut around the focal point.", enum=FITS),
+    Parameter("q", "Quality; 80 for webp.", {"type": "integer", "minimum": 1, "maximum": 100}),
+)
+PICTURES = {(200, one): bytes for one in CONTENT_TYPES.values()}
+MADE = {(200, CONTENT_TYPES[one]): bytes for one in FORMATS}
+PARTS = {(206, one): bytes for one in CONTENT_TYPES.values()}
+
+
+class LinkSerializer(StrictSerializer):
+    expires_s = Whole(
+        min_value=1, max_value=links.LONGEST_S, required=False, help_text="Seconds; an hour, if the site has not said."
+    )
+    download = Flag(required=False, help_text="Browsers save it instead of showing it.")
+
+
+class SignedSerializer(serializers.Serializer[Any]):
+    url = serializers.URLField(help_text="Needs no token. With w, h, format, fit, q it gives a rendition.")
+    expires_at = Time()
+
+
+class PictureBase(AssetsBase):
+    def with_picture(self, pk: UUID) -> MediaAsset:
+        asset = self.found(pk)
+        if not asset.file:
+            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+        return asset
+
+
+class DownloadView(PictureBase):
+    @describe(
+        "Its file",
+        operation_id="assets_download",
+        responses={**PICTURES, **PARTS, 304: None},
+        problems=[409],
+        description="To be saved, with the token of the request. Ranges and ETags are answered.",
+    )
+    def get(self, request: Request, pk: UUID) -> Any:
+        return picture_response(request._request, self.with_picture(pk), {}, download=True)
+
+
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class RenditionsView(PictureBase):
+    @describe(
+        "It in another size or format",
+        operation_id="assets_rendition",
+        parameters=WISHES,
+        responses={**MADE, **PARTS, 304: None},
+        problems=[409],
+        description="Made when it is first asked for, and kept. Never enlarged.",
+    )
+    def get(self, request: Request, pk: UUID) -> Any:
+        asset = self.with_picture(pk)
+        return picture_response(request._request, asset, wishes(request.query_params) or {"format": "webp"})
+
+
+class LinkView(PictureBase):
+    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.READ}
+
+    @describe(
+        "A signed address of its file",
+        operation_id="assets_link",
+        request=LinkSerializer,
+        responses={201: SignedSerializer},
+        problems=[409],
+        description="Whoever has it gets the file until it expires, the asset is deleted, or its picture replaced.",
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        asset = self.with_picture(pk)
+        body = self.read(LinkSerializer)
+        address = links.signed_url(asset, **body)
+        grant = links.check(address.rstrip("/").rpartition("/")[2])
+        expires_at = datetime.fromtimestamp(grant.expires_at, UTC).isoformat().replace("+00:00", "Z")
+        return Response({"url": Addresses.of(request).whole(address), "expires_at": expires_at}, status=201)
+
+
+class SignedFileView(APIBase):
+    """For everybody who has the address."""
+
+    permission_classes = ()
+    throttle_classes = ()
+
+    def get_authenticators(self) -> list[Any]:
+        return []
+
+    @describe(
+        "The file of a signed address",
+        operation_id="files_signed",
+        parameters=WISHES,
+        responses={**PICTURES, **PARTS, (200, "application/zip"): bytes, 304: None},
+        description="403 for an address that was altered or has expired, or whose file is not there any more.",
+    )
+    def get(self, request: Request, token: str) -> Any:
+        try:
+            grant = links.check(token)
+            if grant.kind == "job":
+                job = links.granted_job(grant)
+                name = f"{job.kind}-{job.pk}.zip"
+                return stored_file_response(request._request, str(job.file.name), "application/zip", name)
+            asset = links.granted_asset(grant)
+        except LinkRefused as exc:
+            raise Problem(LINK_REFUSED, str(exc)) from exc
+        return picture_response(
+            request._request,
+            asset,
+            wishes(request.query_params),
+            download=grant.is_download,
+            cache=f"private, max-age={grant.left_s}",
+        )
+
+
+routes = [
+    path("assets/<uuid:pk>/download/", DownloadView.as_view(), name="asset-download"),
+    path("assets/<uuid:pk>/renditions/", RenditionsView.as_view(), name="asset-renditions"),
+    path("assets/<uuid:pk>/link/", LinkView.as_view(), name="asset-link"),
+    path("files/<str:token>/", SignedFileView.as_view(), name="signed-file"),
+]

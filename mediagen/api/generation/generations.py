@@ -1,0 +1,408 @@
+"""Asking for pictures, watching them come, cancelling and trying again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.core.validators import RegexValidator
+from django.http import StreamingHttpResponse
+from django.urls import path
+from django.utils.cache import patch_vary_headers
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mediagen.api.addresses import Addresses
+from mediagen.api.base import APIBase, AsyncAPIView, demand
+from mediagen.api.fields import Flag, Object, StrictSerializer, Text, Whole
+from mediagen.api.problems import not_found
+from mediagen.api.schema import EVENT, Parameter, describe
+from mediagen.api.shown import (
+    AttemptSerializer,
+    EstimateSerializer,
+    GenerationSerializer,
+    shown_asset,
+    shown_assets,
+    shown_estimate,
+    state_of,
+)
+from mediagen.api.throttles import GenerateThrottle, RoleThrottle
+from mediagen.engine.database.hops import close_own_connections, hold_no_thread, in_database, patiently
+from mediagen.engine.events.progress import News, Story, Watch, news, watching
+from mediagen.engine.generation import idempotency, requests
+from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
+from mediagen.engine.library.access import Right
+from mediagen.engine.work import in_server
+from mediagen.errors import NotAllowed
+from mediagen.models import GenerationState, MediaAsset
+from mediagen.types import MAX_SEED, MAX_SIDE_PX
+
+LONGEST_PROMPT = 32_000
+LONGEST_WAIT_S = 120.0
+HEARTBEAT_S = 15.0
+STREAM_S = 300.0
+"""A stream ends after so long, so that what its reader may see is asked anew; a browser comes back by itself."""
+EVENT_STREAM = "text/event-stream"
+RATIO = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
+
+
+class PicturesSerializer(StrictSerializer):
+    """What is asked for. Only the prompt is needed."""
+
+    prompt = Text(max_length=LONGEST_PROMPT)
+    negative_prompt = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True)
+    width = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, allow_null=True, help_text="Pixels. 1024.")
+    height = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, allow_null=True, help_text="Pixels. 1024.")
+    aspect_ratio = Text(
+        required=False,
+        max_length=11,
+        validators=[RegexValidator(RATIO, 'must be like "16:9".')],
+        help_text='"16:9", instead of one side or of both: about a megapixel then.',
+    )
+    count = Whole(min_value=1, max_value=MOST_AT_ONCE, required=False, help_text="Pictures. 1.")
+    library = Text(
+        max_length=200, required=False, allow_null=True, help_text="Id, slug or name. The token's, or the default one."
+    )
+    provider = Text(max_length=100, required=False, help_text="Asked instead of the chain.")
+    providers = serializers.ListField(
+        child=Text(max_length=100),
+        required=False,
+        max_length=20,
+        help_text="Asked instead of the chain, in this order.",
+    )
+    seed = Whole(
+        min_value=0,
+        max_value=MAX_SEED,
+        required=False,
+        allow_null=True,
+        help_text="Further pictures have the next ones.",
+    )
+    tags = serializers.ListField(child=Text(max_length=100), required=False, max_length=100)
+    name = Text(max_length=255, required=False, allow_blank=True, help_text="The prompt's beginning.")
+    description = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True)
+    alt_text = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True)
+    options = Object(required=False, help_text="Of the providers, see providers/.")
+    dry_run = Flag(required=False, allow_null=True, help_text="The site decides.")
+    on_placeholder = serializers.ChoiceField(
+        choices=(ACCEPT, FAIL),
+        required=False,
+        help_text='When no provider delivers: "accept" a placeholder (the default), or "fail".',
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("provider") and attrs.get("providers"):
+            raise serializers.ValidationError({"providers": "Say provider or providers, not both."})
+        return attrs
+
+    @staticmethod
+    def request_of(values: Mapping[str, Any]) -> PictureRequest:
+        given = dict(values)
+        if provider := given.pop("provider", None):
+            given["providers"] = [provider]
+        return PictureRequest(**given)
+
+
+PREFER = Parameter(
+    "Prefer", "wait=N: answer when the pictures are ready, after N seconds (120 at most) at the latest.", where="header"
+)
+KEY = Parameter(
+    "Idempotency-Key",
+    "The same key with the same body gives the same assets for 24 hours.",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    where="header",
+)
+LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send it by themselves.", where="header")
+
+
+class GenerationsView(AsyncAPIView):
+    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
+    throttle_classes: Any = (RoleThrottle, GenerateThrottle)
+
+    @describe(
+        "Ask for pictures",
+        operation_id="generations_create",
+        request=PicturesSerializer,
+        parameters=[PREFER, KEY],
+        responses={
+            202: GenerationSerializer,
+            201: GenerationSerializer,
+            (200, EVENT_STREAM): EVENT,
+        },
+        problems=[402, 409],
+        description=(
+            "202 with the pending assets; with `Prefer: wait=N` 201 when all are ready in time, else 202 with what has "
+            "become of them; with `Accept: text/event-stream` 200 and a stream until the last one is over. Refused "
+            "before anything is made: 402 when a budget does not leave what it costs at least, 503 with Retry-After "
+            "when every provider is cooling down."
+        ),
+    )
+    async def post(self, request: Request) -> Any:
+        placed, assets = self.begun
+        addresses = Addresses.of(request)
+        wait_s = _wait_of(request)
+        ids = [asset.pk for asset in assets]
+        headers = {"Location": addresses.to("generation", placed.generation_id)}
+        if not placed.is_new:
+            headers["Idempotency-Replayed"] = "true"
+        new = assets if placed.is_new else []
+        if _wants_stream(request):
+            in_server.work_now(ids, new=new)
+            return _stream_response(ids, "", addresses, headers)
+        if wait_s:
+            headers["Preference-Applied"] = f"wait={wait_s:.0f}"
+            assets = await _after(assets, wait_s, is_new=placed.is_new) or assets
+        else:
+            in_server.work_now(ids, new=new)
+        is_done = bool(wait_s) and state_of(assets) == "ready"
+        answer = shown_generation(placed.generation_id, assets, addresses)
+        answer["estimate"] = shown_estimate(placed.estimate) if placed.estimate else None
+        response = Response(answer, status=201 if is_done else 202, headers=headers)
+        patch_vary_headers(response, ["Accept", "Prefer"])
+        return response
+
+    def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset]]:
+        body = self.read(PicturesSerializer)
+        placed = patiently(partial(self._place, body))
+        if _wants_stream(request) or _wait_of(request):
+            close_own_connections()  # here, where it needs no hop of its own
+        return placed
+
+    def _place(self, body: dict[str, Any]) -> tuple[Placed, list[MediaAsset]]:
+        key = self.request.headers.get("Idempotency-Key", "")
+        digest = idempotency.digest("POST generations", body) if key else ""
+        placed = requests.place(self.access, PicturesSerializer.request_of(body), key=key, digest=digest)
+        if placed.is_new:
+            return placed, list(placed.assets)
+        assets = list(_with_relations(requests.assets_of(idempotency.still_theirs(self.access), placed.generation_id)))
+        return placed, assets
+
+
+class EstimateView(APIBase):
+    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
+
+    @describe(
+        "What pictures would cost",
+        operation_id="generations_estimate",
+        request=PicturesSerializer,
+        responses={200: EstimateSerializer},
+        problems=[402],
+        description="The same request, checked and priced as if it were asked for; nothing is made.",
+    )
+    def post(self, request: Request) -> Response:
+        body = self.read(PicturesSerializer)
+        planned = requests.plan(self.access, PicturesSerializer.request_of(body))
+        return Response(shown_estimate(planned.estimate))
+
+
+class OneGeneration:
+    """What the views of one generation have in common."""
+
+    access: Any
+
+    def found(self, pk: UUID) -> list[MediaAsset]:
+        """Its assets that may be seen; those that wait are taken up again, should a server have died with them."""
+        assets = list(_with_relations(requests.assets_of(self.access.assets(), pk)))
+        if not assets:
+            raise not_found()
+        in_server.work_soon(asset.pk for asset in assets if _waits(asset))
+        return assets
+
+    def changeable(self, pk: UUID) -> list[MediaAsset]:
+        assets = self.found(pk)
+        mine = set(self.access.assets(Right.GENERATE).filter(pk__in=[asset.pk for asset in assets]).values_list("pk"))
+        if len(mine) < len(assets):
+            raise NotAllowed("You may look into this library, and not have pictures made in it.")
+        return assets
+
+
+class GenerationView(OneGeneration, APIBase):
+    @describe("How far it is", operation_id="generations_read", responses={200: GenerationSerializer})
+    def get(self, request: Request, pk: UUID) -> Response:
+        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)))
+
+
+class EventsView(OneGeneration, AsyncAPIView):
+    @describe(
+        "What happens, as it happens",
+        operation_id="generations_events",
+        parameters=[LAST_EVENT],
+        responses={(200, EVENT_STREAM): EVENT, 204: None},
+        description=(
+            "Server-sent events: `attempt` when a provider is asked and when it has answered, `asset` when an asset's "
+            "state changes, `done` at the end. With `Last-Event-ID` the stream goes on after that one. "
+            "204 when there is nothing more to come, which stops a browser from coming back."
+        ),
+    )
+    async def get(self, request: Request, pk: UUID) -> Any:
+        assets = await in_database(self.found, pk)
+        position = request.headers.get("Last-Event-ID", "")
+        if position and all(asset.generation_state not in OPEN for asset in assets):
+            async with watching([asset.pk for asset in assets]) as watch:
+                if next(news(watch.stories, position), None) is None:
+                    return Response(status=204)
+        return _stream_response([asset.pk for asset in assets], position, Addresses.of(request), {})
+
+
+class EventsWithSlashView(EventsView):
+    """The same, for clients that end every address so."""
+
+    schema: Any = None
+
+
+class CancelView(OneGeneration, APIBase):
+    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
+
+    @describe(
+        "Cancel it",
+        operation_id="generations_cancel",
+        responses={200: GenerationSerializer},
+        problems=[409],
+        description=(
+            "What waits is cancelled at once. No further provider is asked for what is being made; a picture that a "
+            "provider is making already is paid for, and kept when it comes. 409 when all is over."
+        ),
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        requests.cancel(self.changeable(pk))
+        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)))
+
+
+class RetryView(OneGeneration, APIBase):
+    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
+    throttle_classes: Any = (RoleThrottle, GenerateThrottle)
+
+    @describe(
+        "Try again",
+        operation_id="generations_retry",
+        responses={202: GenerationSerializer},
+        problems=[402, 409],
+        description=(
+            "Failed and cancelled pictures, and placeholders, are made again under their ids. A job that was bought "
+            "and not fetched is fetched. 409 when there is none."
+        ),
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        demand(self.access, Right.GENERATE)
+        in_server.work_soon(requests.retry(self.changeable(pk)))
+        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)), status=202)
+
+
+OPEN = (GenerationState.PENDING, GenerationState.RUNNING)
+
+
+def _waits(asset: MediaAsset) -> bool:
+    return asset.generation_state == GenerationState.PENDING and asset.batch_id is None
+
+
+def _with_relations(assets: Any) -> Any:
+    return assets.select_related("library").prefetch_related("tags")
+
+
+def shown_generation(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresses) -> dict[str, Any]:
+    return {
+        "id": str(pk),
+        "state": state_of(assets),
+        "url": addresses.to("generation", pk),
+        "events_url": addresses.to("generation-events", pk),
+        "assets": shown_assets(assets, addresses),
+        "estimate": None,
+    }
+
+
+def _wait_of(request: Request) -> float:
+    return 0.0 if _wants_stream(request) else wait_of(request.headers.get("Prefer", ""))
+
+
+def wait_of(prefer: str) -> float:
+    """Seconds of "respond-async, wait=10" (RFC 7240), at most `LONGEST_WAIT_S`; 0.0 where it says nothing we know."""
+    for preference in prefer.split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        value = value.strip().strip('"')
+        if name.strip().lower() == "wait" and value.isascii() and value.isdecimal():
+            return min(float(value[:9]), LONGEST_WAIT_S)
+    return 0.0
+
+
+async def _after(assets: Sequence[MediaAsset], wait_s: float, *, is_new: bool) -> list[MediaAsset]:
+    """Have the assets made; as they are as soon as all are over, or when the time is."""
+    ids = [asset.pk for asset in assets]
+    until = asyncio.get_running_loop().time() + wait_s
+    await hold_no_thread(is_closed=True)
+    # Watched before they are begun here, so that new ones need not be read: what is known of them is so until then.
+    known = [Story(asset, ()) for asset in assets] if is_new else []
+    async with watching(ids, known=known, for_the_end=True) as watch:
+        in_server.work_now(ids, new=assets if is_new else ())
+        while not watch.is_over and (left := until - asyncio.get_running_loop().time()) > 0:
+            await watch.change(left)
+        return [story.asset for story in watch.stories]
+
+
+# ---------------------------------------------------------------------- the stream
+
+
+def _wants_stream(request: Request) -> bool:
+    accepted = request.headers.get("Accept", "").lower().split(",")
+    return any(one.partition(";")[0].strip() == EVENT_STREAM for one in accepted)
+
+
+def _stream_response(
+    ids: Sequence[UUID], position: str, addresses: Addresses, headers: Mapping[str, str]
+) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(
+        _stream(ids, position, addresses), content_type=EVENT_STREAM, headers=dict(headers)
+    )
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _stream(ids: Sequence[UUID], position: str, addresses: Addresses) -> AsyncIterator[bytes]:
+    """Everything since `position`, until the last asset is over. Who goes away ends the stream and nothing else."""
+    yield b": open\nretry: 2000\n\n"
+    await hold_no_thread()
+    loop = asyncio.get_running_loop()
+    until = loop.time() + STREAM_S
+    async with watching(ids) as watch:
+        while True:
+            for one in news(watch.stories, position):
+                position = one.position
+                yield _event(*_told(one, addresses), position)
+            if watch.is_over:
+                yield _event("done", _end(watch), position)
+                return
+            if loop.time() > until:
+                return
+            if not await watch.change(HEARTBEAT_S):
+                yield b": still here\n\n"
+
+
+def _told(one: News, addresses: Addresses) -> tuple[str, dict[str, Any]]:
+    if one.attempt is None:
+        return "asset", shown_asset(one.story.asset, addresses)
+    return "attempt", {"asset": str(one.story.asset.pk), **AttemptSerializer(one.attempt).data}
+
+
+def _end(watch: Watch) -> dict[str, Any]:
+    assets = [story.asset for story in watch.stories]
+    return {"state": state_of(assets), "assets": [str(asset.pk) for asset in assets]}
+
+
+def _event(kind: str, data: Mapping[str, Any], position: str) -> bytes:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)
+    return f"id: {position}\nevent: {kind}\ndata: {text}\n\n".encode()
+
+
+routes = [
+    path("generations/", GenerationsView.as_view(), name="generations"),
+    path("generations/estimate/", EstimateView.as_view(), name="generations-estimate"),
+    path("generations/<uuid:pk>/", GenerationView.as_view(), name="generation"),
+    path("generations/<uuid:pk>/events", EventsView.as_view(), name="generation-events"),
+    path("generations/<uuid:pk>/events/", EventsWithSlashView.as_view()),
+    path("generations/<uuid:pk>/cancel/", CancelView.as_view(), name="generation-cancel"),
+    path("generations/<uuid:pk>/retry/", RetryView.as_view(), name="generation-retry"),
+]

@@ -1,0 +1,257 @@
+"""Renditions: an asset's picture in another size or format, made when it is first asked for, once, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.db import IntegrityError
+
+from mediagen import conf, images
+from mediagen.engine.files import storage
+from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
+from mediagen.images import scale
+from mediagen.models import MediaAsset, Rendition, asset_storage
+from mediagen.models.routing import atomic, on_commit
+from mediagen.types import uuid7
+
+logger = logging.getLogger("mediagen.engine")
+
+MAX_SIDE_PX = 4096
+MOST_KEPT = 50
+"""of one asset: whoever asks for every size there is fills no disk; the oldest go, and are made again when asked for"""
+FITS = ("inside", "cover")
+NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-(?P<made>[0-9a-f]{32})(?:_[A-Za-z0-9]+)?\.[a-z]+")
+"""of a file: the asset's id, and an id of its own that holds the time"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What is wanted: checked, and with its defaults filled in."""
+
+    width: int | None
+    height: int | None
+    format: str
+    fit: str
+    quality: int
+
+    @classmethod
+    def checked(
+        cls, width: Any = None, height: Any = None, format: Any = None, fit: Any = "inside", quality: Any = None
+    ) -> Spec:
+        """The spec; numbers may come as text. `InvalidRequest` with the `field` that is wrong and what it may be."""
+        sides = _number(width, "width", MAX_SIDE_PX), _number(height, "height", MAX_SIDE_PX)
+        wanted = str(format or "webp").lower().replace("jpg", "jpeg")
+        if wanted not in scale.FORMATS:
+            raise InvalidRequest(f"format can be {', '.join(scale.FORMATS)}, not {str(format)!r:.40}.", field="format")
+        if not images.can_write(wanted):
+            raise InvalidRequest(f"This site cannot write {wanted}; webp it can.", field="format")
+        if (fit or "inside") not in FITS:
+            raise InvalidRequest(f"fit can be {' or '.join(FITS)}, not {str(fit)!r:.40}.", field="fit")
+        if fit == "cover" and None in sides:
+            raise InvalidRequest("fit=cover needs a width and a height.", field="width" if not sides[0] else "height")
+        level = _number(quality, "quality", 100)
+        return cls(
+            *sides, wanted, fit or "inside", scale.QUALITY[wanted] if level is None or wanted == "png" else level
+        )
+
+    def key(self, asset: MediaAsset) -> str:
+        """Unique to what it is made of and how: w400-h0-inside-webp-q80-<first 16 of the source's hash>."""
+        focus = f"{round(asset.focal_x * 100)}.{round(asset.focal_y * 100)}-" if self.fit == "cover" else ""
+        size = f"w{self.width or 0}-h{self.height or 0}"
+        return f"{size}-{self.fit}-{focus}{self.format}-q{self.quality}-{asset.content_hash[:16]}"
+
+
+def _number(value: Any, name: str, most: int) -> int | None:
+    if value is None or value == "":
+        return None
+    text = str(value)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= most):
+        raise InvalidRequest(f"{name} must be a whole number from 1 to {most}, not {text!r:.40}.", field=name)
+    return int(text)
+
+
+def rendition(
+    asset: MediaAsset,
+    *,
+    width: Any = None,
+    height: Any = None,
+    format: Any = None,
+    fit: Any = "inside",
+    quality: Any = None,
+) -> Rendition:
+    """The asset's picture with at most `width` x `height` pixels, as "webp" unless another format is asked for.
+
+    fit "inside" keeps the whole picture, "cover" fills the box and cuts around the asset's focal point. Nothing is
+    enlarged. Sides up to 4096, quality 1 to 100. `InvalidRequest` with `field` for anything else, and for an asset
+    without a picture; `StorageFailed` when its file is gone or damaged, or the rendition cannot be stored.
+    One query when it was made before. Two who ask at once get the same.
+    """
+    spec = Spec.checked(width, height, format, fit, quality)
+    if not asset.is_ready or not asset.file:
+        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
+    key = spec.key(asset)
+    made = Rendition.objects.filter(asset=asset, key=key)
+    if (found := made.first()) is not None:
+        return found
+    with _alone(f"{asset.pk}:{key}") as has_waited:
+        return (made.first() if has_waited else None) or _make(asset, spec, key)
+
+
+def content_of(asset: MediaAsset, found: Rendition) -> bytes:
+    """The rendition's bytes. One whose file is gone is made again. `StorageFailed` when that fails too."""
+    for again in (True, False):
+        try:
+            with asset_storage().open(str(found.file.name)) as file:
+                content: bytes = file.read()
+                return content
+        except FileNotFoundError:
+            if not again:
+                break
+            logger.warning("the file of rendition %s is gone; it is made again", found.pk)
+            spec = _spec_of(found)
+            Rendition.objects.filter(pk=found.pk).delete()
+            found = rendition(asset, **spec)
+        except OSError as exc:
+            raise StorageFailed(f"The storage does not give the file ({type(exc).__name__}). Try again later.") from exc
+    raise StorageFailed("The storage does not keep the file that it took. Tell who runs the site.")
+
+
+def _spec_of(made: Rendition) -> dict[str, Any]:
+    width, height, fit, *_, format, quality, _hash = made.key.split("-")
+    sides = (int(side[1:]) or None for side in (width, height))
+    level = int(quality[1:]) or None
+    return {**dict(zip(("width", "height"), sides, strict=True)), "fit": fit, "format": format, "quality": level}
+
+
+_locks: dict[str, tuple[threading.Lock, int]] = {}
+_guard = threading.Lock()
+
+
+@contextmanager
+def _alone(key: str) -> Iterator[bool]:
+    """One thread of this process at a time; True for those that had to wait, and may find it done."""
+    with _guard:
+        lock, waiting = _locks.get(key, (threading.Lock(), 0))
+        _locks[key] = lock, waiting + 1
+    try:
+        with lock:
+            yield waiting > 0
+    finally:
+        with _guard:
+            lock, waiting = _locks[key]
+            if waiting > 1:
+                _locks[key] = lock, waiting - 1
+            else:
+                del _locks[key]
+
+
+def _make(asset: MediaAsset, spec: Spec, key: str) -> Rendition:
+    scaled = scaled_to(spec, asset, source_of(asset))
+    folder = f"{conf.get('UPLOAD_TO').strip('/')}/renditions/{asset.created_at:%Y/%m}".lstrip("/")
+    name = f"{folder}/{asset.pk}-{uuid7().hex}.{storage.EXTENSIONS[spec.format]}"
+    try:
+        name = asset_storage().save(name, ContentFile(scaled.content))
+    except Exception as exc:
+        raise StorageFailed(f"The storage did not take a rendition ({type(exc).__name__}). Try again later.") from exc
+    made = Rendition(
+        asset=asset,
+        key=key,
+        file=name,
+        format=spec.format,
+        width=scaled.width,
+        height=scaled.height,
+        file_size=len(scaled.content),
+        content_hash=hashlib.sha256(scaled.content, usedforsecurity=False).hexdigest(),
+    )
+    try:
+        with atomic():
+            made.save(force_insert=True)
+    except IntegrityError:
+        storage.remove_file(name)
+        # Another process was quicker; or the asset has just been removed for good.
+        if (theirs := Rendition.objects.filter(asset=asset, key=key).first()) is not None:
+            return theirs
+        raise InvalidRequest(f"There is no asset {asset.pk}.", field="asset_id") from None
+    except BaseException:
+        storage.remove_file(name)
+        raise
+    _remove_surplus(asset)
+    return made
+
+
+def source_of(asset: MediaAsset) -> bytes:
+    """The asset's whole file; `StorageFailed` when the storage does not give it."""
+    try:
+        with asset_storage().open(str(asset.file.name)) as file:
+            content: bytes = file.read()
+            return content
+    except OSError as exc:
+        logger.error("asset %s: its file %s cannot be read (%s)", asset.pk, asset.file.name, type(exc).__name__)
+        raise StorageFailed(f"The storage does not give the file of asset {asset.pk} ({type(exc).__name__}).") from exc
+
+
+def scaled_to(spec: Spec, asset: MediaAsset, source: bytes) -> images.Scaled:
+    """The asset's picture, whose file is `source`, as the spec says. `StorageFailed` when the file is damaged."""
+    # What the row knows of the file; it was looked into before it was stored.
+    picture = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
+    try:
+        return images.scaled(
+            source,
+            picture,
+            spec.format,
+            width=spec.width,
+            height=spec.height,
+            cover=spec.fit == "cover",
+            focus=(asset.focal_x, asset.focal_y),
+            quality=spec.quality,
+        )
+    except NotAPicture as exc:
+        logger.error("asset %s: %s", asset.pk, exc)
+        raise StorageFailed(f"The stored file of asset {asset.pk} cannot be read: {exc}") from exc
+
+
+def _remove_surplus(asset: MediaAsset) -> None:
+    """Renditions of a picture that was replaced since, and more than `MOST_KEPT`."""
+    rows = list(Rendition.objects.filter(asset=asset).order_by("-pk").values_list("pk", "key"))
+    stale = [pk for pk, key in rows if not key.endswith(asset.content_hash[:16])]
+    surplus = [pk for pk, key in rows if key.endswith(asset.content_hash[:16])][MOST_KEPT:]
+    if stale or surplus:
+        remove(stale + surplus)
+
+
+@atomic()
+def remove(pks: list[Any]) -> int:
+    """Rows first, then their files; how many."""
+    rows = Rendition.objects.filter(pk__in=pks)
+    names = list(rows.values_list("file", flat=True))
+    rows.delete()
+    on_commit(partial(_remove_files, names))
+    return len(names)
+
+
+def _remove_files(names: list[str]) -> None:
+    for name in names:
+        storage.remove_file(name)
+
+
+def unknown_among(names: list[str]) -> list[str]:
+    """Those of these stored files that are renditions and whose row is not there, nor about to come. One query."""
+    ours = {name: match for name in names if (match := NAME.fullmatch(name.rpartition("/")[2]))}
+    if not ours:
+        return []
+    known = set(Rendition.objects.filter(file__in=ours).values_list("file", flat=True))
+    return [
+        name
+        for name, match in ours.items()
+        if name not in known and not storage.may_be_arriving(str(uuid.UUID(match["made"])))
+    ]

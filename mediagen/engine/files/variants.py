@@ -1,0 +1,83 @@
+"""Variants: other sizes of an asset as assets of their own, reviewed and tagged by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mediagen import images
+from mediagen.engine.files import renditions, uploads
+from mediagen.engine.files.renditions import Spec
+from mediagen.errors import InvalidRequest
+from mediagen.images import scale
+from mediagen.models import AssetSource, MediaAsset
+
+MAX_SIZES = 20
+QUALITY = 90
+"""higher than a rendition's: a variant may be worked on further"""
+
+
+def specs_of(sizes: Iterable[Any], source_format: str = "") -> list[Spec]:
+    """Each size is "1200x630" (cut to fill it), "1200x", "x630" (the whole picture), or a mapping with width, height,
+    format, fit, quality. Without a format it is the source's, where we write that. `InvalidRequest` for anything else.
+    """
+    default = source_format if source_format in scale.FORMATS else "png" if source_format == "gif" else None
+    specs = list(dict.fromkeys(_spec(size, default) for size in sizes))
+    if not 1 <= len(specs) <= MAX_SIZES:
+        raise InvalidRequest(f"Name 1 to {MAX_SIZES} sizes, such as 1200x630.", field="sizes")
+    return specs
+
+
+def _spec(size: Any, default: str | None) -> Spec:
+    if isinstance(size, str):
+        width, x, height = size.strip().lower().replace("\u00d7", "x").partition("x")
+        if not x:
+            raise InvalidRequest(f"A size is written as 1200x630, 1200x or x630, not {size!r:.40}.", field="sizes")
+        size = {"width": width, "height": height, "fit": "cover" if width and height else "inside"}
+    if not isinstance(size, Mapping) or (unknown := set(size) - {"width", "height", "format", "fit", "quality"}):
+        named = f" without {', '.join(map(str, unknown))}" if isinstance(size, Mapping) else ""
+        raise InvalidRequest(
+            f"A size is a text such as 1200x630, or has width, height, format, fit and quality{named}.", field="sizes"
+        )
+    try:
+        spec = Spec.checked(**{"format": default, "quality": QUALITY, **size})
+    except InvalidRequest as exc:
+        raise InvalidRequest(str(exc), field="sizes") from None
+    if spec.width is None and spec.height is None:
+        raise InvalidRequest("A size needs a width or a height.", field="sizes")
+    return spec
+
+
+def make_variants(asset: MediaAsset, sizes: Iterable[Any], by: Any) -> list[MediaAsset]:
+    """One child asset per size, in order: ready, a draft, with the parent's texts, tags and library.
+
+    A variant that is there already, with the same file, is given back and not made twice. Nothing is enlarged.
+    `InvalidRequest` for sizes that cannot be and for an asset without a picture, `StorageFailed` as in `rendition`.
+    """
+    if not asset.is_ready or not asset.file:
+        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
+    specs = specs_of(sizes, asset.format)
+    source = renditions.source_of(asset)
+    return [_variant(asset, source, spec, by) for spec in specs]
+
+
+def _variant(asset: MediaAsset, source: bytes, spec: Spec, by: Any) -> MediaAsset:
+    scaled = renditions.scaled_to(spec, asset, source)
+    picture = images.inspect(scaled.content)
+    there = MediaAsset.objects.kept().filter(parent=asset, source=AssetSource.VARIANT, content_hash=picture.sha256)
+    if (found := there.select_related("library").first()) is not None:
+        return found
+    child = MediaAsset(
+        library=asset.library,
+        source=AssetSource.VARIANT,
+        parent=asset,
+        name=f"{asset.name[:230]} {picture.width}\u00d7{picture.height}".strip(),
+        description=asset.description,
+        alt_text=asset.alt_text,
+        prompt=asset.prompt,
+        is_placeholder=asset.is_placeholder,
+        dry_run=asset.dry_run,
+        created_by=by,
+        parameters={"width": spec.width, "height": spec.height, "fit": spec.fit, "quality": spec.quality},
+    )
+    return uploads.store(child, scaled.content, picture, tags=asset.tag_names)

@@ -1,0 +1,197 @@
+"""How an asset comes into the hands of a process: born there, taken from the queue, or taken again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from mediagen import conf
+from mediagen.chain import MediaGeneratorChain
+from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, worker_name
+from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.generation.running import Job
+from mediagen.engine.library.libraries import get_library
+from mediagen.engine.money.ledger import Budget
+from mediagen.errors import InvalidRequest
+from mediagen.factory import get_media_generator_chain
+from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import GenerationRequest
+
+NAME_LENGTH = 80
+
+
+def lease_length() -> timedelta:
+    return timedelta(seconds=conf.get("LEASE_S"))
+
+
+@atomic()
+def begin(order: AssetOrder) -> Job:
+    """The asset's row, already held by this process, and the chain to fill it with."""
+    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    asset, is_new = create(order, held=True)
+    return Job(asset, order, Lease(asset.pk, 1), chain, budgets=library_budgets(asset.library), existing=not is_new)
+
+
+@atomic()
+def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
+    """(the asset's row, True when it is new): pending, or `held` by this process.
+
+    Unknown names and wrong settings are said before a row is made.
+    """
+    library = get_library(order.library_id)
+    return write(order, library, list(library.default_tags.order_by()), held=held)
+
+
+def write(
+    order: AssetOrder,
+    library: MediaLibrary,
+    default_tags: Iterable[MediaTag],
+    *,
+    held: bool,
+    pk: uuid.UUID | None = None,
+) -> tuple[MediaAsset, bool]:
+    """As `create`, in a library that was read already, with its default tags; `pk` is to be the row's id. Inside the
+    caller's transaction."""
+    if order.parent_id and not MediaAsset.objects.filter(pk=order.parent_id).exists():
+        raise InvalidRequest(f"There is no asset {order.parent_id}.", field="parent")
+    tags = MediaTag.objects.ensure(order.tags)
+    lease: dict[str, Any] = {}
+    if held:
+        lease = {
+            "generation_state": GenerationState.RUNNING,
+            "lease_token": 1,
+            "lease_worker": worker_name(),
+            "lease_until": db_now() + lease_length(),
+        }
+    values = {"library": library, **({} if pk is None else {"pk": pk}), **row_values(order), **lease}
+    if not order.idempotency_key:
+        asset = MediaAsset.objects.create(**values)
+    else:
+        existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key)
+        if (found := existing.select_related("library").first()) is not None:
+            return found, False
+        try:
+            with atomic():
+                asset = MediaAsset.objects.create(**values)
+        except IntegrityError:
+            if (found := existing.select_related("library").first()) is None:
+                raise
+            return found, False
+    if to_add := {*tags, *default_tags}:
+        asset.tags.add(*to_add)
+    return asset, True
+
+
+def row_values(order: AssetOrder) -> dict[str, Any]:
+    """The order as fields of a `MediaAsset`, library and tags left out."""
+    return {
+        "name": order.name or order.request.prompt.strip()[:NAME_LENGTH],
+        "description": order.description,
+        "alt_text": order.alt_text,
+        "prompt": order.request.prompt,
+        "negative_prompt": order.request.negative_prompt,
+        "seed": order.request.seed,
+        "parameters": order.parameters,
+        "created_by_id": order.created_by_id,
+        "parent_id": order.parent_id,
+        "idempotency_key": order.idempotency_key,
+        "generation_id": order.generation_id,
+    }
+
+
+@atomic()
+def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
+    """Take an asset that is to be made (again): a failed, cancelled or left one, or a placeholder.
+
+    The id stays. `InvalidRequest` when it is a real picture already, or somebody works on it now.
+    """
+    free_dead_workers()
+    asset = MediaAsset.objects.kept().select_related("library").filter(pk=asset_id).first()
+    if asset is None:
+        raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
+    order = replace(order_of(asset), **changes) if changes else order_of(asset)
+    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    if is_in_hand(asset):
+        raise not_open(asset)
+    token = asset.lease_token + 1
+    taken = MediaAsset.objects.filter(open_to_all(), pk=asset.pk, lease_token=asset.lease_token).update(
+        generation_state=GenerationState.RUNNING,
+        lease_token=token,
+        lease_worker=worker_name(),
+        lease_until=Now() + lease_length(),
+        cancel_requested_at=None,
+        updated_at=db_now(),
+    )
+    if not taken:
+        raise not_open(asset)
+    asset.refresh_from_db()
+    budgets = library_budgets(asset.library)
+    return Job(asset, order, Lease(asset.pk, token), chain, budgets=budgets, is_recovery=True)
+
+
+def open_to_all() -> Q:
+    """Assets that may be made (again) because somebody asks for it."""
+    return (
+        Q(generation_state__in=(GenerationState.PENDING, GenerationState.FAILED, GenerationState.CANCELLED))
+        | Q(generation_state=GenerationState.READY, is_placeholder=True)
+        | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
+    )
+
+
+def not_open(asset: MediaAsset) -> InvalidRequest:
+    return InvalidRequest(
+        f"Asset {asset.pk} is {asset.generation_state} and no placeholder, or somebody works on it. "
+        "Only failed, cancelled and placeholder assets are generated again under their id.",
+        field="asset_id",
+    )
+
+
+def take(asset: MediaAsset, order: AssetOrder, chain: MediaGeneratorChain, budgets: Sequence[Budget]) -> Job:
+    """The job of an asset that this worker has claimed. No query."""
+    return Job(
+        asset,
+        order,
+        Lease(asset.pk, asset.lease_token),
+        chain,
+        budgets=budgets,
+        is_recovery=asset.lease_token > 1,
+        patient=True,
+        lease_is_kept=True,
+    )
+
+
+def order_of(asset: MediaAsset) -> AssetOrder:
+    """The order that made the asset, from its row."""
+    kept = dict(asset.parameters or {})
+    return AssetOrder(
+        request=GenerationRequest.checked(
+            prompt=asset.prompt,
+            negative_prompt=asset.negative_prompt,
+            width=kept.get("width", 1024),
+            height=kept.get("height", 1024),
+            seed=asset.seed,
+            **kept.get("options", {}),
+        ),
+        library_id=asset.library_id,
+        providers=tuple(kept.get("providers", ())),
+        dry_run=kept.get("dry_run"),
+        deadline_s=kept.get("deadline_s"),
+        source_ids=tuple(uuid.UUID(pk) for pk in kept.get("sources", ())),
+        mask_id=uuid.UUID(kept["mask"]) if kept.get("mask") else None,
+    )
+
+
+def library_budgets(library: MediaLibrary) -> list[Budget]:
+    if library.budget_limit is None:
+        return []
+    hint = f" Raise the budget of library '{library.name}', or wait."
+    return [Budget(f"library:{library.pk}", library.budget_limit, library.budget_period, hint)]

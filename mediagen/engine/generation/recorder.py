@@ -1,0 +1,277 @@
+"""Attempts become rows: a billable one before its request leaves, all others with the next write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from mediagen.engine.database.hops import together
+from mediagen.engine.events import progress
+from mediagen.engine.money import ledger
+from mediagen.engine.money.ledger import Budget
+from mediagen.errors import AssetCancelled, LeaseLost, Outcome
+from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.models.clock import db_now, from_db, to_db
+from mediagen.models.routing import atomic, connection
+from mediagen.types import Attempt, AttemptState, ProviderJob
+
+logger = logging.getLogger("mediagen.engine")
+
+
+class RowRecorder:
+    """Writes the attempts of one run of one asset, and holds and settles their money.
+
+    `pending` are rows that can wait because nothing would be lost with them: skips, dry runs, and the success
+    whose row is written in the same transaction as the asset's. `flush()` belongs into that transaction.
+    """
+
+    def __init__(
+        self,
+        asset: MediaAsset,
+        *,
+        budgets: Sequence[Budget] = (),
+        provider_budgets: dict[str, Budget] | None = None,
+        lease_token: int | None = None,
+    ) -> None:
+        """`budgets` bind every billable attempt, `provider_budgets` those of a provider. With a `lease_token` nothing
+        is written once somebody else has taken the asset."""
+        self.asset = asset
+        self.lease_token = lease_token
+        self.adoptable: dict[str, GenerationAttempt] = {}
+        self.budgets = list(budgets)
+        self.provider_budgets = provider_budgets or {}
+        self.adopted: set[Any] = set()
+        self._outcomes: set[Outcome | None] = set()
+        self.pending: list[GenerationAttempt] = []
+
+    def adopt(self, rows: Iterable[GenerationAttempt]) -> None:
+        """Attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+        self.adoptable = {row.provider_name: row for row in rows}
+
+    @property
+    def jobs(self) -> dict[str, ProviderJob]:
+        """What the chain is to fetch before it buys anything, by provider."""
+        return {name: row.job for name, row in self.adoptable.items() if row.job is not None}
+
+    async def started(self, attempt: Attempt) -> None:
+        if attempt.job is not None and attempt.provider_name in self.adoptable:
+            attempt.state = AttemptState.SUBMITTED
+            attempt.row = self.adoptable.pop(attempt.provider_name)
+            attempt.started_at = from_db(attempt.row.started_at)
+            attempt.row.lease_token = self.lease_token
+            self.adopted.add(attempt.row.pk)
+            return
+        if not attempt.billable:
+            return
+        attempt.state = AttemptState.SUBMITTED
+        row = self._row(attempt)
+        await together(_begin, (row, self.budgets_of(attempt.provider_name), attempt.price))
+        attempt.row = row
+
+    def budgets_of(self, provider_name: str) -> list[Budget]:
+        own = self.provider_budgets.get(provider_name)
+        return [*self.budgets, own] if own else self.budgets
+
+    async def job_submitted(self, attempt: Attempt) -> None:
+        _copy(attempt, attempt.row)
+        await together(_note_job, attempt.row)
+
+    async def finished(self, attempt: Attempt) -> None:
+        self._outcomes.add(attempt.outcome)
+        if attempt.row is None:  # nothing was written yet: a skip, a veto, a dry run
+            attempt.row = self._row(attempt)
+        in_vain = attempt.row.pk in self.adopted and attempt.state is AttemptState.UNKNOWN and not attempt.interrupted
+        _copy(attempt, attempt.row)
+        if in_vain:  # looked for twice and not found: the next run buys anew
+            attempt.row.provider_job = {**attempt.row.provider_job, "given_up": True}
+        can_wait = not attempt.billable or attempt.state in (
+            AttemptState.SKIPPED,
+            AttemptState.SUCCEEDED,
+            AttemptState.ADOPTED,
+        )
+        if can_wait:
+            self.pending.append(attempt.row)
+        else:
+            await together(_end, attempt.row)
+
+    def met(self, outcome: Outcome) -> bool:
+        """Whether an attempt of this run ended so."""
+        return outcome in self._outcomes
+
+    def forget_skips(self) -> None:
+        self.pending = [row for row in self.pending if row.state != AttemptState.SKIPPED]
+
+    def forget_success(self) -> None:
+        """The picture could not be kept: its attempt stays open, and whoever takes the asset next looks for it."""
+        self.pending = [row for row in self.pending if not row.billable or row.outcome != Outcome.SUCCEEDED]
+
+    def flush(self) -> None:
+        """Write what is pending. Inside the caller's transaction; safe to call again after a roll-back."""
+        flush([self])
+
+    def unwritten(self) -> list[GenerationAttempt]:
+        """The pending rows, and those whose jobs nobody fetched."""
+        for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
+            row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
+            row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
+            row.finished_at = row.finished_at or db_now()
+            self.pending.append(row)
+        self.adoptable = {}
+        for row in self.pending:
+            row.lease_token = self.lease_token
+        return self.pending
+
+    def _row(self, attempt: Attempt) -> GenerationAttempt:
+        row = _row(self.asset, attempt)
+        row.lease_token = self.lease_token
+        return row
+
+
+def flush(recorders: Iterable[RowRecorder]) -> None:
+    """Write what is pending with all of them, in one statement. Inside the caller's transaction."""
+    if rows := [row for recorder in recorders for row in recorder.unwritten()]:
+        _end(rows)
+
+
+@atomic()
+def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
+    why_not = _why_not([row for row, _, _ in begun])
+    if wanted := [item for item in begun if item[0].asset_id not in why_not]:
+        _begin_wanted(wanted)
+    return [why_not.get(row.asset_id) for row, _, _ in begun]
+
+
+def _why_not(rows: list[GenerationAttempt]) -> dict[Any, Exception]:
+    """By asset: why nothing may be bought for it any more. The assets stay locked until the transaction ends, so that
+    nobody takes one over before the attempt is written."""
+    tokens = {row.asset_id: row.lease_token for row in rows if row.asset_id is not None}
+    assets = MediaAsset.objects.filter(pk__in=tokens).order_by("pk").select_for_update()
+    found: dict[Any, Exception] = {}
+    for pk, token, state, asked_at in assets.values_list("pk", "lease_token", "generation_state", "cancel_requested_at"):
+        if tokens[pk] is not None and token != tokens[pk]:
+            found[pk] = _lost(pk)
+        elif asked_at is not None or (tokens[pk] is not None and state == GenerationState.CANCELLED):
+            found[pk] = AssetCancelled()
+    return found
+
+
+def _lost(asset_id: Any) -> LeaseLost:
+    return LeaseLost(f"asset {asset_id} was taken over by another worker.")
+
+
+def fenced(rows: Iterable[GenerationAttempt]) -> set[Any]:
+    """Assets of these rows that others have taken since: what we know of their attempts is not written any more. The
+    others stay locked until the transaction ends."""
+    tokens = {row.asset_id: row.lease_token for row in rows if row.asset_id is not None and row.lease_token is not None}
+    if not tokens:
+        return set()
+    assets = MediaAsset.objects.filter(pk__in=tokens).order_by("pk").select_for_update()
+    return {pk for pk, token in assets.values_list("pk", "lease_token") if token != tokens[pk]}
+
+
+def _begin_wanted(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
+    # When this is a second try, the first may have been committed although its answer got lost: money is held once.
+    again = [row.pk for row, _, _ in begun if row.accounts]
+    known = set(GenerationAttempt.objects.filter(pk__in=again).values_list("pk", flat=True)) if again else set()
+    for row, budgets, price in begun:
+        if row.pk not in known:
+            ledger.hold(row, budgets, price)
+    _write([row for row, _, _ in begun])
+    return [None] * len(begun)
+
+
+@atomic()
+def _end(rows: list[GenerationAttempt]) -> list[None]:
+    lost = fenced(rows)
+    ours = [row for row in rows if row.asset_id not in lost]
+    for row in rows:
+        if row.asset_id in lost:
+            logger.warning("attempt %s ended as %s, after others had taken its asset: not written", row.pk, row.state)
+    for row in ours:
+        ledger.settle(row)
+    if ours:
+        _write(ours)
+    return [None] * len(rows)
+
+
+@atomic()
+def _note_job(rows: list[GenerationAttempt]) -> list[None]:
+    """Write what the provider calls the job. An attempt that others have ended stays ended: it only learns its job,
+    so that the job can be looked for."""
+    lost = fenced(rows)
+    known = GenerationAttempt.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk").select_for_update()
+    is_open = set(known.open().values_list("pk", flat=True))
+    ours = [row for row in rows if row.pk in is_open and row.asset_id not in lost]
+    for row in ours:
+        if row.cost is not None and row.accounts and row.cost > (row.cost_held or 0):
+            # Dearer than the price table says: whoever asks the budget next has to know.
+            GenerationAttempt.objects.filter(pk=row.pk).update(cost_held=ledger.hold_more(row, row.cost))
+    if ours:
+        _write(ours)
+    for row in rows:
+        if row not in ours:
+            GenerationAttempt.objects.filter(pk=row.pk, provider_job_id="").update(
+                provider_job_id=row.provider_job_id, provider_job=row.provider_job
+            )
+    return [None] * len(rows)
+
+
+def _write(rows: list[GenerationAttempt]) -> list[None]:
+    """Insert rows, or update those that are there; safe to repeat when a connection broke off. One statement."""
+    with_target = connection.features.supports_update_conflicts_with_target  # MySQL knows no target
+    GenerationAttempt.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["id"] if with_target else None, update_fields=UPDATABLE
+    )
+    progress.changed(row.asset_id for row in rows)
+    return [None] * len(rows)
+
+
+def _row(asset: MediaAsset, attempt: Attempt) -> GenerationAttempt:
+    row = GenerationAttempt(
+        asset_id=asset.pk,
+        library_id=asset.library_id,
+        operation=attempt.operation,
+        position=attempt.position,
+        request_digest=attempt.request_digest,
+        dry_run=attempt.dry_run,
+        billable=attempt.billable,
+    )
+    _copy(attempt, row)
+    return row
+
+
+def _copy(attempt: Attempt, row: GenerationAttempt) -> None:
+    values: dict[str, Any] = {
+        "provider_name": attempt.provider_name[:100],
+        "model_name": attempt.model_name[:200],
+        "state": attempt.state.value,
+        "outcome": attempt.outcome.value if attempt.outcome else "",
+        "http_status": attempt.http_status,
+        "message": attempt.message.replace("\x00", ""),
+        "provider_job_id": attempt.provider_job_id[:255],
+        "provider_job": dict(attempt.job.data) if attempt.job else {},
+        "cost": attempt.cost,
+        "started_at": to_db(attempt.started_at),
+        "finished_at": to_db(attempt.finished_at),
+        "latency_s": attempt.latency_s,
+    }
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+UPDATABLE = [
+    "provider_name",
+    "model_name",
+    "state",
+    "outcome",
+    "http_status",
+    "message",
+    "provider_job_id",
+    "provider_job",
+    "cost",
+    "accounts",
+    "finished_at",
+    "latency_s",
+]

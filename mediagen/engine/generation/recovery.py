@@ -1,0 +1,141 @@
+"""What a worker that died left of an asset: a stored picture, a job at a provider, or only the question."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from asgiref.sync import sync_to_async
+
+from mediagen import conf, images
+from mediagen.engine.files import storage
+from mediagen.engine.money import ledger
+from mediagen.errors import LeaseLost, NotAPicture, Outcome
+from mediagen.models import GenerationAttempt, GoOn, MediaAsset, ProviderConfig
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import MAKES_PICTURES, AttemptState, GeneratedImage
+
+logger = logging.getLogger("mediagen.engine")
+
+ADOPTABLE_FOR = timedelta(hours=1)
+"""A job whose end nobody saw is looked for so long; the services keep results for ten minutes to a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture that was stored before its row could be written."""
+
+    image: GeneratedImage
+    place: str | Path
+    """a name in the storage, or a path in the rescue folder"""
+    attempt: GenerationAttempt
+
+    async def remove(self) -> None:
+        if isinstance(self.place, Path):
+            self.place.unlink(missing_ok=True)
+        else:
+            await storage.aremove_file(self.place)
+
+
+def open_attempt(asset: MediaAsset) -> GenerationAttempt | None:
+    """The purchase that was under way when the worker died."""
+    attempts = GenerationAttempt.objects.of(asset).open()
+    return attempts.filter(operation__in=MAKES_PICTURES, billable=True).last()
+
+
+async def find_picture(asset: MediaAsset, attempt: GenerationAttempt | None) -> Found | None:
+    """The whole picture that an earlier worker stored, or put aside, before its row could be written.
+
+    Anything else that it left, halves and pictures that were not paid for, is removed.
+    """
+    found: Found | None = None
+    for path in storage.rescued(asset):
+        if attempt is not None and (image := _as_image(attempt, path.read_bytes())) is not None:
+            return Found(image, path, attempt)
+    for name in await sync_to_async(storage.left_files, thread_sensitive=False)(asset):
+        image = _as_image(attempt, await storage.read_stored(name)) if attempt is not None else None
+        if attempt is None or image is None or found is not None:
+            await storage.aremove_file(name)
+        else:
+            found = Found(image, name, attempt)
+    return found
+
+
+def _as_image(attempt: GenerationAttempt, content: bytes) -> GeneratedImage | None:
+    try:
+        picture = images.inspect(
+            content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES")
+        )
+    except NotAPicture:
+        return None
+    return GeneratedImage(
+        content=content,
+        format=picture.format,
+        width=picture.width,
+        height=picture.height,
+        provider_name=attempt.provider_name,
+        model_name=attempt.model_name,
+        cost=attempt.cost if attempt.cost is not None else attempt.cost_held,
+        provider_job_id=attempt.provider_job_id,
+        sha256=picture.sha256,
+    )
+
+
+def adopted(attempt: GenerationAttempt, image: GeneratedImage) -> GenerationAttempt:
+    """The attempt, ended by a picture that was found."""
+    attempt.state, attempt.outcome = AttemptState.ADOPTED.value, Outcome.SUCCEEDED.value
+    attempt.message = "its worker died after the picture was stored; the picture was kept."
+    attempt.cost, attempt.finished_at = image.cost, db_now()
+    return attempt
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """What earlier runs have bought, or may have."""
+
+    adoptable: tuple[GenerationAttempt, ...] = ()
+    """attempts whose jobs can still be fetched"""
+    may_be_paid: frozenset[str] = frozenset()
+    """providers that may have been paid without a job to fetch"""
+    stop_for: frozenset[str] = frozenset()
+    """those of them whose `after_unknown` is "stop", in the chain or not: nobody is to be paid after them"""
+
+
+@atomic()
+def left_behind(asset: MediaAsset, token: int) -> LeftBehind:
+    """What whoever holds the asset with this token has to know before anything is bought for it. `LeaseLost` when
+    somebody has taken it since.
+
+    An attempt that a dead worker left open without a job id may have been bought: it is marked unknown, with what it
+    may cost in `cost_held`.
+    """
+    # Locked: who had it before writes its attempts under the same lock, if he has not lost it.
+    if MediaAsset.objects.select_for_update().filter(pk=asset.pk, lease_token=token).first() is None:
+        raise LeaseLost(f"asset {asset.pk} was taken over by another worker.")
+    attempts = list(GenerationAttempt.objects.of(asset).filter(operation__in=MAKES_PICTURES, billable=True))
+    now = db_now()
+    adoptable: list[GenerationAttempt] = []
+    may_be_paid: set[str] = set()
+    for row in attempts:
+        is_open = row.state in (AttemptState.PLANNED, AttemptState.SUBMITTED)
+        is_recent = row.finished_at is None or row.finished_at >= now - ADOPTABLE_FOR
+        has_job = bool(row.provider_job_id) and not row.provider_job.get("given_up")
+        if has_job and (is_open or (row.state == AttemptState.UNKNOWN and is_recent)):
+            adoptable.append(row)
+            continue
+        if is_open:
+            row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, now
+            row.message = "the worker died after the request may have left: it may have been bought."
+            ledger.settle(row)
+            row.save()
+        if row.state == AttemptState.UNKNOWN:
+            may_be_paid.add(row.provider_name)
+    stopping = ProviderConfig.objects.filter(name__in=may_be_paid, after_unknown=GoOn.STOP) if may_be_paid else ()
+    return LeftBehind(
+        tuple(adoptable),
+        frozenset(may_be_paid - {row.provider_name for row in adoptable}),
+        frozenset(config.name for config in stopping),
+    )

@@ -1,0 +1,352 @@
+"""Pictures that people and programs ask a site for: checked, priced and allowed before a row is made."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Q, prefetch_related_objects
+
+from mediagen.chain import MediaGeneratorChain
+from mediagen.engine.dispatch import task_engine
+from mediagen.engine.generation import claims, estimates, idempotency, queue
+from mediagen.engine.generation.estimates import Estimate
+from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.generation.running import provider_budgets
+from mediagen.engine.library import cancelling
+from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library.libraries import get_library
+from mediagen.engine.money import ledger
+from mediagen.engine.money.ledger import Budget
+from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
+from mediagen.factory import get_media_generator_chain
+from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.models.asset import MediaAssetQuerySet
+from mediagen.models.routing import atomic
+from mediagen.providers.options import Option
+from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
+
+MOST_AT_ONCE = 10
+SIDE_PX = 1024
+"""of a square, where nothing is said about the size"""
+STEP_PX = 8
+"""sides that follow from an aspect ratio are multiples of it: every provider can make those"""
+ACCEPT, FAIL = "accept", "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRequest:
+    """What is asked for. Nothing in it is checked yet: `plan` does that."""
+
+    prompt: str
+    negative_prompt: str = ""
+    width: int | None = None
+    """pixels"""
+    height: int | None = None
+    aspect_ratio: str = ""
+    """"16:9"; with one side it gives the other, without one about as many pixels as 1024 x 1024 have"""
+    count: int = 1
+    library: str | None = None
+    """id, slug or name; None: the token's library, or else the default one"""
+    providers: Sequence[str] = ()
+    """asked instead of the chain, in this order"""
+    seed: int | None = None
+    """of the first picture; each further one has the next"""
+    tags: Sequence[str] = ()
+    name: str = ""
+    description: str = ""
+    alt_text: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    dry_run: bool | None = None
+    on_placeholder: str = ACCEPT
+    """"accept": a placeholder is a result, when no provider delivers; "fail": the asset fails then"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request that can be carried out: the orders, and what they may cost."""
+
+    library: MediaLibrary
+    orders: list[AssetOrder]
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Assets that wait to be made, or what became of them when the request was sent before."""
+
+    generation_id: uuid.UUID
+    is_new: bool
+    estimate: Estimate | None = None
+    assets: Sequence[MediaAsset] = ()
+    """in their order, with library and tags; none when it was sent before: they are to be read"""
+
+
+def plan(access: Access, request: PictureRequest) -> Plan:
+    """The request as orders, priced. Nothing is made.
+
+    `InvalidRequest` for what cannot be, `NotAllowed` for a library that they may only look into, `BudgetTooSmall` when
+    a budget does not leave what it costs at least, `ProvidersCoolingDown` when nobody could be asked now.
+    """
+    if not 1 <= request.count <= MOST_AT_ONCE:
+        raise InvalidRequest(f"count must be from 1 to {MOST_AT_ONCE}. A batch takes more.", field="count")
+    if request.seed is not None and request.seed + request.count - 1 > MAX_SEED:
+        raise InvalidRequest("The seeds of the further pictures would be too large. Take a smaller one.", field="seed")
+    library = library_for(access, request.library)
+    width, height = size_of(request.width, request.height, request.aspect_ratio)
+    chain = get_media_generator_chain(request.providers or None, dry_run=request.dry_run)
+    check_options(chain, request.options)
+    providers: Sequence[str] = request.providers
+    if request.on_placeholder == FAIL:
+        providers = _without_stand_ins(chain)
+        chain = get_media_generator_chain(providers, dry_run=request.dry_run)
+    generation_id = uuid7()
+    orders = [
+        AssetOrder.of(
+            request.prompt,
+            width,
+            height,
+            library.pk,
+            negative_prompt=request.negative_prompt,
+            seed=None if request.seed is None else request.seed + number,
+            name=request.name,
+            description=request.description,
+            alt_text=request.alt_text,
+            tags=request.tags,
+            providers=providers,
+            dry_run=request.dry_run,
+            created_by=access.user,
+            generation_id=generation_id,
+            **request.options,
+        )
+        for number in range(request.count)
+    ]
+    MediaTag.objects.clean_names(request.tags)
+    return Plan(library, orders, affordable(library, chain, orders))
+
+
+def affordable(library: MediaLibrary, chain: MediaGeneratorChain, orders: Sequence[AssetOrder]) -> Estimate:
+    """What the orders may cost; refused when nobody can be asked now, or a budget does not leave the least of it."""
+    wait_s = chain.cooling_down_s("generate_image")
+    if wait_s is not None:
+        raise ProvidersCoolingDown(
+            "Every provider that could make the picture is cooling down after failures or a rate limit. Nothing was "
+            f"made. Come again in {wait_s:.0f} s, or name another provider.",
+            retry_after_s=wait_s,
+        )
+    estimate = estimates.estimate(orders, chain)
+    if not estimate.is_free:
+        _check_budgets(library, chain, estimate)
+    return estimate
+
+
+def place(access: Access, request: PictureRequest, *, key: str = "", digest: str = "") -> Placed:
+    """Make the rows, pending, and tell the site's task engine of them. Errors of `plan`.
+
+    With a `key`, the same request (`digest` says what it is) within 24 hours gives the same assets; `KeyReused` for
+    another one, `NotAllowed` when they may not have its assets any more. Who fills them where there is no task
+    engine: see `in_process.work_soon`.
+    """
+    if not key:
+        planned = plan(access, request)
+        return Placed(_generation_of(planned), True, planned.estimate, _make(planned))
+    idempotency.check_key(key)
+    if (found := idempotency.earlier(access, key, digest)) is not None:
+        return _placed_before(access, found)
+    planned = plan(access, request)
+    made: list[MediaAsset] = []
+
+    def make() -> dict[str, Any]:
+        made[:] = _make(planned)
+        return {"generation": str(_generation_of(planned))}
+
+    result, is_new = idempotency.once(access, key, digest, make)
+    if not is_new:
+        return _placed_before(access, result)
+    return Placed(_generation_of(planned), True, planned.estimate, made)
+
+
+def _placed_before(access: Access, result: Mapping[str, Any]) -> Placed:
+    generation_id = uuid.UUID(result["generation"])
+    if not assets_of(idempotency.still_theirs(access), generation_id).exists():
+        raise idempotency.gone()
+    return Placed(generation_id, False)
+
+
+def _generation_of(planned: Plan) -> uuid.UUID:
+    return planned.orders[0].generation_id or uuid.UUID(int=0)
+
+
+@atomic()
+def _make(planned: Plan) -> list[MediaAsset]:
+    # Ids in the order of the request, also of those that are made in one millisecond.
+    ids = [uuid7_in(_generation_of(planned), number, "") for number in range(len(planned.orders))]
+    default_tags = list(planned.library.default_tags.order_by())
+    made = [
+        claims.write(order, planned.library, default_tags, held=False, pk=pk)[0]
+        for pk, order in zip(ids, planned.orders, strict=True)
+    ]
+    task_engine.kick(ids)
+    # What nobody has tagged need not be asked for its tags.
+    if default_tags or any(order.tags for order in planned.orders):
+        prefetch_related_objects(made, "tags")
+    else:
+        for asset in made:
+            vars(asset)["_prefetched_objects_cache"] = {"tags": MediaTag.objects.none()}
+    return made
+
+
+def assets_of(assets: MediaAssetQuerySet, generation_id: Any) -> MediaAssetQuerySet:
+    """Those of one request, in the order in which they were asked for; or the one asset that has this id."""
+    return assets.filter(Q(generation_id=generation_id) | Q(pk=generation_id)).order_by("pk")
+
+
+def cancel(assets: Iterable[MediaAsset]) -> None:
+    """Cancel what waits or is being made; a picture that is being paid for already is kept. `Conflict` when all of
+    them are over."""
+    result = cancelling.cancel([asset.pk for asset in assets])
+    if not result.cancelled and not result.ending:
+        raise Conflict("Nothing of it waits or is being made any more, so that there is nothing to cancel.")
+
+
+@atomic()
+def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
+    """Let the failed, cancelled and placeholder ones wait to be made again, under their ids; which. Errors of `plan`,
+    and `Conflict` when there is none."""
+    again = [asset for asset in assets if _may_be_made_again(asset)]
+    if not again:
+        raise Conflict("Only failed and cancelled pictures and placeholders are made again, and there is none here.")
+    for asset in again:
+        order = claims.order_of(asset)
+        chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+        affordable(asset.library, chain, [order])
+        queue.enqueue_again(asset.pk)
+    return [asset.pk for asset in again]
+
+
+def _may_be_made_again(asset: MediaAsset) -> bool:
+    if asset.generation_state in (GenerationState.FAILED, GenerationState.CANCELLED):
+        return True
+    return asset.generation_state == GenerationState.READY and asset.is_placeholder
+
+
+def library_for(access: Access, word: str | None) -> MediaLibrary:
+    """The library of this id, slug or name, if they may add to it.
+
+    `InvalidRequest` for one that they cannot see, in the same words as for one that does not exist.
+    """
+    if word is None:
+        library = access.token.library if access.token is not None else None
+        library = library or get_library(None)
+        if Right.GENERATE in access.rights_to_write(library):
+            return library
+        raise NotAllowed("You may not add pictures to the default library. Name one that you may add to.")
+    named = Q(slug=word) | Q(name=word)
+    try:
+        named = Q(pk=uuid.UUID(word))
+    except ValueError:
+        if "\x00" in word:
+            named = Q(pk__in=())
+    found = access.libraries(Right.GENERATE).filter(named).order_by("pk").first()
+    if found is not None:
+        return found
+    if access.libraries(Right.READ).filter(named).exists():
+        raise NotAllowed("You may look into this library, and not add to it. Name another one.")
+    raise InvalidRequest("There is no library with this id, slug or name that you can see.", field="library")
+
+
+def size_of(width: int | None, height: int | None, aspect_ratio: str = "") -> tuple[int, int]:
+    """(width, height) in pixels. `InvalidRequest` when ratio and both sides are given, or the ratio is none."""
+    if not aspect_ratio:
+        return SIDE_PX if width is None else width, SIDE_PX if height is None else height
+    if width is not None and height is not None:
+        raise InvalidRequest("Say width and height, or an aspect_ratio, not all three.", field="aspect_ratio")
+    across, colon, down = aspect_ratio.partition(":")
+    parts = [int(part) if part.isascii() and part.isdecimal() and len(part) <= 5 else 0 for part in (across, down)]
+    if not colon or 0 in parts or not 1 / 20 <= parts[0] / parts[1] <= 20:
+        raise InvalidRequest(
+            'aspect_ratio must be like "16:9", and one side at most 20 times the other.', field="aspect_ratio"
+        )
+    ratio = parts[0] / parts[1]
+    if width is not None:
+        return width, _stepped(width / ratio)
+    if height is not None:
+        return _stepped(height * ratio), height
+    return _stepped(SIDE_PX * ratio**0.5), _stepped(SIDE_PX / ratio**0.5)
+
+
+def _stepped(side: float) -> int:
+    return min(max(STEP_PX, round(side / STEP_PX) * STEP_PX), MAX_SIDE_PX)
+
+
+def check_options(chain: MediaGeneratorChain, options: Mapping[str, Any]) -> None:
+    """`InvalidRequest` for an option that no provider of the chain knows, or with a value that none takes."""
+    declared = [getattr(provider, "options", None) for provider in chain.providers]
+    known = [one for one in declared if isinstance(one, Mapping)]
+    may_know_any = any(
+        not isinstance(one, Mapping) and hasattr(provider, "generate_image")
+        for one, provider in zip(declared, chain.providers, strict=True)
+    )
+    for name, value in options.items():
+        having = [one[name] for one in known if isinstance(one.get(name), Option)]
+        if not having and not may_know_any:
+            names = ", ".join(sorted({key for one in known for key in one}))
+            raise InvalidRequest(
+                f"No provider that would be asked has an option {name!r:.60}. They have: {names}.", field="options"
+            )
+        if having and value is not None and (reason := _refused_by_all(having, value)) and not may_know_any:
+            raise InvalidRequest(f"Option {name} {reason}.", field=f"options.{name}")
+
+
+def _refused_by_all(options: Iterable[Option], value: Any) -> str:
+    reason = ""
+    for option in options:
+        try:
+            option.clean(value)
+        except ValueError as exc:
+            reason = str(exc)
+        else:
+            return ""
+    return reason
+
+
+def _without_stand_ins(chain: MediaGeneratorChain) -> list[str]:
+    """The chain's providers that make real pictures, by name."""
+    names = [
+        provider.get_name()
+        for provider in chain.providers
+        if callable(getattr(provider, "generate_image", None)) and not getattr(provider, "is_placeholder", False)
+    ]
+    if not names:
+        raise InvalidRequest(
+            'All providers that would be asked make placeholders. Say on_placeholder "accept", or name another one.',
+            field="on_placeholder",
+        )
+    return names
+
+
+def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: Estimate) -> None:
+    least = estimate.cheapest
+    for budget in claims.library_budgets(library):
+        left = _left(budget)
+        if left is not None and least > left:
+            raise BudgetTooSmall(
+                f"Library '{library.name}' has {ledger.usd(left)} left, and this costs {ledger.usd(least)} at least."
+                f"{budget.what_to_do}"
+            )
+    limited = provider_budgets(chain)
+    refused = []
+    for name, price in estimate.prices.items():
+        left = _left(limited[name]) if name in limited else None
+        if left is None or price is None or price <= left:
+            return
+        refused.append(f"{name} has {ledger.usd(left)} left and costs {ledger.usd(price)} a picture")
+    if refused:
+        raise BudgetTooSmall(f"The budget of every provider is used up: {'; '.join(refused)}. Raise one, or wait.")
+
+
+def _left(budget: Budget) -> Decimal | None:
+    return ledger.open_account(budget).left

@@ -1,0 +1,353 @@
+"""One prompt becomes one asset: the row first, then the chain, then the file, then everything in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.db.models.functions import Now
+
+from mediagen import conf
+from mediagen.chain import ChainOutcome, MediaGeneratorChain
+from mediagen.engine.database.hops import in_database, to_the_end, together, update_where
+from mediagen.engine.events import announcements, progress
+from mediagen.engine.files import storage
+from mediagen.engine.generation import job_notices, leases, memory_limit, recovery
+from mediagen.engine.generation import sources as editing
+from mediagen.engine.generation.leases import Lease
+from mediagen.engine.generation.orders import AssetOrder, request_kwargs
+from mediagen.engine.generation.recorder import RowRecorder, flush
+from mediagen.engine.library.tagging import tag_served
+from mediagen.engine.money.ledger import Budget
+from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
+from mediagen.models import GenerationState, MediaAsset
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import GeneratedImage
+
+logger = logging.getLogger("mediagen.engine")
+
+MAX_TRIES = 10
+SHORTEST_WAIT_S = 0.5
+LONGEST_WAIT_S = 3600.0
+
+
+@dataclass(slots=True)
+class Job:
+    """An asset that this process holds, and all it takes to fill it."""
+
+    asset: MediaAsset
+    order: AssetOrder
+    lease: Lease
+    chain: MediaGeneratorChain
+    budgets: Sequence[Budget] = ()
+    is_recovery: bool = False
+    """somebody had the asset before: what he left is looked at first"""
+    patient: bool = False
+    """put off, not failed, when waiting may help: somebody comes back to it"""
+    lease_is_kept: bool = False
+    """the worker renews all its leases together"""
+    existing: bool = False
+    """an asset with this idempotency key was there already: nothing is to be done"""
+
+
+class PutOff(MediagenError):
+    """Not now: the asset waits, pending, and `retry_in_s` says when to look again (None: when somebody lets it)."""
+
+    def __init__(self, message: str, *, retry_in_s: float | None, vetoed: bool, is_try: bool = False) -> None:
+        super().__init__(message)
+        self.retry_in_s = retry_in_s
+        self.vetoed = vetoed
+        """True when a budget is used up, so that no wait helps"""
+        self.is_try = is_try
+        """it counts as a try, although no provider was asked"""
+
+
+async def run(job: Job) -> MediaAsset:
+    """Fill an asset that this process holds.
+
+    `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
+    """
+    recorder = RowRecorder(
+        job.asset,
+        budgets=job.budgets,
+        provider_budgets=provider_budgets(job.chain),
+        lease_token=job.lease.token,
+    )
+    left = recovery.LeftBehind()
+    has_come = False
+    try:
+        async with memory_limit.place() as give_room_back, leases.kept(job.lease, already=job.lease_is_kept):
+            if job.is_recovery:
+                if await to_the_end(keep_stored(job, recorder)):
+                    return job.asset
+                left = await in_database(recovery.left_behind, job.asset, job.lease.token)
+                recorder.adopt(left.adoptable)
+            operation, sources = await editing.operation_of(job.order)
+            outcome = await job.chain.execute(
+                operation,
+                recorder=recorder,
+                deadline_s=job.order.deadline_s,
+                dry_run=job.order.dry_run,
+                resume=recorder.jobs,
+                avoid=left.may_be_paid,
+                stop_for=left.stop_for,
+                delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
+                patient=job.patient and job.asset.tries < MAX_TRIES,
+                **request_kwargs(job.order.request),
+                **sources,
+            )
+            if outcome.result is not None:
+                # The picture is here and may be paid for: it is kept, whoever loses interest now.
+                has_come = True
+                storing = store(job, outcome.result, recorder, give_room_back)
+                outcome.result = None  # the bytes are not kept here, while the rows are written
+                return await to_the_end(storing)
+    except LeaseLost:
+        raise
+    except BaseException as exc:
+        reason = "cancelled" if isinstance(exc, asyncio.CancelledError) else _reason(exc)
+        is_away = isinstance(exc, OperationalError | InterfaceError)
+        if has_come and (is_away or isinstance(exc, asyncio.CancelledError)):
+            recorder.forget_success()
+        can_go_on = job.patient and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
+        # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
+        leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
+        leases.let_go(job.asset.pk)
+        await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
+        raise
+    leases.let_go(job.asset.pk)
+    if isinstance(outcome.vetoed, AssetCancelled):
+        await in_database(end_cancelled, job, recorder)
+        raise GenerationFailed(
+            f"Asset {job.asset.pk} was cancelled.",
+            attempts=outcome.attempts,
+            asset_id=job.asset.asset_id,
+            asset=job.asset,
+        )
+    if job.patient and (put_off := _put_off(job, outcome)) is not None:
+        await in_database(postpone, job, recorder, put_off)
+        raise put_off
+    await in_database(give_up, job, recorder, outcome.explain())
+    raise GenerationFailed(
+        outcome.explain(),
+        attempts=outcome.attempts,
+        asset_id=job.asset.asset_id,
+        asset=job.asset,
+        vetoed=outcome.vetoed,
+        retry_after_s=outcome.retry_after_s,
+    )
+
+
+def provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
+    """The budgets of the chain's providers that have one, by name."""
+    budgets = {}
+    for provider in chain.providers:
+        limit, period = getattr(provider, "budget", (None, ""))
+        if limit is not None:
+            name = provider.get_name()
+            budgets[name] = Budget(f"provider:{name}", limit, period, " Raise the budget of the provider, or wait.")
+    return budgets
+
+
+def _reason(exc: BaseException) -> str:
+    # Our own texts are scrubbed; a foreign exception's text may hold anything.
+    return str(exc) if isinstance(exc, MediagenError) else type(exc).__name__
+
+
+def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
+    """Whether and for how long the asset should wait instead of failing."""
+    own_wait_s = min(2.0**job.asset.tries, 60.0)
+    if outcome.vetoed is not None:
+        if getattr(outcome.vetoed, "may_pass", False) and job.asset.tries < MAX_TRIES:
+            return PutOff(str(outcome.vetoed), retry_in_s=own_wait_s, vetoed=False, is_try=True)
+        if job.asset.batch_id is None:
+            return None  # nobody would start it again
+        return PutOff(str(outcome.vetoed), retry_in_s=None, vetoed=True)
+    if not outcome.may_pass or job.asset.tries >= MAX_TRIES:
+        return None
+    wait_s = outcome.retry_after_s if outcome.retry_after_s is not None else own_wait_s
+    if wait_s > LONGEST_WAIT_S:
+        return None
+    return PutOff(outcome.explain(), retry_in_s=max(wait_s, SHORTEST_WAIT_S), vetoed=False)
+
+
+async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
+    """Finish the asset with a picture that an earlier worker stored before it died. False when there is none."""
+    recorder = recorder or RowRecorder(job.asset, lease_token=job.lease.token)
+    attempt = await in_database(recovery.open_attempt, job.asset)
+    found = await recovery.find_picture(job.asset, attempt)
+    if found is None:
+        return False
+    recorder.pending.append(recovery.adopted(found.attempt, found.image))
+    await store(job, found.image, recorder)
+    # A copy was made: whoever stored it may live after all, and take his file away.
+    await found.remove()
+    return True
+
+
+async def store(
+    job: Job, image: GeneratedImage, recorder: RowRecorder, is_stored: Callable[[], None] = lambda: None
+) -> MediaAsset:
+    """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
+    written is not left stored either. `is_stored` is called when its bytes need no memory any more."""
+    content = image.content if isinstance(image.content, bytes) else b""
+    size_bytes = len(content)
+    name = await _stored(job, image, content, recorder)
+    image, content = replace(image, content=b""), b""
+    is_stored()
+    old_name = job.asset.file.name or ""
+    try:
+        values = await together(complete, Stored(job, image, name, size_bytes, recorder))
+    except (OperationalError, InterfaceError):
+        raise  # the database is away for long: the file is found by its name when somebody takes the asset again
+    except BaseException:
+        await storage.aremove_file(name)
+        raise
+    for field_name, value in values.items():  # only now: what was not committed is not so
+        setattr(job.asset, field_name, value)
+    if old_name and old_name != name:
+        await storage.aremove_file(old_name)
+    return job.asset
+
+
+async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder) -> str:
+    """The name under which the picture is stored. A paid one that the storage will not take is put aside."""
+    name = storage.file_name(job.asset, job.lease.token, image.format)
+    is_paid = not (image.is_placeholder or image.dry_run)
+    try:
+        return await storage.save_file(name, content, patience_s=conf.get("STORAGE_PATIENCE_S") if is_paid else 0.0)
+    except Exception as exc:
+        logger.exception("the storage did not take the picture of asset %s", job.asset.pk)
+        why = (
+            f"{type(exc).__name__}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
+        )
+        path = await storage.put_aside(name, content) if is_paid else ""
+        if path:
+            recorder.forget_success()
+        kept = f" It is kept in {path} and taken when the asset is generated again." if path else ""
+        raise StorageFailed(f"The storage did not take the picture ({why}).{kept}", rescued=path) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A picture that lies in the storage as `name`, and whose rows are to be written."""
+
+    job: Job
+    image: GeneratedImage
+    name: str
+    size_bytes: int
+    recorder: RowRecorder
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the asset's row gets."""
+        image, now = self.image, db_now()
+        return {
+            "file": self.name,
+            "format": image.format,
+            "width": image.width,
+            "height": image.height,
+            "file_size": self.size_bytes,
+            "content_hash": image.sha256,
+            "seed": image.seed if image.seed is not None else self.job.order.request.seed,
+            "provider_name": image.provider_name[:100],
+            "model_name": image.model_name[:200],
+            "cost": image.cost,
+            "fit_report": image.fit_report,
+            "is_placeholder": image.is_placeholder,
+            "dry_run": image.dry_run,
+            "generation_state": GenerationState.READY,
+            "failure": "",
+            "cancel_requested_at": None,
+            "lease_until": None,
+            "lease_worker": "",
+            "generated_at": now,
+            "updated_at": now,
+        }
+
+
+@atomic()
+def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
+    """Assets, tags and attempts, all or nothing, and only those whose lease is ours; for each picture the values that
+    were written, or `LeaseLost`."""
+    results: list[dict[str, Any] | Exception] = []
+    written = []
+    repeated = []
+    for stored in pictures:
+        asset, values = stored.job.asset, stored.values
+        token = stored.job.lease.token
+        held = {"id": asset.pk, "lease_token": token, "generation_state": GenerationState.RUNNING}
+        # By the token, whatever a sweep or a cancellation wrote: nobody has taken it since, and it may be paid for.
+        if update_where(MediaAsset, held, values) or MediaAsset.objects.to_be_filled(asset.pk, token).update(**values):
+            written.append(stored)
+            results.append(values)
+        elif MediaAsset.objects.filter(pk=asset.pk, lease_token=token, file=stored.name).exists():
+            results.append(values)  # committed before, by a connection that was lost before it could say so
+            repeated.append(asset.pk)
+        else:
+            results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
+    flush(stored.recorder for stored in written)
+    if written:
+        tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])
+    progress.changed((stored.job.asset.pk for stored in written), is_end=True)
+    announcements.assets_ready([stored.job.asset.pk for stored in written])
+    announcements.signal_ready(repeated)
+    return results
+
+
+@atomic()
+def give_up(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """The row says why there is no picture. A placeholder that was to be replaced stays what it was."""
+    state = GenerationState.READY if job.asset.file else GenerationState.FAILED
+    values = {"generation_state": state, "failure": reason, "lease_until": None, "cancel_requested_at": None}
+    if _leave(job, recorder, **values) and not job.asset.file:
+        announcements.assets_failed([job.asset.pk])
+
+
+@atomic()
+def end_cancelled(job: Job, recorder: RowRecorder) -> None:
+    """Nothing was bought, or what was bought brought no picture. A placeholder stays what it was."""
+    state = GenerationState.READY if job.asset.file else GenerationState.CANCELLED
+    values = {"generation_state": state, "failure": "It was cancelled.", "lease_until": None}
+    _leave(job, recorder, **values, cancel_requested_at=None)
+
+
+@atomic()
+def back_to_pending(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """For whoever comes next."""
+    _leave(job, recorder, generation_state=GenerationState.PENDING, failure=reason, lease_until=None)
+
+
+@atomic()
+def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
+    """Back to pending, not to be taken before its time.
+
+    Only an outage that this asset met itself is a try: waiting for an open breaker, or as long as a provider asked
+    for, may go on for as long as it takes. What was merely skipped leaves no row behind at each of these turns.
+    """
+    if MediaAsset.objects.filter(pk=job.asset.pk, cancel_requested_at__isnull=False).exists():
+        end_cancelled(job, recorder)
+        return
+    until = None if put_off.retry_in_s is None else Now() + timedelta(seconds=put_off.retry_in_s)
+    tries = job.asset.tries + (put_off.is_try or recorder.met(Outcome.UNAVAILABLE))
+    recorder.forget_skips()
+    _leave(
+        job, recorder, generation_state=GenerationState.PENDING, failure=str(put_off), lease_until=until, tries=tries
+    )
+
+
+def _leave(job: Job, recorder: RowRecorder, **values: Any) -> bool:
+    """Write how the asset is left, if we still hold it; whether we did."""
+    held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
+    is_left = bool(held.update(**values, lease_worker="", updated_at=db_now()))
+    if is_left:
+        job.asset.generation_state, job.asset.failure = values["generation_state"], values["failure"]
+    recorder.flush()
+    progress.changed([job.asset.pk], is_end=True)
+    return is_left

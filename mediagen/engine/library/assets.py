@@ -1,0 +1,25 @@
+"""Finding assets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mediagen.engine.database.ids import as_uuid
+from mediagen.errors import InvalidRequest
+from mediagen.models import MediaAsset, ReviewStatus
+
+
+class NoSuchAsset(InvalidRequest):
+    """Nothing is kept under this id; also what can be no id at all."""
+
+
+def get_asset(asset_id: Any) -> MediaAsset:
+    """The asset (by UUID, its text, or itself), or `NoSuchAsset`; a deleted one counts as missing."""
+    try:
+        pk = as_uuid(asset_id, "asset_id")
+    except InvalidRequest as exc:
+        raise NoSuchAsset(str(exc), field="asset_id") from None
+    asset = MediaAsset.objects.select_related("library").filter(pk=pk).first()
+    if asset is None or asset.status == ReviewStatus.DELETED:
+        raise NoSuchAsset(f"There is no asset {asset_id}.", field="asset_id")
+    return asset

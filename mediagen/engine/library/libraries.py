@@ -1,0 +1,136 @@
+"""Libraries, as the engine needs them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.db import IntegrityError
+from django.db.models import Q
+
+from mediagen import conf
+from mediagen.engine.library.access import Access, Right
+from mediagen.errors import Conflict, InvalidRequest, NotAllowed
+from mediagen.models import MediaLibrary, MediaTag
+from mediagen.models.library import MediaLibraryQuerySet
+from mediagen.models.routing import atomic
+from mediagen.types import checked_text
+
+
+def get_library(library_id: uuid.UUID | None) -> MediaLibrary:
+    """The library of this id; without one the library "Default", made when it is missing. `InvalidRequest` if none."""
+    if library_id is None:
+        return get_or_create_library(conf.get("DEFAULT_LIBRARY"))
+    library = MediaLibrary.objects.filter(pk=library_id).first()
+    if library is None:
+        raise InvalidRequest(f"There is no media library {library_id}.", field="library_id")
+    return library
+
+
+def find_library(word: str) -> MediaLibrary | None:
+    """The library with this id, slug or name; None when there is none."""
+    try:
+        return MediaLibrary.objects.filter(pk=uuid.UUID(word)).first()
+    except ValueError:
+        found = MediaLibrary.objects.filter(Q(name=word) | Q(slug=word)).order_by("pk")
+        return next((library for library in found if library.name == word), found.first())
+
+
+def get_or_create_library(name: str) -> MediaLibrary:
+    """The library of this name, also when two ask for it at once."""
+    library = MediaLibrary.objects.filter(name=name).first()
+    while library is None:
+        try:
+            with atomic():
+                library = MediaLibrary.objects.create(name=name)
+        except IntegrityError:
+            library = MediaLibrary.objects.filter(name=name).first()
+    return library
+
+
+# ---------------------------------------------------------------------- made and changed by people
+
+PLAIN = ("name", "description", "budget_limit", "budget_period", "budget_warning")
+
+
+def visible(access: Access) -> MediaLibraryQuerySet:
+    """Libraries that somebody can know of: those they may look into, and those they may change."""
+    if access.has(Right.READ):
+        return access.libraries(Right.READ)
+    found: MediaLibraryQuerySet = MediaLibrary.objects.none()
+    return found
+
+
+@atomic()
+def create(access: Access, values: Mapping[str, Any]) -> MediaLibrary:
+    """A library that belongs to whoever makes it. `NotAllowed`, or `InvalidRequest` that names the field."""
+    demand(access, "add")
+    if access.token is not None and access.token.library_id is not None:
+        raise NotAllowed("This token is for one library only, and makes no other one.")
+    library = MediaLibrary(owner=access.user)
+    _write(library, values)
+    return library
+
+
+@atomic()
+def change(access: Access, library: MediaLibrary, values: Mapping[str, Any]) -> None:
+    """Change what `values` names. `NotAllowed`, or `InvalidRequest` that names the field."""
+    demand(access, "change", library)
+    _write(library, values)
+
+
+@atomic()
+def remove(access: Access, library: MediaLibrary) -> None:
+    """Remove an empty library. `Conflict` when there are assets in it, also deleted ones that can be had back."""
+    demand(access, "delete", library)
+    if library.assets.exists():
+        raise Conflict("There are assets in this library. Move them elsewhere, or delete them for good, first.")
+    library.delete()
+
+
+def demand(access: Access, verb: str, library: MediaLibrary | None = None) -> None:
+    """`NotAllowed` unless they may "add" libraries, or "change" or "delete" this one."""
+    permission = f"mediagen.{verb}_medialibrary"
+    if not access.user.has_perm(permission) or (access.token is not None and not access.token.allows("change")):
+        raise NotAllowed(f"This needs the permission {permission}, and of a token the scope change.")
+    if library is not None and not is_editable(access, library):
+        raise NotAllowed("You may look into this library, and not change it.")
+
+
+def _write(library: MediaLibrary, values: Mapping[str, Any]) -> None:
+    name = values.get("name", library.name)
+    if not checked_text(name, "name").strip():
+        raise InvalidRequest("The name is empty. Say what belongs in it.", field="name")
+    if MediaLibrary.objects.filter(name=name).exclude(pk=library.pk).exists():
+        # Names are unique in the site, so this much cannot be kept from anybody.
+        raise Conflict("There is a library with this name already. Take another one.")
+    for field in PLAIN:
+        if field in values:
+            setattr(library, field, values[field])
+    try:
+        with atomic():
+            library.save()
+    except IntegrityError:
+        raise Conflict("There is a library with this name already. Take another one.") from None
+    for field in ("viewer_groups", "editor_groups"):
+        if field in values:
+            getattr(library, field).set(_groups(values[field], field))
+    if "default_tags" in values:
+        library.default_tags.set(MediaTag.objects.ensure(values["default_tags"]))
+
+
+def _groups(names: Iterable[str], field: str) -> list[Group]:
+    wanted = set(names)
+    found = list(Group.objects.filter(name__in=wanted))
+    if missing := sorted(wanted - {group.name for group in found}):
+        raise InvalidRequest(f"There is no group {missing[0]!r:.80}.", field=field)
+    return found
+
+
+def is_editable(access: Access, library: MediaLibrary) -> bool:
+    """Whether the library is one that they may change. Which of Django's permissions they have is not asked."""
+    if access.token is not None and access.token.library_id not in (None, library.pk):
+        return False
+    return MediaLibrary.objects.editable_by(access.user).filter(pk=library.pk).exists()

@@ -1,0 +1,226 @@
+"""Setting right what crashes leave: work and money nobody holds, files nobody knows, attempts nobody ended."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from mediagen import conf
+from mediagen.engine.batches import lifecycle
+from mediagen.engine.dispatch import task_engine
+from mediagen.engine.events import delivery
+from mediagen.engine.exports import rows, sending
+from mediagen.engine.files import renditions
+from mediagen.engine.files import storage as files
+from mediagen.engine.generation import claims, idempotency, incoming_webhooks, recovery, running
+from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, not_in_hand, out_of_hand, worker_name
+from mediagen.engine.library import trash
+from mediagen.engine.money import ledger
+from mediagen.engine.work import jobs
+from mediagen.errors import MediagenError, Outcome
+from mediagen.factory import get_media_generator_chain
+from mediagen.models import (
+    BatchState,
+    GenerationAttempt,
+    GenerationBatch,
+    GenerationState,
+    MediaAsset,
+    SpendAccount,
+    asset_storage,
+)
+from mediagen.models.clock import db_now
+from mediagen.models.routing import atomic
+from mediagen.types import MAKES_PICTURES, AttemptState
+
+logger = logging.getLogger("mediagen.engine")
+
+
+@dataclass(slots=True, kw_only=True)
+class MaintenanceReport:
+    """What `maintain` found and set right."""
+
+    requeued: int = 0
+    """assets whose worker is gone, waiting again"""
+    pictures_kept: int = 0
+    """stored pictures whose worker died before it could write the row; the row is written now"""
+    files_removed: int = 0
+    attempts_closed: int = 0
+    """attempts nobody will end any more, marked unknown"""
+    accounts_corrected: int = 0
+    batches_finished: int = 0
+    deleted_purged: int = 0
+    """assets deleted so long ago that their rows and files went"""
+    webhooks_sent: int = 0
+    """messages to other sites that were due, taken there or not"""
+    job_files_removed: int = 0
+    """zips that were too old"""
+    kicked: int = 0
+    """assets the task engine was told of"""
+    exports_ended: int = 0
+    """exports that waited too long, or whose process died before they were sent"""
+    exports_told: int = 0
+    """waiting exports that the task engine was told of"""
+
+
+def maintain() -> MaintenanceReport:
+    """Do all of it, once. Safe at any time, beside any number of workers, and to be interrupted."""
+    report = MaintenanceReport()
+    free_dead_workers()
+    report.requeued = _requeue()
+    report.deleted_purged = trash.purge()
+    report.job_files_removed = jobs.remove_expired()
+    jobs.tell_again()
+    report.pictures_kept, report.files_removed = _sort_out_files()
+    report.attempts_closed = _close_attempts()
+    report.accounts_corrected = _correct_accounts()
+    begun = GenerationBatch.objects.filter(
+        Q(state__in=(BatchState.RUNNING, BatchState.PAUSED))
+        | Q(state=BatchState.CANCELLED, assets__generation_state=GenerationState.PENDING)
+    )
+    report.batches_finished = sum(lifecycle.finish_if_done(pk) for pk in set(begun.values_list("pk", flat=True)))
+    incoming_webhooks.remove_old()
+    delivery.tidy_up()
+    report.webhooks_sent = async_to_sync(delivery.deliver_due)()
+    idempotency.remove_old()
+    report.kicked = task_engine.kick_waiting()
+    report.exports_ended = rows.expire()
+    report.exports_told = sending.send_waiting()
+    return report
+
+
+def _requeue() -> int:
+    stale = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
+    return out_of_hand(stale).update(
+        generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, kicked_at=None, updated_at=db_now()
+    )
+
+
+def _sort_out_files() -> tuple[int, int]:
+    """(pictures kept, files removed): stored files that no asset's row names."""
+    kept = removed = 0
+    names = _stored_names()
+    while chunk := list(islice(names, 500)):
+        by_asset: dict[str, list[str]] = defaultdict(list)
+        for name in [*renditions.unknown_among(chunk), *jobs.unknown_among(chunk)]:
+            files.remove_file(name)
+            removed += 1
+        for name in chunk:
+            if match := files.NAME.fullmatch(name.rpartition("/")[2]):
+                by_asset[match["id"]].append(name)
+        assets = MediaAsset.objects.in_bulk(list(by_asset))
+        rows = {str(pk): asset for pk, asset in assets.items()}
+        for asset_id, asset_names in by_asset.items():
+            asset = rows.get(asset_id)
+            if asset is not None and asset.generation_state == GenerationState.RUNNING:
+                continue  # its worker lives and knows what it stores
+            if asset is None and files.may_be_arriving(asset_id):
+                continue
+            unknown = [name for name in asset_names if asset is None or name != asset.file.name]
+            if not unknown:
+                continue
+            if asset is not None and asset.generation_state == GenerationState.PENDING and _keep_picture(asset):
+                kept += 1
+                asset.refresh_from_db()
+            for name in unknown:
+                if (asset is None or name != asset.file.name) and asset_storage().exists(name):
+                    files.remove_file(name)
+                    removed += 1
+    return kept, removed
+
+
+def _stored_names() -> Iterator[str]:
+    """Every file below the app's folder. A storage that cannot list its files has none to sort out."""
+    storage = asset_storage()
+    todo = [conf.get("UPLOAD_TO").strip("/")]
+    while todo:
+        folder = todo.pop()
+        try:
+            folders, names = storage.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError, NotImplementedError):
+            continue
+        todo += [f"{folder}/{name}".lstrip("/") for name in folders if name]
+        yield from (f"{folder}/{name}".lstrip("/") for name in names if name)
+
+
+def _keep_picture(asset: MediaAsset) -> bool:
+    """Take a waiting asset whose paid picture lies stored, and write its row. False when there is none to keep."""
+    attempt = recovery.open_attempt(asset)
+    if attempt is None or is_in_hand(asset):
+        return False
+    token = asset.lease_token + 1
+    taken = MediaAsset.objects.filter(
+        pk=asset.pk, lease_token=asset.lease_token, generation_state=GenerationState.PENDING
+    ).update(
+        generation_state=GenerationState.RUNNING,
+        lease_token=token,
+        lease_worker=worker_name(),
+        lease_until=Now() + claims.lease_length(),
+    )
+    if not taken:
+        return False
+    asset.refresh_from_db()
+    try:
+        if async_to_sync(running.keep_stored)(_job(asset, token)):
+            return True
+    except MediagenError as exc:
+        logger.warning("the stored picture of asset %s could not be kept: %s", asset.pk, exc)
+    MediaAsset.objects.held(asset.pk, token).update(
+        generation_state=GenerationState.PENDING, lease_worker="", lease_until=None
+    )
+    return False
+
+
+def _job(asset: MediaAsset, token: int) -> Any:
+    chain = get_media_generator_chain([])
+    return running.Job(asset, claims.order_of(asset), Lease(asset.pk, token), chain, is_recovery=True)
+
+
+@atomic()
+def _close_attempts() -> int:
+    """Open attempts of assets that nobody works on and that no recovery will look at."""
+    over = (GenerationState.READY, GenerationState.FAILED, GenerationState.CANCELLED)
+    rows = GenerationAttempt.objects.open()
+    of_nobody = not_in_hand(rows.filter(asset__generation_state__in=over))
+    closed = 0
+    for row in [*rows.filter(asset__isnull=True), *of_nobody]:
+        if row.operation in MAKES_PICTURES or row.started_at < db_now() - claims.lease_length() * 10:
+            values = {
+                "state": AttemptState.UNKNOWN.value,
+                "outcome": Outcome.UNKNOWN.value,
+                "finished_at": db_now(),
+                "message": "its process died: what came of it is not known.",
+            }
+            # Still open, said in the statement: whoever made it may have ended it meanwhile, and booked it.
+            if not GenerationAttempt.objects.open().filter(pk=row.pk).update(**values):
+                continue
+            for name, value in values.items():
+                setattr(row, name, value)
+            ledger.settle(row)
+            row.save(update_fields=["accounts"])
+            closed += 1
+    return closed
+
+
+@atomic()
+def _correct_accounts() -> int:
+    """Make `held` what open attempts hold. A difference is a bug or a hand in the table; it is logged."""
+    held: dict[int, Decimal] = defaultdict(Decimal)
+    for accounts, amount in GenerationAttempt.objects.exclude(accounts=[]).values_list("accounts", "cost_held"):
+        for account in accounts:
+            held[account] += amount or Decimal(0)
+    corrected = 0
+    for account in SpendAccount.objects.select_for_update():
+        if account.held != held[account.pk]:
+            logger.warning("account %s held %s and should hold %s", account, account.held, held[account.pk])
+            SpendAccount.objects.filter(pk=account.pk, held=account.held).update(held=held[account.pk])
+            corrected += 1
+    return corrected

@@ -1,0 +1,220 @@
+"""What people can do with an asset in the studio, when, and with which right."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http.request import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from mediagen.engine import get_media_engine
+from mediagen.engine.files.variants import make_variants
+from mediagen.engine.generation import queue
+from mediagen.engine.library import cancelling, trash
+from mediagen.engine.library.access import Right
+from mediagen.engine.library.review import STEPS, review
+from mediagen.engine.work.in_server import work_soon
+from mediagen.errors import AssetInUse, InvalidRequest
+from mediagen.models import GenerationState, MediaAsset, ReviewStatus
+from mediagen.studio import tiles
+from mediagen.types import uuid7
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of an action."""
+
+    made: tuple[MediaAsset, ...] = ()
+    """new assets, to be shown"""
+    is_gone: bool = False
+    """the asset is no longer to be seen"""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`do(asset, user, what the form said)` raises `MediagenError` with a reason that people understand."""
+
+    name: str
+    label: Any
+    right: Right
+    fits: Callable[[MediaAsset], bool]
+    do: Callable[[MediaAsset, Any, QueryDict], Done]
+    is_main: bool = False
+    """the thing most people want to do with such an asset"""
+    is_grave: bool = False
+    form: str = ""
+    """template of what it asks, for an action that cannot be done without"""
+    verb: Any = ""
+    """on the button below it"""
+
+    @property
+    def icon(self) -> str:
+        """The template of its picture."""
+        return f"mediagen/studio/icons/{self.name}.svg"
+
+
+# ---------------------------------------------------------------------- doing
+
+
+def _again(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    queue.enqueue_again(asset.pk)
+    work_soon([asset.pk])
+    return Done()
+
+
+def _another(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    # One page, one click, one picture: whoever sends the same form twice gets the same asset.
+    [made] = queue.enqueue_together([queue.another(asset, by=user, generation_id=_token(said, user))])
+    work_soon([made.pk])
+    return Done(made=(made,))
+
+
+def _token(said: QueryDict, user: Any) -> uuid.UUID:
+    try:
+        return uuid.uuid5(uuid.UUID(said.get("token", "")), str(user.pk))
+    except ValueError:
+        return uuid7()
+
+
+def _step(step: str) -> Callable[[MediaAsset, Any, QueryDict], Done]:
+    def take(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+        if not review([asset.pk], step, by=user).changed:
+            raise InvalidRequest(_("It is not in a state for that any more. Load the page again."))
+        return Done()
+
+    return take
+
+
+def _cancel(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    if cancelling.cancel([asset.pk]).over:
+        raise InvalidRequest(_("It was too late: its end had come already."))
+    return Done()
+
+
+def _variants(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    sizes = [*said.getlist("sizes"), *said.get("own_sizes", "").replace(",", " ").split()]
+    if not sizes:
+        raise InvalidRequest(_("Choose a size, or write one such as 1200x630."))
+    return Done(made=tuple(make_variants(asset, sizes, user)))
+
+
+def _to_figma(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    engine = get_media_engine()
+    engine.export_to_figma_sync(
+        asset.pk, said.get("file_key", ""), said.get("page_id", "") or None, comment="comment" in said, by=user
+    )
+    return Done()
+
+
+def _to_canva(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    get_media_engine().enqueue_export_to_canva_sync(
+        asset.pk, title=said.get("title") or None, create_design="create_design" in said, by=user
+    )
+    return Done()
+
+
+def _delete(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    try:
+        trash.delete([asset.pk], user, even_if_used="even_if_used" in said)
+    except AssetInUse as exc:
+        places = ", ".join(dict.fromkeys(place for of_one in exc.used.values() for place in of_one))
+        raise InvalidRequest(
+            _("It is in use: %(places)s. End the usage first, or delete it in the admin.") % {"places": places}
+        ) from None
+    return Done(is_gone=True)
+
+
+def _undelete(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    trash.undelete([asset.pk], user)
+    return Done()
+
+
+# ---------------------------------------------------------------------- which, and when
+
+
+def _has_failed(asset: MediaAsset) -> bool:
+    ended = asset.generation_state in (GenerationState.FAILED, GenerationState.CANCELLED)
+    return ended and bool(asset.prompt)
+
+
+def _takes(step: str) -> Callable[[MediaAsset], bool]:
+    to = STEPS[step]
+    return lambda asset: asset.status in to.sources and (asset.is_ready or not to.needs_picture)
+
+
+def is_deleted(asset: MediaAsset) -> bool:
+    return asset.status == ReviewStatus.DELETED
+
+
+ACTIONS: Mapping[str, Action] = {
+    action.name: action
+    for action in (
+        Action("again", gettext_lazy("Try again"), Right.GENERATE, _has_failed, _again, is_main=True),
+        Action(
+            "another",
+            gettext_lazy("Make another"),
+            Right.GENERATE,
+            lambda asset: asset.is_ready and bool(asset.prompt),
+            _another,
+            is_main=True,
+        ),
+        Action(
+            "renew",
+            gettext_lazy("Replace the placeholder"),
+            Right.GENERATE,
+            lambda asset: asset.is_ready and asset.is_placeholder and bool(asset.prompt),
+            _again,
+        ),
+        Action("approve", gettext_lazy("Approve"), Right.APPROVE, _takes("approve"), _step("approve")),
+        Action("publish", gettext_lazy("Publish"), Right.APPROVE, _takes("publish"), _step("publish")),
+        Action("archive", gettext_lazy("Archive"), Right.APPROVE, _takes("archive"), _step("archive")),
+        Action("restore", gettext_lazy("Restore as draft"), Right.APPROVE, _takes("restore"), _step("restore")),
+        Action(
+            "variants",
+            gettext_lazy("Other sizes"),
+            Right.GENERATE,
+            lambda asset: asset.is_ready,
+            _variants,
+            form="mediagen/studio/forms/variants.html",
+            verb=gettext_lazy("Make these sizes"),
+        ),
+        Action(
+            "figma",
+            gettext_lazy("To Figma"),
+            Right.CHANGE,
+            lambda asset: asset.is_ready,
+            _to_figma,
+            form="mediagen/studio/forms/figma.html",
+            verb=gettext_lazy("Send to Figma"),
+        ),
+        Action(
+            "canva",
+            gettext_lazy("To Canva"),
+            Right.CHANGE,
+            lambda asset: asset.is_ready,
+            _to_canva,
+            form="mediagen/studio/forms/canva.html",
+            verb=gettext_lazy("Send to Canva"),
+        ),
+        Action(
+            "cancel",
+            gettext_lazy("Cancel"),
+            Right.GENERATE,
+            lambda asset: asset.generation_state in tiles.UNSETTLED and asset.cancel_requested_at is None,
+            _cancel,
+        ),
+        Action(
+            "delete", gettext_lazy("Delete"), Right.DELETE, lambda asset: not is_deleted(asset), _delete, is_grave=True
+        ),
+        Action("undelete", gettext_lazy("Undo"), Right.DELETE, is_deleted, _undelete),
+    )
+}
+
+
+def possible(asset: MediaAsset, rights: Collection[Right]) -> list[Action]:
+    """Those that can be done with this asset by somebody with these rights in its library."""
+    return [action for action in ACTIONS.values() if action.right in rights and action.fits(asset)]

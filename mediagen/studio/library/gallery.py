@@ -1,0 +1,244 @@
+"""The page of the studio: the prompt box over the gallery; and how its tiles come to be true again."""
+
+from __future__ import annotations
+
+import uuid
+from functools import cached_property
+from typing import Any
+
+from django import forms
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    QueryDict,
+)
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.generic import View
+from django.views.generic.base import ContextMixin, TemplateResponseMixin
+
+from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library.filters import AssetFilters, narrowed
+from mediagen.engine.work.in_server import work_soon
+from mediagen.errors import MediagenError
+from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
+from mediagen.studio import notices, tiles
+from mediagen.studio.generation import prompt
+from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+
+PAGE = 48
+"""assets; divides well into rows of two, three, four and six"""
+
+MAX_PX = 2**31 - 1
+MAX_WATCHED = 200
+"""tiles that one question may be about"""
+
+
+class GalleryForm(forms.Form):
+    """What the gallery is narrowed to. `before` is the last asset of the page before."""
+
+    q = forms.CharField(label=gettext_lazy("Search"), required=False, max_length=200)
+    library = forms.ModelChoiceField(
+        label=gettext_lazy("Library"),
+        queryset=MediaLibrary.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("All libraries"),
+    )
+    state = forms.ChoiceField(label=gettext_lazy("State"), required=False)
+    status = forms.ChoiceField(label=gettext_lazy("Review"), required=False)
+    source = forms.ChoiceField(label=gettext_lazy("Came by"), required=False)
+    is_placeholder = forms.ChoiceField(label=gettext_lazy("Placeholders"), required=False)
+    provider = forms.CharField(label=gettext_lazy("Made by"), required=False, max_length=100)
+    tag = forms.CharField(label=gettext_lazy("Tag"), required=False, max_length=100)
+    min_width = forms.IntegerField(label=gettext_lazy("Width from"), required=False, min_value=0, max_value=MAX_PX)
+    created_from = forms.DateField(
+        label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    created_to = forms.DateField(
+        label=gettext_lazy("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    generation_id = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    parent = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    before = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    TYPED = frozenset({"provider", "tag", "min_width", "created_from", "created_to"})
+    """what people write themselves: a mistake there is answered with a word and not with a missing page"""
+    MORE = ("source", "is_placeholder", "provider", "tag", "min_width", "created_from", "created_to")
+    """folded away"""
+
+    def __init__(self, access: Access, data: Any) -> None:
+        super().__init__(data)
+        library = self.fields["library"]
+        if isinstance(library, forms.ModelChoiceField):
+            library.queryset = access.libraries(Right.READ).only("name")
+        kept = [choice for choice in ReviewStatus.choices if choice[0] != ReviewStatus.DELETED]
+        for name, choices in {
+            "state": [("", _("All states")), *GenerationState.choices],
+            "status": [("", _("All")), *kept],
+            "source": [("", _("All")), *AssetSource.choices],
+            "is_placeholder": [("", _("All")), ("true", _("only placeholders")), ("false", _("without placeholders"))],
+        }.items():
+            if isinstance(field := self.fields[name], forms.ChoiceField):
+                # Labels of models are no messages of their own.
+                field.choices = [(value, _(str(label)) if value else label) for value, label in choices]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the address cannot come from our form: a library of somebody else's, half an id."""
+        return bool(self.errors.keys() - self.TYPED)
+
+    @cached_property
+    def filters(self) -> AssetFilters:
+        """Only of a valid form."""
+        return AssetFilters(**{name: value for name, value in self.cleaned_data.items() if name != "before"})
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.MORE]
+
+    @property
+    def is_more_used(self) -> bool:
+        return any(self[name].value() for name in self.MORE)
+
+
+class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
+    """The page; with `?part=1` only its tiles, as JSON. POST generates, or by the button `estimate` says the price."""
+
+    template_name = "mediagen/gallery.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        form = GalleryForm(self.access, request.GET)
+        if form.is_broken:
+            raise Http404("There is no such page of the gallery.")
+        if not form.is_valid():
+            return self.render_to_response(self.get_context_data(form=form, page=[], older="", **kwargs), status=400)
+        page, older = self._page(form)
+        if "part" in request.GET:
+            return JsonResponse({"html": tiles.rendered(page, request), "older": older})
+        return self.render_to_response(self.get_context_data(form=form, page=page, older=older, **kwargs))
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not prompt.may_generate(self.access):
+            return self.handle_no_permission()
+        asked = prompt.PromptForm(self.access, request.POST)
+        price = None
+        if asked.is_valid():
+            try:
+                if "estimate" in request.POST:
+                    price = asked.priced()
+                else:
+                    return self._made(asked.generate())
+            except MediagenError as exc:
+                field = getattr(exc, "field", None)
+                asked.add_error(field if field in asked.fields else None, str(exc))
+        if wants_json(request):
+            return self._said(asked, price)
+        form = GalleryForm(self.access, {})
+        form.is_valid()
+        page, older = self._page(form)
+        context = self.get_context_data(form=form, page=page, older=older, asked=asked, price=price, **kwargs)
+        return self.render_to_response(context, status=400 if asked.errors else 200)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        form: GalleryForm = kwargs["form"]
+        if "asked" not in kwargs and prompt.may_generate(self.access):
+            kwargs["asked"] = prompt.PromptForm(self.access, initial=self._initial(form))
+        return super().get_context_data(
+            assets=[tile.asset for tile in kwargs["page"]],
+            newest=self._address(before=None) if form.cleaned_data["before"] else "",
+            is_narrowed=not form.is_valid() or bool(form.filters),
+            notice=notices.notice(self.request.GET, self.access),
+            admin_url=admin_link(),
+            is_waiting=any(not tile.is_settled for tile in kwargs["page"]),
+            **kwargs,
+        )
+
+    def _page(self, form: GalleryForm) -> tuple[list[tiles.Tile], str]:
+        """The tiles, and the address of those that are older; "" when there are none."""
+        assets = narrowed(self.assets(), form.filters)
+        if before := form.cleaned_data["before"]:
+            # By the last id, not by a page number: quick at any depth, and new assets push none onto two pages.
+            assets = assets.filter(pk__lt=before)
+        found = list(assets[: PAGE + 1])
+        shown = found[:PAGE]
+        return tiles.tiles_of(shown, self.access), self._address(before=shown[-1].pk) if len(found) > PAGE else ""
+
+    def _made(self, assets: list[MediaAsset]) -> HttpResponseBase:
+        generation = str(assets[0].generation_id)
+        if not wants_json(self.request):
+            return HttpResponseRedirect(f"{self.request.path}?generation_id={generation}")
+        fresh = tiles.tiles_of(assets[::-1], self.access)
+        return JsonResponse(
+            {
+                "generation_id": generation,
+                "html": tiles.rendered(fresh, self.request),
+                "token": str(uuid.uuid4()),
+            },
+            status=202,
+        )
+
+    def _said(self, asked: prompt.PromptForm, price: prompt.Price | None) -> JsonResponse:
+        if price is not None:
+            return JsonResponse({"text": price.text, "is_free": price.is_free, "is_too_much": price.is_too_much})
+        fields = {name: [str(error) for error in errors] for name, errors in asked.errors.items()}
+        first = next(iter(fields.values()))[0]
+        return problem(first, status=400, fields={**fields, **asked.option_problems})
+
+    def _initial(self, form: GalleryForm) -> dict[str, Any]:
+        """What the prompt box begins with: the library that is looked at, or what another asset was asked with."""
+        initial: dict[str, Any] = {}
+        if (library := form.cleaned_data.get("library")) and self.access.may(Right.GENERATE, library):
+            initial["library"] = library.pk
+        if "from" in self.request.GET:
+            try:
+                pk = uuid.UUID(self.request.GET["from"])
+            except ValueError:
+                raise Http404("There is no such asset.") from None
+            initial |= prompt.as_asked(get_object_or_404(self.assets(), pk=pk), self.access)
+        return initial
+
+    def _address(self, before: uuid.UUID | None) -> str:
+        """This page's address with another `before`."""
+        query = self.request.GET.copy() if self.request.method != "POST" else QueryDict(mutable=True)
+        for name in ("before", "part", "from", "said", "about"):
+            query.pop(name, None)
+        if before:
+            query["before"] = str(before)
+        return f"{self.request.path}?{query.urlencode()}" if query else self.request.path
+
+
+class ProgressView(StudioPage, View):
+    """`?id=...&id=...`: these tiles as they are now. {"tiles": {id: {"html", "settled", "state"}}, "gone": [id]}.
+
+    Asked every second or so while something is being made. Polling and not a stream: it works under WSGI, through
+    every proxy, and survives a reload by itself.
+    """
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            wanted = [uuid.UUID(each) for each in request.GET.getlist("id")[:MAX_WATCHED]]
+        except ValueError:
+            return problem(_("These are no assets."), status=400)
+        found = tiles.tiles_of(list(self.assets().filter(pk__in=wanted)), self.access)
+        # Those that a process which has ended since had in hand wait in their rows.
+        work_soon(tile.asset.pk for tile in found if not tile.is_settled and tile.asset.batch_id is None)
+        known = {tile.asset.pk for tile in found}
+        return JsonResponse(
+            {
+                "tiles": {
+                    tile.asset.asset_id: {
+                        "html": tiles.rendered([tile], request),
+                        "state": tile.asset.generation_state,
+                        "settled": tile.is_settled,
+                        "name": str(tile.asset),
+                    }
+                    for tile in found
+                },
+                "gone": [str(pk) for pk in wanted if pk not in known],
+            }
+        )
