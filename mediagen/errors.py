@@ -120,6 +120,12 @@ class Unavailable(ProviderError):
     next_step = NextStep.SAME_PROVIDER
 
 
+class JobFailed(ProviderError):
+    """A job was bought, ran at the provider, and came to nothing. It may have cost something: no second one there."""
+
+    outcome = Outcome.UNAVAILABLE
+
+
 class OutcomeUnknown(ProviderError):
     """The request left us and no answer came: the picture may be made and billed. Never sent again blindly."""
 

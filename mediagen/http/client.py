@@ -1,7 +1,4 @@
-"""The one place that imports an HTTP library, and the clients it keeps per event loop.
-
-httpx2, the maintained continuation of httpx with the same interface, is taken when it is installed.
-"""
+"""The one place that sends requests, and the clients it keeps per event loop."""
 
 from __future__ import annotations
 
@@ -18,18 +15,13 @@ from weakref import WeakKeyDictionary
 
 from mediagen import __version__, conf
 from mediagen.errors import BadResponse, Misconfigured, OutcomeUnknown, ProviderError, Unavailable, UnsupportedRequest
+from mediagen.http import library
 from mediagen.http.bodies import needs_room, take_room
 from mediagen.http.guard import AddressRefused, Target, split
-from mediagen.http.status import Response
-from mediagen.http.transport import Transport
+from mediagen.http.status import Response, loads
 
 if TYPE_CHECKING:
     import httpx  # both have the same interface
-else:
-    try:
-        import httpx2 as httpx
-    except ImportError:
-        import httpx
 
 logger = logging.getLogger("mediagen.http")
 
@@ -93,18 +85,22 @@ _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = WeakKeyDictionary
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+    return library.httpx().create_ssl_context()
 
 
 def _new_client() -> httpx.AsyncClient:
+    # Its classes are built on the HTTP library's, which is no part of start-up.
+    from mediagen.http.transport import Transport
+
+    lib = library.httpx()
     proxy = conf.get("PROXY")
     if proxy:
-        limits = httpx.Limits(
+        limits = lib.Limits(
             max_connections=None,
             max_keepalive_connections=CONNECTIONS_PER_POOL,
             keepalive_expiry=KEPT_ALIVE_S,
         )
-        transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+        transport: httpx.AsyncBaseTransport = lib.AsyncHTTPTransport(
             verify=_ssl_context(), trust_env=False, proxy=proxy, limits=limits
         )
     else:
@@ -113,12 +109,13 @@ def _new_client() -> httpx.AsyncClient:
             max_keepalive_connections=CONNECTIONS_PER_POOL,
             keepalive_expiry=KEPT_ALIVE_S,
         )
-    return httpx.AsyncClient(
+    client: httpx.AsyncClient = lib.AsyncClient(
         transport=transport,
         trust_env=False,  # neither proxies nor .netrc passwords that nobody chose for this
         follow_redirects=False,
         headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
     )
+    return client
 
 
 @asynccontextmanager
@@ -171,11 +168,13 @@ async def send(
     """One request, no redirect followed, no status judged; `timeout_s` bounds the whole of it.
 
     Raises `Unavailable` when nothing was sent, and for a lost answer `OutcomeUnknown` if the request buys
-    something (`purchase`), else `Unavailable`. `BadResponse` when a 2xx answer is cut off or over `max_bytes`.
+    something (`purchase`), else `Unavailable`. `BadResponse` when a 2xx answer is over `max_bytes`. One whose body
+    breaks off is returned with the error in `Response.broken`: who reads it can tell whether all is there.
     With `cut` no more than `max_bytes` are read, and neither length nor a broken end of the body is an error.
     `Misconfigured` and `UnsupportedRequest` when the address, or the request, cannot be put on the wire at all.
     `target` is a URL the operator chose, or a checked `Target` whose address is then pinned.
     """
+    lib = library.httpx()
     sent = _Sent()
     extensions: dict[str, Any] = {"trace": sent.trace}
     all_headers = dict(headers or {})
@@ -186,6 +185,9 @@ async def send(
         request_url = request_url.copy_with(host=target.address)
     lost: type[ProviderError] = OutcomeUnknown if purchase else Unavailable
     started = time.monotonic()
+    response: httpx.Response | None = None
+    arrived = _Arrived()
+    broken: ProviderError | None = None
     async with _client_for(where) as client:
         try:
             request = client.build_request(
@@ -197,7 +199,7 @@ async def send(
                 data=form,
                 content=content,
                 params=params,
-                timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, conf.get("CONNECT_TIMEOUT_S"))),
+                timeout=lib.Timeout(timeout_s, connect=min(timeout_s, conf.get("CONNECT_TIMEOUT_S"))),
                 extensions=extensions,
             )
         except (TypeError, ValueError) as exc:  # the text may quote a header: it is left out
@@ -206,23 +208,29 @@ async def send(
             async with asyncio.timeout(timeout_s) as limit:
                 response = await client.send(request, stream=True)
                 try:
-                    body = await (_head(response, max_bytes) if cut else _read(response, max_bytes, where, limit))
+                    if cut:
+                        arrived.body = bytearray(await _head(response, max_bytes))
+                    else:
+                        broken = await _read(response, max_bytes, where, limit, arrived)
                 finally:
                     await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
+        except (lib.ConnectError, lib.ConnectTimeout, lib.PoolTimeout, lib.ProxyError) as exc:
             raise Unavailable(f"could not connect to {where} ({type(exc).__name__}); nothing was sent.") from None
-        except (TimeoutError, httpx.TimeoutException):
+        except (TimeoutError, lib.TimeoutException):
             seconds = time.monotonic() - started
             if not sent.yes:
                 raise Unavailable(f"could not connect to {where} in {seconds:.1f} s; nothing was sent.") from None
-            raise lost(f"{where} took the request and did not answer in {seconds:.1f} s.") from None
-        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as exc:
+            broken = lost(f"{where} took the request and did not answer in {seconds:.1f} s.")
+            if response is None or not (response.is_success and arrived.is_json_object()):
+                raise broken from None
+            del arrived.body[arrived.size :]
+        except (lib.LocalProtocolError, lib.UnsupportedProtocol) as exc:
             raise UnsupportedRequest(f"the request to {where} could not be sent ({type(exc).__name__}).") from None
-        except httpx.TransportError as exc:
+        except lib.TransportError as exc:
             if not sent.yes:
                 raise Unavailable(f"lost {where} before anything was sent ({type(exc).__name__}).") from None
             raise lost(f"{where} took the request and broke the connection ({type(exc).__name__}).") from None
-    return Response(response.status_code, _plain(response.headers.raw), body, str(request_url))
+    return Response(response.status_code, _plain(response.headers.raw), arrived.body, str(request_url), broken)
 
 
 def _plain(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -240,15 +248,16 @@ def _plain(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def _address(target: Target | str) -> tuple[httpx.URL, str]:
     """(URL, "host:port" for messages). Two parsers must agree on the host of a URL that somebody else wrote."""
+    lib = library.httpx()
     if isinstance(target, str):
         try:
             return _own_address(target)
-        except (httpx.InvalidURL, ValueError):
+        except (lib.InvalidURL, ValueError):
             raise Misconfigured("base_url makes no address that can be asked. Correct it.") from None
     try:
-        url = httpx.URL(target.url)
+        url = lib.URL(target.url)
         _, host, port = split(str(url))
-    except (httpx.InvalidURL, ValueError):
+    except (lib.InvalidURL, ValueError):
         raise AddressRefused("named a result address that is no URL; refused.") from None
     if target.host not in (host, url.host.rstrip(".")) or target.port != port:
         raise AddressRefused("named a result address that can be read in two ways; refused.")
@@ -258,7 +267,7 @@ def _address(target: Target | str) -> tuple[httpx.URL, str]:
 @lru_cache(256)
 def _own_address(address: str) -> tuple[httpx.URL, str]:
     """Of an address under a base_url: the same few again and again."""
-    url = httpx.URL(address)
+    url = library.httpx().URL(address)
     _, host, port = split(str(url))
     return url, f"{host}:{port}"
 
@@ -266,7 +275,7 @@ def _own_address(address: str) -> tuple[httpx.URL, str]:
 @asynccontextmanager
 async def _client_for(key: str) -> AsyncIterator[httpx.AsyncClient]:
     if (transport := _transport.get()) is not None:
-        yield httpx.AsyncClient(transport=transport, headers={"user-agent": USER_AGENT})
+        yield library.httpx().AsyncClient(transport=transport, headers={"user-agent": USER_AGENT})
         return
     async with session():
         pool = _pools[asyncio.get_running_loop()].least_busy(key)
@@ -296,13 +305,35 @@ async def _head(response: httpx.Response, max_bytes: int) -> bytes:
             head += chunk
             if len(head) >= max_bytes:
                 break
-    except httpx.TransportError as exc:
+    except library.httpx().TransportError as exc:
         logger.debug("a body broke off (%s)", type(exc).__name__)
     return bytes(head[:max_bytes])
 
 
-async def _read(response: httpx.Response, max_bytes: int, where: str, limit: asyncio.Timeout) -> bytearray:
-    """The body. A broken error answer is returned as far as it came; a broken 2xx raises `BadResponse`."""
+class _Arrived:
+    """As much of a body as has come: also when what reads it is ended by the time limit."""
+
+    __slots__ = ("body", "size")
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+        self.size = 0
+
+    def is_json_object(self) -> bool:
+        """Whether the whole of a JSON object is there, though the end of the body was not said."""
+        text = self.body[: self.size]
+        try:
+            return text.rstrip().endswith(b"}") and isinstance(loads(text), dict)
+        except (ValueError, RecursionError):
+            return False
+
+
+async def _read(
+    response: httpx.Response, max_bytes: int, where: str, limit: asyncio.Timeout, arrived: _Arrived
+) -> ProviderError | None:
+    """Read the body into `arrived`; the error that a 2xx means when its body breaks off, unless it is whole."""
+    lib = library.httpx()
+    broken: ProviderError | None = None
     text = response.headers.get("content-length", "")
     declared = int(text) if text.isdigit() else 0
     if declared > max_bytes:
@@ -312,25 +343,31 @@ async def _read(response: httpx.Response, max_bytes: int, where: str, limit: asy
         await _room_for(declared, limit)
         has_room_for = declared
     # Room for all that was announced, so that the pieces are copied once; not for a number that somebody made up.
-    body = bytearray(min(declared, ROOM_BYTES))
+    arrived.body = body = bytearray(min(declared, ROOM_BYTES))
     size = 0
     try:
         async for chunk in response.aiter_bytes():
             body[size : size + len(chunk)] = chunk
-            size += len(chunk)
+            arrived.size = size = size + len(chunk)
             if size > has_room_for:
                 has_room_for = max(ROOM_BYTES, 2 * size)
                 await _room_for(has_room_for, limit)
             if size > max_bytes:
                 raise BadResponse(f"{where} sent more than {max_bytes:,} bytes; reading was stopped.")
-    except httpx.TimeoutException:
+    except lib.TimeoutException:
         raise
-    except (httpx.TransportError, httpx.DecodingError) as exc:
+    except (lib.TransportError, lib.DecodingError) as exc:
         if response.is_success:
-            raise BadResponse(
+            broken = BadResponse(
                 f"{where} answered {response.status_code} and the body broke off after {size:,} bytes "
                 f"({type(exc).__name__}).",
                 http_status=response.status_code,
-            ) from None
+            )
     del body[size:]
-    return body
+    return broken
+
+
+def __getattr__(name: str) -> Any:
+    if name == "httpx":  # for tests, which make answers of it
+        return library.httpx()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

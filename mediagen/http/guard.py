@@ -85,8 +85,20 @@ async def check(url: str, *, base_url: str) -> Target:
     if trusted:
         return Target(url, host, port, parts.scheme, None)
     if parts.scheme != "https":
-        raise AddressRefused(f"named a result address that is not https ({host}); refused.")
+        raise AddressRefused(
+            f"named a result address that is not https ({_shown(parts)}); refused. {_to_set(host, port)}"
+        )
     return Target(url, host, port, parts.scheme, await public_address(host, port))
+
+
+def _shown(parts: SplitResult) -> str:
+    """Where the picture lies, for whoever will fetch it by hand; without the query, which may hold a signature."""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"[:300]
+
+
+def _to_set(host: str, port: int) -> str:
+    bare = f"[{host}]" if ":" in host else host
+    return f"If it is yours, add '{bare}:{port}' to MEDIAGEN['TRUSTED_HOSTS']."
 
 
 def why_refused(url: str) -> str:
@@ -123,10 +135,7 @@ async def public_address(host: str, port: int) -> str:
         raise Unavailable(f"named a result host that does not resolve ({host}).") from None
     addresses = [str(info[4][0]) for info in infos]
     if not addresses or not all_public(addresses):
-        raise AddressRefused(
-            f"named a result host with a private address ({host}); refused. "
-            f"If it is yours, add it to MEDIAGEN['TRUSTED_HOSTS']."
-        )
+        raise AddressRefused(f"named a result host with a private address ({host}); refused. {_to_set(host, port)}")
     return addresses[0]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from secrets import token_hex
 from typing import Any
 
 from mediagen.errors import (
@@ -25,14 +26,26 @@ LONG_BYTES = 16 * 1024
 MAX_RETRY_AFTER_S = 31 * 24 * 3600.0
 
 
+TAKEN_OUT = f"taken out {token_hex(8)}"
+"""stands in place of what `Response.json_object_and` has taken out; nobody outside knows it"""
+
+
+def taken(found: Any, value: memoryview | None) -> Any:
+    """What stood where `found` stands in an answer of which `value` was taken out."""
+    return value if found == TAKEN_OUT else found
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer. `headers` has lower-case names."""
+    """An answer. `headers` has lower-case names."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes | bytearray
     url: str
+    broken: ProviderError | None = None
+    """the body of this 2xx did not end as it should, and this is the error if what came is not whole by itself: the
+    picture in it may be, and is paid"""
 
     @property
     def is_success(self) -> bool:
@@ -51,7 +64,7 @@ class Response:
         try:
             return loads(text)
         except (ValueError, RecursionError):
-            raise BadResponse(
+            raise self.broken or BadResponse(
                 f"answered {self.status} with {self.describe_body()} instead of JSON.", http_status=self.status
             ) from None
 
@@ -60,10 +73,12 @@ class Response:
         return self._object(self.json())
 
     def json_object_and(self, key: str) -> tuple[dict[str, Any], memoryview | None]:
-        """As `json_object`, with the first long value of `key` taken out: (the object, where it is "", the value).
+        """As `json_object`, with the first long value of `key` taken out: (the object, where it is `TAKEN_OUT`, the
+        value).
 
         For base64 of megabytes, which would first become a text and then bytes. None when there is no long value,
-        or one that only a JSON decoder can read: then it is in the object as always.
+        or one that only a JSON decoder can read: then it is in the object as always. Where `TAKEN_OUT` stands says
+        what the value is: a picture that was made, or one that the service only echoes (see `taken`).
         """
         # Inside a JSON text every quotation mark has a backslash before it: what is found is a key.
         found = re.search(rb'"%s"[ \t\r\n]*:[ \t\r\n]*"' % re.escape(key.encode()), self.body)
@@ -71,7 +86,7 @@ class Response:
         end = self.body.find(b'"', start) if found else -1
         if end - start < LONG_BYTES or self.body.find(b"\\", start, end) >= 0:
             return self.json_object(), None
-        rest = self._decoded(self.body[:start] + self.body[end:])
+        rest = self._decoded(self.body[:start] + TAKEN_OUT.encode() + self.body[end:])
         return self._object(rest), memoryview(self.body)[start:end]
 
     def _object(self, data: Any) -> dict[str, Any]:

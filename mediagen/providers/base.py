@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+MAX_REVISED_PROMPT_CHARS = 10_000
+"""of a prompt that a service says it has rewritten: `metadata["revised_prompt"]`"""
 # What may become part of a path, and fits into the attempt's row.
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,199}")
 
@@ -155,6 +157,17 @@ class MediaGeneratorProvider(ServiceProvider):
         await self.service.download(url, with_key=with_key, check=lambda body: found.append(tidied(body)))
         return found[-1]
 
+    def _body_of(self, response: http.Response) -> tuple[bytes, images.Picture | None]:
+        """A picture that is the body of an answer, and what it is when that had to be looked into: an answer that did
+        not end as it should may hold a whole one."""
+        content = bytes(response.body)
+        if response.broken is None:
+            return content, None
+        try:
+            return tidied(content)
+        except NotAPicture:
+            raise response.broken from None
+
     # ------------------------------------------------------------------ inside
 
     async def _delivered(
@@ -233,7 +246,7 @@ class MediaGeneratorProvider(ServiceProvider):
             seed=generated.seed if generated.seed is not None else request.seed,
             cost=cost,
             provider_job_id=generated.job_id,
-            fit_report={**fit_report, **generated.not_honoured, **size_report},
+            fit_report={**fit_report, **generated.not_honoured, **size_report, **_rewritten(request, generated)},
             sha256=picture.sha256,
         )
 
@@ -313,6 +326,14 @@ class JobProvider(MediaGeneratorProvider):
                 f"took the job and named no id that it can be found again by ({self.quoted(value, 60)!r})."
             )
         return value
+
+
+def _rewritten(request: GenerationRequest, generated: Generated) -> dict[str, Any]:
+    """An entry of the fit report when the service drew another prompt than the one that was asked for."""
+    used = generated.metadata.get("revised_prompt")
+    if not used or used == request.prompt:
+        return {}
+    return {"prompt": {"made": used, "why": "the service rewrote the prompt"}}
 
 
 async def open_picture(

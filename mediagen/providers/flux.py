@@ -13,14 +13,16 @@ from mediagen import http
 from mediagen.errors import (
     BadResponse,
     ConfigurationError,
+    JobFailed,
     Misconfigured,
     OutcomeUnknown,
     Refused,
-    Unavailable,
 )
 from mediagen.http import JobEnded
 from mediagen.providers import webhooks
-from mediagen.providers.base import Generated, JobProvider
+from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, JobProvider
+from mediagen.providers.inline import json_limit
+from mediagen.providers.moderation import is_refusal, reads_as_refusal
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import reduced_ratio, snap_to_grid
 from mediagen.types import GenerationRequest, ProviderJob
@@ -28,7 +30,6 @@ from mediagen.types import GenerationRequest, ProviderJob
 CREDIT_USD = Decimal("0.01")
 MAX_AREA_FLUX_2 = 2048 * 2048
 ONE_MEGAPIXEL = 1024 * 1024
-MAX_REVISED_PROMPT_CHARS = 10_000
 
 _FLUX_2_SIZES = ("flux-2-pro", "flux-2-max", "flux-2-flex", "flux-2-pro-preview")
 _KLEIN = ("flux-2-klein-4b", "flux-2-klein-9b", "flux-2-klein-9b-preview")
@@ -135,7 +136,7 @@ class FluxAdapter(JobProvider):
             url = f"{self.base_url}/v1/get_result?id={job.id}"
 
         async def ask() -> dict[str, Any] | None:
-            response = await service.get_url(url)
+            response = await service.get_url(url, max_bytes=json_limit())
             task = response.error_object()
             status = task.get("status")
             # An ending may come with an HTTP status of 4xx or 5xx: the body is read first.
@@ -190,11 +191,14 @@ class FluxAdapter(JobProvider):
             if not isinstance(result, dict) or not isinstance(sample, str) or not sample:
                 raise JobEnded(BadResponse("the task is ready, and its answer names no picture."))
             return result
-        if status in ("Request Moderated", "Content Moderated"):
+        if status in ("Request Moderated", "Content Moderated") or is_refusal(status):
             what = "the prompt" if status.startswith("Request") else "the picture"
             raise JobEnded(Refused(f"moderation refused {what} ({status}).{self._details(task)}"))
         if status == "Error":
-            raise JobEnded(Unavailable(f"the task failed.{self._details(task)}"))
+            details = self._details(task)
+            if reads_as_refusal(details):
+                raise JobEnded(Refused(f"moderation refused it.{details}"))
+            raise JobEnded(JobFailed(f"the task failed.{details}"))
         if status == "Task not found":
             # Believed by the poll only when it says so for a while.
             raise Misconfigured('says "Task not found".', http_status=response.status)
@@ -273,7 +277,8 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _usd(credits: Any) -> Decimal | None:
-    return Decimal(str(credits)) * CREDIT_USD if _is_number(credits) and credits >= 0 else None
+    """None also for 0: no picture is free, so whoever says so (a gateway) does not count."""
+    return Decimal(str(credits)) * CREDIT_USD if _is_number(credits) and credits > 0 else None
 
 
 def _as_words(value: Any, levels: int = 3) -> str:

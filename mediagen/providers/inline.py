@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from mediagen import conf
 from mediagen.errors import BadResponse
-
-b64decode: Callable[..., bytes]
-try:
-    import pybase64
-except ImportError:
-    b64decode = base64.b64decode
-else:
-    b64decode = pybase64.b64decode
+from mediagen.http.inline import from_base64
 
 
 def json_limit() -> int:
@@ -33,27 +24,16 @@ def picture_bytes(text: Any, *, cost: Decimal | None = None) -> bytes:
     if not isinstance(text, str | memoryview) or not text:
         raise BadResponse(f"answered with {_what(text)} where the picture should be.", http_status=200, cost=cost)
     head = bytes(text[:100]) if isinstance(text, memoryview) else text[:100].encode("ascii", "replace")
-    if head.startswith(b"data:"):
+    if head[:5].lower() == b"data:":
         text = text[head.find(b",") + 1 :]
     try:
-        return b64decode(text, validate=True)
-    except ValueError:
-        pass
-    try:
-        return b64decode(_plain(text), validate=True)
+        return from_base64(text)
     except ValueError:
         raise BadResponse(
             f"answered with a picture of {len(text):,} characters that is no base64, or is cut off.",
             http_status=200,
             cost=cost,
         ) from None
-
-
-def _plain(text: str | memoryview) -> bytes:
-    """Base64 in the standard letters, without white space, padded."""
-    content = text.encode("ascii") if isinstance(text, str) else bytes(text)
-    content = content.translate(bytes.maketrans(b"-_", b"+/"), b" \t\r\n").rstrip(b"=")
-    return content + b"=" * (-len(content) % 4)
 
 
 def _what(value: Any) -> str:

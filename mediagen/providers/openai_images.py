@@ -23,8 +23,9 @@ from mediagen.errors import (
     Refused,
     UnsupportedRequest,
 )
-from mediagen.providers.base import Generated, MediaGeneratorProvider, not_honoured
+from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, MediaGeneratorProvider, not_honoured
 from mediagen.providers.inline import json_limit, picture_bytes
+from mediagen.providers.moderation import codes_of, is_refusal
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid
 from mediagen.types import GeneratedImage, GenerationRequest
@@ -80,7 +81,6 @@ def _part(image: GeneratedImage, stem: str) -> tuple[str, bytes, str]:
 MISCONFIGURED_CODES = frozenset(
     {"billing_hard_limit_reached", "insufficient_quota", "billing_not_active", "model_not_found"}
 )
-REFUSED_CODES = frozenset({"moderation_blocked", "content_policy_violation"})
 
 
 class OpenAIImagesAdapter(MediaGeneratorProvider):
@@ -258,25 +258,42 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
             text = f"answered {response.status} with an error: {self._vendor_text(response)}"
             raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
         cost = self._cost(answer, request)
-        content, picture = await self._picture(answer, encoded, cost)
+        first, count = self._first(answer, response, cost)
+        content, picture = await self._picture(first, encoded, cost)
+        differences = self._differences(request.options, answer)
+        if count > 1:
+            differences["pictures"] = not_honoured(1, f"the service sent {count}; the first was kept")
         return Generated(
             content=content,
             picture=picture,
             cost=cost,
-            metadata=self._metadata(answer, response),
-            not_honoured=self._differences(request.options, answer),
+            metadata=self._metadata(answer, first, response),
+            not_honoured=differences,
         )
 
-    async def _picture(
-        self, answer: Mapping[str, Any], encoded: memoryview | None, cost: Decimal | None
-    ) -> tuple[bytes, images.Picture | None]:
-        """The picture's bytes, and what they are if that was looked into on the way. `encoded` is what the first
-        picture's base64 was taken out as."""
+    def _first(
+        self, answer: Mapping[str, Any], response: http.Response, cost: Decimal | None
+    ) -> tuple[Mapping[str, Any], int]:
+        """The entry of the first picture, the one that was asked for, and how many there are."""
         data = answer.get("data")
         first = data[0] if isinstance(data, list) and data else None
-        if not isinstance(first, dict):
+        if not isinstance(data, list) or not isinstance(first, dict):
             raise BadResponse("answered 200 without a picture in it.", http_status=200, cost=cost)
-        text, url = first.get("b64_json") or encoded, first.get("url")
+        error = first.get("error")
+        if isinstance(error, dict) and not first.get("b64_json") and not first.get("url"):
+            said = self.quoted(error.get("message"), 300) or self.quoted(error.get("code"), 60)
+            text = f"answered {response.status} with an error in place of the picture: {said}"
+            meant = self._meant_by(error, response, text) or BadResponse(text, http_status=response.status)
+            meant.cost = cost
+            raise meant
+        return first, len(data)
+
+    async def _picture(
+        self, first: Mapping[str, Any], encoded: memoryview | None, cost: Decimal | None
+    ) -> tuple[bytes, images.Picture | None]:
+        """The picture's bytes, and what they are if that was looked into on the way. `encoded` is what was taken out
+        of the answer's text."""
+        text, url = http.taken(first.get("b64_json"), encoded), first.get("url")
         if not text and isinstance(url, str) and url:
             # OpenAI never does; servers that speak its API do. Only their own host gets the key.
             try:
@@ -332,7 +349,12 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         return next((self.prices[key] for key in self._price_keys(size, quality) if key in self.prices), None)
 
     def _cost_of_tokens(self, usage: Mapping[str, Any]) -> Decimal | None:
-        """None when a count is missing or a price is not known. Text in the output counts as picture, the dearer."""
+        """None when a count is missing or a price is not known. Text in the output counts as picture, the dearer.
+
+        None also without tokens in the output: a picture was made, so whoever says so does not count pictures.
+        """
+        if usage.get("output_tokens") == 0:
+            return None
         details = usage.get("input_tokens_details")
         details = details if isinstance(details, dict) else {"text_tokens": usage.get("input_tokens")}
         counts = {
@@ -357,9 +379,10 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
                 report[f"options.{option}"] = not_honoured(asked, f"{self.model} made it with {made}")
         return report
 
-    def _metadata(self, answer: Mapping[str, Any], response: http.Response) -> dict[str, Any]:
+    def _metadata(self, answer: Mapping[str, Any], first: Mapping[str, Any], response: http.Response) -> dict[str, Any]:
         """What the service says of the picture, and what its support asks for."""
         found = {key: self.quoted(answer.get(key)) for key in ("size", "quality", "background", "output_format")}
+        found["revised_prompt"] = self.quoted(first.get("revised_prompt"), MAX_REVISED_PROMPT_CHARS)
         found["request_id"] = self.quoted(response.headers.get("x-request-id"))
         return {key: value for key, value in found.items() if value}
 
@@ -367,11 +390,16 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         error = response.error_object().get("error")
         if not isinstance(error, dict):
             return None
-        code, kind = error.get("code"), error.get("type")
+        code = self.quoted(error.get("code"), 60)
+        text = f"{f'{response.status} {code}'.strip()}: {self._vendor_text(response)}"
+        return self._meant_by(error, response, text)
+
+    def _meant_by(self, error: Mapping[str, Any], response: http.Response, text: str) -> ProviderError | None:
+        """What an error object means, with `text` to say; None when its codes say nothing that we know."""
+        code, kind, status = error.get("code"), error.get("type"), response.status
         code = code if isinstance(code, str) else ""
-        status = response.status
-        text = f"{f'{status} {self.quoted(code, 60)}'.strip()}: {self._vendor_text(response)}"
-        if code in REFUSED_CODES or (kind == "image_generation_user_error" and "moderation_details" in error):
+        is_moderation = kind == "image_generation_user_error" and "moderation_details" in error
+        if is_moderation or any(is_refusal(found) for found in codes_of(error)):
             return Refused(text, http_status=status)
         if code in MISCONFIGURED_CODES or kind == "insufficient_quota":
             return Misconfigured(text, http_status=status)

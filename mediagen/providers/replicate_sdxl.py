@@ -14,16 +14,18 @@ from mediagen import http
 from mediagen.errors import (
     BadResponse,
     ConfigurationError,
+    JobFailed,
     Misconfigured,
     OutcomeUnknown,
     ProviderError,
     RateLimited,
     Refused,
-    Unavailable,
 )
 from mediagen.http import JobEnded
 from mediagen.providers import webhooks
-from mediagen.providers.base import Generated, JobProvider
+from mediagen.providers.base import Generated, JobProvider, not_honoured
+from mediagen.providers.inline import json_limit
+from mediagen.providers.moderation import reads_as_refusal
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, snap_to_grid
 from mediagen.types import GenerationRequest, ProviderJob
@@ -39,7 +41,6 @@ _signing_keys: dict[tuple[str, str], tuple[str, float]] = {}
 _MODEL = re.compile(r"(?:(?P<path>[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*):)?(?P<version>[0-9a-f]{64})", re.ASCII)
 _OFFICIAL_MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*", re.ASCII)
 _RESETS_IN = re.compile(r"resets? in ~?\s*(\d{1,6}(?:\.\d+)?)\s*s", re.IGNORECASE)
-_NSFW = re.compile(r"nsfw|safety (?:checker|filter)|flagged as sensitive", re.IGNORECASE)
 
 
 class ReplicateSDXLAdapter(JobProvider):
@@ -113,7 +114,7 @@ class ReplicateSDXLAdapter(JobProvider):
             timeout_s=min(self.submit_timeout_s, self.timeout_s),
             purchase=True,
         )
-        if response.status >= 500:
+        if response.status >= 500 and response.status != 503:  # 503 says that it was not taken
             raise OutcomeUnknown(
                 f"answered {response.status} to a prediction; it may be running all the same.",
                 http_status=response.status,
@@ -127,7 +128,7 @@ class ReplicateSDXLAdapter(JobProvider):
         path = f"/predictions/{self._job_id(job.id)}"
 
         async def ask() -> dict[str, Any] | None:
-            response = await service.request("GET", path, timeout_s=service.poll_timeout_s)
+            response = await service.request("GET", path, timeout_s=service.poll_timeout_s, max_bytes=json_limit())
             return self._ended(self.checked(response))
 
         async def cancel() -> None:
@@ -151,6 +152,7 @@ class ReplicateSDXLAdapter(JobProvider):
             cost=cost,
             job_id=job.id,
             metadata=metadata,
+            not_honoured=_surplus(prediction),
         )
 
     def _pushed(self, answer: http.Response) -> dict[str, Any] | None:
@@ -189,11 +191,11 @@ class ReplicateSDXLAdapter(JobProvider):
         if status == "failed":
             error = prediction.get("error")
             text = self.quoted(error, 300) or "without saying why"
-            if _NSFW.search(text):
+            if reads_as_refusal(text):
                 raise JobEnded(Refused(f"the model refused the picture: {text}", cost=cost))
-            raise JobEnded(Unavailable(f"the prediction failed: {text}", cost=cost))
+            raise JobEnded(JobFailed(f"the prediction failed: {text}", cost=cost))
         if status in ("canceled", "aborted"):
-            raise JobEnded(Unavailable(f"the prediction was {status} before it was done.", cost=cost))
+            raise JobEnded(JobFailed(f"the prediction was {status} before it was done.", cost=cost))
         if status != "succeeded":
             return None
         if not _first_url(prediction):
@@ -279,6 +281,13 @@ def _first_url(prediction: Mapping[str, Any]) -> str:
     return output if isinstance(output, str) else ""
 
 
+def _surplus(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of the fit report when the prediction made more files than the one that was asked for."""
+    output = prediction.get("output")
+    count = len(output) if isinstance(output, list) else 1
+    return {"pictures": not_honoured(1, f"the service sent {count}; the first was kept")} if count > 1 else {}
+
+
 def _seed(prediction: Mapping[str, Any]) -> int | None:
     """The seed as the service understood it. One that it drew itself stands only in its logs."""
     inputs = prediction.get("input")
@@ -287,4 +296,4 @@ def _seed(prediction: Mapping[str, Any]) -> int | None:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9

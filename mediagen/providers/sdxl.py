@@ -27,6 +27,7 @@ from mediagen.errors import (
 )
 from mediagen.providers.base import Generated, MediaGeneratorProvider, not_honoured
 from mediagen.providers.inline import json_limit, picture_bytes
+from mediagen.providers.moderation import is_refusal
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import nearest_ratio
 from mediagen.types import GenerationRequest
@@ -173,8 +174,10 @@ class SDXLAdapter(MediaGeneratorProvider):
         )
         self.checked(response)
         self._check_finish(response.headers.get("finish-reason", "SUCCESS"), request)
+        content, found = self._body_of(response)
         return Generated(
-            content=bytes(response.body),
+            content=content,
+            picture=found,
             seed=_seed(response.headers.get("seed")),
             metadata={"aspect_ratio": ratio, **self._request_id(response)},
         )
@@ -203,10 +206,14 @@ class SDXLAdapter(MediaGeneratorProvider):
         if not isinstance(picture, dict):
             raise BadResponse("answered 200 without a picture in it.", http_status=200)
         self._check_finish(picture.get("finishReason", "SUCCESS"), request)
+        surplus = {}
+        if isinstance(artifacts, list) and len(artifacts) > 1:
+            surplus["pictures"] = not_honoured(1, f"the service sent {len(artifacts)}; the first was kept")
         return Generated(
-            content=picture_bytes(picture.get("base64") or encoded, cost=self.price(request)),
+            content=picture_bytes(http.taken(picture.get("base64"), encoded), cost=self.price(request)),
             seed=_seed(picture.get("seed")),
             metadata={"size": f"{width}x{height}", **self._request_id(response)},
+            not_honoured=surplus,
         )
 
     async def _probe(self) -> str:
@@ -244,6 +251,8 @@ class SDXLAdapter(MediaGeneratorProvider):
     def _vendor_error(self, response: http.Response) -> ProviderError | None:
         name = response.error_object().get("name")
         error = ERRORS.get(name) if isinstance(name, str) else None
+        if error is None and is_refusal(name):
+            error = Refused
         if error is None:
             return None
         text = f"{response.status} {name}: {self._vendor_text(response)}"

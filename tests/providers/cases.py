@@ -195,8 +195,8 @@ def _asked(width: int, height: int, **options: Any) -> dict[str, Any]:
 
 
 _REPLICATE_MEANS: Mapping[tuple[str, str], Outcome] = {
-    # Its answers do not say whether a prediction was made before the error.
-    **{("submit", f"http {status}"): UNKNOWN for status in (500, 502, 503)},
+    # Its answers do not say whether a prediction was made before the error; 503 says that it was not taken.
+    **{("submit", f"http {status}"): UNKNOWN for status in (500, 502)},
     ("submit", "http 422"): MISCONFIGURED,
     # Polls go to our own base_url: what the answer names is not used.
     ("submit", "foreign_url"): OK,

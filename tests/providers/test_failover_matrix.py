@@ -115,7 +115,7 @@ async def test_every_fault_with_a_healthy_provider_behind(case, step, fault, two
     it.server.fault(step, fault, times=None)
     outcome = await it.run()
 
-    tries = TRIES if expected is Outcome.UNAVAILABLE else 1
+    tries = TRIES if expected is Outcome.UNAVAILABLE and fault.kind is not FaultKind.JOB_FAILED else 1
     name, state = case.name, STATES.get(expected, AttemptState.FAILED).value
     attempts = [(position, name, state, expected.value) for position in range(1, tries + 1)]
     goes_on = expected not in (Outcome.SUCCEEDED, Outcome.REFUSED)

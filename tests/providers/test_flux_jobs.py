@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from mediagen.errors import (
     BadResponse,
     CredentialsRefused,
+    JobFailed,
     OutcomeUnknown,
     ProviderError,
     Refused,
-    Unavailable,
 )
 from mediagen.http import AddressRefused
 from mediagen.http.client import httpx
@@ -67,16 +67,16 @@ async def test_words_that_mean_still_running(word):
             r"refused the picture .* Moderation Reasons: Violence, Gore",
         ),
         (task("Request Moderated", 422), Refused, "refused"),
-        (task("Error", details={"error": "out of memory"}), Unavailable, "failed. out of memory"),
-        (task("Error", 500, result={"error": "out of memory"}), Unavailable, "failed. out of memory"),
-        (task("Error", details=[[[[[[]]]]]]), Unavailable, "failed"),
-        (task("Error", details=3, result="text"), Unavailable, "failed"),
+        (task("Error", details={"error": "out of memory"}), JobFailed, "failed. out of memory"),
+        (task("Error", 500, result={"error": "out of memory"}), JobFailed, "failed. out of memory"),
+        (task("Error", details=[[[[[[]]]]]]), JobFailed, "failed"),
+        (task("Error", details=3, result="text"), JobFailed, "failed"),
         (task("Ready"), BadResponse, "names no picture"),
         (task("Ready", result={"sample": None}), BadResponse, "names no picture"),
         (task("Ready", result={"sample": ["x"]}), BadResponse, "names no picture"),
         (task("Ready", result="https://delivery-eu1.bfl.ai/x"), BadResponse, "names no picture"),
         (task("Ready", result={"sample": "http://169.254.169.254/"}), AddressRefused, "refused"),
-        (task("Ready", result={"sample": "data:image/png;base64,AAAA"}), AddressRefused, "refused"),
+        (task("Ready", result={"sample": "data:image/png;base64,AAAA"}), BadResponse, "data: address"),
     ],
 )
 async def test_endings_without_a_picture(ending, kind, says):

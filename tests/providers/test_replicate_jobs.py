@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mediagen.errors import BadResponse, CredentialsRefused, OutcomeUnknown, ProviderError, Refused, Unavailable
+from mediagen.errors import BadResponse, CredentialsRefused, JobFailed, OutcomeUnknown, ProviderError, Refused
 from mediagen.http import AddressRefused
 from mediagen.http.client import httpx
 from mediagen.providers import ReplicateSDXLAdapter
@@ -75,11 +75,11 @@ async def test_which_file_hosts_get_the_token(url, gets_key):
     ("ending", "kind", "says"),
     [
         (prediction("failed", error="NSFW content detected. Try a different prompt."), Refused, "NSFW content"),
-        (prediction("failed", error="E1001: out of memory"), Unavailable, "failed: E1001: out of memory"),
-        (prediction("failed", error=None), Unavailable, "without saying why"),
-        (prediction("failed", error={"code": 1}), Unavailable, "without saying why"),
-        (prediction("canceled"), Unavailable, "was canceled"),
-        (prediction("aborted"), Unavailable, "was aborted"),
+        (prediction("failed", error="E1001: out of memory"), JobFailed, "failed: E1001: out of memory"),
+        (prediction("failed", error=None), JobFailed, "without saying why"),
+        (prediction("failed", error={"code": 1}), JobFailed, "without saying why"),
+        (prediction("canceled"), JobFailed, "was canceled"),
+        (prediction("aborted"), JobFailed, "was aborted"),
         (prediction(output=None), BadResponse, "no file"),
         (prediction(output=[]), BadResponse, "no file"),
         (prediction(output=[None]), BadResponse, "no file"),
@@ -87,7 +87,7 @@ async def test_which_file_hosts_get_the_token(url, gets_key):
         (prediction(output={"url": FILE}), BadResponse, "no file"),
         (prediction(output=None, data_removed=True), BadResponse, "were removed"),
         (prediction(output=["http://169.254.169.254/"]), AddressRefused, "refused"),
-        (prediction(output="data:image/png;base64,AAAA"), AddressRefused, "refused"),
+        (prediction(output="data:image/png;base64,AAAA"), BadResponse, "data: address"),
     ],
 )
 async def test_endings_without_a_picture(ending, kind, says):
@@ -99,7 +99,7 @@ async def test_endings_without_a_picture(ending, kind, says):
 
 
 async def test_what_a_failed_prediction_cost_is_known():
-    with Wire(CREATED, prediction("failed", error="E1", metrics=METRICS)), pytest.raises(Unavailable) as raised:
+    with Wire(CREATED, prediction("failed", error="E1", metrics=METRICS)), pytest.raises(JobFailed) as raised:
         await adapter(price_per_second="0.001").generate_image("a red fox")
     assert raised.value.cost == Decimal("0.004")
 

@@ -220,7 +220,7 @@ def test_sizes(asked, made):
         (answer(422, json={"detail": [{"loc": ["x"]}], "title": None}), UnsupportedRequest, "422"),
         (problem(500, "Internal"), OutcomeUnknown, "may be running"),
         (problem(502), OutcomeUnknown, "may be running"),
-        (answer(503, headers={"retry-after": "3"}), OutcomeUnknown, "may be running"),
+        (answer(503, headers={"retry-after": "3"}), Unavailable, "503"),
         (problem(408), Unavailable, "408"),
         (answer(302, headers={"location": "https://evil.example/"}), BadResponse, "302"),
         (answer(201, content=b"<html></html>"), BadResponse, "an HTML page"),

@@ -290,5 +290,12 @@ def described(asset: MediaAsset) -> dict[str, Any]:
     }
 
 
+def revised_prompt(asset: MediaAsset) -> dict[str, str]:
+    """As OpenAI's answer says it, when the provider rewrote the prompt; else nothing."""
+    entry = (asset.fit_report or {}).get("prompt")
+    used = entry.get("made") if isinstance(entry, dict) else None
+    return {"revised_prompt": used} if isinstance(used, str) else {}
+
+
 def now_s() -> int:
     return int(time.time())

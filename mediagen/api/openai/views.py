@@ -107,7 +107,7 @@ class GenerationsView(Door, AsyncAPIView):
                 picture = {"url": request.build_absolute_uri(address)}
             else:  # where no file has an address, nobody who has paid goes away without his picture
                 picture = {"b64_json": await making.encoded(asset, wanted.output_format)}
-            data.append({**picture, "mediagen": making.described(asset)})
+            data.append({**picture, **making.revised_prompt(asset), "mediagen": making.described(asset)})
         first = assets[0]
         size, format = f"{first.width}x{first.height}", wanted.output_format or first.format
         return {"created": making.now_s(), "data": data, "output_format": format, "size": size}
@@ -172,6 +172,7 @@ async def _events(tasks: Sequence[Any], wanted: Wanted, kind: str) -> AsyncItera
                 "quality": wanted.options.get("quality", "auto"),
                 "background": wanted.options.get("background", "auto"),
                 "output_format": wanted.output_format or result.format,
+                **making.revised_prompt(result),
                 "mediagen": making.described(result),
             }
             yield _event(event["type"], event)
