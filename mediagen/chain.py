@@ -102,9 +102,10 @@ class MediaGeneratorChain:
 
         `recorder` is told of every attempt; `deadline_s` bounds the whole in seconds; `dry_run` overrides the chain;
         `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Providers in
-        `avoid` may have been paid for this already: they are asked after all others; when the `after_unknown` of one
-        is "stop", or it is named in `stop_for`, nobody is asked for more than what is bought. `patient` says that the caller can come back later: no placeholder then stands in
-        for what waiting may bring. `delivered` is asked what a provider has pushed about a job (see `Call`). Raises
+        `avoid` may have been paid for this already: they are asked after all others. When the `after_unknown` of one
+        is "stop", or one is named in `stop_for`, what is bought is fetched and nobody else is asked. `patient` says
+        that the caller can come back later: no placeholder then stands in for what waiting may bring. `delivered` is
+        asked what a provider has pushed about a job (see `Call`). Raises
         `InvalidRequest` before anything is tried; never raises for what a provider does.
         """
         if operation == "generate_image":

@@ -80,7 +80,11 @@ class ChainOutcome:
     def may_pass(self) -> bool:
         """No result, but only because of what passes by itself: rate limits, outages, open breakers."""
         outcomes = {a.outcome for a in self.attempts}
-        if self.result is not None or self.stopped or not outcomes <= _PASSING | {Outcome.SKIPPED, Outcome.MISCONFIGURED}:
+        if (
+            self.result is not None
+            or self.stopped
+            or not outcomes <= _PASSING | {Outcome.SKIPPED, Outcome.MISCONFIGURED}
+        ):
             return False
         return self.retry_after_s is not None or bool(outcomes & _PASSING)
 

@@ -149,7 +149,9 @@ def _why_not(rows: list[GenerationAttempt]) -> dict[Any, Exception]:
     tokens = {row.asset_id: row.lease_token for row in rows if row.asset_id is not None}
     assets = MediaAsset.objects.filter(pk__in=tokens).order_by("pk").select_for_update()
     found: dict[Any, Exception] = {}
-    for pk, token, state, asked_at in assets.values_list("pk", "lease_token", "generation_state", "cancel_requested_at"):
+    for pk, token, state, asked_at in assets.values_list(
+        "pk", "lease_token", "generation_state", "cancel_requested_at"
+    ):
         if tokens[pk] is not None and token != tokens[pk]:
             found[pk] = _lost(pk)
         elif asked_at is not None or (tokens[pk] is not None and state == GenerationState.CANCELLED):

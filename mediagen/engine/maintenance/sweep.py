@@ -22,7 +22,14 @@ from mediagen.engine.exports import rows, sending
 from mediagen.engine.files import renditions
 from mediagen.engine.files import storage as files
 from mediagen.engine.generation import claims, idempotency, incoming_webhooks, recovery, running
-from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, not_in_hand, out_of_hand, worker_name
+from mediagen.engine.generation.leases import (
+    Lease,
+    free_dead_workers,
+    is_in_hand,
+    not_in_hand,
+    out_of_hand,
+    worker_name,
+)
 from mediagen.engine.library import trash
 from mediagen.engine.money import ledger
 from mediagen.engine.work import jobs
