@@ -103,7 +103,7 @@ def row_values(order: AssetOrder) -> dict[str, Any]:
         "parameters": order.parameters,
         "created_by_id": order.created_by_id,
         "parent_id": order.parent_id,
-        "idempotency_key": order.idempotency_key,
+        "idempotency_key": order.idempotency_key or None,
         "generation_id": order.generation_id,
     }
 
