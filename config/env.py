@@ -100,9 +100,9 @@ def json_object(name: str) -> dict[str, Any]:
 def database(name: str, *, default_path: Path, sqlite_options: dict[str, Any]) -> dict[str, Any]:
     """An entry of DATABASES from a URL; a SQLite file at `default_path` when the variable is not set.
 
-    postgresql://user:password@host:5432/name?sslmode=require or mysql://user:password@host:3306/name, with special characters percent-encoded; what
-    stands after the question mark goes to the driver. sqlite:////absolute/path: a relative one would name another
-    file for every working directory.
+    postgresql://user:password@host:5432/name?sslmode=require or mysql://user:password@host:3306/name (MariaDB too),
+    with special characters percent-encoded; what stands after the question mark goes to the driver.
+    sqlite:////absolute/path: a relative one would name another file for every working directory.
     """
     url = text(name)
     if not url:
