@@ -100,19 +100,19 @@ def json_object(name: str) -> dict[str, Any]:
 def database(name: str, *, default_path: Path, sqlite_options: dict[str, Any]) -> dict[str, Any]:
     """An entry of DATABASES from a URL; a SQLite file at `default_path` when the variable is not set.
 
-    postgresql://user:password@host:5432/name?sslmode=require, with special characters percent-encoded; what
-    stands after the question mark goes to the driver. sqlite:////absolute/path: a relative one would name another
-    file for every working directory.
+    postgresql://user:password@host:5432/name?sslmode=require or mysql://user:password@host:3306/name (MariaDB too),
+    with special characters percent-encoded; what stands after the question mark goes to the driver.
+    sqlite:////absolute/path: a relative one would name another file for every working directory.
     """
     url = text(name)
     if not url:
         default_path.parent.mkdir(parents=True, exist_ok=True)
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": default_path, "OPTIONS": sqlite_options}
     scheme = url.partition(":")[0].lower()
-    if scheme not in {"postgresql", "postgres", "sqlite"}:
+    if scheme not in {"postgresql", "postgres", "mysql", "sqlite"}:
         raise ImproperlyConfigured(
-            f"The environment variable {name} begins with {scheme!r}. Use postgresql://user:password@host:5432/name "
-            "or sqlite:////absolute/path."
+            f"The environment variable {name} begins with {scheme!r}. Use postgresql://user:password@host:5432/name, "
+            "mysql://user:password@host:3306/name (MariaDB too) or sqlite:////absolute/path."
         )
     try:
         import dj_database_url

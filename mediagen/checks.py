@@ -110,6 +110,57 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         yield from _wrong_task_engine(value["TASK_BACKEND"])
 
 
+SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB or MySQL"}
+
+
+@register("mediagen")
+def check_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Our tables are in a database on which what we promise holds."""
+    from django.db import connections
+
+    from mediagen.models.routing import alias
+
+    vendor = connections[alias()].vendor
+    if vendor in SUPPORTED:
+        return []
+    return [
+        CheckWarning(
+            f"mediagen's tables are in a database of the kind {vendor!r}, on which nothing of it has been tried.",
+            hint=f"Use {', '.join(SUPPORTED.values())}. See docs/embedding.md.",
+            id="mediagen.W020",
+        )
+    ]
+
+
+@register("mediagen")
+def check_storage(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The storage can be made, and has a folder."""
+    from django.core.files.storage import FileSystemStorage, storages
+
+    name = conf.get("STORAGE")
+    if not isinstance(name, str) or name not in settings.STORAGES:
+        return []  # said already
+    try:
+        storage = storages[name]
+    except Exception as exc:  # whatever its package, or one that is not installed, raises
+        return [
+            Error(
+                f"The storage {name!r} of settings.STORAGES cannot be made ({type(exc).__name__}).",
+                hint="Is its package installed (for S3: the extra s3, with boto3), and are its OPTIONS right?",
+                id="mediagen.E020",
+            )
+        ]
+    if type(storage) is FileSystemStorage and not storage.base_location:
+        return [
+            Error(
+                "Pictures would be written into the folder in which the server happens to be started.",
+                hint=f"Set MEDIA_ROOT, or settings.STORAGES[{name!r}]['OPTIONS']['location'].",
+                id="mediagen.E021",
+            )
+        ]
+    return []
+
+
 def _wrong_task_engine(alias: str) -> Iterator[CheckMessage]:
     hint = "See docs/workers.md; without TASK_BACKEND no engine is needed."
     if not any(_is_importable(name) for name in ("django.tasks", "django_tasks")):

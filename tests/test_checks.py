@@ -4,8 +4,9 @@ import pytest
 from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import connections
 
-from mediagen.checks import check_encryption_keys, check_settings
+from mediagen.checks import check_database, check_encryption_keys, check_settings, check_storage
 
 
 def found(settings, value):
@@ -92,3 +93,23 @@ def test_a_key_of_its_own_is_recommended_when_a_site_goes_public(settings):
 
     settings.MEDIAGEN = {"ENCRYPTION_KEYS": ["a long random text"]}
     assert check_encryption_keys(None) == []
+
+
+def test_an_empty_media_root_is_refused(settings):
+    assert check_storage(None) == []
+
+    settings.MEDIA_ROOT = ""
+    assert [message.id for message in check_storage(None)] == ["mediagen.E021"]
+
+
+def test_a_storage_that_cannot_be_made_is_refused(settings):
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "no.such.Storage"}}
+    assert [message.id for message in check_storage(None)] == ["mediagen.E020"]
+
+
+def test_a_database_that_nobody_tried_is_told(monkeypatch):
+    assert check_database(None) == []
+
+    monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.vendor", "oracle")
+    monkeypatch.setattr(type(connections["default"]), "vendor", "oracle")
+    assert [message.id for message in check_database(None)] == ["mediagen.W020"]

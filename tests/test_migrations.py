@@ -3,11 +3,14 @@
 from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import UniqueConstraint
 
-from mediagen.models import ProviderConfig
+from mediagen.models import MediaAsset, ProviderConfig
+from tests.factories import MediaAssetFactory
 
 FIRST = "0001_squashed_0008_asset_counted"
 replaced = import_module(f"mediagen.migrations.{FIRST}").REPLACED
@@ -15,7 +18,7 @@ replaced = import_module(f"mediagen.migrations.{FIRST}").REPLACED
 
 def still_to_apply() -> list[str]:
     executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes("mediagen"))
+    plan = executor.migration_plan([("mediagen", FIRST)])
     return [migration.name for migration, _ in plan if migration.app_label == "mediagen"]
 
 
@@ -36,3 +39,25 @@ def test_a_new_database_has_the_seven_providers_in_their_order():
     rows = list(ProviderConfig.objects.order_by("position").values_list("position", "name", "adapter", "enabled"))
     names = ("sdxl", "openai_images", "flux", "replicate_sdxl", "figma_api", "canva_api", "noop_media")
     assert rows == [(place, name, name, True) for place, name in enumerate(names, start=1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_key_is_null_and_goes_back_to_empty():
+    before, after = ("mediagen", FIRST), ("mediagen", "0004_unique_without_conditions")
+    leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")
+    asset, other = MediaAssetFactory(), MediaAssetFactory(idempotency_key="k")
+    try:
+        MigrationExecutor(connection).migrate([before])
+        assets = MigrationExecutor(connection).loader.project_state([before]).apps.get_model("mediagen", "MediaAsset")
+        assert dict(assets.objects.values_list("pk", "idempotency_key")) == {asset.pk: "", other.pk: "k"}
+        MigrationExecutor(connection).migrate([after])
+    finally:
+        MigrationExecutor(connection).migrate(leaves)
+    assert dict(MediaAsset.objects.values_list("pk", "idempotency_key")) == {asset.pk: None, other.pk: "k"}
+
+
+def test_every_unique_constraint_holds_on_mariadb_too():
+    constraints = [c for model in apps.get_app_config("mediagen").get_models() for c in model._meta.constraints]
+    unique = [c for c in constraints if isinstance(c, UniqueConstraint)]
+    assert unique
+    assert [c.name for c in unique if c.condition or c.include or c.expressions or c.deferrable] == []

@@ -176,7 +176,9 @@ class MediaAsset(models.Model):
     cancel_requested_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Nothing more is bought for it; what is under way still ends."
     )
-    idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
+    idempotency_key = models.CharField(  # noqa: DJ001 - NULL is what its unique constraint passes over
+        max_length=255, null=True, blank=True, editable=False, help_text="NULL, never empty, without one."
+    )
     generation_id = models.UUIDField(
         null=True, blank=True, editable=False, help_text="Assets asked for by one request have the same."
     )
@@ -251,16 +253,9 @@ class MediaAsset(models.Model):
                 name="mediagen_asset_focal_inside",
                 condition=Q(focal_x__gte=0, focal_x__lte=1, focal_y__gte=0, focal_y__lte=1),
             ),
-            models.UniqueConstraint(
-                fields=("batch", "row_key"),
-                condition=Q(batch__isnull=False),
-                name="mediagen_asset_batch_row",
-            ),
-            models.UniqueConstraint(
-                fields=("library", "idempotency_key"),
-                condition=~Q(idempotency_key=""),
-                name="mediagen_asset_idempotency",
-            ),
+            # Without a condition, which MariaDB and MySQL do not make: NULLs differ from each other everywhere.
+            models.UniqueConstraint(fields=("batch", "row_key"), name="mediagen_asset_batch_row"),
+            models.UniqueConstraint(fields=("library", "idempotency_key"), name="mediagen_asset_idempotency"),
         )
 
     def __str__(self) -> str:

@@ -276,6 +276,8 @@ class ServiceProvider:
             raise ConfigurationError(f"{self.name}: base_url must be an http(s) address, not {url!r:.80}.")
         if parts.username or parts.password:
             raise ConfigurationError(f"{self.name}: base_url must not hold a user name or password.")
+        if parts.query or parts.fragment or url.endswith(("?", "#")):
+            raise ConfigurationError(f"{self.name}: base_url must end with its path: no ? or # and what follows them.")
         return url.rstrip("/")
 
     def _checked_model(self, model: str) -> str:

@@ -51,7 +51,7 @@ def send_back(
         return known, False
     cleaned, picture = uploads.opened(uploads.read(content))
     asset = new_asset(target, picture, origin, file_key=key, node_id=node, name=name, by=access.user)
-    asset.idempotency_key = unique
+    asset.idempotency_key = unique or None
     try:
         return uploads.store(asset, cleaned, picture, tags=MediaTag.objects.clean_names([TAG])), True
     except IntegrityError:

@@ -23,7 +23,7 @@ from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.clock import db_now
-from mediagen.models.routing import atomic
+from mediagen.models.routing import alias, atomic
 from mediagen.types import GenerationRequest
 
 NAME_LENGTH = 80
@@ -76,7 +76,7 @@ def write(
     if not order.idempotency_key:
         asset = MediaAsset.objects.create(**values)
     else:
-        existing = MediaAsset.objects.filter(library=library, idempotency_key=order.idempotency_key)
+        existing = MediaAsset.objects.using(alias()).filter(library=library, idempotency_key=order.idempotency_key)
         if (found := existing.select_related("library").first()) is not None:
             return found, False
         try:
@@ -103,7 +103,7 @@ def row_values(order: AssetOrder) -> dict[str, Any]:
         "parameters": order.parameters,
         "created_by_id": order.created_by_id,
         "parent_id": order.parent_id,
-        "idempotency_key": order.idempotency_key,
+        "idempotency_key": order.idempotency_key or None,
         "generation_id": order.generation_id,
     }
 

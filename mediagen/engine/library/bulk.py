@@ -19,10 +19,10 @@ def move(asset_ids: Iterable[Any], library: MediaLibrary) -> int:
     here is asked before, at the edge. What an attempt has cost stays with the library that paid for it.
     """
     elsewhere = MediaAsset.objects.filter(pk__in=bounded(asset_ids)).exclude(library=library)
-    taken = MediaAsset.objects.filter(library=library).exclude(idempotency_key="")
+    taken = MediaAsset.objects.filter(library=library).exclude(idempotency_key=None)
     # A key is unique in its library. The asset that has it there already keeps it.
     clash = elsewhere.filter(idempotency_key__in=taken.values("idempotency_key")).values_list("pk", flat=True)
-    MediaAsset.objects.filter(pk__in=list(clash)).update(idempotency_key="")
+    MediaAsset.objects.filter(pk__in=list(clash)).update(idempotency_key=None)
     return elsewhere.update(library=library, updated_at=db_now())
 
 

@@ -15,7 +15,7 @@ from mediagen.engine.library.access import Access, Right
 from mediagen.errors import Conflict, InvalidRequest, NotAllowed
 from mediagen.models import MediaLibrary, MediaTag
 from mediagen.models.library import MediaLibraryQuerySet
-from mediagen.models.routing import atomic
+from mediagen.models.routing import alias, atomic
 from mediagen.types import checked_text
 
 
@@ -40,13 +40,15 @@ def find_library(word: str) -> MediaLibrary | None:
 
 def get_or_create_library(name: str) -> MediaLibrary:
     """The library of this name, also when two ask for it at once."""
-    library = MediaLibrary.objects.filter(name=name).first()
+    # Where it is written: a replica may not have it yet, or never.
+    written = MediaLibrary.objects.using(alias())
+    library = written.filter(name=name).first()
     while library is None:
         try:
             with atomic():
-                library = MediaLibrary.objects.create(name=name)
+                library = written.create(name=name)
         except IntegrityError:
-            library = MediaLibrary.objects.filter(name=name).first()
+            library = written.filter(name=name).first()
     return library
 
 

@@ -15,7 +15,7 @@ from django.db.models import Case, F, Value, When
 
 from mediagen import conf
 from mediagen.engine.files import storage
-from mediagen.engine.library import cancelling
+from mediagen.engine.library import cancelling, elsewhere
 from mediagen.engine.library.review import bounded
 from mediagen.errors import AssetInUse
 from mediagen.models import AssetUsage, GenerationState, MediaAsset, Rendition, ReviewStatus
@@ -80,12 +80,15 @@ def undelete(asset_ids: Iterable[Any], by: Any) -> tuple[uuid.UUID, ...]:
 
 
 def usages_of(asset_ids: Iterable[Any]) -> dict[str, list[str]]:
-    """Where these assets are in use now, by asset id: ["campaign (channel)", ...]; those that are not used are left
-    out. One query."""
+    """Where these assets are in use now, by asset id: ["campaign (channel)", ..., "Product x"], other apps' rows last;
+    those that are not used are left out. One query, and one for each relation of another app."""
     places: dict[str, list[str]] = defaultdict(list)
-    usages = AssetUsage.objects.filter(asset__in=list(asset_ids), ended_at__isnull=True)
+    ids = list(asset_ids)
+    usages = AssetUsage.objects.filter(asset__in=ids, ended_at__isnull=True)
     for usage in usages.only("asset_id", "campaign", "channel").order_by("campaign", "channel"):
         places[str(usage.asset_id)].append(str(usage))
+    for pk, named in elsewhere.places_of(ids).items():
+        places[str(pk)] += named
     return dict(places)
 
 
@@ -99,19 +102,18 @@ def _in_use(used: dict[str, list[str]]) -> str:
 def purge() -> int:
     """Remove what was deleted more than KEEP_DELETED_DAYS ago: rows first, then their files; how many assets.
 
+    One that another app's rows point at stays in the trash, whatever their `on_delete`: those rows are not ours.
     Should the process die in between, the files are those that no row names, which maintenance removes.
     """
     before = db_now() - timedelta(days=conf.get("KEEP_DELETED_DAYS"))
     old = MediaAsset.objects.filter(status=ReviewStatus.DELETED, deleted_at__lt=before)
     count = 0
     # One that is still being made is left until it has ended.
-    while ids := list(
-        old.exclude(generation_state=GenerationState.RUNNING).values_list("pk", flat=True)[:PURGED_TOGETHER]
-    ):
-        removed = _purge(old.filter(pk__in=ids))
-        count += removed
-        if not removed:
-            break
+    todo = old.exclude(generation_state=GenerationState.RUNNING).order_by("pk").values_list("pk", flat=True)
+    ids = list(todo[:PURGED_TOGETHER])
+    while ids:
+        count += _purge(old.filter(pk__in=ids))
+        ids = list(todo.filter(pk__gt=ids[-1])[:PURGED_TOGETHER])
     return count
 
 
@@ -119,6 +121,9 @@ def purge() -> int:
 def _purge(assets: Any) -> int:
     # Asked again under the lock: somebody may have had one back meanwhile.
     rows = list(assets.select_for_update().values_list("pk", "file"))
+    # And under the lock, which whoever points at one of them waits for.
+    pointed_at = elsewhere.pointed_at([pk for pk, _ in rows])
+    rows = [row for row in rows if row[0] not in pointed_at]
     ids = [pk for pk, _ in rows]
     names = [name for _, name in rows if name]
     names += Rendition.objects.filter(asset__in=ids).values_list("file", flat=True)

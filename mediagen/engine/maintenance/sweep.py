@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -45,7 +45,7 @@ from mediagen.models import (
     asset_storage,
 )
 from mediagen.models.clock import db_now
-from mediagen.models.routing import atomic
+from mediagen.models.routing import atomic, connection
 from mediagen.types import MAKES_PICTURES, AttemptState
 
 logger = logging.getLogger("mediagen.engine")
@@ -76,32 +76,39 @@ class MaintenanceReport:
     """exports that waited too long, or whose process died before they were sent"""
     exports_told: int = 0
     """waiting exports that the task engine was told of"""
+    failed: list[str] = field(default_factory=list)
+    """steps that could not be done, as "what: class of the error"; the log has the rest"""
 
 
 def maintain() -> MaintenanceReport:
-    """Do all of it, once. Safe at any time, beside any number of workers, and to be interrupted."""
+    """Do all of it, once. Safe at any time, beside any number of workers, and to be interrupted.
+
+    A step that fails keeps no other from being done: it is logged, and named in `failed`.
+    """
     report = MaintenanceReport()
-    free_dead_workers()
-    report.requeued = _requeue()
-    report.deleted_purged = trash.purge()
-    report.job_files_removed = jobs.remove_expired()
-    jobs.tell_again()
-    report.pictures_kept, report.files_removed = _sort_out_files()
-    report.attempts_closed = _close_attempts()
-    report.accounts_corrected = _correct_accounts()
+    for what, step in STEPS:
+        try:
+            for name, count in (step() or {}).items():
+                setattr(report, name, count)
+        except Exception as exc:  # whatever a host's tables, its storage or a broken row raises
+            logger.exception("maintenance: %s failed", what)
+            report.failed.append(f"{what}: {type(exc).__name__}")
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
+    return report
+
+
+def _sorted_files() -> dict[str, int]:
+    kept, removed = _sort_out_files()
+    return {"pictures_kept": kept, "files_removed": removed}
+
+
+def _finish_batches() -> int:
     begun = GenerationBatch.objects.filter(
         Q(state__in=(BatchState.RUNNING, BatchState.PAUSED))
         | Q(state=BatchState.CANCELLED, assets__generation_state=GenerationState.PENDING)
     )
-    report.batches_finished = sum(lifecycle.finish_if_done(pk) for pk in set(begun.values_list("pk", flat=True)))
-    incoming_webhooks.remove_old()
-    delivery.tidy_up()
-    report.webhooks_sent = async_to_sync(delivery.deliver_due)()
-    idempotency.remove_old()
-    report.kicked = task_engine.kick_waiting()
-    report.exports_ended = rows.expire()
-    report.exports_told = sending.send_waiting()
-    return report
+    return sum(lifecycle.finish_if_done(pk) for pk in set(begun.values_list("pk", flat=True)))
 
 
 def _requeue() -> int:
@@ -231,3 +238,28 @@ def _correct_accounts() -> int:
             SpendAccount.objects.filter(pk=account.pk, held=account.held).update(held=held[account.pk])
             corrected += 1
     return corrected
+
+
+def _quietly(step: Callable[[], Any]) -> None:
+    step()
+
+
+# Looked up when they run: what each is, and what of the report it fills.
+STEPS: tuple[tuple[str, Callable[[], dict[str, int] | None]], ...] = (
+    ("freeing what dead workers held", lambda: _quietly(free_dead_workers)),
+    ("putting stale work back", lambda: {"requeued": _requeue()}),
+    ("removing assets deleted long ago", lambda: {"deleted_purged": trash.purge()}),
+    ("removing old zips", lambda: {"job_files_removed": jobs.remove_expired()}),
+    ("telling of waiting jobs", lambda: _quietly(jobs.tell_again)),
+    ("sorting out stored files", _sorted_files),
+    ("closing attempts", lambda: {"attempts_closed": _close_attempts()}),
+    ("correcting accounts", lambda: {"accounts_corrected": _correct_accounts()}),
+    ("finishing batches", lambda: {"batches_finished": _finish_batches()}),
+    ("removing old provider webhooks", lambda: _quietly(incoming_webhooks.remove_old)),
+    ("removing old messages", lambda: _quietly(delivery.tidy_up)),
+    ("sending webhooks", lambda: {"webhooks_sent": async_to_sync(delivery.deliver_due)()}),
+    ("removing old idempotency keys", lambda: _quietly(idempotency.remove_old)),
+    ("telling the task engine", lambda: {"kicked": task_engine.kick_waiting()}),
+    ("ending exports", lambda: {"exports_ended": rows.expire()}),
+    ("sending exports", lambda: {"exports_told": sending.send_waiting()}),
+)

@@ -47,8 +47,13 @@ class Command(BaseCommand):
             else:
                 done = [f"{report[name]:,} {text}." for name, text in SENTENCES.items() if report[name]]
                 self.stdout.write("\n".join(done) or "Nothing was to be done.")
+            failed = "; ".join(report["failed"])
             if options["every"] is None:
+                if failed:
+                    raise CommandError(f"Not everything could be done ({failed}). The log says why.")
                 return
+            if failed:
+                self.stderr.write(f"Not everything could be done ({failed}). The log says why.")
             try:
                 time.sleep(options["every"])
             except KeyboardInterrupt:

@@ -26,7 +26,7 @@ def test_an_idempotency_key_that_is_taken_there_is_given_up():
     assert bulk.move([clashing.pk, other.pk], there) == 2
     clashing.refresh_from_db()
     other.refresh_from_db()
-    assert (clashing.idempotency_key, other.idempotency_key) == ("", "other")
+    assert (clashing.idempotency_key, other.idempotency_key) == (None, "other")
 
 
 def test_tags_are_added_and_removed_whatever_their_case(django_assert_max_num_queries):
