@@ -128,7 +128,7 @@ class _Work:
         self.assets.update(assets)
         now = asyncio.get_running_loop().time()
         self.new.update((asset.pk, (now, asset)) for asset in new)
-        self.batches.update(lifecycle)
+        self.batches.update(batches)
         if self._worker is not None:
             self._worker.look_now()
         if not self._is_running:
