@@ -106,7 +106,8 @@ class MediaLibrary(models.Model):
 
     @classmethod
     def free_slug(cls, name: str) -> str:
-        """A slug of the name that no library has; never empty, whatever script the name is in."""
+        """A slug of the name that no library has as its slug or name; never empty, whatever script the name is in."""
         stem = slugify(name)[:190] or slugify(name, allow_unicode=False)[:190] or "library"
-        taken = set(cls.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
+        begun = cls.objects.filter(Q(slug__startswith=stem) | Q(name__istartswith=stem)).values_list("slug", "name")
+        taken = {word.lower() for words in begun for word in words if word != name}
         return next(slug for n in range(len(taken) + 1) if (slug := f"{stem}-{n + 1}" if n else stem) not in taken)

@@ -21,6 +21,7 @@ from mediagen.admin.tag_names import TaggedForm, TagNamesField
 from mediagen.engine.generation import claims
 from mediagen.engine.library import libraries
 from mediagen.engine.money import budgets, ledger
+from mediagen.errors import Conflict
 from mediagen.models import BudgetPeriod, MediaAsset, MediaLibrary
 from mediagen.templatetags.mediagen import usd
 
@@ -66,6 +67,15 @@ class LibraryForm(TaggedForm):
     class Meta:
         model = MediaLibrary
         fields = ("name", "slug", "description")
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        for field in {"name", "slug"} & set(self.changed_data) & data.keys():
+            try:
+                libraries.check_free(data[field], pk=self.instance.pk)
+            except Conflict as exc:
+                self.add_error(field, str(exc))
+        return data
 
 
 @admin.register(MediaLibrary)

@@ -329,14 +329,14 @@ class AssetsView(PluginView):
         responses={200: page_of(FigmaAssetSerializer)},
         parameters=[
             Parameter("q", "Words, of which each has to be there."),
-            Parameter("library", "Id or slug of a library."),
+            Parameter("library", "Id, slug or name of a library."),
             *PAGING,
         ],
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
         asked = {name: request.query_params[name] for name in ("q", "library") if name in request.query_params}
-        found = narrowed(self.plugin_access.assets(Right.READ).ready(), AssetFilters.of(asked))
+        found = narrowed(self.plugin_access.assets(Right.READ).ready(), AssetFilters.of(asked), self.plugin_access)
         shown = paged(request, found.select_related("library"), lambda page: FigmaAssetSerializer(page, many=True).data)
         return Response(shown)
 
@@ -386,7 +386,7 @@ class UploadsView(PluginView):
             Parameter("file", "Key or address of the file it comes from."),
             Parameter("node_id", "The layer."),
             Parameter("parent", "Id of the asset that the layer shows. One that you may not see is left out."),
-            Parameter("library", "Id of the library, where the parent's is not to be had."),
+            Parameter("library", "Id, slug or name of the library, where the parent's is not to be had."),
             Parameter("name", "Of the new asset."),
             Parameter("Idempotency-Key", "The same one gives the same asset, once.", where="header"),
         ],

@@ -44,7 +44,7 @@ def _words(choices: Iterable[str]) -> dict[str, Any]:
 
 FILTERS = (
     Parameter("q", "Words of prompt, name, description, alt text or tags; all have to fit. Quotes hold together."),
-    Parameter("library", "Id or slug.", {"type": "string", "maxLength": 200}),
+    Parameter("library", "Id, slug or name.", {"type": "string", "maxLength": 200}),
     Parameter("state", "How far it is; one of several, with commas or repeated.", _words(GenerationState.values)),
     Parameter(
         "status", "Of the review; one of several. Without it all but the deleted ones.", _words(ReviewStatus.values)
@@ -137,8 +137,8 @@ class AssetsBase(APIBase):
             own = self.access.token.library if self.access.token else None
             library: MediaLibrary | None = own or get_or_create_library(conf.get("DEFAULT_LIBRARY"))
         else:
-            library = find_library(word)
-        if library is None or not self.access.may(Right.READ, library):
+            library = find_library(word, self.access)
+        if library is None or not (word or self.access.may(Right.READ, library)):
             raise Problem(INVALID, f"There is no library {word!r:.80} that you may see.", field="library")
         if not self.access.may(right, library):
             raise _only_to_look_at()
@@ -186,7 +186,7 @@ class AssetsView(AssetsBase):
         filters = AssetFilters.of(request.query_params)
         names = wanted_fields(request)
         assets: Any = self.access.all_assets() if filters.status else self.access.assets()
-        assets = narrowed(assets, filters)
+        assets = narrowed(assets, filters, self.access)
         return Response(page_of_assets(request, assets, names))
 
     @describe(

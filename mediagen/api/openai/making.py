@@ -49,8 +49,11 @@ def library_of(access: Access, word: str) -> MediaLibrary:
     """The library that the request names, else the token's, else the default one; a refusal for one where the caller
     may not make pictures."""
     if word:
-        library = find_library(word)
-        if library is None or not access.may(Right.READ, library):
+        try:
+            library = find_library(word, access)
+        except InvalidRequest as exc:
+            raise invalid(str(exc), "library") from None
+        if library is None:
             raise invalid("There is no such library for you.", "library", "not_found")
     elif access.token is not None and access.token.library is not None:
         library = access.token.library

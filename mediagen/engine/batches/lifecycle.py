@@ -17,6 +17,7 @@ from mediagen import conf
 from mediagen.engine.batches.manifests import Manifest, ManifestRow
 from mediagen.engine.events import announcements
 from mediagen.engine.generation.claims import row_values
+from mediagen.engine.library.access import Access
 from mediagen.engine.library.libraries import find_library, get_library
 from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
@@ -117,12 +118,13 @@ def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
     return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=hint, follows_account=True)]
 
 
-def load(batch: GenerationBatch, rows: Iterable[ManifestRow]) -> int:
-    """Make the batch's assets, in chunks, and set it running; how many rows there are.
+def load(batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | None = None) -> int:
+    """Make the batch's assets, in chunks, and set it running; how many rows there are. Libraries that rows name are
+    those that `access` may see; None: all.
 
     Safe to repeat, also while another process does the same: an asset's id follows from batch and row.
     """
-    known = _Known()
+    known = _Known(access)
     total = 0
     for number, chunk in enumerate(_chunks(rows)):
         with atomic():
@@ -143,14 +145,15 @@ def _chunks(rows: Iterable[ManifestRow]) -> Iterator[list[ManifestRow]]:
 class _Known:
     """Libraries and tags that rows have named so far, asked for once."""
 
-    def __init__(self) -> None:
+    def __init__(self, access: Access | None) -> None:
+        self._access = access
         self._libraries: dict[str, tuple[MediaLibrary, list[int]]] = {}
         self._tags: dict[tuple[str, ...], list[int]] = {}
 
     def library(self, word: str) -> tuple[MediaLibrary, list[int]] | None:
         """The library with its default tags' keys; the default one for ""; None when there is none."""
         if word not in self._libraries:
-            library = find_library(word) if word else get_library(None)
+            library = find_library(word, self._access) if word else get_library(None)
             if library is None:
                 return None
             self._libraries[word] = library, list(library.default_tags.values_list("pk", flat=True))

@@ -102,7 +102,7 @@ def start(access: Access, request: BatchRequest, *, paused: bool = False) -> tup
             of_creator=True,
         )
         if batch.state == BatchState.LOADING:
-            lifecycle.load(batch, _rows(manifest, rules))
+            lifecycle.load(batch, _rows(manifest, rules), access)
         if is_new and paused:
             lifecycle.pause(batch, "It waits to be started.")
     if is_new and not paused:
@@ -177,7 +177,10 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
     defaults["library"] = str(library.pk)
 
     def exists(word: str) -> bool:
-        found = find_library(word)
+        try:
+            found = find_library(word, access)
+        except InvalidRequest:  # of several, none is named
+            return False
         return found is not None and access.may(Right.GENERATE, found)
 
     rules = {"defaults": defaults, "providers": options_by_provider(), "library_exists": exists}

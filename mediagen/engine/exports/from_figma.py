@@ -11,7 +11,7 @@ from django.db import IntegrityError
 from mediagen.engine.exports.plugin import placed_asset
 from mediagen.engine.files import uploads
 from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import get_library
+from mediagen.engine.library.libraries import find_library, get_library
 from mediagen.errors import InvalidRequest
 from mediagen.images import Picture
 from mediagen.models import AssetSource, MediaAsset, MediaLibrary, MediaTag
@@ -99,11 +99,8 @@ def _library(access: Access, origin: MediaAsset | None, wanted: Any) -> MediaLib
     if origin is not None and (found := mine.filter(pk=origin.library_id).first()) is not None:
         return found
     if wanted:
-        try:
-            found = mine.filter(pk=uuid.UUID(str(wanted))).first()
-        except ValueError:
-            found = None
-        if found is None:
+        found = find_library(str(wanted), access)
+        if found is None or not access.may(Right.GENERATE, found):
             raise InvalidRequest("There is no such library that you may add to.", field="library")
         return found
     default = get_library(None)

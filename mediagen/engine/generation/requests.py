@@ -18,7 +18,7 @@ from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import provider_budgets
 from mediagen.engine.library import cancelling
 from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import get_library
+from mediagen.engine.library.libraries import find_library, get_library
 from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
 from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
@@ -236,7 +236,8 @@ def _may_be_made_again(asset: MediaAsset) -> bool:
 def library_for(access: Access, word: str | None) -> MediaLibrary:
     """The library of this id, slug or name, if they may add to it.
 
-    `InvalidRequest` for one that they cannot see, in the same words as for one that does not exist.
+    `InvalidRequest` for one that they cannot see, in the same words as for one that does not exist, and for a word that
+    means several.
     """
     if word is None:
         library = access.token.library if access.token is not None else None
@@ -244,16 +245,10 @@ def library_for(access: Access, word: str | None) -> MediaLibrary:
         if Right.GENERATE in access.rights_to_write(library):
             return library
         raise NotAllowed("You may not add pictures to the default library. Name one that you may add to.")
-    named = Q(slug=word) | Q(name=word)
-    try:
-        named = Q(pk=uuid.UUID(word))
-    except ValueError:
-        if "\x00" in word:
-            named = Q(pk__in=())
-    found = access.libraries(Right.GENERATE).filter(named).order_by("pk").first()
-    if found is not None:
+    found = find_library(word, access)
+    if found is not None and access.may(Right.GENERATE, found):
         return found
-    if access.libraries(Right.READ).filter(named).exists():
+    if found is not None:
         raise NotAllowed("You may look into this library, and not add to it. Name another one.")
     raise InvalidRequest("There is no library with this id, slug or name that you can see.", field="library")
 

@@ -14,9 +14,11 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.library.access import Access
+from mediagen.engine.library.libraries import find_library
 from mediagen.engine.library.search import Assets, matching
 from mediagen.errors import InvalidRequest
-from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, MediaTag, ReviewStatus
+from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaTag, ReviewStatus
 from mediagen.models.clock import to_db
 from mediagen.types import checked_text
 
@@ -35,7 +37,7 @@ class AssetFilters:
     q: str = ""
     """words, see `words.matching`"""
     library: uuid.UUID | str | None = None
-    """an id or a slug"""
+    """an id, a slug or a name"""
     state: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
@@ -82,11 +84,11 @@ class AssetFilters:
         return any(getattr(self, field.name) not in (None, "", ()) for field in fields(self))
 
 
-def narrowed(assets: Assets, filters: AssetFilters) -> Assets:
+def narrowed(assets: Assets, filters: AssetFilters, access: Access | None = None) -> Assets:
     """Those of the assets that fit. No joins, so none comes twice; any order and any slice may follow.
 
     A tag or a library that does not exist fits nothing; each costs one small query here. What may be seen is decided
-    before, see `access.Access`.
+    before, see `access.Access`; a library is looked for among those that `access` may see (None: all).
     """
     plain: dict[str, Any] = {
         "generation_state": filters.state,
@@ -101,10 +103,10 @@ def narrowed(assets: Assets, filters: AssetFilters) -> Assets:
     if filters.library is not None:
         library = filters.library
         if not isinstance(library, uuid.UUID):
-            found = MediaLibrary.objects.filter(slug=library).values_list("pk", flat=True).first()
+            found = find_library(library, access)
             if found is None:
                 return assets.none()
-            library = found
+            library = found.pk
         assets = assets.filter(library=library)
     conditions = {
         "provider_name": filters.provider or None,

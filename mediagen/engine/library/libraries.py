@@ -18,6 +18,9 @@ from mediagen.models.library import MediaLibraryQuerySet
 from mediagen.models.routing import alias, atomic
 from mediagen.types import checked_text
 
+MOST_CHOICES = 10
+"""libraries that are told of when a word means several"""
+
 
 def get_library(library_id: uuid.UUID | None) -> MediaLibrary:
     """The library of this id; without one the library "Default", made when it is missing. `InvalidRequest` if none."""
@@ -29,13 +32,40 @@ def get_library(library_id: uuid.UUID | None) -> MediaLibrary:
     return library
 
 
-def find_library(word: str) -> MediaLibrary | None:
-    """The library with this id, slug or name; None when there is none."""
+def find_library(word: str, access: Access | None = None) -> MediaLibrary | None:
+    """The library with this id, slug or name among those that `access` may see (None: whoever runs the server, who
+    sees all); None when there is none. `InvalidRequest` with the choices when several are called so.
+
+    The one resolver: a word means the same library wherever it is said.
+    """
+    libraries: Any = MediaLibrary.objects.all() if access is None else seen(access)
     try:
-        return MediaLibrary.objects.filter(pk=uuid.UUID(word)).first()
+        return libraries.filter(pk=uuid.UUID(word)).first()  # type: ignore[no-any-return]
     except ValueError:
-        found = MediaLibrary.objects.filter(Q(name=word) | Q(slug=word)).order_by("pk")
-        return next((library for library in found if library.name == word), found.first())
+        if "\x00" in word:
+            return None
+    found = list(libraries.filter(Q(name=word) | Q(slug=word)).order_by("pk")[:MOST_CHOICES])
+    if len(found) > 1:
+        choices = ", ".join(f"{library.pk} ({library.name!r}, slug {library.slug})" for library in found)
+        raise InvalidRequest(
+            f"{word!r:.80} is the name or slug of several libraries. Say the id of one of them: {choices}.",
+            field="library",
+        )
+    return found[0] if found else None
+
+
+def seen(access: Access) -> MediaLibraryQuerySet:
+    """Libraries that may be named by somebody: those they may look into, or, of a token that reads nothing, add to."""
+    return access.libraries(Right.READ if access.has(Right.READ) else Right.GENERATE)
+
+
+def check_free(name: str, slug: str = "", *, pk: Any = None) -> None:
+    """`Conflict` when another library has the name or the slug as its own name or slug, in whichever case: a word must
+    not mean two of them, wherever it is said. Site-wide, so this much cannot be kept from anybody."""
+    others = MediaLibrary.objects.exclude(pk=pk)
+    for word in filter(None, (name, slug)):
+        if others.filter(Q(name__iexact=word) | Q(slug__iexact=word)).exists():
+            raise Conflict(f"There is a library with the name or slug {word!r:.80} already. Take another one.")
 
 
 def get_or_create_library(name: str) -> MediaLibrary:
@@ -105,9 +135,8 @@ def _write(library: MediaLibrary, values: Mapping[str, Any]) -> None:
     name = values.get("name", library.name)
     if not checked_text(name, "name").strip():
         raise InvalidRequest("The name is empty. Say what belongs in it.", field="name")
-    if MediaLibrary.objects.filter(name=name).exclude(pk=library.pk).exists():
-        # Names are unique in the site, so this much cannot be kept from anybody.
-        raise Conflict("There is a library with this name already. Take another one.")
+    if name != library.name or library._state.adding:
+        check_free(name, pk=library.pk)
     for field in PLAIN:
         if field in values:
             setattr(library, field, values[field])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from io import BytesIO
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group
 
 from mediagen.models import MediaLibrary
+from tests import pictures
 from tests.api.callers import EVERYTHING, Caller, problem
 from tests.factories import GroupFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
 
@@ -166,3 +168,44 @@ def test_a_token_of_one_library_knows_no_other(manager):
 
     assert [one["id"] for one in bound.get(URL).json()["results"]] == [str(library.pk)]
     assert bound.send(URL, {"name": "new"}).status_code == 403
+
+
+class TestOneNamespace:
+    """A word means one library at most, wherever it is said, among those that whoever says it may see."""
+
+    @pytest.mark.parametrize("name", ["press-room", "Press-Room", "PRESS ROOM"])
+    def test_no_library_is_called_as_another_ones_name_or_slug(self, manager, name):
+        MediaLibraryFactory(name="Press room", owner=UserFactory())
+
+        assert problem(manager.send(URL, {"name": name})) == "conflict"
+
+    def test_a_slug_that_follows_from_a_name_is_nobodys_name(self):
+        MediaLibraryFactory(name="sea-air", slug="other")
+
+        assert MediaLibraryFactory(name="Sea air").slug == "sea-air-2"
+
+    @pytest.mark.parametrize("is_shared", [True, False])
+    def test_a_library_that_was_called_so_before_gets_nothing_that_is_meant_for_another(self, manager, is_shared):
+        group = Group.objects.create(name="everybody")
+        manager.user.groups.add(group)
+        meant = MediaLibraryFactory(name="Press room", owner=manager.user)
+        trap = MediaLibraryFactory(name="press-room", slug="trap", owner=UserFactory())
+        if is_shared:
+            trap.editor_groups.add(group)
+        generation = manager.send("/api/v1/generations/", {"prompt": "x", "library": "press-room"})
+        upload = manager.post("/api/v1/assets/", {"file": BytesIO(pictures.png()), "library": "press-room"})
+        batch = manager.send("/api/v1/batches/", {"manifest": "prompt\nx\n", "library": "press-room"})
+        openai = manager.send("/api/v1/openai/v1/images/generations", {"prompt": "x", "library": "press-room"})
+        listed = manager.get("/api/v1/assets/?library=press-room")
+
+        assert not trap.assets.exists()
+        if is_shared:
+            for refusal in (generation, upload, listed):
+                assert (refusal.status_code, refusal.json()["field"]) == (400, "library")
+                assert str(meant.pk) in refusal.json()["detail"]
+                assert str(trap.pk) in refusal.json()["detail"]
+            assert batch.status_code == openai.status_code == 400
+        else:
+            assert (generation.status_code, upload.status_code, openai.status_code) == (202, 201, 200)
+            assert meant.assets.count() >= 3
+            assert len(listed.json()["results"]) >= 3
