@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
-
-if TYPE_CHECKING:
-    from mediagen.types import Attempt, ProviderJob
+from typing import Any, ClassVar, Protocol
 
 
 class Outcome(StrEnum):
@@ -28,6 +25,16 @@ class Outcome(StrEnum):
     BAD_RESPONSE = "bad_response"
     SKIPPED = "skipped"
     ERROR = "error"
+
+
+class Tried(Protocol):
+    """What an error tells of an attempt (`mediagen.types.Attempt` is one)."""
+
+    position: int
+    provider_name: str
+    state: Any
+    outcome: Outcome | None
+    message: str
 
 
 class NextStep(StrEnum):
@@ -99,7 +106,7 @@ class ProviderError(MediagenError):
         http_status: int | None = None,
         retry_after_s: float | None = None,
         cost: Decimal | None = None,
-        job: ProviderJob | None = None,
+        job: Any = None,
     ) -> None:
         """`cost` in USD when the failed call was billed all the same; `job` when the provider named one."""
         super().__init__(message)
@@ -255,7 +262,7 @@ class GenerationFailed(MediagenError):
         self,
         message: str,
         *,
-        attempts: Sequence[Attempt] = (),
+        attempts: Sequence[Tried] = (),
         asset_id: str | None = None,
         asset: Any = None,
         vetoed: AttemptVetoed | None = None,
@@ -269,7 +276,7 @@ class GenerationFailed(MediagenError):
         self.retry_after_s = retry_after_s
 
 
-def explain(operation: str, attempts: Sequence[Attempt]) -> str:
+def explain(operation: str, attempts: Sequence[Tried]) -> str:
     """One sentence and one line per attempt, for `GenerationFailed` and for people."""
     if not attempts:
         return f"{operation}: no provider is enabled. Enable one in ProviderConfig (admin) or in MEDIAGEN['PROVIDERS']."

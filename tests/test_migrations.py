@@ -43,7 +43,7 @@ def test_a_new_database_has_the_seven_providers_in_their_order():
 
 @pytest.mark.django_db(transaction=True)
 def test_no_key_is_null_and_goes_back_to_empty():
-    before, after = ("mediagen", FIRST), ("mediagen", "0004_unique_without_conditions")
+    before, after = ("mediagen", FIRST), ("mediagen", "0002_unique_without_conditions")
     leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")
     asset, other = MediaAssetFactory(), MediaAssetFactory(idempotency_key="k")
     try:

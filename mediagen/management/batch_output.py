@@ -218,21 +218,6 @@ class JSONProgress(Progress):
         self.out.write(json.dumps({"event": event, **values}))
 
 
-def progress_for(out: OutputWrapper, batch: GenerationBatch, worker: Worker, options: dict[str, Any]) -> Progress:
-    """The right one for where the output goes and what was asked."""
-    if options["json"]:
-        return JSONProgress(out, batch, worker)
-    if options["progress"] == "none":
-        return Progress(out, batch, worker)
-    if options["progress"] == "auto" and out.isatty():
-        try:
-            from mediagen.management.rich_output import RichProgress
-        except ImportError:
-            return PlainProgress(out, batch, worker)
-        return RichProgress(out, batch, worker, no_color=bool(options.get("no_color")))
-    return PlainProgress(out, batch, worker)
-
-
 def batch_cost(counts: Any) -> str:
     """ "$1.20", "unknown" or "$1.20 and 3 of unknown cost": what is not known is not nothing."""
     known = counts.cost or Decimal(0)

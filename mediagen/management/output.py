@@ -37,19 +37,6 @@ class Reporter(AbstractContextManager["Reporter"], Protocol):
     def summary(self, results: list[Result]) -> None: ...
 
 
-def reporter(out: OutputWrapper, total: int, options: dict[str, Any]) -> Reporter:
-    """The right one for where the output goes and what was asked."""
-    if options["json"]:
-        return JSONReporter(out)
-    if options["progress"] == "auto" and out.isatty():
-        try:
-            from mediagen.management.rich_output import RichReporter
-        except ImportError:
-            return PlainReporter(out, total)
-        return RichReporter(out, total, no_color=bool(options.get("no_color")))
-    return PlainReporter(out, total, quiet=options["progress"] == "none")
-
-
 class _Base:
     def __init__(self, out: OutputWrapper) -> None:
         self.out = out

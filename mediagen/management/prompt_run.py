@@ -14,7 +14,8 @@ from mediagen import http
 from mediagen.engine import get_media_engine
 from mediagen.engine.library.libraries import find_library, get_or_create_library
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
-from mediagen.management.output import Reporter, Result, reporter
+from mediagen.management.output import Reporter, Result
+from mediagen.management.reporting import reporter
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary
 from mediagen.types import AttemptState
 

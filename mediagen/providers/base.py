@@ -344,11 +344,11 @@ async def open_picture(
 
     `picture` is what an inspection has found already, in `content` as that left it.
     """
-    try:
-        if picture is None:
+    if picture is None:
+        try:
             content, picture = tidied(content)
-    except NotAPicture as exc:
-        raise BadResponse(f"answered without a usable picture: {exc}", cost=cost) from None
+        except NotAPicture as exc:
+            raise BadResponse(f"answered without a usable picture: {exc}", cost=cost) from None
     made = (picture.width, picture.height)
     if made == (width, height):
         return content, picture, picture.fit_report

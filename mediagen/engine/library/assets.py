@@ -19,7 +19,7 @@ def get_asset(asset_id: Any) -> MediaAsset:
         pk = as_uuid(asset_id, "asset_id")
     except InvalidRequest as exc:
         raise NoSuchAsset(str(exc), field="asset_id") from None
-    asset = MediaAsset.objects.select_related("library").filter(pk=pk).first()
+    asset = MediaAsset.objects.select_related("library").filter(pk=pk).first() if pk is not None else None
     if asset is None or asset.status == ReviewStatus.DELETED:
         raise NoSuchAsset(f"There is no asset {asset_id}.", field="asset_id")
     return asset

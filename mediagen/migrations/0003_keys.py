@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mediagen", "0001_squashed_0008_asset_counted"),
+        ("mediagen", "0002_unique_without_conditions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
