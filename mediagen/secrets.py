@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
@@ -56,12 +57,24 @@ def scrub(text: str, secrets: Iterable[Secret | str] = ()) -> str:
     """`text` without the given secrets, in whatever form they were quoted, nor anything that looks like a key."""
     for secret in secrets:
         for form in (secret if isinstance(secret, Secret) else Secret(secret)).written():
-            text = text.replace(form, MASK)
+            # Services echo keys in capitals, too. Nearly every text holds none, which is quickly seen.
+            if form.lower() in text.lower():
+                text = re.sub(re.escape(form), MASK, text, flags=re.IGNORECASE)
     return _LOOKS_LIKE_A_KEY.sub(MASK, text)
 
 
 def _forms(value: str) -> set[str]:
-    """The ways in which a value may be written, of base64 also where it stands inside of something longer."""
+    """The ways in which a value may be written, case aside: as it is, in an address, in JSON, in base64."""
+    quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
+    in_json = json.dumps(value)[1:-1]
+    forms = {value, *quoted, in_json, in_json.replace("/", "\\/")}
+    for cased in {value, value.upper(), value.lower()}:  # base64 of another case is another text
+        forms |= _in_base64(cased)
+    return forms
+
+
+def _in_base64(value: str) -> set[str]:
+    """Also where it stands inside of something longer."""
     raw = value.encode()
     in_base64 = {base64.b64encode(raw).decode()}
     for shift in range(3):
@@ -71,4 +84,4 @@ def _forms(value: str) -> set[str]:
         if len(inner) >= 8:
             in_base64.add(inner)
     in_base64 |= {form.translate(_URL_SAFE) for form in in_base64}
-    return {value, quote(value, safe=""), quote(value), quote_plus(value), *in_base64}
+    return in_base64

@@ -25,6 +25,17 @@ def test_every_form_is_taken_out(form):
 
 
 @pytest.mark.parametrize(
+    "cased", [PLANTED.upper(), PLANTED.title(), base64.b64encode(PLANTED.upper().encode()).decode()]
+)
+def test_case_hides_nothing(cased):
+    assert scrub(f"<<{cased}>>", [Secret(PLANTED)]) == f"<<{MASK}>>"
+
+
+def test_nor_do_escapes_of_json():
+    assert scrub('<<a\\"b\\/C-D>>', ['a"b/c-d']) == f"<<{MASK}>>"
+
+
+@pytest.mark.parametrize(
     "text", ["sk-abcdefgh12345678", "r8_abcdefgh12345678", "figd_abcdefgh12345678", "Bearer abcdefghijklmnop1234"]
 )
 def test_what_looks_like_a_key_goes_too(text):
