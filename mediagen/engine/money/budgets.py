@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import CharField, DecimalField, F, Q, Sum, Value
+from django.db.models import CharField, DecimalField, F, Q, Value
 from django.db.models.functions import Cast
 
 from mediagen.engine.library.access import Access, Right
@@ -17,6 +17,7 @@ from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
 from mediagen.models import BudgetPeriod, GenerationAttempt, GenerationBatch, MediaLibrary, ProviderConfig, SpendAccount
 from mediagen.models.clock import db_now
+from mediagen.models.ledger import SumOfMoney
 from mediagen.types import AttemptState
 
 MOST = 100
@@ -157,7 +158,7 @@ def spent_this_month(libraries: Iterable[MediaLibrary]) -> dict[UUID, Decimal]:
     rows = (
         attempts.order_by()
         .values_list("library")
-        .annotate(known=Sum("cost"), held=Sum("cost_held", filter=may_be_billed & Q(cost__isnull=True)))
+        .annotate(known=SumOfMoney("cost"), held=SumOfMoney("cost_held", filter=may_be_billed & Q(cost__isnull=True)))
     )
     found = {pk: (known or Decimal(0)) + (held or Decimal(0)) for pk, known, held in rows}
     return {pk: found.get(pk, Decimal(0)) for pk in ids}

@@ -12,12 +12,12 @@ from typing import Any
 from weakref import WeakSet
 
 from django.db import IntegrityError
-from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from mediagen.errors import AttemptVetoed, Outcome
 from mediagen.models import BudgetPeriod, GenerationAttempt, SpendAccount
 from mediagen.models.clock import db_now
+from mediagen.models.ledger import SumOfMoney
 from mediagen.models.routing import atomic
 from mediagen.types import AttemptState
 
@@ -176,7 +176,8 @@ BILLED = Q(state__in=(AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState
 
 def spending(attempts: Any) -> Decimal:
     """USD of a QuerySet of attempts: what each did cost, else what it may (have) cost. As `spent_by`, in SQL."""
-    known = attempts.filter(cost__isnull=False).aggregate(total=Coalesce(Sum("cost"), ZERO))["total"]
     may_be_billed = BILLED | Q(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
-    held = attempts.filter(may_be_billed, cost__isnull=True).aggregate(total=Coalesce(Sum("cost_held"), ZERO))["total"]
-    return Decimal(known + held)
+    sums = attempts.aggregate(
+        known=SumOfMoney("cost"), held=SumOfMoney("cost_held", filter=may_be_billed & Q(cost__isnull=True))
+    )
+    return (sums["known"] or ZERO) + (sums["held"] or ZERO)
