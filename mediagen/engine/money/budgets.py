@@ -149,10 +149,10 @@ def _report(owner: _Owner, account: SpendAccount | None, now: datetime) -> Budge
 
 
 def spent_this_month(libraries: Iterable[MediaLibrary]) -> dict[UUID, Decimal]:
-    """{library id: USD} of the attempts since the first of this month (UTC), those under way and of unknown outcome
-    with what they may cost; as the ledger counts. One query for any number of libraries."""
+    """{library id: USD} of the attempts since the first of this month (the site's), those under way and of unknown
+    outcome with what they may cost; as the ledger counts. One query for any number of libraries."""
     ids = [library.pk for library in libraries]
-    since = db_now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    since = Budget("", ledger.ZERO, BudgetPeriod.MONTH).since(db_now())
     may_be_billed = ledger.BILLED | Q(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
     attempts = GenerationAttempt.objects.filter(library__in=ids, started_at__gte=since, billable=True)
     rows = (
