@@ -6,8 +6,9 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q
 
+from mediagen.models.ledger import SumOfMoney
 from mediagen.types import uuid7
 
 
@@ -45,7 +46,7 @@ class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
             running=count(generation_state="running"),
             pending=count(generation_state="pending"),
             cancelled=count(generation_state="cancelled"),
-            cost=Sum("assets__cost"),
+            cost=SumOfMoney("assets__cost"),
             of_unknown_cost=count(generation_state="ready", cost=None),
         )
 

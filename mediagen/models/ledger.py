@@ -10,10 +10,26 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Round
 
 DIGITS = 6
+LAST_DIGIT = Decimal(1).scaleb(-DIGITS)
+
+
+class SumOfMoney(Sum):
+    """The only Sum() of a money column: exact to its six places on every database; None of no rows.
+
+    SQLite adds decimals in floating point. The digits are put right as the value is read, so do not wrap this into
+    another function (`default=` does that too).
+    """
+
+    def get_db_converters(self, connection: Any) -> list[Any]:
+        return [*super().get_db_converters(connection), _to_digits]
+
+
+def _to_digits(value: Decimal | None, expression: Any, connection: Any) -> Decimal | None:
+    return None if value is None else Decimal(value).quantize(LAST_DIGIT)
 
 
 class SpendAccountQuerySet(models.QuerySet["SpendAccount"]):

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet
 
 from mediagen.engine.insight.buckets import LatencyClass, TimeText, percentile
 from mediagen.engine.library.access import Access, Right, sees_everything
@@ -24,10 +24,10 @@ from mediagen.engine.providers.entries import ProviderState, states
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.models.clock import db_now
+from mediagen.models.ledger import SumOfMoney
 from mediagen.types import MAKES_PICTURES, AttemptState
 
 ZERO = Decimal(0)
-CENTS = Decimal("0.000001")
 PERIODS = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 LONGEST_DAYS = 366
 DELIVERED = (AttemptState.SUCCEEDED.value, AttemptState.ADOPTED.value)
@@ -265,8 +265,8 @@ def _grouped(attempts: QuerySet[Any], *keys: str, within: Mapping[str, Q] = WHOL
     for name, window in within.items():
         numbers |= {
             f"number_{name}": Count("pk", filter=window),
-            f"spent_{name}": Sum("cost", filter=window),
-            f"held_{name}": Sum("cost_held", filter=window & Q(cost__isnull=True)),
+            f"spent_{name}": SumOfMoney("cost", filter=window),
+            f"held_{name}": SumOfMoney("cost_held", filter=window & Q(cost__isnull=True)),
             f"without_price_{name}": Count("pk", filter=window & Q(cost__isnull=True, cost_held__isnull=True)),
             f"last_{name}": Max("started_at", filter=window),
         }
@@ -276,8 +276,7 @@ def _grouped(attempts: QuerySet[Any], *keys: str, within: Mapping[str, Q] = WHOL
 def _add(figures: Figures, row: Mapping[str, Any], window: str = "") -> None:
     if not (number := row[f"number_{window}"]):
         return
-    # SQLite adds in floating point; to the column's digits it is right.
-    spent, held = (Decimal(row[f"{sum_of}_{window}"] or 0).quantize(CENTS) for sum_of in ("spent", "held"))
+    spent, held = (row[f"{sum_of}_{window}"] or ZERO for sum_of in ("spent", "held"))
     figures.add(row, number, spent, held, row[f"without_price_{window}"])
     if row["state"] in DELIVERED and row["billable"]:
         last = row[f"last_{window}"]

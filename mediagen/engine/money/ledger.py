@@ -5,19 +5,22 @@ What may have been bought counts as bought: an unknown outcome keeps what was he
 
 from __future__ import annotations
 
+import calendar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from weakref import WeakSet
 
+from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Q
+from django.utils import timezone
 
 from mediagen.errors import AttemptVetoed, Outcome
 from mediagen.models import BudgetPeriod, GenerationAttempt, SpendAccount
 from mediagen.models.clock import db_now
+from mediagen.models.ledger import SumOfMoney
 from mediagen.models.routing import atomic
 from mediagen.types import AttemptState
 
@@ -38,10 +41,42 @@ class Budget:
     """whoever changes the limit writes it to the account too, so `limit` may be older than what stands there"""
 
     def period_key(self, now: datetime) -> str:
-        """ "2026-11-22", "2026-11" or "", in UTC."""
-        return {BudgetPeriod.DAY.value: f"{now:%Y-%m-%d}", BudgetPeriod.MONTH.value: f"{now:%Y-%m}"}.get(
+        """ "2026-11-22", "2026-11" or "", in the site's time zone."""
+        day = _at_the_site(now)
+        return {BudgetPeriod.DAY.value: f"{day:%Y-%m-%d}", BudgetPeriod.MONTH.value: f"{day:%Y-%m}"}.get(
             self.period, ""
         )
+
+    def since(self, now: datetime) -> datetime | None:
+        """When its present period began, as the database keeps times; None for all time."""
+        first = _at_the_site(now).date()
+        if self.period == BudgetPeriod.MONTH:
+            first = first.replace(day=1)
+        return None if self.period == BudgetPeriod.TOTAL else _midnight(first)
+
+    def next_begins(self, now: datetime) -> datetime | None:
+        """When its next period begins, as `since`."""
+        first = _at_the_site(now).date()
+        if self.period == BudgetPeriod.MONTH:
+            first = first.replace(day=calendar.monthrange(first.year, first.month)[1])
+        return None if self.period == BudgetPeriod.TOTAL else _midnight(first + timedelta(days=1))
+
+    def renewal(self, now: datetime) -> str:
+        """For people: " The next day begins at 2026-11-29 00:00 (Asia/Tokyo)."; "" for all time."""
+        at = self.next_begins(now)
+        if at is None:
+            return ""
+        return f" The next {self.period} begins at {_at_the_site(at):%Y-%m-%d %H:%M} ({settings.TIME_ZONE})."
+
+
+def _at_the_site(at: datetime) -> datetime:
+    """In TIME_ZONE, whatever zone is active for the person who looks. A naive time is the site's already."""
+    return at if timezone.is_naive(at) else at.astimezone(timezone.get_default_timezone())
+
+
+def _midnight(day: date) -> datetime:
+    at = datetime(day.year, day.month, day.day)
+    return at.replace(tzinfo=timezone.get_default_timezone()) if settings.USE_TZ else at
 
 
 class BudgetUsedUp(AttemptVetoed):
@@ -77,7 +112,7 @@ def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -
             limit = account.limit if account.limit is not None else budget.limit
             raise BudgetUsedUp(
                 f"{budget.owner} has {usd(account.left)} left of {usd(limit)}, and {row.provider_name} may cost "
-                f"{usd(price)}.{budget.what_to_do}",
+                f"{usd(price)}.{budget.renewal(db_now())}{budget.what_to_do}",
                 may_pass=account.spent + price <= limit,
             )
         accounts.append(account.pk)
@@ -159,10 +194,7 @@ def spent_so_far(budget: Budget, now: datetime) -> Decimal:
         "provider": {"provider_name": owner},
         "batch": {"asset__batch": owner},
     }
-    since = {
-        BudgetPeriod.DAY.value: now.replace(hour=0, minute=0, second=0, microsecond=0),
-        BudgetPeriod.MONTH.value: now.replace(day=1, hour=0, minute=0, second=0, microsecond=0),
-    }.get(budget.period)
+    since = budget.since(now)
     attempts = GenerationAttempt.objects.filter(**whose[kind], billable=True)
     if since is not None:
         attempts = attempts.filter(started_at__gte=since)
@@ -176,7 +208,8 @@ BILLED = Q(state__in=(AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState
 
 def spending(attempts: Any) -> Decimal:
     """USD of a QuerySet of attempts: what each did cost, else what it may (have) cost. As `spent_by`, in SQL."""
-    known = attempts.filter(cost__isnull=False).aggregate(total=Coalesce(Sum("cost"), ZERO))["total"]
     may_be_billed = BILLED | Q(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
-    held = attempts.filter(may_be_billed, cost__isnull=True).aggregate(total=Coalesce(Sum("cost_held"), ZERO))["total"]
-    return Decimal(known + held)
+    sums = attempts.aggregate(
+        known=SumOfMoney("cost"), held=SumOfMoney("cost_held", filter=may_be_billed & Q(cost__isnull=True))
+    )
+    return (sums["known"] or ZERO) + (sums["held"] or ZERO)
