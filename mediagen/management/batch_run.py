@@ -28,8 +28,8 @@ from mediagen.engine.generation import estimates
 from mediagen.engine.library.libraries import find_library
 from mediagen.engine.work.worker import Until, Worker
 from mediagen.errors import InvalidRequest
-from mediagen.management.reporting import progress_for
 from mediagen.management.prompt_run import chosen_library, where
+from mediagen.management.reporting import progress_for
 from mediagen.management.signals import run_until_told
 from mediagen.models import BatchState, GenerationBatch, MediaAsset
 

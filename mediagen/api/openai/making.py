@@ -7,6 +7,7 @@ import base64
 import contextvars
 import hashlib
 import time
+import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
@@ -195,7 +196,9 @@ def _under_way_or_made(access: Access, key: str, digest: str) -> list[str]:
     result = idempotency.earlier(access, key, digest, within=REPEATED_WITHIN)
     pks = _theirs(access, result["assets"]) if result is not None else []
     failed = MediaAsset.objects.filter(pk__in=pks, generation_state=GenerationState.FAILED)
-    bought = GenerationAttempt.objects.filter(asset_id__in=pks).exclude(outcome__in=NOTHING_BOUGHT)
+    bought = GenerationAttempt.objects.filter(asset__pk__in=[uuid.UUID(pk) for pk in pks]).exclude(
+        outcome__in=NOTHING_BOUGHT
+    )
     return [] if failed.count() == len(pks) and not bought.exists() else pks
 
 
