@@ -9,25 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from mediagen.types import Attempt, ProviderJob
-
-
-class Outcome(StrEnum):
-    """How one attempt ended. Stored in `GenerationAttempt.outcome`."""
-
-    SUCCEEDED = "succeeded"
-    UNAVAILABLE = "unavailable"
-    UNKNOWN = "unknown"
-    RATE_LIMITED = "rate_limited"
-    MISCONFIGURED = "misconfigured"
-    REFUSED = "refused"
-    UNSUPPORTED = "unsupported"
-    BAD_RESPONSE = "bad_response"
-    SKIPPED = "skipped"
-    ERROR = "error"
+from mediagen.attempts import Attempt, ProviderJob
+from mediagen.attempts import Outcome as Outcome
 
 
 class NextStep(StrEnum):

@@ -85,7 +85,8 @@ _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = WeakKeyDictionary
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    return library.httpx().create_ssl_context()
+    context: ssl.SSLContext = library.httpx().create_ssl_context()
+    return context
 
 
 def _new_client() -> httpx.AsyncClient:

@@ -345,21 +345,20 @@ async def open_picture(
     `picture` is what an inspection has found already, in `content` as that left it.
     """
     try:
-        if picture is None:
-            content, picture = tidied(content)
+        content, found = (content, picture) if picture is not None else tidied(content)
     except NotAPicture as exc:
         raise BadResponse(f"answered without a usable picture: {exc}", cost=cost) from None
-    made = (picture.width, picture.height)
+    made = (found.width, found.height)
     if made == (width, height):
-        return content, picture, picture.fit_report
+        return content, found, found.fit_report
     size: dict[str, Any] = {"asked": [width, height], "made": list(made), "action": "kept"}
     if conf.get("FIT") == "resize":
         try:
             # Decoding and encoding is seconds of CPU for a large picture: not on the event loop.
-            content, picture, size["action"] = await asyncio.to_thread(images.fit, content, picture, width, height)
+            content, found, size["action"] = await asyncio.to_thread(images.fit, content, found, width, height)
         except NotAPicture as exc:  # its structure is whole, and it is paid: as it would be kept in the right size
             size["why"] = str(exc)
-    return content, picture, {**picture.fit_report, "size": size}
+    return content, found, {**found.fit_report, "size": size}
 
 
 def inspected(content: bytes) -> images.Picture:
