@@ -9,32 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
+from mediagen.attempts import Attempt, ProviderJob
+from mediagen.attempts import Outcome as Outcome
 
-class Outcome(StrEnum):
-    """How one attempt ended. Stored in `GenerationAttempt.outcome`."""
-
-    SUCCEEDED = "succeeded"
-    UNAVAILABLE = "unavailable"
-    UNKNOWN = "unknown"
-    RATE_LIMITED = "rate_limited"
-    MISCONFIGURED = "misconfigured"
-    REFUSED = "refused"
-    UNSUPPORTED = "unsupported"
-    BAD_RESPONSE = "bad_response"
-    SKIPPED = "skipped"
-    ERROR = "error"
-
-
-class Tried(Protocol):
-    """What an error tells of an attempt (`mediagen.types.Attempt` is one)."""
-
-    position: int
-    provider_name: str
-    state: Any
-    outcome: Outcome | None
-    message: str
 
 
 class NextStep(StrEnum):
@@ -106,7 +85,7 @@ class ProviderError(MediagenError):
         http_status: int | None = None,
         retry_after_s: float | None = None,
         cost: Decimal | None = None,
-        job: Any = None,
+        job: ProviderJob | None = None,
     ) -> None:
         """`cost` in USD when the failed call was billed all the same; `job` when the provider named one."""
         super().__init__(message)
@@ -262,7 +241,7 @@ class GenerationFailed(MediagenError):
         self,
         message: str,
         *,
-        attempts: Sequence[Tried] = (),
+        attempts: Sequence[Attempt] = (),
         asset_id: str | None = None,
         asset: Any = None,
         vetoed: AttemptVetoed | None = None,
@@ -276,7 +255,7 @@ class GenerationFailed(MediagenError):
         self.retry_after_s = retry_after_s
 
 
-def explain(operation: str, attempts: Sequence[Tried]) -> str:
+def explain(operation: str, attempts: Sequence[Attempt]) -> str:
     """One sentence and one line per attempt, for `GenerationFailed` and for people."""
     if not attempts:
         return f"{operation}: no provider is enabled. Enable one in ProviderConfig (admin) or in MEDIAGEN['PROVIDERS']."

@@ -12,28 +12,32 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Protocol
 
-from mediagen.errors import InvalidRequest, Outcome
+from mediagen.attempts import Attempt as Attempt
+from mediagen.attempts import AttemptState as AttemptState
+from mediagen.attempts import ProviderJob as ProviderJob
+from mediagen.errors import ConfigurationError, InvalidRequest
 
 logger = logging.getLogger("mediagen")
 
 
-class AttemptState(StrEnum):
-    """Where an attempt stands. Stored in `GenerationAttempt.state`."""
-
-    PLANNED = "planned"
-    SUBMITTED = "submitted"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    ADOPTED = "adopted"
-    SKIPPED = "skipped"
-
-
 MAKES_PICTURES = {"generate_image": "estimate", "edit_image": "estimate_edit"}
 """operations whose result is a `GeneratedImage`, with the provider's method that says what one may cost"""
+
+
+def usd(value: Any) -> Decimal | None:
+    """A sum as other people's adapters give it ("0.04", 0.04, 1) as it is written, exactly; `ConfigurationError` for
+    what is none, or less than nothing."""
+    if value is None or (isinstance(value, Decimal) and value.is_finite() and value >= 0):
+        return value
+    try:
+        found = Decimal(-1) if isinstance(value, bool) else Decimal(str(value))
+    except ArithmeticError:
+        found = Decimal(-1)
+    if not found.is_finite() or found < 0:
+        raise ConfigurationError(f"cost must be USD, 0 or more, or None when it is not known; not {value!r:.40}.")
+    return found
 
 
 @dataclass(slots=True)
@@ -62,6 +66,9 @@ class GeneratedImage:
     fit_report: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     """hex digest of `content`; empty until the bytes have been opened and believed"""
+
+    def __post_init__(self) -> None:
+        self.cost = usd(self.cost)
 
     def __repr__(self) -> str:
         size = len(self.content or b"")
@@ -163,53 +170,6 @@ def _checked_seed(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
         raise InvalidRequest(f"seed must be a whole number from 0 to {MAX_SEED}, not {value!r:.40}.", field="seed")
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderJob:
-    """A job that a provider runs for us: bought, and to be fetched by this, also by another process."""
-
-    id: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-    """what the adapter needs to find it again, JSON-able (BFL's regional polling_url); never a credential"""
-    cost: Decimal | None = None
-    """USD, when the provider names its price at submission"""
-
-
-@dataclass(slots=True, kw_only=True)
-class Attempt:
-    """One provider asked once for one thing. The chain fills it in, a recorder keeps it."""
-
-    provider_name: str
-    model_name: str = ""
-    operation: str
-    position: int
-    """1 for the first attempt of this execution; retries and skips count too"""
-    dry_run: bool = False
-    billable: bool = True
-    """False when asking costs nothing and leaves nothing behind (dry run, placeholder)"""
-    state: AttemptState = AttemptState.PLANNED
-    outcome: Outcome | None = None
-    http_status: int | None = None
-    message: str = ""
-    """scrubbed of secrets"""
-    job: ProviderJob | None = None
-    cost: Decimal | None = None
-    """USD; None when unknown"""
-    price: Decimal | None = None
-    """USD it may cost at most, as far as the price table knows; None when it does not"""
-    request_digest: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    latency_s: float | None = None
-    interrupted: bool = False
-    """its caller went away while the provider was being asked: the end says nothing about the provider"""
-    row: Any = None
-    """whatever the recorder wants to remember it by"""
-
-    @property
-    def provider_job_id(self) -> str:
-        return self.job.id if self.job else ""
 
 
 class Recorder(Protocol):

@@ -225,7 +225,8 @@ class MediaGeneratorProvider(ServiceProvider):
 
     def _told(self, request: GenerationRequest, metadata: dict[str, Any]) -> dict[str, Any]:
         """What a picture says of its making: the prompt, who served, and each option that was taken, by its name."""
-        return {**metadata, **request.options, "prompt": request.prompt, "provider": self.name}
+        taken = {name: value for name, value in request.options.items() if not self.options[name].config_only}
+        return {**metadata, **taken, "prompt": request.prompt, "provider": self.name}
 
     async def _opened(
         self, request: GenerationRequest, generated: Generated, fit_report: dict[str, Any]

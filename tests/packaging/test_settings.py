@@ -132,7 +132,7 @@ def test_sqlite_by_url_keeps_the_safe_options(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("mysql://planted@db/name", "begins with 'mysql'"),
+        ("oracle://planted@db/name", "begins with 'oracle'"),
         ("nonsense", "begins with 'nonsense'"),
         ("postgresql://user:planted@db:port/name", "cannot be read"),
         ("postgresql://user:planted@db", "names no database"),

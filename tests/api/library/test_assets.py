@@ -259,7 +259,8 @@ class TestUploads:
         response = caller.post(URL, {"file": picture_file(pictures.polyglot())})
 
         assert response.status_code == 201
-        assert b"PK\x03\x04" not in MediaAsset.objects.get().file.read()
+        with MediaAsset.objects.get().file.open() as file:
+            assert b"PK\x03\x04" not in file.read()
 
     def test_bodies_that_are_broken(self, caller):
         whole = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + pictures.png()

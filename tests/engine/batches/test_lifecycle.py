@@ -299,7 +299,7 @@ class TestRetry:
             *[("ready", 0, "")] * 2,
         ]
 
-    def test_who_may_have_been_paid_already_is_asked_last(self, tmp_path, live):
+    def test_who_may_have_been_paid_already_and_says_stop_is_obeyed(self, tmp_path, live):
         from tests.servers import Fault
 
         sdxl, openai = live("sdxl", "openai_images", after_unknown="stop")
@@ -309,8 +309,8 @@ class TestRetry:
         assert (states(batch), len(sdxl.purchases)) == ({"failed": 1}, 1)
         lifecycle.retry_failed(batch)
         work(batch)
-        assert states(batch) == {"ready": 1}
-        assert (len(sdxl.purchases), len(openai.purchases)) == (1, 1)
+        assert states(batch) == {"failed": 1}
+        assert (len(sdxl.purchases), len(openai.purchases)) == (1, 0)
 
 
 class TestMoney:

@@ -214,7 +214,7 @@ def test_a_row_that_cannot_be_written_leaves_no_file(monkeypatch):
 def test_killed_between_file_and_row(monkeypatch):
     """The file is kept as long as the row may still come, and removed afterwards."""
     monkeypatch.setattr(uploads, "_write", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
-    monkeypatch.setattr(uploads.files, "remove_file", lambda name: None)  # a killed process tidies up nothing
+    monkeypatch.setattr(uploads.storage, "remove_file", lambda name: None)  # a killed process tidies up nothing
     with pytest.raises(KeyboardInterrupt):
         upload()
     monkeypatch.undo()
