@@ -110,7 +110,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         yield from _wrong_task_engine(value["TASK_BACKEND"])
 
 
-SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB or MySQL"}
+SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 @register("mediagen")
@@ -125,7 +125,7 @@ def check_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         CheckWarning(
-            f"mediagen's tables are in a database of the kind {vendor!r}, on which nothing of it has been tried.",
+            f"mediagen's tables are in a database of the kind {vendor!r}, on which the suite does not pass.",
             hint=f"Use {', '.join(SUPPORTED.values())}. See docs/embedding.md.",
             id="mediagen.W020",
         )

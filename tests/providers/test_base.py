@@ -93,6 +93,7 @@ def surrounded_by(call: Call) -> Iterator[Call]:
         ({"brush": 10}, "painter: option brush must be a whole number from 1 to 9, not 10."),
         ({"brush": 9, "gloss": True}, "painter: option gloss needs a brush below 9."),
         ({"model": "chalk"}, "painter has no model 'chalk'. It has: oil, ink."),
+        ({"base_url": "https://painter.example/v1?key=1"}, "base_url must end with its path"),
         ({"base_url": "painter.example"}, "base_url must be an http(s) address"),
         ({"base_url": "ftp://painter.example"}, "base_url must be an http(s) address"),
         ({"base_url": "https://me:secret@painter.example"}, "must not hold a user name or password"),
