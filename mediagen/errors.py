@@ -15,7 +15,6 @@ from mediagen.attempts import Attempt, ProviderJob
 from mediagen.attempts import Outcome as Outcome
 
 
-
 class NextStep(StrEnum):
     """What the chain does after an error."""
 
