@@ -11,7 +11,7 @@ import django
 from django.conf import settings
 
 settings.configure(
-    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "mediagen"],
+    INSTALLED_APPS=[*sys.argv[1:], "django.contrib.auth", "django.contrib.contenttypes", "mediagen"],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     SECRET_KEY="only-for-tests",
     USE_TZ=True,
@@ -34,3 +34,11 @@ def imported() -> set[str]:
 def test_django_starts_without(name, imported):
     assert "mediagen" in imported
     assert name not in imported
+
+
+@pytest.mark.parametrize("name", ["PIL", "httpx", "httpx2", "httpcore", "cryptography", "defusedxml"])
+def test_a_site_with_the_admin_and_rest_framework_starts_without(name):
+    apps = ["django.contrib.admin", "django.contrib.sessions", "django.contrib.messages", "rest_framework"]
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *apps], capture_output=True, text=True, check=True)
+    assert {"mediagen", "rest_framework"} <= set(done.stdout.split())
+    assert name not in done.stdout.split()

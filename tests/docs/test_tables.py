@@ -7,6 +7,8 @@ import ast
 import dataclasses
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -350,3 +352,18 @@ def test_the_page_of_a_provider_is_linked_from_the_matrix():
     own_pages = {path.name for path in (ROOT / "docs" / "providers").glob("*.md") if path.stem in ADAPTERS}
 
     assert own_pages <= {Path(link).name for link in pages.links(MATRIX)}
+
+
+def test_the_map_of_the_rooms_is_fresh():
+    drawn = subprocess.run([sys.executable, ROOT / ".ci" / "rooms.py"], capture_output=True, text=True, check=True)
+    assert f"```mermaid\n{drawn.stdout}```" in (ROOT / "docs" / "contributing.md").read_text()
+
+
+def test_every_room_is_on_the_map_and_says_what_it_is_for():
+    page = (ROOT / "docs" / "contributing.md").read_text()
+    for room in sorted((ROOT / "mediagen" / "engine").glob("*/__init__.py")):
+        words = ast.get_docstring(ast.parse(room.read_text())) or ""
+        assert f"| `{room.parent.name}` |" in page
+        assert "Keeps:" in words or "kick" in words, room
+        for file in room.parent.glob("*.py"):
+            assert file == room or f"`{file.stem}`" in words, f"{room} does not say what {file.name} is"
