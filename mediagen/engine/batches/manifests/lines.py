@@ -30,6 +30,8 @@ def physical_lines(file: BinaryIO, limit: int = MAX_RECORD_BYTES) -> Iterator[tu
                 yield number, line
         if len(rest) > limit:
             too_long, rest = True, rest[-1:]
+    # DOS editors end a file with Ctrl-Z; it is no prompt.
+    rest = rest.removesuffix(b"\x1a")
     if rest:
         yield number + 1, None if too_long or len(rest) > limit else rest
 

@@ -10,7 +10,7 @@ from typing import IO, Any, BinaryIO, Self
 from mediagen.engine.batches.manifests.columns import KEYS, canonical, option_name
 from mediagen.engine.batches.manifests.lines import MAX_RECORD_BYTES, physical_lines
 from mediagen.engine.batches.manifests.problems import ManifestError, Problem, shown
-from mediagen.engine.batches.manifests.records import csv_records, delimiter_of, jsonl_records, text_records
+from mediagen.engine.batches.manifests.records import csv_records, delimiter_of, jsonl_records, separator_line, text_records
 from mediagen.engine.batches.manifests.rows import PROMPT_AND_TEMPLATE, Entry, EntryReader, ManifestRow, shown_name
 from mediagen.engine.batches.manifests.source import Source, file_source, stdin_source
 from mediagen.engine.batches.manifests.template import Template
@@ -74,6 +74,8 @@ def _sniffed(head: bytes, template: Template | None) -> str:
     """JSON lines if it begins with "{"; CSV if the first line has a column `prompt`, or several of which one is
     known; else text."""
     lines = head.lstrip().splitlines()
+    if lines and separator_line(lines[0]):
+        return "csv"
     first = lines[0].decode(errors="replace") if lines else ""
     if first.startswith("{"):
         return "jsonl"
@@ -172,11 +174,17 @@ class Manifest:
         self.close()
 
     def _csv_records(self, file: BinaryIO) -> Iterator[tuple[int, list[str] | None, Problem | None]]:
-        return csv_records(physical_lines(file, self._limit), self._delimiter, self._limit)
+        lines = physical_lines(file, self._limit)
+        if self._names_separator:
+            # No header, and no record. What follows keeps the numbers of its lines.
+            next(line for _, line in lines if line is None or line.strip())
+        return csv_records(lines, self._delimiter, self._limit)
 
     def _read_header(self) -> None:
         first = next((line for line in self._source.head.splitlines() if line.strip()), b"")
-        self._delimiter = delimiter_of(first.decode(errors="replace"))
+        named = separator_line(first)
+        self._names_separator = named is not None
+        self._delimiter = named or delimiter_of(first.decode(errors="replace"))
         with self._source.opened() as file:
             line, cells, problem = next(self._csv_records(file), (0, None, None))
         if cells is None:

@@ -21,7 +21,14 @@ JSONRecord = tuple[int, dict[str, Any] | None, Problem | None]
 TextRecord = tuple[int, str | None, Problem | None]
 
 _UP_TO_CLOSING_QUOTE = re.compile(r'[^"]*(?:""[^"]*)*')
+_SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=([,;\t|])"?\s*', re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"?')
+
+
+def separator_line(line: bytes) -> str | None:
+    """The delimiter that a line names which says `sep=;` and nothing else, as spreadsheets write it; otherwise None."""
+    found = _SEPARATOR_LINE.fullmatch(line.decode(errors="replace"))
+    return found[1] if found else None
 
 
 def delimiter_of(header: str) -> str:

@@ -215,3 +215,31 @@ def test_after_a_fatal_problem_no_row_comes_but_further_problems_do(tmp_path):
     assert [item.line for item in read] == [2, 3, 5]
     assert read[1].fatal
     assert read[2].column == "width"
+
+
+@pytest.mark.parametrize(
+    ("content", "prompts"),
+    [
+        (b"sep=;\r\nprompt;size\r\nA fox, red;512x512\r\n", ["A fox, red"]),
+        (b"\xef\xbb\xbfsep=,\r\nprompt,size\r\nA fox,512x512\r\n", ["A fox"]),
+        (b'\n"SEP=\t"\nprompt\tsize\nA fox\t512x512\n', ["A fox"]),
+        (b"prompt,size\r\nA fox,512x512\r\n\x1a", ["A fox"]),
+        (b"prompt,size\r\nA fox,512x512\x1a", ["A fox"]),
+        (b"prompt\nsep=;\n", ["sep=;"]),
+    ],
+)
+def test_what_spreadsheets_and_old_editors_add_is_no_prompt(tmp_path, content, prompts):
+    path = tmp_path / "prompts.csv"
+    path.write_bytes(content)
+    with open_manifest(path) as manifest:
+        rows = list(manifest.rows())
+    assert [row.arguments["prompt"] for row in rows] == prompts
+    assert rows[0].line == content[: content.index(prompts[0].encode())].count(b"\n") + 1
+
+
+@pytest.mark.parametrize("name", ["prompts.txt", "prompts.jsonl"])
+def test_a_lone_control_z_buys_no_picture(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes((b'{"prompt": "A fox"}' if name.endswith("l") else b"A fox") + b"\r\n\x1a")
+    with open_manifest(path) as manifest:
+        assert [row.arguments["prompt"] for row in manifest.rows()] == ["A fox"]
