@@ -10,7 +10,13 @@ from typing import IO, Any, BinaryIO, Self
 from mediagen.engine.batches.manifests.columns import KEYS, canonical, option_name
 from mediagen.engine.batches.manifests.lines import MAX_RECORD_BYTES, physical_lines
 from mediagen.engine.batches.manifests.problems import ManifestError, Problem, shown
-from mediagen.engine.batches.manifests.records import csv_records, delimiter_of, jsonl_records, separator_line, text_records
+from mediagen.engine.batches.manifests.records import (
+    csv_records,
+    delimiter_of,
+    jsonl_records,
+    separator_line,
+    text_records,
+)
 from mediagen.engine.batches.manifests.rows import PROMPT_AND_TEMPLATE, Entry, EntryReader, ManifestRow, shown_name
 from mediagen.engine.batches.manifests.source import Source, file_source, stdin_source
 from mediagen.engine.batches.manifests.template import Template
