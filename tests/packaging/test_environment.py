@@ -31,6 +31,7 @@ def prepare(folder, *locks, **environment):
     )
 
 
+@pytest.mark.whole  # four environments
 def test_it_is_built_once_and_anew_when_a_lock_changes(tmp_path, lock):
     folder = tmp_path / "env"
     first = prepare(folder, lock)
@@ -52,6 +53,7 @@ def test_it_is_built_once_and_anew_when_a_lock_changes(tmp_path, lock):
     assert not left_over.exists()
 
 
+@pytest.mark.whole  # two environments
 def test_an_interrupted_one_is_built_anew(tmp_path, lock):
     folder = tmp_path / "env"
     assert prepare(folder, lock).returncode == 0
