@@ -102,7 +102,7 @@ class TestWhileItWorks:
     @pytest.mark.parametrize("state", ["pending", "cancelled", "failed"])
     def test_a_picture_in_the_hand_of_the_newest_token_is_kept(self, tmp_path, settings, state):
         async def answer(prompt):
-            await MediaAsset.objects.filter(generation_state="running").aupdate(
+            await MediaAsset.objects.filter(prompt=prompt, generation_state="running").aupdate(
                 generation_state=state, lease_worker="", lease_until=None
             )
 
