@@ -66,21 +66,21 @@ def _started(pid: int) -> str:
 
 def is_dead(worker: str) -> bool:
     """True when the worker surely no longer runs; False when it does or nobody here can know."""
-    _, _, rest = worker.partition(":")
-    machine, _, process = rest.partition(":")
-    pid, _, start = process.partition(":")
-    if not machine or machine != _machine() or not pid.isdecimal() or not start:
-        return False
-    return _started(int(pid)) != start.partition(":")[0]
+    return _runs(worker) is False
 
 
 def lives_here(worker: str) -> bool:
     """True when the worker surely runs, on this machine; False when it does not or nobody here can know."""
+    return _runs(worker) is True
+
+
+def _runs(worker: str) -> bool | None:
+    """Whether the process of this name runs; None when it is of another machine, or there is no way to know."""
     _, _, rest = worker.partition(":")
     machine, _, process = rest.partition(":")
     pid, _, start = process.partition(":")
     if not machine or machine != _machine() or not pid.isdecimal() or not start:
-        return False
+        return None
     return _started(int(pid)) == start.partition(":")[0]
 
 
