@@ -152,10 +152,10 @@ def check_storage(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         ]
     if type(storage) is FileSystemStorage and not storage.base_location:
         return [
-            Error(
+            CheckWarning(
                 "Pictures would be written into the folder in which the server happens to be started.",
                 hint=f"Set MEDIA_ROOT, or settings.STORAGES[{name!r}]['OPTIONS']['location'].",
-                id="mediagen.E021",
+                id="mediagen.W021",
             )
         ]
     return []

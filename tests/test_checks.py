@@ -95,11 +95,11 @@ def test_a_key_of_its_own_is_recommended_when_a_site_goes_public(settings):
     assert check_encryption_keys(None) == []
 
 
-def test_an_empty_media_root_is_refused(settings):
+def test_an_empty_media_root_is_told(settings):
     assert check_storage(None) == []
 
     settings.MEDIA_ROOT = ""
-    assert [message.id for message in check_storage(None)] == ["mediagen.E021"]
+    assert [message.id for message in check_storage(None)] == ["mediagen.W021"]
 
 
 def test_a_storage_that_cannot_be_made_is_refused(settings):

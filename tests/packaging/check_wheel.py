@@ -90,7 +90,8 @@ def start_site(python: Path, work: Path) -> Path:
     replace(urls, "from django.urls import path", "from django.urls import include, path")
     replace(urls, "urlpatterns = [", 'urlpatterns = [\n    path("mediagen/", include("mediagen.urls")),')
     # A host's own choice, and no reason for our models to want a migration there.
-    settings.write_text(settings.read_text() + '\nDEFAULT_AUTO_FIELD = "django.db.models.AutoField"\n')
+    own = 'DEFAULT_AUTO_FIELD = "django.db.models.AutoField"\nMEDIA_ROOT = BASE_DIR / "media"\n'
+    settings.write_text(f"{settings.read_text()}\n{own}")
     return site
 
 
