@@ -17,9 +17,8 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, quote_etag
 from django.views.generic import View
 
-from mediagen.engine.files import links, renditions
-from mediagen.engine.files.links import Grant, LinkRefused
-from mediagen.engine.library.access import Access
+from mediagen.engine.files import Grant, LinkRefused, links, renditions
+from mediagen.engine.library import Access
 from mediagen.errors import InvalidRequest, StorageFailed
 from mediagen.models import MediaAsset, asset_storage
 

@@ -11,7 +11,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
 
 if TYPE_CHECKING:
     ModelAdmin: TypeAlias = admin.ModelAdmin[Any]

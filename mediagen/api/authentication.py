@@ -15,8 +15,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from mediagen import conf
-from mediagen.engine.library import tokens
-from mediagen.engine.library.access import Access
+from mediagen.engine.library import Access, tokens
 from mediagen.models import ApiToken
 from mediagen.models.token import PREFIX
 

@@ -27,7 +27,7 @@ from mediagen.api.authentication import access_of, authenticators
 from mediagen.api.parsing import Answer, Body, JSONAlways
 from mediagen.api.problems import FORBIDDEN, Problem
 from mediagen.api.throttles import RoleThrottle
-from mediagen.engine.library.access import PERMISSIONS, SCOPES, Access, Right
+from mediagen.engine.library import PERMISSIONS, SCOPES, Access, Right
 
 METHODS = ("get", "post", "put", "patch", "delete")
 

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from mediagen.api import schema
 from mediagen.api.base import APIBase
 from mediagen.api.problems import NOT_FOUND, Problem
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
 
 MISSING = "Install mediagen[api] (drf-spectacular) on the server for the schema and its page."
 

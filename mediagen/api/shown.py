@@ -12,7 +12,7 @@ from mediagen.api.addresses import Addresses
 from mediagen.api.asset_rows import AssetRow
 from mediagen.api.fields import Time, Usd, iso
 from mediagen.engine.files import links
-from mediagen.engine.generation.estimates import Estimate
+from mediagen.engine.generation import Estimate
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.asset import AssetSource, ReviewStatus
 

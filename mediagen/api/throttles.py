@@ -12,7 +12,7 @@ from rest_framework.throttling import BaseThrottle
 
 from mediagen import conf
 from mediagen.conf import Rate
-from mediagen.engine.library.access import Access
+from mediagen.engine.library import Access
 
 logger = logging.getLogger("mediagen.api")
 

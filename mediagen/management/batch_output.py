@@ -13,7 +13,7 @@ from typing import Any, Self
 from django.core.management.base import OutputWrapper
 
 from mediagen.breaker import CircuitState
-from mediagen.engine.work.worker import Event, Worker
+from mediagen.engine.work import Event, Worker
 from mediagen.management.output import money, one_line
 from mediagen.models import GenerationBatch
 

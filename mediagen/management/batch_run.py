@@ -10,8 +10,7 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
-from mediagen.engine.batches import lifecycle
-from mediagen.engine.batches.manifests import (
+from mediagen.engine.batches import (
     Checker,
     InvalidRow,
     Manifest,
@@ -19,14 +18,15 @@ from mediagen.engine.batches.manifests import (
     ResultWriter,
     ValidationReport,
     checked_rows,
+    lifecycle,
     open_manifest,
     options_by_provider,
     validate,
 )
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.generation import estimates
-from mediagen.engine.library.libraries import find_library
-from mediagen.engine.work.worker import Until, Worker
+from mediagen.engine.library import find_library
+from mediagen.engine.work import Until, Worker
 from mediagen.errors import InvalidRequest
 from mediagen.management.prompt_run import chosen_library, where
 from mediagen.management.reporting import progress_for

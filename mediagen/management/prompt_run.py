@@ -12,7 +12,7 @@ from django.core.management.base import OutputWrapper
 
 from mediagen import http
 from mediagen.engine import get_media_engine
-from mediagen.engine.library.libraries import find_library, get_or_create_library
+from mediagen.engine.library import find_library, get_or_create_library
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.management.output import Reporter, Result
 from mediagen.management.reporting import reporter

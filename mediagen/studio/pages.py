@@ -15,7 +15,7 @@ from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 
-from mediagen.engine.library.access import PERMISSIONS, Access, Right
+from mediagen.engine.library import PERMISSIONS, Access, Right
 from mediagen.models import MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
 

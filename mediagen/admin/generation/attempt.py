@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin
 from mediagen.admin.filters import ProviderNameFilter
-from mediagen.engine.library.access import sees_everything
+from mediagen.engine.library import sees_everything
 from mediagen.errors import Outcome
 from mediagen.models import GenerationAttempt, MediaLibrary
 from mediagen.templatetags.mediagen import attempt_cost, first_line, pretty_json, seconds

@@ -28,9 +28,8 @@ from mediagen.admin.providers.provider_form import ProviderConfigForm, SwitchFor
 from mediagen.admin.providers.test_picture import TestPictureForm, trial
 from mediagen.engine import get_media_engine
 from mediagen.engine.insight import statistics
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.providers import entries
-from mediagen.engine.providers.entries import CredentialState, ProviderState, makes_pictures
+from mediagen.engine.library import Access, Right
+from mediagen.engine.providers import CredentialState, ProviderState, entries, makes_pictures
 from mediagen.errors import MediagenError
 from mediagen.factory import chain_configs
 from mediagen.models import ProviderConfig

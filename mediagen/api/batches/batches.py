@@ -26,10 +26,8 @@ from mediagen.api.problems import INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.api.shown import EstimateSerializer, shown_estimate
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine.batches import lifecycle, uploads
-from mediagen.engine.batches.manifests import ManifestError
-from mediagen.engine.batches.uploads import BatchRequest, Checked
-from mediagen.engine.library.access import Right
+from mediagen.engine.batches import BatchRequest, Checked, ManifestError, lifecycle, uploads
+from mediagen.engine.library import Right
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.models import BatchState, GenerationBatch
 

@@ -19,7 +19,7 @@ from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.engine.exports import requests, rows
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
 from mediagen.models import AssetExport, ExportState, ExportTarget
 
 TAGS = ["Exports"]

@@ -30,8 +30,7 @@ from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, FORBIDDEN, TOO_LARGE, Problem
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.engine.exports import from_figma, pictures, plugin, rows
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.filters import AssetFilters, narrowed
+from mediagen.engine.library import Access, AssetFilters, Right, narrowed
 from mediagen.models import ApiToken, AssetExport, ExportState, MediaAsset
 
 SCOPE = "figma"

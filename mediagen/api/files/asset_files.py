@@ -20,10 +20,8 @@ from mediagen.api.fields import Flag, StrictSerializer, Time, Whole
 from mediagen.api.library.assets import AssetsBase
 from mediagen.api.problems import CONFLICT, LINK_REFUSED, Problem
 from mediagen.api.schema import Parameter, describe
-from mediagen.engine.files import links
-from mediagen.engine.files.links import LinkRefused
-from mediagen.engine.files.renditions import FITS, MAX_SIDE_PX
-from mediagen.engine.library.access import Right
+from mediagen.engine.files import FITS, MAX_SIDE_PX, LinkRefused, links
+from mediagen.engine.library import Right
 from mediagen.images.scale import FORMATS
 from mediagen.models import MediaAsset
 from mediagen.views_files import CONTENT_TYPES, picture_response, stored_file_response, wishes

@@ -32,11 +32,10 @@ from mediagen.api.shown import (
     state_of,
 )
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine.database.hops import close_own_connections, hold_no_thread, in_database, patiently
-from mediagen.engine.events.progress import News, Story, Watch, news, watching
-from mediagen.engine.generation import idempotency, requests
-from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
-from mediagen.engine.library.access import Right
+from mediagen.engine.database import close_own_connections, hold_no_thread, in_database, patiently
+from mediagen.engine.events import News, Story, Watch, news, watching
+from mediagen.engine.generation import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed, idempotency, requests
+from mediagen.engine.library import Right
 from mediagen.engine.work import in_server
 from mediagen.errors import NotAllowed
 from mediagen.models import GenerationState, MediaAsset

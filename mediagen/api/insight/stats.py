@@ -12,8 +12,7 @@ from rest_framework.response import Response
 from mediagen.api.base import APIBase
 from mediagen.api.fields import StrictSerializer, Text, Time, Usd
 from mediagen.api.schema import Parameter, describe
-from mediagen.engine.insight import statistics
-from mediagen.engine.insight.statistics import Figures, Overview, Period
+from mediagen.engine.insight import Figures, Overview, Period, statistics
 
 PERIODS = tuple(statistics.PERIODS)
 

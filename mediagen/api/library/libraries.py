@@ -17,8 +17,7 @@ from mediagen.api.fields import StrictSerializer, Text, Time, Usd
 from mediagen.api.pagination import paged
 from mediagen.api.problems import not_found
 from mediagen.api.schema import PAGING, describe, page_of
-from mediagen.engine.library import libraries
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right, libraries
 from mediagen.models import BudgetPeriod, MediaLibrary
 
 

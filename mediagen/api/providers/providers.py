@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from mediagen.api.base import APIBase
 from mediagen.api.fields import Time
 from mediagen.api.schema import describe
-from mediagen.engine.library.access import Right
-from mediagen.engine.providers.description import ProviderDescription, descriptions
+from mediagen.engine.library import Right
+from mediagen.engine.providers import ProviderDescription, descriptions
 
 HEALTH = ("ok", "failing", "open", "waiting", "probing")
 

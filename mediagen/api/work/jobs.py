@@ -17,11 +17,9 @@ from mediagen.api.fields import Flag, StrictSerializer, Text, Time, iso
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, describe, page_of
-from mediagen.engine.files import links
-from mediagen.engine.files.variants import MAX_SIZES
-from mediagen.engine.library.access import Right
-from mediagen.engine.work import jobs
-from mediagen.engine.work.job_kinds import HOW, KINDS
+from mediagen.engine.files import MAX_SIZES, links
+from mediagen.engine.library import Right
+from mediagen.engine.work import HOW, KINDS, jobs
 from mediagen.models import BackgroundJob, JobState
 from mediagen.views_files import stored_file_response
 

@@ -16,11 +16,9 @@ from django.db.models import Q
 from mediagen import conf
 from mediagen.engine.batches.manifests import Manifest, ManifestRow
 from mediagen.engine.events import announcements
-from mediagen.engine.generation.claims import row_values
-from mediagen.engine.library.access import Access
-from mediagen.engine.library.libraries import find_library, get_library
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.generation import row_values
+from mediagen.engine.library import Access, find_library, get_library
+from mediagen.engine.money import Budget, ledger
 from mediagen.errors import InvalidRequest
 from mediagen.models import (
     BatchState,

@@ -16,8 +16,8 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.db import IntegrityError
 
+import mediagen.engine.files.storage as storage
 from mediagen import conf, images
-from mediagen.engine.files import storage
 from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import scale
 from mediagen.models import MediaAsset, Rendition, asset_storage

@@ -17,8 +17,8 @@ from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, worker_name
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import Job
-from mediagen.engine.library.libraries import get_library
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import get_library
+from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag

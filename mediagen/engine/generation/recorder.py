@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mediagen.engine.database.hops import together
+from mediagen.engine.database import together
 from mediagen.engine.events import progress
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.money import Budget, ledger
 from mediagen.errors import AssetCancelled, LeaseLost, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.clock import db_now, from_db, to_db

@@ -10,17 +10,17 @@ from typing import Any
 
 from django.db.models import Q, prefetch_related_objects
 
+import mediagen.engine.generation.claims as claims
+import mediagen.engine.generation.estimates as estimates
+import mediagen.engine.generation.idempotency as idempotency
+import mediagen.engine.generation.queue as queue
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.dispatch import task_engine
-from mediagen.engine.generation import claims, estimates, idempotency, queue
 from mediagen.engine.generation.estimates import Estimate
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import provider_budgets
-from mediagen.engine.library import cancelling
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import find_library, get_library
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import Access, Right, cancelling, find_library, get_library
+from mediagen.engine.money import Budget, ledger
 from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag

@@ -12,18 +12,21 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
+import mediagen.engine.generation.job_notices as job_notices
+import mediagen.engine.generation.leases as leases
+import mediagen.engine.generation.memory_limit as memory_limit
+import mediagen.engine.generation.recovery as recovery
+import mediagen.engine.generation.sources as editing
 from mediagen import conf
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine.database.hops import in_database, to_the_end, together, update_where
+from mediagen.engine.database import in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.files import storage
-from mediagen.engine.generation import job_notices, leases, memory_limit, recovery
-from mediagen.engine.generation import sources as editing
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
-from mediagen.engine.library.tagging import tag_served
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import tag_served
+from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now

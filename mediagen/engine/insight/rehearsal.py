@@ -13,12 +13,12 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
+import mediagen.engine.insight.statistics as statistics
 from mediagen import conf
 from mediagen.breaker import Circuit, CircuitState, MemoryBreakerStore
 from mediagen.chain import MediaGeneratorChain
 from mediagen.clock import Clock
-from mediagen.engine.insight import statistics
-from mediagen.engine.providers.entries import credential_state
+from mediagen.engine.providers import credential_state
 from mediagen.errors import (
     CredentialsRefused,
     InvalidRequest,

@@ -21,13 +21,17 @@ from mediagen.engine.events import delivery
 from mediagen.engine.exports import rows, sending
 from mediagen.engine.files import renditions
 from mediagen.engine.files import storage as files
-from mediagen.engine.generation import claims, idempotency, incoming_webhooks, recovery, running
-from mediagen.engine.generation.leases import (
+from mediagen.engine.generation import (
     Lease,
+    claims,
     free_dead_workers,
+    idempotency,
+    incoming_webhooks,
     is_in_hand,
     not_in_hand,
     out_of_hand,
+    recovery,
+    running,
     worker_name,
 )
 from mediagen.engine.library import trash

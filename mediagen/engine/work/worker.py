@@ -23,10 +23,9 @@ from mediagen import conf, http
 from mediagen.breaker import BreakerKey, Circuit
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database.hops import grouped, in_database, to_the_end
+from mediagen.engine.database import grouped, in_database, to_the_end
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.generation import claims, leases, running
-from mediagen.engine.generation.running import Job, PutOff
+from mediagen.engine.generation import Job, PutOff, claims, leases, running
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.factory import SharedBreaker, get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mediagen.engine.batches.manifests import FORMATS, ManifestError
+from mediagen.engine.batches import FORMATS, ManifestError
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.management import batch_run, prompt_run
 
