@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from mediagen import conf, foreign
@@ -305,14 +306,14 @@ class Execution:
         if key is None:
             return Circuit()
         before = self.breaker.known().get(key, Circuit()).state
-        circuit = await self.breaker.failed(
-            key,
-            error,
-            rules=self.rules,
+        change = partial(
+            self.rules.after_error,
+            error=error,
             now=self.clock.now(),
             config_digest=str(getattr(provider, "config_digest", "")),
             default_cooldown_s=float(getattr(provider, "default_cooldown_s", self.rules.cooldown_s)),
         )
+        circuit = await self.breaker.failed(key, change)
         opened = circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN
         if opened and not self.clock.is_simulated:
             level = logging.ERROR if error.breaker is BreakerEffect.OPENS_UNTIL_CHANGED else logging.WARNING

@@ -19,8 +19,8 @@ from django.urls import NoReverseMatch, reverse
 from mediagen import conf
 from mediagen.breaker import (
     BreakerKey,
-    BreakerRules,
     BreakerStore,
+    Change,
     Circuit,
     CircuitState,
     after_success,
@@ -28,7 +28,7 @@ from mediagen.breaker import (
 )
 from mediagen.chain import MediaGeneratorChain
 from mediagen.connections import token_source
-from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest, ProviderError
+from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest
 from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.models.clock import db_now, from_db, to_db
@@ -254,24 +254,10 @@ class SharedBreaker:
         self._circuits[key] = circuit
         return claimed
 
-    async def failed(
-        self,
-        key: BreakerKey,
-        error: ProviderError,
-        *,
-        rules: BreakerRules,
-        now: datetime,
-        config_digest: str,
-        default_cooldown_s: float,
-    ) -> Circuit:
-        def apply(circuit: Circuit) -> Circuit:
-            return rules.after_error(
-                circuit, error, now=now, config_digest=config_digest, default_cooldown_s=default_cooldown_s
-            )
-
-        if apply(known := self._circuits.get(key, Circuit())) == known:
+    async def failed(self, key: BreakerKey, change: Change) -> Circuit:
+        if change(known := self._circuits.get(key, Circuit())) == known:
             return known  # it does not count: nothing to write
-        circuit = await _in_table(lambda: _change(key, apply), lambda: apply(known))
+        circuit = await _in_table(lambda: _change(key, change), lambda: change(known))
         self._circuits[key] = circuit
         return circuit
 

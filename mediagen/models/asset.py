@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.utils.deconstruct import deconstructible
 
 from mediagen import conf
+from mediagen.models.leased import Leased
 from mediagen.models.library import MediaLibrary
 from mediagen.types import uuid7
 
@@ -125,7 +126,7 @@ class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
         return self.filter(pk=pk, lease_token=token).exclude(generation_state=GenerationState.READY)
 
 
-class MediaAsset(models.Model):
+class MediaAsset(Leased):
     """One picture: what was asked, what came, who may use it, and what it cost."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -162,9 +163,6 @@ class MediaAsset(models.Model):
 
     generation_state = models.CharField(max_length=10, choices=GenerationState.choices, default=GenerationState.PENDING)
     failure = models.TextField(blank=True, help_text="Why there is no picture.")
-    lease_worker = models.CharField(max_length=100, blank=True, editable=False)
-    lease_token = models.PositiveBigIntegerField(default=0, editable=False)
-    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Runs that were put off.")
     batch = models.ForeignKey(
         "mediagen.GenerationBatch", null=True, blank=True, on_delete=models.SET_NULL, related_name="assets"
