@@ -211,7 +211,8 @@ def _close_attempts() -> int:
                 "state": AttemptState.UNKNOWN.value,
                 "outcome": Outcome.UNKNOWN.value,
                 "finished_at": db_now(),
-                "message": "its process died: what came of it is not known.",
+                # One that was left open on purpose says why.
+                "message": row.message or "its process died: what came of it is not known.",
             }
             # Still open, said in the statement: whoever made it may have ended it meanwhile, and booked it.
             if not GenerationAttempt.objects.open().filter(pk=row.pk).update(**values):
