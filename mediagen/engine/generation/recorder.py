@@ -9,14 +9,14 @@ from typing import Any
 
 from mediagen.engine.database.hops import together
 from mediagen.engine.events import progress
-from mediagen.engine.files import refusals, storage
+from mediagen.engine.files import answers, refusals, storage
 from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
 from mediagen.errors import AssetCancelled, LeaseLost, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.clock import db_now, from_db, to_db
 from mediagen.models.routing import atomic, connection
-from mediagen.types import Attempt, AttemptState, ProviderJob
+from mediagen.types import MAKES_PICTURES, Attempt, AttemptState, ProviderJob
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -101,6 +101,8 @@ class RowRecorder:
             self.pending.append(attempt.row)
         else:
             await together(_end, attempt.row)
+        if attempt.answer is not None and attempt.billable and attempt.operation in MAKES_PICTURES:
+            await answers.keep(attempt.row, attempt.answer)
 
     def met(self, outcome: Outcome) -> bool:
         """Whether an attempt of this run ended so."""

@@ -107,6 +107,14 @@ def adopted(found: Found) -> GenerationAttempt:
     return attempt
 
 
+def read_later(attempt: GenerationAttempt, image: GeneratedImage) -> GenerationAttempt:
+    """The attempt, ended by a picture that was found in its answer only later."""
+    attempt.state, attempt.outcome = AttemptState.ADOPTED.value, Outcome.SUCCEEDED.value
+    attempt.message = f"its answer was kept, and read again later. Before: {attempt.message}"
+    attempt.cost = image.cost
+    return attempt
+
+
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
     """What earlier runs have bought, or may have."""
