@@ -48,6 +48,14 @@ class ProviderJob:
     """USD, when the provider names its price at submission"""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider has answered with a 2xx, as it came."""
+
+    content: bytes | bytearray
+    content_type: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Attempt:
     """One provider asked once for one thing. The chain fills it in, a recorder keeps it."""
@@ -76,6 +84,8 @@ class Attempt:
     latency_s: float | None = None
     interrupted: bool = False
     """its caller went away while the provider was being asked: the end says nothing about the provider"""
+    answer: Answer | None = None
+    """what came and could not be used, although it may be paid for; for the recorder, and gone when that has it"""
     row: Any = None
     """whatever the recorder wants to remember it by"""
 

@@ -42,6 +42,7 @@ POSITIVE_NUMBERS = {
     "EXPORT_WAIT_DAYS",
     "API_MAX_BODY_BYTES",
 }
+KEEP_ANSWERS = ("KEEP_ANSWERS_DAYS", "KEEP_ANSWERS_BYTES")
 
 
 @register("mediagen")
@@ -67,7 +68,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value[name]
         if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number greater than 0.", id="mediagen.E004")
-    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS"):
+    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS", *KEEP_ANSWERS):
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")

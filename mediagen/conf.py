@@ -31,6 +31,10 @@ DEFAULTS: dict[str, Any] = {
     # for pictures put aside (None: a folder in the system's temporary one).
     "STORAGE_PATIENCE_S": 30.0,
     "RESCUE_DIR": None,
+    # Answers that were paid for and held no usable picture are kept in the storage for so many days (0: none is), as
+    # long as all of them together have no more bytes than that.
+    "KEEP_ANSWERS_DAYS": 30,
+    "KEEP_ANSWERS_BYTES": 1024**3,
     # One generation, with all its providers and retries, seconds.
     "DEADLINE_S": 900.0,
     "CONNECT_TIMEOUT_S": 5.0,

@@ -218,11 +218,14 @@ class LeaseLost(MediagenError):
 
 
 class StorageFailed(MediagenError):
-    """The site's storage did not take a picture. `rescued` is the local file in which it is kept meanwhile, if any."""
+    """The site's storage did not take a picture. `rescued` is the local file in which it is kept meanwhile, if any;
+    `lost` is True when it was paid for and nothing of it is left; `asset` is the row that has no picture now."""
 
-    def __init__(self, message: str, *, rescued: str = "") -> None:
+    def __init__(self, message: str, *, rescued: str = "", lost: bool = False, asset: Any = None) -> None:
         super().__init__(message)
         self.rescued = rescued
+        self.lost = lost
+        self.asset = asset
 
 
 class CredentialsUnreadable(MediagenError):

@@ -39,6 +39,7 @@ from mediagen.limits import Limiter, limiter_for
 from mediagen.secrets import scrub
 from mediagen.types import (
     MAKES_PICTURES,
+    Answer,
     Attempt,
     AttemptState,
     Call,
@@ -46,6 +47,7 @@ from mediagen.types import (
     GenerationRequest,
     ProviderJob,
     Recorder,
+    current_call,
     reset_current_call,
     set_current_call,
 )
@@ -97,6 +99,7 @@ _MAY_BE_BILLED = (
     "not asked: {0} may have made and billed this picture already, and its after_unknown is stop. Look there whether "
     "it did; then settle the unknown attempt, or set after_unknown of {0} to next, and generate the asset again."
 )
+_CAME_IN_VAIN = frozenset({Outcome.BAD_RESPONSE, Outcome.ERROR})
 _PASSING = frozenset({Outcome.RATE_LIMITED, Outcome.UNAVAILABLE})
 
 
@@ -394,8 +397,12 @@ class Execution:
             reset_current_call(token)
         if error is not None:
             self.note_error(attempt, error, provider)
+            if attempt.outcome in _CAME_IN_VAIN:
+                attempt.answer = call.answer
             await self.finish(attempt, began)
+            attempt.answer = None
             return error
+        call.answer = None
         self.outcome.result = result
         _end(attempt, AttemptState.ADOPTED if is_resumed else AttemptState.SUCCEEDED, Outcome.SUCCEEDED, "")
         if isinstance(result, GeneratedImage):
@@ -420,7 +427,11 @@ class Execution:
             return result
         if not isinstance(result, GeneratedImage):
             raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
-        return result if result.sha256 else await self.opened(provider, result)
+        if result.sha256:
+            return result
+        if isinstance(result.content, bytes | bytearray):
+            current_call().answer = Answer(result.content)
+        return await self.opened(provider, result)
 
     async def opened(self, provider: Any, result: GeneratedImage) -> GeneratedImage:
         return await foreign.opened(provider, result, str(self.kwargs.get("prompt", "")), strict=self.strict)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from mediagen.attempts import Answer as Answer
 from mediagen.attempts import Attempt as Attempt
 from mediagen.attempts import AttemptState as AttemptState
 from mediagen.attempts import ProviderJob as ProviderJob
@@ -203,6 +204,8 @@ class Call:
     """fetch this job instead of buying a new one"""
     delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None
     """asks, by provider name and job id, what the provider has pushed about a job; None where nothing is pushed"""
+    answer: Answer | None = None
+    """the last 2xx answer that came, or the picture that was taken out of it"""
 
     async def job_submitted(self, job: ProviderJob) -> None:
         """An adapter calls this the moment the provider has named the job, before it polls."""

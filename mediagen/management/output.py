@@ -100,7 +100,7 @@ def cells(result: Result) -> tuple[str, ...]:
         result.asset_id or "-",
         provider if result.made else "FAILED",
         str(result.attempts),
-        money(result.cost) if result.made else "-",
+        money(result.cost) if result.made or result.cost else "-",
         f"{result.seconds:.2f}",
         one_line(result.prompt, 40),
     )

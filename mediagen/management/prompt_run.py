@@ -7,12 +7,13 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.management.base import OutputWrapper
 
 from mediagen import http
 from mediagen.engine import get_media_engine
 from mediagen.engine.library import find_library, get_or_create_library
+from mediagen.engine.money import ledger
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.management.output import Reporter, Result
 from mediagen.management.reporting import reporter
@@ -93,12 +94,18 @@ async def _make(order: dict[str, Any]) -> Result:
         asset = await get_media_engine().generate_asset(**order)
     except GenerationFailed as exc:
         asset, error = exc.asset, str(exc)
-    except (LeaseLost, StorageFailed) as exc:
+    except LeaseLost as exc:
         error = str(exc)
+    except StorageFailed as exc:
+        asset, error = exc.asset, str(exc)
     seconds = time.monotonic() - began
     asked = 0
+    cost: Decimal | None = Decimal(0)
     if asset is not None:
-        asked = await GenerationAttempt.objects.of(asset).exclude(state=AttemptState.SKIPPED).acount()
+        attempts = GenerationAttempt.objects.of(asset)
+        asked = await attempts.exclude(state=AttemptState.SKIPPED).acount()
+        # Of a picture that did not come something may have been paid all the same.
+        cost = await sync_to_async(ledger.spending)(attempts.filter(billable=True)) if error else asset.cost
     return Result(
         prompt=order["prompt"],
         asset_id=asset.asset_id if asset else "",
@@ -108,7 +115,7 @@ async def _make(order: dict[str, Any]) -> Result:
         placeholder=bool(asset and asset.is_placeholder),
         dry_run=bool(asset and asset.dry_run),
         attempts=asked,
-        cost=asset.cost if asset else Decimal(0),
+        cost=cost,
         seconds=seconds,
         file=where(asset) if asset else "",
         error=error,

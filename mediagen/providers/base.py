@@ -21,7 +21,7 @@ from mediagen import conf, http, images
 from mediagen.errors import BadResponse, NotAPicture, ProviderError, UnsupportedRequest
 from mediagen.providers.options import Option, clean_options
 from mediagen.providers.service import HealthReport, ServiceProvider
-from mediagen.types import MAX_SEED, GeneratedImage, GenerationRequest, ProviderJob, current_call
+from mediagen.types import MAX_SEED, Answer, GeneratedImage, GenerationRequest, ProviderJob, current_call
 
 __all__ = [
     "Generated",
@@ -183,6 +183,8 @@ class MediaGeneratorProvider(ServiceProvider):
             self._require_credential()
             async with http.session():
                 generated = await ask(request)
+                # From here on this is what was paid for: the answer around it need not stay in memory.
+                current_call().answer = Answer(generated.content)
             return await self._opened(request, generated, fit_report)
 
     async def _placeholder(self, request: GenerationRequest, fit_report: dict[str, Any]) -> GeneratedImage:

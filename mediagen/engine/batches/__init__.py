@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
-        "manifests": "Checker FORMATS InvalidRow Manifest ManifestError ManifestRow"
-        " ResultWriter ValidationReport checked_rows open_manifest options_by_provider validate",
+        "manifests": "Checker FORMATS InvalidRow Manifest ManifestError ManifestRow ResultWriter ValidationReport"
+        " checked_rows open_manifest options_by_provider validate",
         "manifests.cells": "cell protect",
         "uploads": "BatchRequest Checked",
     },

@@ -1,7 +1,8 @@
 """Files of assets: where they lie, how they come and go, other sizes, addresses, uploads.
 
 Keeps: a file that no row names is found again or removed, a paid one is put aside and never thrown away. `storage`,
-`renditions`, `variants`, `links` (signed addresses), `uploads` (people's own pictures).
+`refusals`, `answers` (paid, without a usable picture), `renditions`, `variants`, `links` (signed addresses), `uploads`
+(people's own pictures).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from mediagen import conf
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database import in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.files import storage
+from mediagen.engine.files import refusals, storage
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
@@ -118,7 +118,9 @@ async def run(job: Job) -> MediaAsset:
         is_away = isinstance(exc, OperationalError | InterfaceError)
         if has_come and (is_away or isinstance(exc, asyncio.CancelledError)):
             recorder.forget_success()
-        can_go_on = job.patient and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
+        # What was paid and lost is not bought again before somebody says so.
+        is_lost = isinstance(exc, StorageFailed) and exc.lost
+        can_go_on = job.patient and not is_lost and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
         leases.let_go(job.asset.pk)
@@ -181,13 +183,13 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
 
 
 async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
-    """Finish the asset with a picture that an earlier worker stored before it died. False when there is none."""
+    """Finish the asset with a picture that an earlier worker stored before it died, or put aside. False when there is
+    none."""
     recorder = recorder or RowRecorder(job.asset, lease_token=job.lease.token)
-    attempt = await in_database(recovery.open_attempt, job.asset)
-    found = await recovery.find_picture(job.asset, attempt)
+    found = await recovery.find_picture(job.asset, *await in_database(recovery.purchases, job.asset))
     if found is None:
         return False
-    recorder.pending.append(recovery.adopted(found.attempt, found.image))
+    recorder.pending.append(recovery.adopted(found))
     await store(job, found.image, recorder)
     # A copy was made: whoever stored it may live after all, and take his file away.
     await found.remove()
@@ -224,17 +226,22 @@ async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: Row
     name = storage.file_name(job.asset, job.lease.token, image.format)
     is_paid = not (image.is_placeholder or image.dry_run)
     try:
-        return await storage.save_file(name, content, patience_s=conf.get("STORAGE_PATIENCE_S") if is_paid else 0.0)
+        return await storage.save_file(name, content, is_paid=is_paid)
     except Exception as exc:
         logger.exception("the storage did not take the picture of asset %s", job.asset.pk)
-        why = (
-            f"{type(exc).__name__}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
-        )
-        path = await storage.put_aside(name, content) if is_paid else ""
+        said = f"The storage did not take the picture ({refusals.reason(exc)})."
+        if not is_paid:
+            raise StorageFailed(said) from exc
+        path = await storage.put_aside(name, content)
         if path:
-            recorder.forget_success()
-        kept = f" It is kept in {path} and taken when the asset is generated again." if path else ""
-        raise StorageFailed(f"The storage did not take the picture ({why}).{kept}", rescued=path) from exc
+            said = f"{said} It is kept in {path} and taken when the asset is generated again."
+        elif job_id := recorder.served_by_job:
+            said = f"{said} Its job {job_id} is fetched, not bought, when the asset is generated again."
+        else:
+            said = f"Paid and lost: {said} The rescue folder did not take it either, and there is no job to fetch."
+        is_lost = not (path or recorder.served_by_job)
+        (recorder.lose_picture if is_lost else recorder.leave_open)(said)
+        raise StorageFailed(said, rescued=path, lost=is_lost, asset=job.asset) from exc
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.events import delivery
 from mediagen.engine.exports import rows, sending
-from mediagen.engine.files import renditions
+from mediagen.engine.files import answers, renditions
 from mediagen.engine.files import storage as files
 from mediagen.engine.generation import (
     Lease,
@@ -74,6 +74,8 @@ class MaintenanceReport:
     """messages to other sites that were due, taken there or not"""
     job_files_removed: int = 0
     """zips that were too old"""
+    answers_removed: int = 0
+    """kept answers without a picture that were too old"""
     kicked: int = 0
     """assets the task engine was told of"""
     exports_ended: int = 0
@@ -128,7 +130,11 @@ def _sort_out_files() -> tuple[int, int]:
     names = _stored_names()
     while chunk := list(islice(names, 500)):
         by_asset: dict[str, list[str]] = defaultdict(list)
-        for name in [*renditions.unknown_among(chunk), *jobs.unknown_among(chunk)]:
+        for name in [
+            *renditions.unknown_among(chunk),
+            *jobs.unknown_among(chunk),
+            *answers.unknown_among(chunk),
+        ]:
             files.remove_file(name)
             removed += 1
         for name in chunk:
@@ -215,7 +221,8 @@ def _close_attempts() -> int:
                 "state": AttemptState.UNKNOWN.value,
                 "outcome": Outcome.UNKNOWN.value,
                 "finished_at": db_now(),
-                "message": "its process died: what came of it is not known.",
+                # One that was left open on purpose says why.
+                "message": row.message or "its process died: what came of it is not known.",
             }
             # Still open, said in the statement: whoever made it may have ended it meanwhile, and booked it.
             if not GenerationAttempt.objects.open().filter(pk=row.pk).update(**values):
@@ -254,6 +261,7 @@ STEPS: tuple[tuple[str, Callable[[], dict[str, int] | None]], ...] = (
     ("putting stale work back", lambda: {"requeued": _requeue()}),
     ("removing assets deleted long ago", lambda: {"deleted_purged": trash.purge()}),
     ("removing old zips", lambda: {"job_files_removed": jobs.remove_expired()}),
+    ("removing old answers", lambda: {"answers_removed": answers.remove_old()}),
     ("telling of waiting jobs", lambda: _quietly(jobs.tell_again)),
     ("sorting out stored files", _sorted_files),
     ("closing attempts", lambda: {"attempts_closed": _close_attempts()}),

@@ -239,7 +239,7 @@ class Worker:
             if exc.vetoed and asset.batch is not None:
                 await in_database(lifecycle.pause, asset.batch, message)
         except StorageFailed as exc:
-            kind, message = "put_off", str(exc)
+            kind, message = "failed" if exc.lost else "put_off", str(exc)
             if asset.batch is not None:  # every further picture would have the same fate
                 await in_database(lifecycle.pause, asset.batch, message)
             else:

@@ -21,6 +21,7 @@ SENTENCES = {
     "deleted_purged": "assets deleted long ago were removed with their files",
     "webhooks_sent": "webhooks were sent",
     "job_files_removed": "zips that were too old were removed",
+    "answers_removed": "kept answers that were too old were removed",
     "kicked": "assets were told to the task engine",
     "exports_ended": "exports that waited too long were ended",
     "exports_told": "waiting exports were told to the task engine",
