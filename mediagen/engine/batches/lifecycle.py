@@ -19,12 +19,10 @@ from mediagen.engine.events import announcements
 from mediagen.engine.generation.claims import row_values
 from mediagen.engine.library.access import Access
 from mediagen.engine.library.libraries import find_library, get_library
-from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.models import (
     BatchState,
-    GenerationAttempt,
     GenerationBatch,
     GenerationState,
     MediaAsset,
@@ -270,10 +268,3 @@ def _set_state(
         batch.assets.filter(kicked_at__isnull=False).update(kicked_at=None)
     batch.refresh_from_db()
     return bool(changed)
-
-
-def possible_cost(batch: GenerationBatch) -> tuple[int, Decimal | None]:
-    """(attempts of the batch whose outcome is not known, USD they may have cost or None when a price is not known)."""
-    unknown = GenerationAttempt.objects.filter(asset__batch=batch, state="unknown", billable=True)
-    without_price = unknown.filter(cost=None, cost_held=None).exists()
-    return unknown.count(), None if without_price else ledger.spending(unknown)

@@ -27,6 +27,7 @@ from mediagen.engine.money.ledger import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
 from mediagen.types import GeneratedImage
 
@@ -54,6 +55,8 @@ class Job:
     """the worker renews all its leases together"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
+    cost: Cost = NOTHING
+    """what the run has cost, once it is over"""
 
 
 class PutOff(MediagenError):
@@ -79,6 +82,13 @@ async def run(job: Job) -> MediaAsset:
         provider_budgets=provider_budgets(job.chain),
         lease_token=job.lease.token,
     )
+    try:
+        return await _run(job, recorder)
+    finally:
+        job.cost = recorder.cost
+
+
+async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
     left = recovery.LeftBehind()
     has_come = False
     try:
