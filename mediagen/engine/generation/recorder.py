@@ -11,7 +11,7 @@ from mediagen.engine.database.hops import together
 from mediagen.engine.events import progress
 from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
-from mediagen.errors import AssetCancelled, LeaseLost, Outcome
+from mediagen.errors import AssetCancelled, AttemptVetoed, LeaseLost, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.attempt import UNDER_WAY
 from mediagen.models.clock import db_now, from_db, to_db
@@ -36,11 +36,13 @@ class RowRecorder:
         budgets: Sequence[Budget] = (),
         provider_budgets: dict[str, Budget] | None = None,
         lease_token: int | None = None,
+        only_looks: bool = False,
     ) -> None:
         """`budgets` bind every billable attempt, `provider_budgets` those of a provider. With a `lease_token` nothing
-        is written once somebody else has taken the asset."""
+        is written once somebody else has taken the asset. `only_looks`: what was bought is fetched, nothing else."""
         self.asset = asset
         self.lease_token = lease_token
+        self.only_looks = only_looks
         self.adoptable: dict[str, GenerationAttempt] = {}
         self.budgets = list(budgets)
         self.provider_budgets = provider_budgets or {}
@@ -68,6 +70,8 @@ class RowRecorder:
             self.adopted.add(attempt.row.pk)
             self.cost -= Cost.of(attempt.row)
             return
+        if self.only_looks:
+            raise AttemptVetoed("what was bought is looked for, and nothing is asked for.", stop=True)
         if not attempt.billable:
             return
         attempt.state = AttemptState.SUBMITTED
@@ -193,7 +197,8 @@ def _begin_wanted(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | N
 @atomic()
 def _end(rows: list[GenerationAttempt]) -> list[None]:
     lost = fenced(rows)
-    ours = [row for row in rows if row.asset_id not in lost]
+    said = _settled(rows)
+    ours = [row for row in rows if row.asset_id not in lost and row.pk not in said]
     for row in rows:
         if row.asset_id in lost:
             logger.warning("attempt %s ended as %s, after others had taken its asset: not written", row.pk, row.state)
@@ -201,6 +206,15 @@ def _end(rows: list[GenerationAttempt]) -> list[None]:
         ledger.book(ours)
         _write(ours)
     return [None] * len(rows)
+
+
+def _settled(rows: list[GenerationAttempt]) -> set[Any]:
+    """Of these, that end without anybody knowing what came of them, those for which a person has said it meanwhile."""
+    unknown = [row.pk for row in rows if row.state == AttemptState.UNKNOWN]
+    if not unknown:
+        return set()
+    known = GenerationAttempt.objects.filter(pk__in=unknown, state=AttemptState.SETTLED)
+    return set(known.values_list("pk", flat=True))
 
 
 @atomic()

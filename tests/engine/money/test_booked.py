@@ -1,4 +1,4 @@
-"""What was booked follows the attempt: a job that was given up and found, or that proves to have failed, moves money."""
+"""What was booked follows its attempt: a job that was given up and is found, or proves to have failed, moves money."""
 
 from __future__ import annotations
 
