@@ -35,6 +35,8 @@ class AttemptState(StrEnum):
     UNKNOWN = "unknown"
     ADOPTED = "adopted"
     SKIPPED = "skipped"
+    SETTLED = "settled"
+    """it was unknown, and a person has said what it cost"""
 
 
 @dataclass(frozen=True, slots=True)

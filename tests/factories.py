@@ -121,6 +121,7 @@ class GenerationAttemptFactory(DjangoModelFactory):
 
     asset = factory.SubFactory(MediaAssetFactory)
     library = factory.LazyAttribute(lambda attempt: attempt.asset and attempt.asset.library)
+    batch = factory.LazyAttribute(lambda attempt: attempt.asset and attempt.asset.batch)
     provider_name = "sdxl"
     model_name = "core"
     operation = "generate_image"

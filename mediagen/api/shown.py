@@ -177,6 +177,7 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
     cost = Usd(read_only=True, allow_null=True)
     started_at = Time()
     finished_at = Time(allow_null=True)
+    settled_at = Time(allow_null=True)
 
     class Meta:
         model = GenerationAttempt
@@ -195,6 +196,8 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
             "started_at",
             "finished_at",
             "latency_s",
+            "settled_at",
+            "settled_by",
         )
         read_only_fields = fields
 

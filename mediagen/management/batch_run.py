@@ -157,7 +157,7 @@ def _work(
         run_until_told(worker, Until.DONE, say.stopping)
     batch.refresh_from_db()
     counts: Any = GenerationBatch.objects.with_counts().get(pk=batch.pk)
-    progress.summary(counts, lifecycle.possible_cost(batch))
+    progress.summary(counts, batch.cost())
     if options["result"]:
         _write_results(batch, manifest, options)
         say.results(options["result"])

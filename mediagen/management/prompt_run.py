@@ -13,11 +13,11 @@ from django.core.management.base import OutputWrapper
 from mediagen import http
 from mediagen.engine import get_media_engine
 from mediagen.engine.library import find_library, get_or_create_library
-from mediagen.engine.money import ledger
 from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.management.output import Reporter, Result
 from mediagen.management.reporting import reporter
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary
+from mediagen.models.costs import cost_of
 from mediagen.types import AttemptState
 
 SOME_FAILED = 1
@@ -105,7 +105,7 @@ async def _make(order: dict[str, Any]) -> Result:
         attempts = GenerationAttempt.objects.of(asset)
         asked = await attempts.exclude(state=AttemptState.SKIPPED).acount()
         # Of a picture that did not come something may have been paid all the same.
-        cost = await sync_to_async(ledger.spending)(attempts.filter(billable=True)) if error else asset.cost
+        cost = (await sync_to_async(cost_of)(attempts)).counts if error else asset.cost
     return Result(
         prompt=order["prompt"],
         asset_id=asset.asset_id if asset else "",

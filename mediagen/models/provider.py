@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models import Q
 
 from mediagen import conf
+from mediagen.models.budget import BudgetFields, BudgetPeriod
 from mediagen.models.fields import CredentialField
-from mediagen.models.library import BudgetPeriod
 
 
 def provider_choices() -> list[tuple[str, str]]:
@@ -33,7 +33,7 @@ class ProviderConfigQuerySet(models.QuerySet["ProviderConfig"]):
         return self.filter(enabled=True)
 
 
-class ProviderConfig(models.Model):
+class ProviderConfig(BudgetFields):
     """One entry of the chain."""
 
     name = models.CharField(max_length=100, unique=True, help_text="As it appears in attempts, assets and tags.")
@@ -65,13 +65,6 @@ class ProviderConfig(models.Model):
     )
     after_refusal = models.CharField(
         max_length=4, choices=GoOn.choices, default=GoOn.STOP, help_text="When its moderation refuses the prompt."
-    )
-    budget_limit = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD; empty: no limit."
-    )
-    budget_period = models.CharField(max_length=8, choices=BudgetPeriod.choices, default=BudgetPeriod.MONTH)
-    budget_warning = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD spent in the period that warn."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -89,6 +89,7 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
     name = "openai_images"
     label = "OpenAI Images"
     default_base_url = "https://api.openai.com/v1"
+    billing_url = "https://platform.openai.com/usage"
     default_model = "gpt-image-2"
     models = (
         *("gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst", "gpt-image-2.6-flare"),

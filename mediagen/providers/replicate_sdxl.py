@@ -49,6 +49,8 @@ class ReplicateSDXLAdapter(JobProvider):
     name = "replicate_sdxl"
     label = "Replicate SDXL"
     default_base_url = "https://api.replicate.com/v1"
+    billing_url = "https://replicate.com/predictions"
+    job_url = "https://replicate.com/p/{job_id}"
     default_model = f"stability-ai/sdxl:{SDXL_VERSION}"
     models = (default_model,)
     # A cold start alone can take minutes.

@@ -90,6 +90,7 @@ class SDXLAdapter(MediaGeneratorProvider):
     name = "sdxl"
     label = "Stability AI (SDXL, Stable Image)"
     default_base_url = "https://api.stability.ai"
+    billing_url = "https://platform.stability.ai/account/credits"
     default_model = "core"
     models = (*V2_MODELS, V1_ENGINE)
     models_are_closed = True

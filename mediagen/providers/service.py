@@ -60,6 +60,10 @@ class ServiceProvider:
     options: ClassVar[Mapping[str, Option]] = {}
     default_prices: ClassVar[Mapping[str, str]] = {}
     """USD a picture by price key (see `price_keys`), as published; a ProviderConfig's `prices` go before them"""
+    billing_url: ClassVar[str] = ""
+    """the vendor's page that says what was billed"""
+    job_url: ClassVar[str] = ""
+    """the same of one job, with "{job_id}" for its id, where there is one"""
     supports_seed: ClassVar[bool] = False
     supports_negative_prompt: ClassVar[bool] = False
     is_placeholder: ClassVar[bool] = False
@@ -141,6 +145,13 @@ class ServiceProvider:
         except ProviderError as exc:
             return HealthReport(ok=False, detail=str(exc))
         return HealthReport(ok=True, detail=scrub(detail, self.secrets))
+
+    def where_billed(self, job_id: str = "") -> str:
+        """The vendor's page on which a person finds whether something was billed; "" behind another address than the
+        vendor's own."""
+        if self.base_url != self.default_base_url.rstrip("/"):
+            return ""
+        return self.job_url.replace("{job_id}", job_id) if job_id and self.job_url else self.billing_url
 
     # ------------------------------------------------------------------ what an adapter writes
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from decimal import Decimal
 from io import BytesIO
 from typing import Any, ClassVar
 from uuid import UUID
@@ -30,6 +29,7 @@ from mediagen.engine.batches import BatchRequest, Checked, ManifestError, lifecy
 from mediagen.engine.library import Right
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.models import BatchState, GenerationBatch
+from mediagen.models.costs import Cost
 
 MAX_PROBLEMS = 100
 FORMATS = ("csv", "jsonl", "txt")
@@ -103,8 +103,12 @@ class BatchSerializer(serializers.Serializer[Any]):
     running = serializers.IntegerField()
     pending = serializers.IntegerField()
     cancelled = serializers.IntegerField()
-    cost = Usd(help_text="USD of those whose cost is known.")
-    of_unknown_cost = serializers.IntegerField()
+    cost = Usd(
+        allow_null=True, help_text="USD billed, for pictures that did not come too; null: not known, and not nothing."
+    )
+    unsettled = serializers.IntegerField(help_text="Attempts that may have been billed, and nobody knows what.")
+    possible_cost = Usd(allow_null=True, help_text="USD those may have cost; null: the price of one is not known.")
+    of_unknown_cost = serializers.IntegerField(help_text="Those of them whose price is not known.")
     max_cost = Usd(allow_null=True)
     created_at = Time()
     finished_at = Time(allow_null=True)
@@ -116,7 +120,7 @@ class StartedBatchSerializer(BatchSerializer):
     check = BatchCheckSerializer()
 
 
-def shown(batch: Any, addresses: Addresses) -> dict[str, Any]:
+def shown(batch: Any, cost: Cost, addresses: Addresses) -> dict[str, Any]:
     time = Time()
     counts = {
         name: getattr(batch, name) for name in ("ready", "placeholders", "failed", "running", "pending", "cancelled")
@@ -131,8 +135,7 @@ def shown(batch: Any, addresses: Addresses) -> dict[str, Any]:
         "state_reason": batch.state_reason,
         "total": batch.total,
         **counts,
-        "cost": f"{batch.cost or Decimal(0):.6f}",
-        "of_unknown_cost": batch.of_unknown_cost,
+        **cost.facts(),
         "max_cost": batch.options.get("max_cost"),
         "created_at": time.to_representation(batch.created_at),
         "finished_at": time.to_representation(batch.finished_at) if batch.finished_at else None,
@@ -189,7 +192,8 @@ class BatchesView(_TakesManifests):
 
         def shown_all(rows: list[GenerationBatch]) -> list[dict[str, Any]]:
             counted = GenerationBatch.objects.filter(pk__in=[row.pk for row in rows]).with_counts()
-            return [shown(row, addresses) for row in counted.order_by("-pk")]
+            costs = GenerationBatch.costs(rows)
+            return [shown(row, costs[row.pk], addresses) for row in counted.order_by("-pk")]
 
         return Response(paged(request, uploads.visible(self.access), shown_all))
 
@@ -248,7 +252,7 @@ def _detail(view: APIBase, pk: UUID) -> dict[str, Any]:
     batch = uploads.visible(view.access).with_counts().filter(pk=pk).first()
     if batch is None:
         raise not_found()
-    return shown(batch, Addresses.of(view.request))
+    return shown(batch, batch.cost(), Addresses.of(view.request))
 
 
 class BatchView(APIBase):

@@ -18,11 +18,10 @@ from mediagen.engine.batches.manifests import Manifest, ManifestRow
 from mediagen.engine.events import announcements
 from mediagen.engine.generation import row_values
 from mediagen.engine.library import Access, find_library, get_library
-from mediagen.engine.money import Budget, ledger
+from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.models import (
     BatchState,
-    GenerationAttempt,
     GenerationBatch,
     GenerationState,
     MediaAsset,
@@ -268,10 +267,3 @@ def _set_state(
         batch.assets.filter(kicked_at__isnull=False).update(kicked_at=None)
     batch.refresh_from_db()
     return bool(changed)
-
-
-def possible_cost(batch: GenerationBatch) -> tuple[int, Decimal | None]:
-    """(attempts of the batch whose outcome is not known, USD they may have cost or None when a price is not known)."""
-    unknown = GenerationAttempt.objects.filter(asset__batch=batch, state="unknown", billable=True)
-    without_price = unknown.filter(cost=None, cost_held=None).exists()
-    return unknown.count(), None if without_price else ledger.spending(unknown)

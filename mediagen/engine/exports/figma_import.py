@@ -70,7 +70,7 @@ async def import_from_figma(
     library = await in_database(get_library, as_uuid(library_id, "library_id"))
     chain = await aget_media_generator_chain(dry_run=dry_run)
     # There is no asset yet: its attempts stand with the library.
-    owner: Any = SimpleNamespace(pk=None, library_id=library.pk)
+    owner: Any = SimpleNamespace(pk=None, library_id=library.pk, batch_id=None)
     recorder = RowRecorder(owner)
     outcome = await chain.execute(
         "import_from_figma",

@@ -2,8 +2,8 @@
 
 Keeps: an attempt is a row before its request leaves; only the holder of the newest lease writes; what was bought is
 fetched, not bought again. `orders`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `leases`, `running`,
-`recorder`, `recovery`, `second_reading` (of kept answers), `sources`, `job_notices` and `incoming_webhooks` (webhooks
-in), `memory_limit`.
+`recorder`, `recovery`, `second_reading` (of kept answers), `settling`, `sources`, `job_notices` and
+`incoming_webhooks` (webhooks in), `memory_limit`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mediagen.engine.generation.recorder import RowRecorder
     from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
     from mediagen.engine.generation.running import Job, PutOff
+    from mediagen.engine.generation.settling import Unsettled
 
 __getattr__ = names_from(
     __name__,
@@ -38,5 +39,6 @@ __getattr__ = names_from(
         "recorder": "RowRecorder",
         "requests": "ACCEPT FAIL MOST_AT_ONCE PictureRequest Placed",
         "running": "Job PutOff",
+        "settling": "Unsettled",
     },
 )

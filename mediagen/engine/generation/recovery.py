@@ -153,8 +153,8 @@ def left_behind(asset: MediaAsset, token: int) -> LeftBehind:
             row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, now
             # One that was left open on purpose says why.
             row.message = row.message or "the worker died after the request may have left: it may have been bought."
-            ledger.settle(row)
-            row.save()
+            ledger.book([row])
+            row.save(update_fields=["state", "outcome", "finished_at", "message", "cost_held", "booked"])
         if row.state == AttemptState.UNKNOWN:
             may_be_paid.add(row.provider_name)
     stopping = ProviderConfig.objects.filter(name__in=may_be_paid, after_unknown=GoOn.STOP) if may_be_paid else ()

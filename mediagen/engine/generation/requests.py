@@ -25,6 +25,7 @@ from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.asset import MediaAssetQuerySet
+from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
 from mediagen.providers.options import Option
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
@@ -329,7 +330,7 @@ def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: 
         left = _left(budget)
         if left is not None and least > left:
             raise BudgetTooSmall(
-                f"Library '{library.name}' has {ledger.usd(left)} left, and this costs {ledger.usd(least)} at least."
+                f"Library '{library.name}' has {usd(left)} left, and this costs {usd(least)} at least."
                 f"{budget.what_to_do}"
             )
     limited = provider_budgets(chain)
@@ -338,7 +339,7 @@ def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: 
         left = _left(limited[name]) if name in limited else None
         if left is None or price is None or price <= left:
             return
-        refused.append(f"{name} has {ledger.usd(left)} left and costs {ledger.usd(price)} a picture")
+        refused.append(f"{name} has {usd(left)} left and costs {usd(price)} a picture")
     if refused:
         raise BudgetTooSmall(f"The budget of every provider is used up: {'; '.join(refused)}. Raise one, or wait.")
 

@@ -30,6 +30,7 @@ from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
 from mediagen.types import GeneratedImage
 
@@ -38,6 +39,14 @@ logger = logging.getLogger("mediagen.engine")
 MAX_TRIES = 10
 SHORTEST_WAIT_S = 0.5
 LONGEST_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class AsItWas:
+    """How an asset stood before it was taken."""
+
+    generation_state: str
+    failure: str
 
 
 @dataclass(slots=True)
@@ -57,6 +66,10 @@ class Job:
     """the worker renews all its leases together"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
+    only_looks: AsItWas | None = None
+    """nothing is bought: jobs that were are fetched, and when none brings a picture the asset stands as before"""
+    cost: Cost = NOTHING
+    """what the run has cost, once it is over"""
 
 
 class PutOff(MediagenError):
@@ -81,7 +94,15 @@ async def run(job: Job) -> MediaAsset:
         budgets=job.budgets,
         provider_budgets=provider_budgets(job.chain),
         lease_token=job.lease.token,
+        only_looks=job.only_looks is not None,
     )
+    try:
+        return await _run(job, recorder)
+    finally:
+        job.cost = recorder.cost
+
+
+async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
     left = recovery.LeftBehind()
     has_come = False
     try:
@@ -123,10 +144,17 @@ async def run(job: Job) -> MediaAsset:
         can_go_on = job.patient and not is_lost and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
+        if job.only_looks is not None and not has_come:
+            leave = as_it_was
         leases.let_go(job.asset.pk)
         await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
         raise
     leases.let_go(job.asset.pk)
+    if job.only_looks is not None:
+        await in_database(as_it_was, job, recorder, "")
+        raise GenerationFailed(
+            outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset
+        )
     if isinstance(outcome.vetoed, AssetCancelled):
         await in_database(end_cancelled, job, recorder)
         raise GenerationFailed(
@@ -332,6 +360,15 @@ def end_cancelled(job: Job, recorder: RowRecorder) -> None:
 def back_to_pending(job: Job, recorder: RowRecorder, reason: str) -> None:
     """For whoever comes next."""
     _leave(job, recorder, generation_state=GenerationState.PENDING, failure=reason, lease_until=None)
+
+
+@atomic()
+def as_it_was(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """Nothing was found: the asset stands as it did before anybody looked."""
+    assert job.only_looks is not None  # noqa: S101 - of such jobs alone
+    was = job.only_looks
+    recorder.forget_skips()
+    _leave(job, recorder, generation_state=was.generation_state, failure=was.failure, lease_until=None)
 
 
 @atomic()

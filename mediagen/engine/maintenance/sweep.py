@@ -6,7 +6,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -45,7 +44,6 @@ from mediagen.models import (
     GenerationBatch,
     GenerationState,
     MediaAsset,
-    SpendAccount,
     asset_storage,
 )
 from mediagen.models.clock import db_now
@@ -67,6 +65,8 @@ class MaintenanceReport:
     attempts_closed: int = 0
     """attempts nobody will end any more, marked unknown"""
     accounts_corrected: int = 0
+    corrections: list[str] = field(default_factory=list)
+    """of which account, what stood there and what its attempts add up to"""
     batches_finished: int = 0
     deleted_purged: int = 0
     """assets deleted so long ago that their rows and files went"""
@@ -94,8 +94,8 @@ def maintain() -> MaintenanceReport:
     report = MaintenanceReport()
     for what, step in STEPS:
         try:
-            for name, count in (step() or {}).items():
-                setattr(report, name, count)
+            for name, found in (step() or {}).items():
+                setattr(report, name, found)
         except Exception as exc:  # whatever a host's tables, its storage or a broken row raises
             logger.exception("maintenance: %s failed", what)
             report.failed.append(f"{what}: {type(exc).__name__}")
@@ -229,26 +229,15 @@ def _close_attempts() -> int:
                 continue
             for name, value in values.items():
                 setattr(row, name, value)
-            ledger.settle(row)
-            row.save(update_fields=["accounts"])
+            ledger.book([row])
+            row.save(update_fields=["cost_held", "booked"])
             closed += 1
     return closed
 
 
-@atomic()
-def _correct_accounts() -> int:
-    """Make `held` what open attempts hold. A difference is a bug or a hand in the table; it is logged."""
-    held: dict[int, Decimal] = defaultdict(Decimal)
-    for accounts, amount in GenerationAttempt.objects.exclude(accounts=[]).values_list("accounts", "cost_held"):
-        for account in accounts:
-            held[account] += amount or Decimal(0)
-    corrected = 0
-    for account in SpendAccount.objects.select_for_update():
-        if account.held != held[account.pk]:
-            logger.warning("account %s held %s and should hold %s", account, account.held, held[account.pk])
-            SpendAccount.objects.filter(pk=account.pk, held=account.held).update(held=held[account.pk])
-            corrected += 1
-    return corrected
+def _correct_accounts() -> dict[str, Any]:
+    corrections = ledger.correct_accounts()
+    return {"accounts_corrected": len(corrections), "corrections": corrections}
 
 
 def _quietly(step: Callable[[], Any]) -> None:
@@ -256,7 +245,7 @@ def _quietly(step: Callable[[], Any]) -> None:
 
 
 # Looked up when they run: what each is, and what of the report it fills.
-STEPS: tuple[tuple[str, Callable[[], dict[str, int] | None]], ...] = (
+STEPS: tuple[tuple[str, Callable[[], dict[str, Any] | None]], ...] = (
     ("freeing what dead workers held", lambda: _quietly(free_dead_workers)),
     ("putting stale work back", lambda: {"requeued": _requeue()}),
     ("removing assets deleted long ago", lambda: {"deleted_purged": trash.purge()}),
@@ -265,7 +254,7 @@ STEPS: tuple[tuple[str, Callable[[], dict[str, int] | None]], ...] = (
     ("telling of waiting jobs", lambda: _quietly(jobs.tell_again)),
     ("sorting out stored files", _sorted_files),
     ("closing attempts", lambda: {"attempts_closed": _close_attempts()}),
-    ("correcting accounts", lambda: {"accounts_corrected": _correct_accounts()}),
+    ("correcting accounts", _correct_accounts),
     ("finishing batches", lambda: {"batches_finished": _finish_batches()}),
     ("removing old provider webhooks", lambda: _quietly(incoming_webhooks.remove_old)),
     ("removing old messages", lambda: _quietly(delivery.tidy_up)),

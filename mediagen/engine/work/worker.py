@@ -30,6 +30,7 @@ from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest
 from mediagen.factory import SharedBreaker, get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.clock import db_now
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
@@ -57,6 +58,8 @@ class Event:
     seconds: float = 0.0
     message: str = ""
     attempts: int = 0
+    cost: Cost = NOTHING
+    """what this run of the asset has cost"""
 
 
 @dataclass(slots=True)
@@ -225,6 +228,7 @@ class Worker:
         began = time.monotonic()
         self.watch(Event("started", asset))
         kind, message, attempts = "ready", "", 0
+        job: Job | None = None
         try:
             job = await self._job(asset)
             if job is not None:
@@ -263,7 +267,7 @@ class Worker:
             leases.let_go(asset.pk)
         if kind in ("put_off", "lost"):
             self.begun -= 1
-        self.watch(Event(kind, asset, time.monotonic() - began, message, attempts))
+        self.watch(Event(kind, asset, time.monotonic() - began, message, attempts, job.cost if job else NOTHING))
 
     async def _job(self, asset: MediaAsset) -> Job | None:
         """The job of a claimed row; None when its batch does not run any more, or when wrong settings keep every row

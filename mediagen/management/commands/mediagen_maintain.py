@@ -47,6 +47,7 @@ class Command(BaseCommand):
                 self.stdout.write(json.dumps(report))
             else:
                 done = [f"{report[name]:,} {text}." for name, text in SENTENCES.items() if report[name]]
+                done += [f"  {correction}" for correction in report["corrections"]]
                 self.stdout.write("\n".join(done) or "Nothing was to be done.")
             failed = "; ".join(report["failed"])
             if options["every"] is None:
