@@ -236,6 +236,24 @@ def check_encryption_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
 
 
 @register("mediagen", Tags.database)
+def check_keys_elsewhere(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """No key goes where it does not belong without being spoken of. Runs with `migrate` and `check --database`."""
+    from django.db import DatabaseError
+
+    from mediagen.engine.providers import entries
+    from mediagen.models.routing import alias
+
+    if alias() not in (databases or ()):
+        return []
+    try:
+        found = entries.keys_elsewhere()
+    except DatabaseError:  # before migrate
+        return []
+    hint = "See docs/configuration.md, where a key is sent. Whom it concerns can be seen in the admin."
+    return [CheckWarning(text[0].upper() + text[1:], hint=hint, id="mediagen.W004") for text in found]
+
+
+@register("mediagen", Tags.database)
 def check_stored_credentials(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """What is stored encrypted can be read. Runs with `migrate` and with `check --database`; a warning, because the
     site works without: a provider whose key cannot be read is passed over."""
