@@ -24,6 +24,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
     "API_AUTHENTICATION": (list, tuple, type(None)),
+    "LINK_ORIGINS": (list, tuple, set, frozenset),
+    "PAGES_CSP": (str, type(None)),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
 }
@@ -79,6 +81,10 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")
     if value.get("SERVE_FILES", "app") not in ("app", "storage"):
         yield Error('MEDIAGEN["SERVE_FILES"] must be "app" or "storage".', id="mediagen.E016")
+    if value.get("LINK_RESOURCE_POLICY", "same-site") not in ("same-origin", "same-site", "cross-origin"):
+        yield Error(
+            'MEDIAGEN["LINK_RESOURCE_POLICY"] must be "same-origin", "same-site" or "cross-origin".', id="mediagen.E018"
+        )
     if value.get("DRY_RUN") not in (None, True, False):
         yield Error(
             'MEDIAGEN["DRY_RUN"] must be True, False or None.',
