@@ -24,6 +24,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
     "API_AUTHENTICATION": (list, tuple, type(None)),
+    "LINK_ORIGINS": (list, tuple, set, frozenset),
+    "PAGES_CSP": (str, type(None)),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
 }
@@ -80,6 +82,10 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")
     if value.get("SERVE_FILES", "app") not in ("app", "storage"):
         yield Error('MEDIAGEN["SERVE_FILES"] must be "app" or "storage".', id="mediagen.E016")
+    if value.get("LINK_RESOURCE_POLICY", "same-site") not in ("same-origin", "same-site", "cross-origin"):
+        yield Error(
+            'MEDIAGEN["LINK_RESOURCE_POLICY"] must be "same-origin", "same-site" or "cross-origin".', id="mediagen.E018"
+        )
     if value.get("DRY_RUN") not in (None, True, False):
         yield Error(
             'MEDIAGEN["DRY_RUN"] must be True, False or None.',
@@ -234,6 +240,24 @@ def check_encryption_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
             id="mediagen.W001",
         )
     ]
+
+
+@register("mediagen", Tags.database)
+def check_keys_elsewhere(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """No key goes where it does not belong without being spoken of. Runs with `migrate` and `check --database`."""
+    from django.db import DatabaseError
+
+    from mediagen.engine.providers import entries
+    from mediagen.models.routing import alias
+
+    if alias() not in (databases or ()):
+        return []
+    try:
+        found = entries.keys_elsewhere()
+    except DatabaseError:  # before migrate
+        return []
+    hint = "See docs/configuration.md, where a key is sent. Whom it concerns can be seen in the admin."
+    return [CheckWarning(text[0].upper() + text[1:], hint=hint, id="mediagen.W004") for text in found]
 
 
 @register("mediagen", Tags.database)

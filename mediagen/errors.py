@@ -185,6 +185,14 @@ class AssetCancelled(AttemptVetoed):
         super().__init__("it was cancelled before this provider was asked.", stop=True)
 
 
+class ComeLater(InvalidRequest):
+    """Too much of this was asked for lately. `retry_after_s` says when it may be asked for again, seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class NotAllowed(MediagenError):
     """Whoever asks may see it and may not do this with it."""
 

@@ -28,6 +28,7 @@ from mediagen.breaker import (
 )
 from mediagen.chain import MediaGeneratorChain
 from mediagen.connections import token_source
+from mediagen.destinations import holds_a_key, withheld
 from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest
 from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig, ProviderHealth
@@ -145,8 +146,11 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
     for name in ("base_url", "model", "timeout_s"):
         if getattr(config, name):
             arguments[name] = getattr(config, name)
-    if not hasattr(cls, "credential_env"):
-        return _build(cls, config, arguments)  # not on our base class: it gets what was configured, nothing more
+    if not hasattr(cls, "credential_env"):  # not on our base class: it gets what was configured, nothing more
+        why = withheld(config, stored=False)
+        if why and holds_a_key(settings_options(config.adapter)):
+            raise ConfigurationError(f"Provider '{config.name}': {why}")
+        return _build(cls, config, arguments)
     if config.prices:
         arguments["prices"] = config.prices
     arguments["dry_run"] = _first_not_none(dry_run, config.dry_run, arguments.get("dry_run"), conf.default_dry_run())
@@ -156,8 +160,10 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
         secret = credential_of(config, cls)
     except CredentialsUnreadable as exc:
         secret, problem = Secret(""), str(exc)
+    if (secret or arguments.get(cls.credential_argument)) and not problem:
+        problem = withheld(config, stored=bool(config.credentials))
     if secret or problem:
-        arguments[cls.credential_argument] = secret
+        arguments[cls.credential_argument] = Secret("") if problem else secret
     adapter = _build(cls, config, arguments)
     adapter.credential_problem = problem
     if getattr(cls, "connects_by_oauth", False):

@@ -100,6 +100,8 @@ class CanvaExportResult:
 
 
 MAX_SIDE_PX = 16_384
+MAX_PROMPT_CHARS = 32_000
+"""of a prompt that comes over HTTP; a provider may take less"""
 MAX_SEED = 2**63 - 1
 
 

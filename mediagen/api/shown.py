@@ -10,7 +10,7 @@ from rest_framework import serializers
 from mediagen import conf
 from mediagen.api.addresses import Addresses
 from mediagen.api.asset_rows import AssetRow
-from mediagen.api.fields import Time, Usd, iso
+from mediagen.api.fields import Choice, Time, Usd, iso
 from mediagen.engine.files import links
 from mediagen.engine.generation import Estimate
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
@@ -32,10 +32,10 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     thumbnail_url = serializers.URLField(
         read_only=True, allow_null=True, help_text="Of a rendition 400 pixels wide, signed as well."
     )
-    generation_state = serializers.ChoiceField(choices=GenerationState.choices, read_only=True)
+    generation_state = Choice(choices=GenerationState.choices, read_only=True)
     failure = serializers.CharField(read_only=True, help_text="Why there is no picture.")
-    status = serializers.ChoiceField(choices=ReviewStatus.choices, read_only=True)
-    source = serializers.ChoiceField(  # type: ignore[assignment]
+    status = Choice(choices=ReviewStatus.choices, read_only=True)
+    source = Choice(  # type: ignore[assignment]
         choices=AssetSource.choices, read_only=True
     )
     library = serializers.UUIDField(source="library_id", read_only=True)
@@ -252,7 +252,7 @@ class GenerationSerializer(serializers.Serializer[Any]):
     """What one request asked for."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=GENERATION_STATES)
+    state = Choice(choices=GENERATION_STATES)
     url = serializers.URLField()
     events_url = serializers.URLField(help_text="A stream of what happens (server-sent events).")
     assets = AssetSerializer(many=True)

@@ -18,6 +18,7 @@ from mediagen.errors import BadResponse, Misconfigured, OutcomeUnknown, Provider
 from mediagen.http import library
 from mediagen.http.bodies import needs_room, take_room
 from mediagen.http.guard import AddressRefused, Target, split
+from mediagen.http.quiet import hush
 from mediagen.http.status import Response, loads
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def _new_client() -> httpx.AsyncClient:
     from mediagen.http.transport import Transport
 
     lib = library.httpx()
+    hush()
     proxy = conf.get("PROXY")
     if proxy:
         limits = lib.Limits(

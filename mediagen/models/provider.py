@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -41,6 +42,20 @@ class ProviderConfig(BudgetFields):
     position = models.PositiveIntegerField(default=0, help_text="Its place in the chain; the smallest is tried first.")
     enabled = models.BooleanField(default=True)
     credentials = CredentialField(help_text="Encrypted. Empty: the adapter's environment variable is used.")
+    credentials_for = models.CharField(
+        max_length=700,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Whom they were typed for; empty: set by code.",
+    )
+    key_consent = models.CharField(
+        max_length=700, blank=True, default="", editable=False, help_text="Where a key may go that belongs elsewhere."
+    )
+    key_consent_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+    key_consent_at = models.DateTimeField(null=True, blank=True, editable=False)
     # No URLField: its validator refuses the one-word host names of a private network. The adapter checks it.
     base_url = models.CharField(max_length=500, blank=True, help_text="Empty: the vendor's own address.")
     model = models.CharField(max_length=200, blank=True, help_text="Empty: the adapter's default.")
@@ -74,6 +89,7 @@ class ProviderConfig(BudgetFields):
     class Meta:
         ordering = ("position", "pk")
         verbose_name = "provider"
+        permissions = (("send_key_elsewhere", "Can have a provider's key sent to another host than its vendor's"),)
         constraints = (
             models.CheckConstraint(
                 name="mediagen_provider_timeout_positive", condition=Q(timeout_s__isnull=True) | Q(timeout_s__gt=0)

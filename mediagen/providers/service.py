@@ -73,7 +73,7 @@ class ServiceProvider:
     is_healthy_without_key: ClassVar[bool] = True
     """False: unhealthy without a credential in a dry run too, because it has no picture of its own to offer there"""
     key_hosts: ClassVar[tuple[str, ...]] = ()
-    """host endings beside base_url's host that may be sent the key"""
+    """the vendor's hosts, or endings of them, beside that of `default_base_url`: they may be sent the key"""
 
     def __init__(
         self,
@@ -121,6 +121,12 @@ class ServiceProvider:
     def __repr__(self) -> str:
         mode = "dry run" if self.dry_run else "live"
         return f"<{type(self).__name__} {self.name!r} model={self.model!r} {mode}>"
+
+    @classmethod
+    def vendor_hosts(cls) -> tuple[str, ...]:
+        """Hosts, or endings of them, to which a key goes without anybody's consent."""
+        own = urlsplit(cls.default_base_url).hostname
+        return (*((own,) if own else ()), *cls.key_hosts)
 
     # ------------------------------------------------------------------ what the chain asks
 

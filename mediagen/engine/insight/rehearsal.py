@@ -253,7 +253,7 @@ def _report(
         price=getattr(actor, "price", None),
         usual_s=getattr(actor, "usual_s", 0.0),
         is_measured=getattr(actor, "is_measured", False),
-        needs_key=credential_state(config).source in ("missing", "unreadable"),
+        needs_key=credential_state(config).source in ("missing", "unreadable", "withheld"),
         is_placeholder=bool(getattr(actor, "is_placeholder", False)),
         asked=sum(attempt.was_asked for attempt in attempts),
         breaker=circuit.state.value,

@@ -2,7 +2,7 @@
 
 Keeps: one rule of access for admin, API, studio and commands, and nothing of a library shown to who may not see it.
 `access`, `tokens`, `libraries`, `assets`, `filters`, `search`, `review`, `tagging`, `bulk`, `usage`, `suggestions`,
-`cancelling`, `trash`, `elsewhere` (what the site's other apps point at).
+`cancelling`, `trash`, `strangers`, `elsewhere` (what the site's other apps point at).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mediagen.lazy import names_from
 
 if TYPE_CHECKING:
-    from mediagen.engine.providers.description import ProviderDescription, descriptions
+    from mediagen.engine.providers.description import OPERATIONS, ProviderDescription, descriptions
     from mediagen.engine.providers.entries import (
         CredentialState,
         ProviderState,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
-        "description": "ProviderDescription descriptions",
+        "description": "OPERATIONS ProviderDescription descriptions",
         "entries": "CredentialState ProviderState credential_state makes_pictures states",
     },
 )
