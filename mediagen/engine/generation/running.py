@@ -28,7 +28,7 @@ from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, Mediage
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
-from mediagen.types import GeneratedImage
+from mediagen.types import AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -52,6 +52,10 @@ class Job:
     """put off, not failed, when waiting may help: somebody comes back to it"""
     lease_is_kept: bool = False
     """the worker renews all its leases together"""
+    left_as: GenerationState = GenerationState.PENDING
+    """how it waits when this process is stopped: for any worker, or interrupted, for whoever asked for it"""
+    asked: int = 0
+    """attempts of this run, without those that were skipped"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
 
@@ -102,6 +106,7 @@ async def run(job: Job) -> MediaAsset:
                 **request_kwargs(job.order.request),
                 **sources,
             )
+            job.asked = sum(attempt.state is not AttemptState.SKIPPED for attempt in outcome.attempts)
             if outcome.result is not None:
                 # The picture is here and may be paid for: it is kept, whoever loses interest now.
                 has_come = True
@@ -111,13 +116,15 @@ async def run(job: Job) -> MediaAsset:
     except LeaseLost:
         raise
     except BaseException as exc:
-        reason = "cancelled" if isinstance(exc, asyncio.CancelledError) else _reason(exc)
+        is_stopped = isinstance(exc, asyncio.CancelledError)
+        reason = "cancelled" if is_stopped else _reason(exc)
         is_away = isinstance(exc, OperationalError | InterfaceError)
-        if has_come and (is_away or isinstance(exc, asyncio.CancelledError)):
+        if has_come and (is_away or is_stopped):
             recorder.forget_success()
-        can_go_on = job.patient and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
+        can_go_on = job.patient and (is_away or is_stopped or isinstance(exc, StorageFailed))
+        can_go_on |= is_stopped and job.left_as == GenerationState.INTERRUPTED
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
-        leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
+        leave = let_wait if can_go_on or (has_come and is_away) else give_up
         leases.let_go(job.asset.pk)
         await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
         raise
@@ -319,9 +326,9 @@ def end_cancelled(job: Job, recorder: RowRecorder) -> None:
 
 
 @atomic()
-def back_to_pending(job: Job, recorder: RowRecorder, reason: str) -> None:
-    """For whoever comes next."""
-    _leave(job, recorder, generation_state=GenerationState.PENDING, failure=reason, lease_until=None)
+def let_wait(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """For whoever comes next, or whoever asked for it."""
+    _leave(job, recorder, generation_state=job.left_as, failure=reason, lease_until=None)
 
 
 @atomic()

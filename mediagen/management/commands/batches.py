@@ -7,11 +7,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
 from mediagen.errors import InvalidRequest
+from mediagen.management.base import MediagenCommand
 from mediagen.management.batch_output import batch_cost
 from mediagen.management.output import one_line
 from mediagen.models import GenerationBatch
@@ -39,7 +40,7 @@ ACTIONS: dict[str, Callable[[GenerationBatch], str]] = {
 }
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = "Lists batches; pauses, resumes, cancels or retries one, several, or all unfinished ones."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -7,9 +7,10 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.maintenance import sweep
+from mediagen.management.base import MediagenCommand
 
 SENTENCES = {
     "requeued": "assets of workers that are gone wait again",
@@ -27,7 +28,7 @@ SENTENCES = {
 }
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Puts stale work back to waiting, keeps pictures that were stored and not recorded, removes files nobody "
         "knows, ends what no process will end, and tells the task engine of waiting work. Safe at any time."

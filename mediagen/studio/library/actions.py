@@ -19,7 +19,8 @@ from mediagen.engine.library.access import Right
 from mediagen.engine.library.review import STEPS, review
 from mediagen.engine.work.in_server import work_soon
 from mediagen.errors import AssetInUse, InvalidRequest
-from mediagen.models import GenerationState, MediaAsset, ReviewStatus
+from mediagen.models import MediaAsset, ReviewStatus
+from mediagen.models.asset import ON_REQUEST
 from mediagen.studio import tiles
 from mediagen.types import uuid7
 
@@ -137,8 +138,7 @@ def _undelete(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
 
 
 def _has_failed(asset: MediaAsset) -> bool:
-    ended = asset.generation_state in (GenerationState.FAILED, GenerationState.CANCELLED)
-    return ended and bool(asset.prompt)
+    return asset.generation_state in ON_REQUEST and bool(asset.prompt)
 
 
 def _takes(step: str) -> Callable[[MediaAsset], bool]:
