@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.kill.site import Site, ended, prompts, purchases_by_prompt
+from tests.kill.site import Site, ended, killed, prompts, purchases_by_prompt
 from tests.kill.test_signals import heard
 
 PROMPTS = prompts(8)
@@ -125,3 +125,34 @@ def test_of_two_commands_on_one_file_the_other_goes_on(site: Site):
     ended(first, 3)
     ended(second, 0)
     bought_once(site, "sdxl", 40)
+
+
+def killed_with_its_job(site: Site) -> None:
+    """The command, killed when Flux has taken the job of its one picture."""
+    server = site.servers["flux"]
+    server.polls_until_ready = 10_000
+    site.live("flux")
+    process = site.start("generate_assets", PROMPTS[0], *LIVE)
+    site.wait_until(lambda: site.attempts().exclude(provider_job_id="").exists())
+    killed(process)
+
+
+def test_of_a_killed_command_the_sweep_fetches_the_job(site: Site):
+    killed_with_its_job(site)
+    server = site.servers["flux"]
+    server.polls_until_ready = len(server.requests) + 2  # not at the first question
+    site.run("mediagen_maintain")
+    assert site.states() == {"ready": 1}
+    assert [attempt.state for attempt in site.attempts()] == ["adopted"]
+    assert len(server.purchases) == 1
+
+
+def test_of_a_killed_command_the_same_command_takes_the_job_first(site: Site):
+    killed_with_its_job(site)
+    site.servers["flux"].polls_until_ready = 0
+    said = site.run("generate_assets", PROMPTS[0], *LIVE)
+    assert "the jobs of 1 are bought already" in said
+    assert site.states() == {"ready": 1}
+    assert len(site.servers["flux"].purchases) == 1
+    site.run("generate_assets", PROMPTS[0], *LIVE, "--again")
+    assert len(site.servers["flux"].purchases) == 2

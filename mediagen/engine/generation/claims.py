@@ -139,6 +139,27 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
     return Job(asset, order, Lease(asset.pk, token), chain, budgets=budgets, is_recovery=True)
 
 
+def take_over(asset: MediaAsset) -> bool:
+    """Take an asset as it was read, whatever its state, if nobody works on it and it has not changed hands since; its
+    lease's fields are as they are then."""
+    if is_in_hand(asset):
+        return False
+    values = {
+        "generation_state": GenerationState.RUNNING,
+        "lease_token": asset.lease_token + 1,
+        "lease_worker": worker_name(),
+        "lease_until": db_now() + lease_length(),
+    }
+    as_read = MediaAsset.objects.filter(
+        pk=asset.pk, lease_token=asset.lease_token, generation_state=asset.generation_state
+    )
+    if not as_read.update(**values):
+        return False
+    for name, value in values.items():
+        setattr(asset, name, value)
+    return True
+
+
 def open_to_all() -> Q:
     """Assets that may be made (again) because somebody asks for it."""
     return (

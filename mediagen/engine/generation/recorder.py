@@ -96,6 +96,10 @@ class RowRecorder:
         else:
             await together(_end, attempt.row)
 
+    def leave_jobs(self) -> None:
+        """Those that were not fetched stay as they are, for whoever looks for them next."""
+        self.adoptable = {}
+
     def met(self, outcome: Outcome) -> bool:
         """Whether an attempt of this run ended so."""
         return outcome in self._outcomes

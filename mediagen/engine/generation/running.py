@@ -54,6 +54,9 @@ class Job:
     """the worker renews all its leases together"""
     left_as: GenerationState = GenerationState.PENDING
     """how it waits when this process is stopped: for any worker, or interrupted, for whoever asked for it"""
+    fetch_for_s: float | None = None
+    """where given, nothing is bought: what an earlier process has bought is taken if it comes within this time, else
+    all stays as it was"""
     asked: int = 0
     """attempts of this run, without those that were skipped"""
     existing: bool = False
@@ -75,7 +78,8 @@ class PutOff(MediagenError):
 async def run(job: Job) -> MediaAsset:
     """Fill an asset that this process holds.
 
-    `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
+    `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job, and
+    when what was to be fetched only is not there.
     """
     recorder = RowRecorder(
         job.asset,
@@ -84,6 +88,7 @@ async def run(job: Job) -> MediaAsset:
         lease_token=job.lease.token,
     )
     left = recovery.LeftBehind()
+    is_fetch = job.fetch_for_s is not None
     has_come = False
     try:
         async with memory_limit.place() as give_room_back, leases.kept(job.lease, already=job.lease_is_kept):
@@ -101,6 +106,7 @@ async def run(job: Job) -> MediaAsset:
                 resume=recorder.jobs,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
+                fetch_for_s=job.fetch_for_s,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
@@ -122,13 +128,20 @@ async def run(job: Job) -> MediaAsset:
         if has_come and (is_away or is_stopped):
             recorder.forget_success()
         can_go_on = job.patient and (is_away or is_stopped or isinstance(exc, StorageFailed))
-        can_go_on |= is_stopped and job.left_as == GenerationState.INTERRUPTED
+        can_go_on |= is_fetch or (is_stopped and job.left_as == GenerationState.INTERRUPTED)
+        if is_fetch:
+            recorder.leave_jobs()
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         leave = let_wait if can_go_on or (has_come and is_away) else give_up
         leases.let_go(job.asset.pk)
-        await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
+        said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
+        await asyncio.shield(in_database(leave, job, recorder, said))
         raise
     leases.let_go(job.asset.pk)
+    if is_fetch:
+        recorder.leave_jobs()
+        await in_database(let_wait, job, recorder, job.asset.failure)
+        raise PutOff("what was bought for it is not there yet.", retry_in_s=None, vetoed=False)
     if isinstance(outcome.vetoed, AssetCancelled):
         await in_database(end_cancelled, job, recorder)
         raise GenerationFailed(

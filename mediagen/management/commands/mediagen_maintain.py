@@ -15,6 +15,7 @@ from mediagen.management.base import MediagenCommand
 SENTENCES = {
     "requeued": "assets of workers that are gone wait again",
     "pictures_kept": "stored pictures got their rows",
+    "jobs_fetched": "pictures that were bought were fetched",
     "files_removed": "files that no asset knows were removed",
     "attempts_closed": "attempts that nobody will end were marked unknown",
     "accounts_corrected": "accounts were corrected",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 
@@ -111,3 +112,17 @@ def test_one_that_may_be_bought_is_cancelled_when_its_job_was_looked_for():
     assert bought.generation_state == "pending"
     assert bought.cancel_requested_at is not None
     assert GenerationAttempt.objects.filter(asset=bought).exists()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("typed", "rows"), [("\n", 2), ("x\nagain\n", 4), ("", 2)])
+def test_on_a_terminal_it_asks_before(monkeypatch, typed, rows):
+    interrupted(orders("a cat", "a dog"), 1)
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    command = ("generate_assets", "a cat", "a dog", "--size", "64x64", "--progress", "plain")
+    call_command(*command, stdout=Terminal())
+    assert MediaAsset.objects.count() == rows
