@@ -25,12 +25,14 @@ from mediagen.errors import (
     BreakerEffect,
     ConfigurationError,
     InvalidRequest,
+    JobFailed,
     MediagenError,
     NextStep,
     Outcome,
     OutcomeUnknown,
     ProviderError,
     RateLimited,
+    Refused,
     UnforeseenError,
     explain,
 )
@@ -122,6 +124,7 @@ class Execution:
         resume: dict[str, ProviderJob],
         avoid: frozenset[str],
         stop_for: frozenset[str] = frozenset(),
+        fetch_for_s: float | None = None,
         patient: bool,
         delivered: Any = None,
         clock: Clock = REAL,
@@ -141,6 +144,8 @@ class Execution:
         self.avoid = avoid
         stopping = {name_of(p) for p in providers if getattr(p, "after_unknown", "next") == "stop"}
         self.stop_for = stop_for | (avoid & stopping)
+        self.fetch_for_s = fetch_for_s
+        self.fetch_only = fetch_for_s is not None
         self.patient = patient
         self.delivered = delivered
         self.clock = clock
@@ -152,6 +157,8 @@ class Execution:
 
     async def through(self) -> ChainOutcome:
         for provider in sorted(self.providers, key=self.turn):
+            if self.fetch_only and not self.may_fetch(provider):
+                continue
             if self.stop_for and name_of(provider) not in self.resume:
                 await self.skip(provider, _MAY_BE_BILLED.format(" and ".join(sorted(self.stop_for))))
                 self.outcome.stopped = True
@@ -166,6 +173,11 @@ class Execution:
         else:
             self.outcome.error = self.outcome.vetoed = None
         return self.outcome
+
+    def may_fetch(self, provider: Any) -> bool:
+        """Whether it has a job of ours, and surely fetches it instead of buying another."""
+        knows_how = bool(getattr(provider, "can_resume", False))
+        return knows_how and name_of(provider) in self.resume and not self.is_dry(provider)
 
     def turn(self, provider: Any) -> int:
         """A job that is already paid for comes first; who may have been paid already, last; stand-ins behind all."""
@@ -277,6 +289,8 @@ class Execution:
                     await self.breaker.succeeded(key, was_probe=was_probe)
                 return False
             self.outcome.error = error
+            if self.fetch_only:
+                return True  # a job that is not done yet says nothing about the provider
             if isinstance(error, AttemptVetoed):
                 self.outcome.vetoed = error
                 return not error.stop
@@ -360,6 +374,7 @@ class Execution:
             attempt=attempt,
             recorder=self.recorder,
             resume=attempt.job,
+            looks_for_s=self.fetch_for_s,
             delivered=self.delivered,
         )
         token = set_current_call(call)
@@ -397,10 +412,11 @@ class Execution:
             reset_current_call(token)
         if error is not None:
             self.note_error(attempt, error, provider)
-            if attempt.outcome in _CAME_IN_VAIN:
-                attempt.answer = call.answer
-            await self.finish(attempt, began)
-            attempt.answer = None
+            if not self.fetch_only or isinstance(error, JobFailed | Refused):
+                if attempt.outcome in _CAME_IN_VAIN:
+                    attempt.answer = call.answer
+                await self.finish(attempt, began)
+                attempt.answer = None
             return error
         call.answer = None
         self.outcome.result = result

@@ -190,17 +190,6 @@ def _expect_webhooks(adapter: Any, config: ProviderConfig, base_url: str) -> Non
     adapter.webhook_secret = webhook_secret(config.name)
 
 
-def declared_options(providers: Sequence[str] | str | None = None) -> set[str] | None:
-    """Names of the options that some provider of the chain knows; None when one of them does not say."""
-    known: set[str] = set()
-    for config in chain_configs(providers):
-        declared = getattr(adapter_class(config.adapter), "options", None)
-        if not isinstance(declared, Mapping):
-            return None
-        known.update(declared)
-    return known
-
-
 def _build(cls: type[Any], config: ProviderConfig, arguments: Mapping[str, Any]) -> Any:
     try:
         return cls(**arguments)

@@ -204,6 +204,8 @@ class Call:
     recorder: Recorder | None = None
     resume: ProviderJob | None = None
     """fetch this job instead of buying a new one"""
+    looks_for_s: float | None = None
+    """with `resume`: ask for the job for so long at most, once at least, and cancel nothing; None: as configured"""
     delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None
     """asks, by provider name and job id, what the provider has pushed about a job; None where nothing is pushed"""
     answer: Answer | None = None

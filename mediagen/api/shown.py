@@ -232,12 +232,12 @@ def shown_estimate(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-GENERATION_STATES = ("pending", "running", "ready", "partial", "failed", "cancelled")
+GENERATION_STATES = ("pending", "running", "ready", "partial", "failed", "cancelled", "interrupted")
 
 
 def state_of(assets: Sequence[MediaAsset]) -> str:
     """Of all that one request asked for: "pending" or "running" while something is to come, then "ready" (all),
-    "partial" (some), "failed" or "cancelled" (none)."""
+    "partial" (some), "failed", "interrupted" (waits for a person) or "cancelled" (none)."""
     states = {asset.generation_state for asset in assets}
     if states == {GenerationState.PENDING}:
         return "pending"
@@ -245,7 +245,10 @@ def state_of(assets: Sequence[MediaAsset]) -> str:
         return "running"
     if GenerationState.READY in states:
         return "ready" if len(states) == 1 else "partial"
-    return "failed" if GenerationState.FAILED in states else "cancelled"
+    for state in (GenerationState.FAILED, GenerationState.INTERRUPTED):
+        if state in states:
+            return state.value
+    return "cancelled"
 
 
 class GenerationSerializer(serializers.Serializer[Any]):

@@ -315,7 +315,7 @@ class JobProvider(MediaGeneratorProvider):
             interval_s=self.poll_interval_s,
             max_interval_s=self.poll_max_interval_s,
             settle_s=self.poll_settle_s,
-            on_deadline=on_deadline,
+            on_deadline=on_deadline if current_call().looks_for_s is None else None,
         )
 
     def _pushed(self, answer: http.Response) -> Any:

@@ -220,7 +220,10 @@ class ServiceProvider:
 
         Before a deadline, time is kept back to fetch the picture or to cancel the job.
         """
-        left_s = current_call().seconds_left(self.timeout_s + KEPT_BACK_S)
+        call = current_call()
+        if call.looks_for_s is not None:
+            return min(self.timeout_s, call.looks_for_s)
+        left_s = call.seconds_left(self.timeout_s + KEPT_BACK_S)
         return min(self.timeout_s, left_s - min(KEPT_BACK_S, left_s * 0.1))
 
     def checked(self, response: http.Response) -> http.Response:

@@ -138,7 +138,8 @@ class AssetJobs(AssetActions):
         return self._begin(request, "zip", ids, {})
 
     @admin.action(
-        description=gettext_lazy("Retry failed ones, and make placeholders for real"), permissions=["generate"]
+        description=gettext_lazy("Retry failed ones, resume interrupted ones, and make placeholders for real"),
+        permissions=["generate"],
     )
     def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Under their own ids, by whoever works; the page waits for nobody."""

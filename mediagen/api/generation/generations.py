@@ -281,8 +281,8 @@ class RetryView(OneGeneration, APIBase):
         responses={202: GenerationSerializer},
         problems=[402, 409],
         description=(
-            "Failed and cancelled pictures, and placeholders, are made again under their ids. A job that was bought "
-            "and not fetched is fetched. 409 when there is none."
+            "Failed, cancelled and interrupted pictures, and placeholders, are made again under their ids. A job "
+            "bought and not fetched is fetched. 409 when there is none."
         ),
     )
     def post(self, request: Request, pk: UUID) -> Response:

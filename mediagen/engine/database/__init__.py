@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         grouped,
         hold_no_thread,
         in_database,
+        is_full,
         patiently,
         to_the_end,
         together,
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
-        "hops": "close_own_connections grouped hold_no_thread in_database patiently to_the_end together update_where",
+        "hops": "close_own_connections grouped hold_no_thread in_database is_full patiently to_the_end together"
+        " update_where",
         "ids": "as_uuid",
         "sync": "run_sync",
     },

@@ -11,8 +11,8 @@ logger = logging.getLogger("mediagen.engine")
 
 
 def count(what: str, per_s: int) -> int:
-    """How often `what` was counted in this window of `per_s` seconds, with this time; `what` is part of a key, so it has
-    no blanks. 0 when the cache is away: nobody is kept out because of that."""
+    """How often `what` was counted in this window of `per_s` seconds, with this time; `what` is part of a key, so
+    it has no blanks. 0 when the cache is away: nobody is kept out because of that."""
     key = f"mediagen:times:{what}:{per_s}:{int(time.time() // per_s)}"
     try:
         cache.add(key, 0, timeout=per_s + 1)

@@ -113,6 +113,10 @@ class RowRecorder:
         if attempt.answer is not None and attempt.billable and attempt.operation in MAKES_PICTURES:
             await answers.keep(attempt.row, attempt.answer)
 
+    def leave_jobs(self) -> None:
+        """Those that were not fetched stay as they are, for whoever looks for them next."""
+        self.adoptable = {}
+
     def met(self, outcome: Outcome) -> bool:
         """Whether an attempt of this run ended so."""
         return outcome in self._outcomes

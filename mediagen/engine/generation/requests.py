@@ -24,7 +24,7 @@ from mediagen.engine.money import Budget, ledger
 from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
-from mediagen.models.asset import MediaAssetQuerySet
+from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
 from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
 from mediagen.providers.options import Option
@@ -215,11 +215,11 @@ def cancel(assets: Iterable[MediaAsset]) -> None:
 
 @atomic()
 def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
-    """Let the failed, cancelled and placeholder ones wait to be made again, under their ids; which. Errors of `plan`,
-    and `Conflict` when there is none."""
+    """Let the failed, cancelled, interrupted and placeholder ones wait to be made again, under their ids; which. Errors
+    of `plan`, and `Conflict` when there is none."""
     again = [asset for asset in assets if _may_be_made_again(asset)]
     if not again:
-        raise Conflict("Only failed and cancelled pictures and placeholders are made again, and there is none here.")
+        raise Conflict("Only failed, cancelled and interrupted pictures and placeholders are made again; here is none.")
     for asset in again:
         order = claims.order_of(asset)
         chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
@@ -229,7 +229,7 @@ def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
 
 
 def _may_be_made_again(asset: MediaAsset) -> bool:
-    if asset.generation_state in (GenerationState.FAILED, GenerationState.CANCELLED):
+    if asset.generation_state in ON_REQUEST:
         return True
     return asset.generation_state == GenerationState.READY and asset.is_placeholder
 

@@ -32,7 +32,7 @@ from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
-from mediagen.types import GeneratedImage
+from mediagen.types import AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -64,6 +64,13 @@ class Job:
     """put off, not failed, when waiting may help: somebody comes back to it"""
     lease_is_kept: bool = False
     """the worker renews all its leases together"""
+    left_as: GenerationState = GenerationState.PENDING
+    """how it waits when this process is stopped: for any worker, or interrupted, for whoever asked for it"""
+    fetch_for_s: float | None = None
+    """where given, nothing is bought: what an earlier process has bought is taken if it comes within this time, else
+    all stays as it was"""
+    asked: int = 0
+    """attempts of this run, without those that were skipped"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
     only_looks: AsItWas | None = None
@@ -87,7 +94,8 @@ class PutOff(MediagenError):
 async def run(job: Job) -> MediaAsset:
     """Fill an asset that this process holds.
 
-    `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
+    `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job, and
+    when what was to be fetched only is not there.
     """
     recorder = RowRecorder(
         job.asset,
@@ -104,6 +112,7 @@ async def run(job: Job) -> MediaAsset:
 
 async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
     left = recovery.LeftBehind()
+    is_fetch = job.fetch_for_s is not None
     has_come = False
     try:
         async with memory_limit.place() as give_room_back, leases.kept(job.lease, already=job.lease_is_kept):
@@ -121,11 +130,13 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 resume=recorder.jobs,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
+                fetch_for_s=job.fetch_for_s,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
                 **sources,
             )
+            job.asked = sum(attempt.state is not AttemptState.SKIPPED for attempt in outcome.attempts)
             if outcome.result is not None:
                 # The picture is here and may be paid for: it is kept, whoever loses interest now.
                 has_come = True
@@ -135,19 +146,24 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
     except LeaseLost:
         raise
     except BaseException as exc:
-        reason = "cancelled" if isinstance(exc, asyncio.CancelledError) else _reason(exc)
+        is_stopped = isinstance(exc, asyncio.CancelledError)
+        reason = "cancelled" if is_stopped else _reason(exc)
         is_away = isinstance(exc, OperationalError | InterfaceError)
-        if has_come and (is_away or isinstance(exc, asyncio.CancelledError)):
+        if has_come and (is_away or is_stopped):
             recorder.forget_success()
         # What was paid and lost is not bought again before somebody says so.
         is_lost = isinstance(exc, StorageFailed) and exc.lost
-        can_go_on = job.patient and not is_lost and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
+        can_go_on = job.patient and (is_away or is_stopped or isinstance(exc, StorageFailed))
+        can_go_on |= is_fetch or (is_stopped and job.left_as == GenerationState.INTERRUPTED)
+        if is_fetch:
+            recorder.leave_jobs()
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
-        leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
+        leave = let_wait if (can_go_on and not is_lost) or (has_come and is_away) else give_up
         if job.only_looks is not None and not has_come:
             leave = as_it_was
         leases.let_go(job.asset.pk)
-        await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
+        said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
+        await asyncio.shield(in_database(leave, job, recorder, said))
         raise
     leases.let_go(job.asset.pk)
     if job.only_looks is not None:
@@ -155,6 +171,10 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
         raise GenerationFailed(
             outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset
         )
+    if is_fetch:
+        recorder.leave_jobs()
+        await in_database(let_wait, job, recorder, job.asset.failure)
+        raise PutOff("what was bought for it is not there yet.", retry_in_s=None, vetoed=False)
     if isinstance(outcome.vetoed, AssetCancelled):
         await in_database(end_cancelled, job, recorder)
         raise GenerationFailed(
@@ -357,9 +377,9 @@ def end_cancelled(job: Job, recorder: RowRecorder) -> None:
 
 
 @atomic()
-def back_to_pending(job: Job, recorder: RowRecorder, reason: str) -> None:
-    """For whoever comes next."""
-    _leave(job, recorder, generation_state=GenerationState.PENDING, failure=reason, lease_until=None)
+def let_wait(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """For whoever comes next, or whoever asked for it."""
+    _leave(job, recorder, generation_state=job.left_as, failure=reason, lease_until=None)
 
 
 @atomic()

@@ -13,6 +13,7 @@ from asgiref.sync import async_to_sync
 from django.db.models import Q
 from django.db.models.functions import Now
 
+import mediagen.engine.maintenance.fetching as fetching
 from mediagen import conf
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
@@ -26,12 +27,10 @@ from mediagen.engine.generation import (
     free_dead_workers,
     idempotency,
     incoming_webhooks,
-    is_in_hand,
     not_in_hand,
     out_of_hand,
     recovery,
     running,
-    worker_name,
 )
 from mediagen.engine.library import trash
 from mediagen.engine.money import ledger
@@ -52,6 +51,8 @@ from mediagen.types import MAKES_PICTURES, AttemptState
 
 logger = logging.getLogger("mediagen.engine")
 
+WAITING = (GenerationState.PENDING, GenerationState.INTERRUPTED)
+
 
 @dataclass(slots=True, kw_only=True)
 class MaintenanceReport:
@@ -61,6 +62,8 @@ class MaintenanceReport:
     """assets whose worker is gone, waiting again"""
     pictures_kept: int = 0
     """stored pictures whose worker died before it could write the row; the row is written now"""
+    jobs_fetched: int = 0
+    """pictures whose jobs a process had bought that died, or was stopped, before they were done"""
     files_removed: int = 0
     attempts_closed: int = 0
     """attempts nobody will end any more, marked unknown"""
@@ -151,7 +154,7 @@ def _sort_out_files() -> tuple[int, int]:
             unknown = [name for name in asset_names if asset is None or name != asset.file.name]
             if not unknown:
                 continue
-            if asset is not None and asset.generation_state == GenerationState.PENDING and _keep_picture(asset):
+            if asset is not None and asset.generation_state in WAITING and _keep_picture(asset):
                 kept += 1
                 asset.refresh_from_db()
             for name in unknown:
@@ -177,35 +180,19 @@ def _stored_names() -> Iterator[str]:
 
 def _keep_picture(asset: MediaAsset) -> bool:
     """Take a waiting asset whose paid picture lies stored, and write its row. False when there is none to keep."""
-    attempt = recovery.open_attempt(asset)
-    if attempt is None or is_in_hand(asset):
+    left_as = GenerationState(asset.generation_state)
+    if recovery.open_attempt(asset) is None or not claims.take_over(asset):
         return False
-    token = asset.lease_token + 1
-    taken = MediaAsset.objects.filter(
-        pk=asset.pk, lease_token=asset.lease_token, generation_state=GenerationState.PENDING
-    ).update(
-        generation_state=GenerationState.RUNNING,
-        lease_token=token,
-        lease_worker=worker_name(),
-        lease_until=Now() + claims.lease_length(),
-    )
-    if not taken:
-        return False
-    asset.refresh_from_db()
+    lease = Lease(asset.pk, asset.lease_token)
+    job = running.Job(asset, claims.order_of(asset), lease, get_media_generator_chain([]), is_recovery=True)
     try:
-        if async_to_sync(running.keep_stored)(_job(asset, token)):
+        if async_to_sync(running.keep_stored)(job):
             return True
     except MediagenError as exc:
         logger.warning("the stored picture of asset %s could not be kept: %s", asset.pk, exc)
-    MediaAsset.objects.held(asset.pk, token).update(
-        generation_state=GenerationState.PENDING, lease_worker="", lease_until=None
-    )
+    held = MediaAsset.objects.held(asset.pk, lease.token)
+    held.update(generation_state=left_as, lease_worker="", lease_until=None)
     return False
-
-
-def _job(asset: MediaAsset, token: int) -> Any:
-    chain = get_media_generator_chain([])
-    return running.Job(asset, claims.order_of(asset), Lease(asset.pk, token), chain, is_recovery=True)
 
 
 @atomic()
@@ -253,6 +240,7 @@ STEPS: tuple[tuple[str, Callable[[], dict[str, Any] | None]], ...] = (
     ("removing old answers", lambda: {"answers_removed": answers.remove_old()}),
     ("telling of waiting jobs", lambda: _quietly(jobs.tell_again)),
     ("sorting out stored files", _sorted_files),
+    ("fetching jobs", lambda: {"jobs_fetched": fetching.fetch_jobs()}),
     ("closing attempts", lambda: {"attempts_closed": _close_attempts()}),
     ("correcting accounts", _correct_accounts),
     ("finishing batches", lambda: {"batches_finished": _finish_batches()}),

@@ -98,7 +98,7 @@ def _check_how(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def retry_failed(running: Running) -> None:
-    """Failed and cancelled assets, and placeholders, wait to be made again, under their ids."""
+    """Failed, cancelled and interrupted assets, and placeholders, wait to be made again, under their ids."""
     each(running, Right.GENERATE, _retry)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen import conf
 from mediagen.engine.exports import files_of_plugin
 from mediagen.errors import MediagenError
+from mediagen.management.base import MediagenCommand
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Writes manifest.json, code.js and ui.html of the Figma plugin into a folder. In Figma's desktop app: Plugins, "
         "Development, Import plugin from manifest."

@@ -17,7 +17,8 @@ from mediagen.engine.generation import queue
 from mediagen.engine.library import STEPS, Right, cancelling, review, trash
 from mediagen.engine.work import work_soon
 from mediagen.errors import AssetInUse, InvalidRequest
-from mediagen.models import GenerationState, MediaAsset, ReviewStatus
+from mediagen.models import MediaAsset, ReviewStatus
+from mediagen.models.asset import ON_REQUEST
 from mediagen.studio import tiles
 from mediagen.types import uuid7
 
@@ -135,8 +136,7 @@ def _undelete(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
 
 
 def _has_failed(asset: MediaAsset) -> bool:
-    ended = asset.generation_state in (GenerationState.FAILED, GenerationState.CANCELLED)
-    return ended and bool(asset.prompt)
+    return asset.generation_state in ON_REQUEST and bool(asset.prompt)
 
 
 def _takes(step: str) -> Callable[[MediaAsset], bool]:
