@@ -68,8 +68,11 @@ class MediaGeneratorProvider(ServiceProvider):
 
     def estimate(self, **request: Any) -> Decimal | None:
         """USD that `generate_image` with these arguments may cost at most; None when the price is not known."""
-        prepared, _ = self.prepared(GenerationRequest.checked(**request))
-        return self.price(prepared)
+        return self.at_most(self.prepared(GenerationRequest.checked(**request))[0])[0]
+
+    def estimate_reason(self, **request: Any) -> str:
+        """Why `estimate` is no exact price; "" when it is one, or when nothing is known."""
+        return self.at_most(self.prepared(GenerationRequest.checked(**request))[0])[1]
 
     async def generate_image(
         self, prompt: str, width: int = 1024, height: int = 1024, **options: Any
@@ -112,6 +115,16 @@ class MediaGeneratorProvider(ServiceProvider):
             if key in self.prices:
                 return self.prices[key]
         return None
+
+    def at_most(self, request: GenerationRequest) -> tuple[Decimal | None, str]:
+        """(USD that a picture may cost at most, why that is no price), for budgets. None when nobody can know."""
+        if (price := self.price(request)) is not None:
+            return price, ""
+        for key in self.price_keys(request):
+            if key in self.upper_prices:
+                usd, why = self.upper_prices[key]
+                return Decimal(usd), why
+        return None, ""
 
     def prepared(self, request: GenerationRequest) -> tuple[GenerationRequest, dict[str, Any]]:
         """(request with cleaned and default options, report of what this provider cannot honour)."""

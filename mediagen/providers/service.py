@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -60,6 +61,8 @@ class ServiceProvider:
     options: ClassVar[Mapping[str, Option]] = {}
     default_prices: ClassVar[Mapping[str, str]] = {}
     """USD a picture by price key (see `price_keys`), as published; a ProviderConfig's `prices` go before them"""
+    upper_prices: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """(USD, why it is no price) by price key, where only a range is known: held of a budget, never booked"""
     supports_seed: ClassVar[bool] = False
     supports_negative_prompt: ClassVar[bool] = False
     is_placeholder: ClassVar[bool] = False
@@ -210,7 +213,10 @@ class ServiceProvider:
         """`response` when it is 2xx; otherwise the `ProviderError` it means."""
         if response.is_success:
             return response
-        raise self._vendor_error(response) or http.error_for_status(response, self._vendor_text(response))
+        error = self._vendor_error(response) or http.error_for_status(response, self._vendor_text(response))
+        if response.status in (404, 410) and (near := self._near_models(self.model)):
+            error.args = (f"{str(error).rstrip('.')}. {near}",)
+        raise error
 
     def _vendor_text(self, response: http.Response) -> str:
         """What the service said of the error, in at most 300 characters."""
@@ -282,8 +288,16 @@ class ServiceProvider:
 
     def _checked_model(self, model: str) -> str:
         if self.models_are_closed and model not in self.models:
-            raise ConfigurationError(f"{self.name} has no model {model!r:.80}. It has: {', '.join(self.models)}.")
+            near = self._near_models(model) or f"It has: {', '.join(self.models)}."
+            raise ConfigurationError(f"{self.name} has no model {model!r:.80}. {near}")
         return model
+
+    def _near_models(self, model: str) -> str:
+        """For people: which models that we know have a name like this one; "" for a name that we know."""
+        if model in self.models:
+            return ""
+        near = get_close_matches(model, self.models, n=3, cutoff=0.5)
+        return f"Did you mean {' or '.join(near)}? It has: {', '.join(self.models)}." if near else ""
 
     def _checked_timeout(self, timeout_s: float | None) -> float:
         try:

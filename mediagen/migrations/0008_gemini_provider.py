@@ -1,0 +1,24 @@
+"""One more provider, behind those that are there: no row of theirs changes."""
+
+from typing import Any
+
+from django.db import migrations
+from django.db.models import Max
+
+
+def add_provider(apps: Any, schema_editor: Any) -> None:
+    configs = apps.get_model("mediagen", "ProviderConfig").objects.using(schema_editor.connection.alias)
+    last = configs.aggregate(last=Max("position"))["last"]
+    if last is not None:  # an emptied table means the default chain, with this provider in it
+        configs.get_or_create(name="gemini", defaults={"adapter": "gemini", "position": last + 1})
+
+
+def remove_provider(apps: Any, schema_editor: Any) -> None:
+    configs = apps.get_model("mediagen", "ProviderConfig").objects.using(schema_editor.connection.alias)
+    configs.filter(name="gemini", adapter="gemini").delete()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("mediagen", "0003_keys")]
+
+    operations = [migrations.RunPython(add_provider, remove_provider)]
