@@ -6,7 +6,6 @@ An answer carries the picture as base64; there is no job, so an answer that is l
 from __future__ import annotations
 
 import base64
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -29,7 +28,7 @@ from mediagen.providers.base import Generated, MediaGeneratorProvider
 from mediagen.providers.data import ProviderData, from_data, provider_data
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.options import Option
-from mediagen.providers.sizes import Size, nearest_ratio
+from mediagen.providers.sizes import Size, nearest_ratio, smallest_tier
 from mediagen.types import GeneratedImage, GenerationRequest, utcnow
 
 _EIGHT_RATIOS: tuple[Size, ...] = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (9, 16), (16, 9), (21, 9))
@@ -105,11 +104,8 @@ class GeminiAdapter(MediaGeneratorProvider):
         """(aspectRatio, imageSize) to ask for: the nearest shape, and the smallest tier that covers width x height."""
         kind = _KINDS.get(self.model, _UNKNOWN_KIND)
         ratio = nearest_ratio(width, height, kind.ratios)
-        shape = math.sqrt(ratio[0] / ratio[1])
-        # The service's own sizes are rounded: 1264x848 is its 3:2 of 1K.
-        needed = max(width / shape, height * shape) / 1.02
-        tier = next((tier for tier in kind.tiers if _SIDES[tier] >= needed), kind.tiers[-1])
-        return f"{ratio[0]}:{ratio[1]}", tier
+        tiers = {tier: _SIDES[tier] for tier in kind.tiers}
+        return f"{ratio[0]}:{ratio[1]}", smallest_tier(width, height, ratio, tiers)
 
     def price_keys(self, request: GenerationRequest) -> list[str]:
         return [f"{self.model}/{self.wire_size(request.width, request.height)[1]}", *super().price_keys(request)]

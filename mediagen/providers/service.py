@@ -63,8 +63,8 @@ class ServiceProvider:
     """USD a picture by price key (see `price_keys`), as published; a ProviderConfig's `prices` go before them"""
     upper_prices: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """(USD, why it is no price) by price key, where only a range is known: held of a budget, never booked"""
-    supports_seed: ClassVar[bool] = False
-    supports_negative_prompt: ClassVar[bool] = False
+    supports_seed: bool = False
+    supports_negative_prompt: bool = False
     is_placeholder: ClassVar[bool] = False
     """True when its pictures stand in for real ones"""
     can_resume: ClassVar[bool] = False

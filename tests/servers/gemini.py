@@ -36,6 +36,7 @@ STATUSES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 QUOTA = "type.googleapis.com/google.rpc.QuotaFailure"
 BODY = {"contents": Field("list", required=True), "generationConfig": Field("object", required=True)}
 CONFIG = {
@@ -102,7 +103,9 @@ class GeminiServer(ProviderServer):
         elif code == "limit_0":
             message = "You exceeded your current quota. * Quota exceeded for metric: requests, limit: 0"
         elif code == "API_KEY_INVALID":
-            details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code}]
+            details = [{"@type": ERROR_INFO, "reason": code}]
+        if code and not code.isupper():
+            details.append({"@type": ERROR_INFO, "reason": code})
         named = code if code.isupper() and code != "API_KEY_INVALID" else STATUSES.get(status, "UNKNOWN")
         error = {"code": status, "message": message or f"{named} here.", "status": named, "details": details}
         return json_answer({"error": error}, status)
