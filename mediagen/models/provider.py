@@ -56,6 +56,14 @@ class ProviderConfig(models.Model):
     prices = models.JSONField(
         default=dict, blank=True, help_text='USD a picture, {"model": "0.03"}; goes before the built-in table.'
     )
+    price_when_unknown = models.DecimalField(
+        max_digits=12,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="USD that budgets hold for a picture of unknown price; empty: a budget passes it over.",
+    )
     timeout_s = models.FloatField(
         null=True,
         blank=True,

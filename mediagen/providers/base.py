@@ -124,6 +124,8 @@ class MediaGeneratorProvider(ServiceProvider):
             if key in self.upper_prices:
                 usd, why = self.upper_prices[key]
                 return Decimal(usd), why
+        if self.price_when_unknown is not None:
+            return self.price_when_unknown, "no price is known: price_when_unknown is held"
         return None, ""
 
     def prepared(self, request: GenerationRequest) -> tuple[GenerationRequest, dict[str, Any]]:

@@ -83,26 +83,40 @@ class ProviderData:
         return replace(self, checked_on=today, sources=(source,), **changes)
 
 
+def has_data(provider: str) -> bool:
+    """Whether we have a table of this adapter's vendor."""
+    return (SHIPPED / f"{provider}.json").is_file()
+
+
 def provider_data(provider: str) -> ProviderData:
     """The table in force: the newer of ours and the site's."""
-    ours = _read(SHIPPED / f"{provider}.json", provider, 0)
+    ours = _shipped(provider)
     folder = conf.get("PROVIDER_DATA_DIR")
     if not folder:
         return ours
     path = Path(folder) / f"{provider}.json"
     try:
-        theirs = _read(path, provider, path.stat().st_mtime_ns)
-    except FileNotFoundError:
+        changed_at = path.stat().st_mtime_ns
+    except OSError:
         return ours
-    except (OSError, ValueError) as exc:
-        logger.warning("%s cannot be read (%s); the table of %s is in force.", path, exc, ours.checked_on)
-        return ours
-    return theirs if theirs.checked_on >= ours.checked_on else ours
+    theirs = _of_the_site(path, provider, changed_at)
+    return theirs if theirs is not None and theirs.checked_on >= ours.checked_on else ours
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, provider: str, changed_at: int) -> ProviderData:
-    return ProviderData.from_json(path.read_text(encoding="utf-8"), provider)
+def _shipped(provider: str) -> ProviderData:
+    return ProviderData.from_json((SHIPPED / f"{provider}.json").read_text(encoding="utf-8"), provider)
+
+
+@lru_cache(maxsize=64)
+def _of_the_site(path: Path, provider: str, changed_at: int) -> ProviderData | None:
+    """None, and one line in the log, when it cannot be read."""
+    try:
+        return ProviderData.from_json(path.read_text(encoding="utf-8"), provider)
+    except (OSError, ValueError) as exc:
+        ours = _shipped(provider).checked_on
+        logger.warning("%s cannot be read (%s); our table of %s is in force.", path, exc, ours)
+        return None
 
 
 def write(data: ProviderData) -> Path:

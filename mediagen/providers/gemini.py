@@ -28,7 +28,7 @@ from mediagen.providers.base import Generated, MediaGeneratorProvider
 from mediagen.providers.data import ProviderData, from_data, provider_data
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.options import Option
-from mediagen.providers.sizes import Size, nearest_ratio, smallest_tier
+from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
 from mediagen.types import GeneratedImage, GenerationRequest, utcnow
 
 _EIGHT_RATIOS: tuple[Size, ...] = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (9, 16), (16, 9), (21, 9))
@@ -105,7 +105,7 @@ class GeminiAdapter(MediaGeneratorProvider):
         kind = _KINDS.get(self.model, _UNKNOWN_KIND)
         ratio = nearest_ratio(width, height, kind.ratios)
         tiers = {tier: _SIDES[tier] for tier in kind.tiers}
-        return f"{ratio[0]}:{ratio[1]}", smallest_tier(width, height, ratio, tiers)
+        return f"{ratio[0]}:{ratio[1]}", tier_that_covers(width, height, ratio, tiers)
 
     def price_keys(self, request: GenerationRequest) -> list[str]:
         return [f"{self.model}/{self.wire_size(request.width, request.height)[1]}", *super().price_keys(request)]

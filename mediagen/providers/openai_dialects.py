@@ -8,7 +8,7 @@ from typing import Any
 
 from mediagen.errors import ConfigurationError
 from mediagen.providers.options import Option
-from mediagen.providers.sizes import Size, nearest_ratio, smallest_tier, snap_to_grid
+from mediagen.providers.sizes import Size, nearest_ratio, snap_to_grid, tier_that_covers
 
 _OPTIONS_OF_OPENAI = {
     name: name for name in ("quality", "background", "output_format", "output_compression", "moderation")
@@ -25,10 +25,8 @@ class Dialect:
     """How one service differs."""
 
     name: str
-    base_url: str = ""
-    """the service's own; "" where every site has another"""
-    example_url: str = ""
-    """what a base_url looks like, where one has to be set"""
+    base_url: str
+    """the service's own, or what such a one looks like"""
     default_model: str = ""
     """"" where the model has to be set"""
     needs_key: bool = True
@@ -68,7 +66,7 @@ DIALECTS = {
         ),
         Dialect(
             name="azure",
-            example_url="https://RESOURCE.openai.azure.com/openai/v1",
+            base_url="https://RESOURCE.openai.azure.com/openai/v1",
             key_headers=("authorization", "api-key"),
             options=_OPTIONS_OF_OPENAI,
             always={"n": 1},
@@ -108,7 +106,7 @@ DIALECTS = {
         ),
         Dialect(
             name="vllm",
-            example_url="http://HOST:8000/v1",
+            base_url="http://HOST:8000/v1",
             needs_key=False,
             grid={"multiple": 16, "min_side": 256, "max_side": 2048},
             options={"steps": "num_inference_steps", "guidance_scale": "guidance_scale"},
@@ -118,7 +116,7 @@ DIALECTS = {
         ),
         Dialect(
             name="localai",
-            example_url="http://HOST:8080/v1",
+            base_url="http://HOST:8080/v1",
             needs_key=False,
             grid={"multiple": 8, "min_side": 256, "max_side": 2048},
             options={"steps": "step", "response_format": "response_format"},
@@ -128,7 +126,7 @@ DIALECTS = {
         ),
         Dialect(
             name="generic",
-            example_url="https://HOST/v1",
+            base_url="https://HOST/v1",
             needs_key=False,
             grid={"multiple": 8, "min_side": 256, "max_side": 2048},
             options=_OPTIONS_OF_OPENAI | {"response_format": "response_format"},
@@ -154,7 +152,7 @@ def on_grid(dialect: Dialect, width: int, height: int) -> Size:
 def ratio_and_tier(width: int, height: int) -> tuple[str, str]:
     """xAI's aspect_ratio and resolution: the nearest shape, and the smallest tier that covers width x height."""
     ratio = nearest_ratio(width, height, _RATIOS_OF_XAI)
-    return _RATIOS_OF_XAI[ratio], smallest_tier(width, height, ratio, _TIERS_OF_XAI)
+    return _RATIOS_OF_XAI[ratio], tier_that_covers(width, height, ratio, _TIERS_OF_XAI)
 
 
 FAMILIES = ("gpt-image-2", "gpt-image-2.5", "gpt-image-2.6", "gpt-image-1.5", "gpt-image-1-mini")

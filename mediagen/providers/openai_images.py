@@ -86,10 +86,11 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
     def __init__(
         self, api_key: str | Secret | None = None, base_url: str | None = None, model: str | None = None, **rest: Any
     ) -> None:
-        """As of the base class. Every dialect but OpenAI's own, xAI's, Seedream's and Together's needs a `base_url`."""
+        """As of the base class. Every dialect but OpenAI's own needs a `base_url`."""
         self.dialect = dialect = dialect_named(rest.get("dialect") or "openai")
-        if not (base_url or dialect.base_url):
-            raise ConfigurationError(f"{self.name}: set base_url for {dialect.name}, such as {dialect.example_url}")
+        # Written down, so that whoever decides where a key may go sees that it is not OpenAI that gets it.
+        if not base_url and dialect.name != "openai":
+            raise ConfigurationError(f"{self.name}: set base_url for {dialect.name}: {dialect.base_url}")
         if not (model or dialect.default_model):
             raise ConfigurationError(f"{self.name}: set the model: {dialect.name} has none that is everybody's.")
         super().__init__(api_key, base_url or dialect.base_url, model or dialect.default_model, **rest)
@@ -200,7 +201,7 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
             return made + handed_over * per_source
         per_token = self._table.of("1M-image-in")
         if per_token is None:
-            return made if self.dialect.grid else None
+            return made if self.dialect.grid else self.price_when_unknown
         return made + handed_over * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000
 
     async def edit_image(

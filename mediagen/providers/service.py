@@ -84,6 +84,7 @@ class ServiceProvider:
         *,
         name: str | None = None,
         prices: Mapping[str, Any] | None = None,
+        price_when_unknown: Any = None,
         after_unknown: str = "next",
         after_refusal: str = "stop",
         **options: Any,
@@ -96,6 +97,8 @@ class ServiceProvider:
         self.dry_run = dry_run
         self.timeout_s = self._checked_timeout(timeout_s)
         self.prices = self._checked_prices(prices)
+        self.price_when_unknown = self._checked_usd("price_when_unknown", price_when_unknown)
+        """USD that a budget holds for a picture of which no price is known; None: it is passed over then"""
         for argument, value in (("after_unknown", after_unknown), ("after_refusal", after_refusal)):
             if value not in ("next", "stop"):
                 raise ConfigurationError(f'{self.name}: {argument} must be "next" or "stop", not {value!r:.40}.')
@@ -311,16 +314,21 @@ class ServiceProvider:
     def _checked_prices(self, prices: Mapping[str, Any] | None) -> dict[str, Decimal]:
         table = {key: Decimal(value) for key, value in self.default_prices.items()}
         for key, value in (prices or {}).items():
-            try:
-                price = Decimal(str(value))
-            except ArithmeticError:
-                price = Decimal(-1)
-            if not price.is_finite() or price < 0:
-                raise ConfigurationError(
-                    f"{self.name}: the price of {key!r:.60} must be USD, 0 or more, not {value!r:.40}."
-                )
+            if (price := self._checked_usd(f"the price of {key!r:.60}", value)) is None:
+                raise ConfigurationError(f"{self.name}: the price of {key!r:.60} must be USD, 0 or more, not None.")
             table[key] = price
         return table
+
+    def _checked_usd(self, what: str, value: Any) -> Decimal | None:
+        if value is None:
+            return None
+        try:
+            usd = Decimal(str(value))
+        except ArithmeticError:
+            usd = Decimal(-1)
+        if not usd.is_finite() or usd < 0:
+            raise ConfigurationError(f"{self.name}: {what} must be USD, 0 or more, not {value!r:.40}.")
+        return usd
 
 
 def export_digest(image: GeneratedImage, *parts: str | None) -> str:

@@ -219,6 +219,7 @@ def part_of_commands(command: str) -> list[list[str]]:
         "figma_plugin",
         "figma_import",
         "rotate_credentials",
+        "update_provider_data",
         "export_assets",
     ],
 )

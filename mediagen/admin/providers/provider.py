@@ -110,7 +110,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         key: tuple[str, ...] = ("credential",) if obj else ()
         if may_write:
             key += ("new_credential", "remove_credential") if obj and obj.credentials else ("new_credential",)
-        money = ("prices", "budget_limit", "budget_period", "budget_warning")
+        money = ("prices", "price_when_unknown", "budget_limit", "budget_period", "budget_warning")
         fieldsets: list[Any] = [
             (None, {"fields": ("name", "adapter", "enabled", "dry_run", *(("breaker",) if obj else ()))}),
             (_("Credential"), {"fields": key}),

@@ -119,7 +119,7 @@ def _is_placeholder(config: ProviderConfig) -> bool:
 # ---------------------------------------------------------------------- settings
 
 # In the order in which they are tried: what an option may be depends on the model.
-PARTS = ("base_url", "model", "timeout_s", "prices", "options")
+PARTS = ("base_url", "model", "timeout_s", "prices", "price_when_unknown", "options")
 _MAY_BE_A_CREDENTIAL = re.compile(r"key|token|secret|passw|credential|bearer", re.IGNORECASE)
 
 
