@@ -262,6 +262,15 @@ CASES: tuple[Case, ...] = (
         steps=("submit",),
         cooldown_s=5,
     ),
+    Case(
+        adapter=FluxAdapter,
+        model="flux-3-image",
+        arguments=_asked(1024, 1024),
+        format="jpeg",
+        deviates=_FLUX_MEANS,
+        steps=("submit",),
+        cooldown_s=5,
+    ),
     Case(adapter=ReplicateSDXLAdapter, arguments=_asked(1024, 1024), deviates=_REPLICATE_MEANS),
     Case(
         adapter=ReplicateSDXLAdapter,
