@@ -259,7 +259,7 @@ class MediaGeneratorProvider(ServiceProvider):
             metadata=self._told(request, generated.metadata),
             provider_name=self.name,
             model_name=generated.model or self.model,
-            seed=generated.seed if generated.seed is not None else request.seed,
+            seed=_seed(request, generated),
             cost=cost,
             provider_job_id=generated.job_id,
             fit_report={**fit_report, **generated.not_honoured, **size_report, **_rewritten(request, generated)},
@@ -342,6 +342,13 @@ class JobProvider(MediaGeneratorProvider):
                 f"took the job and named no id that it can be found again by ({self.quoted(value, 60)!r})."
             )
         return value
+
+
+def _seed(request: GenerationRequest, generated: Generated) -> int | None:
+    """The one that the service names, else the one that it was given."""
+    if generated.seed is not None:
+        return generated.seed
+    return None if "seed" in generated.not_honoured else request.seed
 
 
 def _rewritten(request: GenerationRequest, generated: Generated) -> dict[str, Any]:
