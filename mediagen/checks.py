@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -19,6 +20,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "TRUSTED_HOSTS": (list, tuple, set, frozenset),
     "ENCRYPTION_KEYS": (list, tuple),
     "DEFAULT_LIBRARY": (str,),
+    "PROVIDER_DATA_DIR": (str, os.PathLike, type(None)),
     "STORAGE": (str,),
     "UPLOAD_TO": (str,),
     "TASK_BACKEND": (str, type(None)),
@@ -240,6 +242,44 @@ def check_encryption_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
             id="mediagen.W001",
         )
     ]
+
+
+HINT_ABOUT_TABLES = (
+    "Run manage.py update_provider_data where the vendor has an API for it, install a newer mediagen, or correct the "
+    "provider's model and prices. See docs/providers/matrix.md."
+)
+
+
+@register("mediagen")
+def check_provider_tables(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Prices and models of live providers are neither old nor over: those that settings and environment name."""
+    from mediagen.engine.providers import tables
+
+    return [_doubt(*doubt) for doubt in tables.doubts_about_settings()]
+
+
+@register("mediagen", Tags.database)
+def check_tables_of_rows(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """The same of what stands in rows. Runs with `migrate` and with `check --database`."""
+    from django.db import DatabaseError
+
+    from mediagen.engine.providers import tables
+    from mediagen.models.routing import alias
+
+    if alias() not in (databases or ()):
+        return []
+    try:
+        found = tables.doubts()
+    except (DatabaseError, ConfigurationError):  # before the first migrate, or said already
+        return []
+    said = set(tables.doubts_about_settings())
+    return [_doubt(*doubt) for doubt in found if doubt not in said]
+
+
+def _doubt(number: str, text: str) -> CheckMessage:
+    if number == "W030":
+        return CheckWarning(text, hint=HINT_ABOUT_TABLES, id="mediagen.W030")
+    return CheckWarning(text, hint="Choose another model.", id="mediagen.W031")
 
 
 @register("mediagen", Tags.database)

@@ -14,6 +14,8 @@ DEFAULTS: dict[str, Any] = {
     # More providers, or other settings for ours: {"acme": "site.acme.AcmeAdapter"} or
     # {"flux": {"ADAPTER": "...", "OPTIONS": {"base_url": ..., "model": ..., "api_key": ...}}}.
     "PROVIDERS": {},
+    # Folder for newer tables of models and prices, as update_provider_data writes them. None: those that we ship.
+    "PROVIDER_DATA_DIR": None,
     # Hosts that a provider's answer may name although they are private or not https: "host" or "host:port".
     "TRUSTED_HOSTS": [],
     # "https://site.example": providers that can are told to push their results there. None: results are polled for.
@@ -147,9 +149,13 @@ BUILT_IN_PROVIDERS: dict[str, str] = {
     "replicate_sdxl": "mediagen.providers.replicate_sdxl.ReplicateSDXLAdapter",
     "figma_api": "mediagen.providers.figma_api.FigmaAPIAdapter",
     "canva_api": "mediagen.providers.canva_api.CanvaAPIAdapter",
+    "gemini": "mediagen.providers.gemini.GeminiAdapter",
     "noop_media": "mediagen.providers.noop_media.NoOpMediaAdapter",
 }
 """Name to dotted path, in the default order of the chain."""
+
+FIRST_PROVIDERS = ("sdxl", "openai_images", "flux", "replicate_sdxl", "figma_api", "canva_api", "noop_media")
+"""Those of the first migration. The rows of all others of ours were added behind them, `noop_media` too."""
 
 
 def adapter_paths() -> dict[str, str]:

@@ -153,6 +153,8 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
         return _build(cls, config, arguments)
     if config.prices:
         arguments["prices"] = config.prices
+    if config.price_when_unknown is not None:
+        arguments["price_when_unknown"] = config.price_when_unknown
     arguments["dry_run"] = _first_not_none(dry_run, config.dry_run, arguments.get("dry_run"), conf.default_dry_run())
     arguments.update(name=config.name, after_unknown=config.after_unknown, after_refusal=config.after_refusal)
     problem = ""

@@ -205,6 +205,7 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
 class PriceSerializer(serializers.Serializer[Any]):
     provider_name = serializers.CharField()
     usd = Usd(allow_null=True, help_text="USD of one picture; null: not known.")
+    at_most = serializers.CharField(help_text="Why it is no exact price, but the most; empty: it is exact.")
 
 
 class EstimateSerializer(serializers.Serializer[Any]):
@@ -226,7 +227,11 @@ def shown_estimate(estimate: Estimate) -> dict[str, Any]:
         "dearest": f"{estimate.dearest:f}",
         "without_price": estimate.without_price,
         "prices": [
-            {"provider_name": name, "usd": None if price is None else f"{price:f}"}
+            {
+                "provider_name": name,
+                "usd": None if price is None else f"{price:f}",
+                "at_most": estimate.reasons.get(name, ""),
+            }
             for name, price in estimate.prices.items()
         ],
     }

@@ -50,7 +50,7 @@ class ProviderList(ChangeList):
         for number, (config, state) in enumerate(zip(rows, entries.states(rows), strict=True), start=1):
             config.admin_state, config.may_move = state, may_move
             config.admin_figures = figures.get(config.name, {})
-            config.is_first, config.is_last = number == 1, number == len(rows)
+            config.place, config.is_first, config.is_last = number, number == 1, number == len(rows)
 
 
 @admin.register(ProviderConfig)
@@ -63,7 +63,6 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
     list_per_page = 500  # the whole chain: its order is seen in one piece
     show_full_result_count = False  # nothing is filtered here, so it would count the same twice
     sortable_by = ()
-    ordering = ("position", "pk")
     actions = ("check_now", "reset_breakers", "generate_test")
     readonly_fields = ("credential", "key_goes_to", "breaker", "position", "created_at", "updated_at")
 
@@ -72,6 +71,12 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         js = ("mediagen/providers.js",)
 
     # ------------------------------------------------------------------ pages
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderConfig]:
+        return ProviderConfig.objects.in_chain_order()
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("goes_last", "position", "pk")
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view
@@ -109,7 +114,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         place: tuple[str, ...] = ("key_goes_to",) if obj else ()
         if may_write and request.user.has_perm("mediagen.send_key_elsewhere"):
             place += ("send_key_elsewhere",)
-        money = ("prices", "budget_limit", "budget_period", "budget_warning")
+        money = ("prices", "price_when_unknown", "budget_limit", "budget_period", "budget_warning")
         fieldsets: list[Any] = [
             (None, {"fields": ("name", "adapter", "enabled", "dry_run", *(("breaker",) if obj else ()))}),
             (_("Credential"), {"fields": key}),
@@ -169,9 +174,10 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
             raise Http404
         if not self.has_change_permission(request, config):
             raise PermissionDenied
+        before = list(self.get_queryset(request).values_list("pk", flat=True))
         order = [row.pk for row in self._moved(request, config)]
         place = order.index(config.pk) + 1
-        if place != config.position:
+        if place != before.index(config.pk) + 1:
             self.log_change(request, config, [{"changed": {"fields": ["position"]}}])
         text = _("“%(name)s” is number %(place)d of the chain now.") % {"name": config.name, "place": place}
         if request.accepts("application/json") and not request.accepts("text/html"):

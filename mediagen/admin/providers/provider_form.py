@@ -67,6 +67,7 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
             "options",
             "timeout_s",
             "prices",
+            "price_when_unknown",
             "dry_run",
             "after_unknown",
             "after_refusal",

@@ -1,7 +1,7 @@
 """The entries of the chain, for those who run a site: order, settings, credentials, health.
 
 Keeps: a credential goes in and is never shown again. `entries`, `description` (what each can do), `health`,
-`credentials` (encrypted anew), `canva_account`.
+`credentials` (encrypted anew), `canva_account`, `tables` (the vendors' models and prices).
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         makes_pictures,
         states,
     )
+    from mediagen.engine.providers.tables import update_tables
 
 __getattr__ = names_from(
     __name__,
     {
         "description": "OPERATIONS ProviderDescription descriptions",
         "entries": "CredentialState ProviderState credential_state makes_pictures states",
+        "tables": "update_tables",
     },
 )

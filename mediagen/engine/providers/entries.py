@@ -74,8 +74,8 @@ def change(config: ProviderConfig, fields: Iterable[str]) -> None:
 
 def _locked() -> list[ProviderConfig]:
     """All entries in order. Locked by primary key, so that two who order at once do not wait for each other."""
-    rows = ProviderConfig.objects.select_for_update().defer("credentials").order_by("pk")
-    return sorted(rows, key=lambda row: (row.position, row.pk))
+    rows = {row.pk: row for row in ProviderConfig.objects.select_for_update().defer("credentials").order_by("pk")}
+    return [rows[pk] for pk in ProviderConfig.objects.in_chain_order().values_list("pk", flat=True) if pk in rows]
 
 
 def _find(rows: Sequence[ProviderConfig], config: ProviderConfig) -> ProviderConfig:
@@ -120,7 +120,7 @@ def _is_placeholder(config: ProviderConfig) -> bool:
 # ---------------------------------------------------------------------- settings
 
 # In the order in which they are tried: what an option may be depends on the model.
-PARTS = ("base_url", "model", "timeout_s", "prices", "options")
+PARTS = ("base_url", "model", "timeout_s", "prices", "price_when_unknown", "options")
 
 
 def problems(config: ProviderConfig) -> dict[str, str]:
