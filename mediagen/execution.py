@@ -8,6 +8,7 @@ import json
 import logging
 import random
 import traceback
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from mediagen import conf, foreign
+from mediagen import conf, foreign, purchases
 from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, Circuit, CircuitState, Verdict
 from mediagen.clock import REAL, Clock
 from mediagen.errors import (
@@ -116,6 +117,7 @@ class Execution:
         deadline: float,
         dry_run: bool | None,
         resume: dict[str, ProviderJob],
+        keys: dict[str, str] | None = None,
         avoid: frozenset[str],
         stop_for: frozenset[str] = frozenset(),
         patient: bool,
@@ -134,6 +136,7 @@ class Execution:
         self.deadline = deadline
         self.dry_run = dry_run
         self.resume = resume
+        self.keys = dict(keys or {})
         self.avoid = avoid
         stopping = {name_of(p) for p in providers if getattr(p, "after_unknown", "next") == "stop"}
         self.stop_for = stop_for | (avoid & stopping)
@@ -148,7 +151,7 @@ class Execution:
 
     async def through(self) -> ChainOutcome:
         for provider in sorted(self.providers, key=self.turn):
-            if self.stop_for and name_of(provider) not in self.resume:
+            if self.stop_for and not self.is_bought(provider):
                 await self.skip(provider, _MAY_BE_BILLED.format(" and ".join(sorted(self.stop_for))))
                 self.outcome.stopped = True
                 break
@@ -166,11 +169,15 @@ class Execution:
     def turn(self, provider: Any) -> int:
         """A job that is already paid for comes first; who may have been paid already, last; stand-ins behind all."""
         name = name_of(provider)
-        if name in self.resume:
+        if self.is_bought(provider):
             return 0
         if not self.avoid:
             return 1
         return 3 if getattr(provider, "is_placeholder", False) else 1 + (name in self.avoid)
+
+    def is_bought(self, provider: Any) -> bool:
+        """Whether asking it first asks for what was bought, or may have been: a job, or a purchase with its key."""
+        return name_of(provider) in self.resume or name_of(provider) in self.keys
 
     def reopens_in_s(self) -> float | None:
         """Seconds until the first open breaker of the chain may be tried again; None when none will by itself."""
@@ -205,7 +212,7 @@ class Execution:
         config_digest = str(getattr(provider, "config_digest", ""))
         circuit = (await self.breaker.load([key])).get(key, Circuit())
         verdict = circuit.verdict(self.clock.now(), config_digest)
-        if name_of(provider) in self.resume:
+        if self.is_bought(provider):
             verdict = Verdict.ALLOW  # fetching what was bought asks for nothing new
         if verdict is Verdict.PROBE and not await self.claim_probe(key, config_digest):
             verdict = Verdict.DENY
@@ -342,7 +349,9 @@ class Execution:
         attempt.started_at = self.clock.now()
         # Once: if the job turns out to be lost, a further attempt is a new purchase.
         attempt.job = self.resume.pop(name_of(provider), None)
-        is_resumed = attempt.job is not None
+        left_key = self.keys.pop(name_of(provider), "") if attempt.billable and attempt.job is None else ""
+        attempt.purchase_key = left_key or attempt.purchase_key
+        is_resumed = attempt.job is not None or bool(left_key)
         began = self.clock.monotonic()
         try:
             await self.recorder.started(attempt)
@@ -357,12 +366,20 @@ class Execution:
             recorder=self.recorder,
             resume=attempt.job,
             delivered=self.delivered,
+            **({"purchase_key": attempt.purchase_key} if attempt.purchase_key else {}),
         )
         token = set_current_call(call)
         error: ProviderError | None = None
         try:
             async with self.clock.until(self.deadline):
-                result = await self.deliver(provider, method, attempt)
+                result = await purchases.bought_once(
+                    provider,
+                    lambda: self.deliver(provider, method, attempt),
+                    call,
+                    self.kwargs,
+                    is_left=bool(left_key),
+                    clock=self.clock,
+                )
         except NotImplementedError:
             _end(attempt, AttemptState.SKIPPED, Outcome.SKIPPED, f"{name_of(provider)} cannot do {self.operation}.")
             await self.finish(attempt, began)
@@ -472,6 +489,7 @@ class Execution:
             billable=not is_dry and not getattr(provider, "is_placeholder", False),
             request_digest=self.digest,
         )
+        attempt.purchase_key = str(uuid.uuid4()) if attempt.billable else ""
         if attempt.billable and self.operation in MAKES_PICTURES:
             attempt.price = self.price_of(provider)
         self.outcome.attempts.append(attempt)

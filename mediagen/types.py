@@ -201,6 +201,9 @@ class Call:
     recorder: Recorder | None = None
     resume: ProviderJob | None = None
     """fetch this job instead of buying a new one"""
+    purchase_key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """a UUID that names this purchase, known to the recorder before the request leaves. For services that know
+    idempotency keys, or that let us choose a job's id; each attempt has another one"""
     delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None
     """asks, by provider name and job id, what the provider has pushed about a job; None where nothing is pushed"""
 

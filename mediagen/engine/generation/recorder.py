@@ -47,7 +47,7 @@ class RowRecorder:
         self.pending: list[GenerationAttempt] = []
 
     def adopt(self, rows: Iterable[GenerationAttempt]) -> None:
-        """Attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+        """Attempts of an earlier run that can be brought to an end: a purchase keeps its one row."""
         self.adoptable = {row.provider_name: row for row in rows}
 
     @property
@@ -55,8 +55,14 @@ class RowRecorder:
         """What the chain is to fetch before it buys anything, by provider."""
         return {name: row.job for name, row in self.adoptable.items() if row.job is not None}
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """What the chain is to find out about before it buys anything: keys of purchases without a job, by provider."""
+        return {name: row.purchase_key for name, row in self.adoptable.items() if row.job is None}
+
     async def started(self, attempt: Attempt) -> None:
-        if attempt.job is not None and attempt.provider_name in self.adoptable:
+        left = self.adoptable.get(attempt.provider_name)
+        if left is not None and (attempt.job is not None or attempt.purchase_key == left.purchase_key):
             attempt.state = AttemptState.SUBMITTED
             attempt.row = self.adoptable.pop(attempt.provider_name)
             attempt.started_at = from_db(attempt.row.started_at)
@@ -115,7 +121,7 @@ class RowRecorder:
         """The pending rows, and those whose jobs nobody fetched."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
-            row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
+            row.message = row.message or "its job was not asked for: the provider is no longer in the chain."
             row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
@@ -237,6 +243,7 @@ def _row(asset: MediaAsset, attempt: Attempt) -> GenerationAttempt:
         operation=attempt.operation,
         position=attempt.position,
         request_digest=attempt.request_digest,
+        purchase_key=attempt.purchase_key,
         dry_run=attempt.dry_run,
         billable=attempt.billable,
     )

@@ -86,7 +86,9 @@ async def run(job: Job) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                left = await in_database(recovery.left_behind, job.asset, job.lease.token)
+                left = await in_database(
+                    recovery.left_behind, job.asset, job.lease.token, job.chain.purchases_resolved_for_s()
+                )
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
@@ -95,6 +97,7 @@ async def run(job: Job) -> MediaAsset:
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
+                keys=recorder.keys,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
