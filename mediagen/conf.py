@@ -137,9 +137,15 @@ BUILT_IN_PROVIDERS: dict[str, str] = {
     "replicate_sdxl": "mediagen.providers.replicate_sdxl.ReplicateSDXLAdapter",
     "figma_api": "mediagen.providers.figma_api.FigmaAPIAdapter",
     "canva_api": "mediagen.providers.canva_api.CanvaAPIAdapter",
+    "openrouter": "mediagen.providers.openrouter.OpenRouterAdapter",
+    "fal": "mediagen.providers.fal.FalAdapter",
+    "comfyui": "mediagen.providers.comfyui.ComfyUIAdapter",
     "noop_media": "mediagen.providers.noop_media.NoOpMediaAdapter",
 }
 """Name to dotted path, in the default order of the chain."""
+
+FIRST_PROVIDERS = ("sdxl", "openai_images", "flux", "replicate_sdxl", "figma_api", "canva_api", "noop_media")
+"""Those of the first migration. The rows of all others of ours were added behind them, `noop_media` too."""
 
 
 def adapter_paths() -> dict[str, str]:

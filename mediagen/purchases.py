@@ -97,7 +97,7 @@ async def _asked_again(
 
 def _wait_s(lost: OutcomeUnknown, number: int) -> float:
     own_s = float(conf.get("BACKOFF_S")) * 2**number * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-    return max(own_s, lost.retry_after_s or 0.0)
+    return float(max(own_s, lost.retry_after_s or 0.0))
 
 
 async def _found(provider: Any, call: Call, request: Mapping[str, Any], lost: OutcomeUnknown) -> ProviderJob:

@@ -6,7 +6,7 @@ from typing import Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 
 from mediagen import conf
 from mediagen.models.fields import CredentialField
@@ -25,9 +25,17 @@ class GoOn(models.TextChoices):
 
 class ProviderConfigQuerySet(models.QuerySet["ProviderConfig"]):
     def in_chain_order(self) -> Self:
-        """The first to be tried first, enabled or not."""
+        """The first to be tried first, enabled or not.
+
+        That is by position; but the placeholder, which always delivers, goes behind the providers that a later version
+        added, as long as nobody else stands behind it: their rows came after it, and an upgrade moves no row.
+        """
+        added = [name for name in conf.BUILT_IN_PROVIDERS if name not in conf.FIRST_PROVIDERS]
+        behind = ProviderConfig.objects.filter(position__gt=OuterRef("position"))
+        is_last = Q(adapter="noop_media") & ~Exists(behind.exclude(adapter__in=[*added, "noop_media"]))
+        in_order = self.annotate(goes_last=Case(When(is_last, then=Value(1)), default=Value(0)))
         # With the account that one of them may be connected to: adapters are also built where no query can be made.
-        return self.order_by("position", "pk").select_related("canva_connection")
+        return in_order.order_by("goes_last", "position", "pk").select_related("canva_connection")
 
     def enabled(self) -> Self:
         return self.filter(enabled=True)

@@ -73,3 +73,14 @@ def reduced_ratio(width: int, height: int, *, lowest: Size, highest: Size, max_t
         small = 1 / (1 / ratio).limit_denominator(max_term)
     small = min(max(small, Fraction(*lowest)), Fraction(*highest))
     return f"{small.numerator}:{small.denominator}"
+
+
+TIERS = (("512", 512), ("1K", 1024), ("2K", 2048), ("4K", 4096))
+"""sizes as some services name them, with the side of a square of about that many pixels"""
+
+
+def smallest_tier(width: int, height: int, accepted: Iterable[str]) -> str:
+    """The smallest of the accepted tiers that has as many pixels as width x height; the largest when none has."""
+    sides = dict(TIERS)
+    known = sorted((tier for tier in accepted if tier in sides), key=lambda tier: sides[tier])
+    return next((tier for tier in known if sides[tier] ** 2 >= width * height), known[-1])

@@ -145,7 +145,8 @@ class ProviderContract:
         self, server: CannedServer, fault: str
     ) -> None:
         server.fault(server.purchase, fault, times=0)
-        adapter = self.build(server, **({"timeout_s": 0.3} if self.is_ours and fault == "hang" else {}))
+        soon: dict[str, Any] = {"timeout_s": 0.3} if fault == "hang" and self.is_ours else {}
+        adapter = self.build(server, **soon)
         began = time.monotonic()
         outcome = self.ask(adapter, deadline_s=0.8 if fault == "hang" else self.timeout_s)
         assert time.monotonic() - began < self.timeout_s + 5
@@ -197,8 +198,7 @@ class ProviderContract:
     async def _killed(self, adapter: Any, kept: Kept, server: CannedServer, purchases: int) -> None:
         """Ask, and go away once the service has it; what a dead process had in mind is lost."""
         task = asyncio.create_task(self._ask(adapter, recorder=kept))
-        while len(server.purchases) < purchases:
-            await asyncio.sleep(0.002)
+        await asyncio.to_thread(server.wait_for_purchases, purchases)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

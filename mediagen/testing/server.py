@@ -44,7 +44,7 @@ class Answer:
 
 Answers = Answer | Sequence[Answer] | Callable[[Request], Answer]
 FAULTS = ("reset", "hang", "html", "empty", "cut")
-"""Beside statuses ("503"): a reset and a silence, each after the purchase was made; a web page; no body; half of one."""
+"""Beside statuses ("503"): a reset and a silence, each after the purchase; a web page; no body; half of one."""
 
 
 class CannedServer:
@@ -69,7 +69,7 @@ class CannedServer:
         self.purchase = purchase or next(iter(answers), "")
         self.health = health
         self.idempotency_header = idempotency_header.lower()
-        self._lock = threading.Lock()
+        self._news = threading.Condition()
         self.requests: list[tuple[str, Request]] = []
         """(route, request) of each that came"""
         self.purchases: list[Request] = []
@@ -98,7 +98,7 @@ class CannedServer:
             def _any(self) -> None:
                 outer._serve(self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _any  # noqa: N815 - http.server's names
+            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _any
 
         self._server = ThreadingHTTPServer((HOST, 0), Handler)
         self._server.daemon_threads = True
@@ -114,7 +114,8 @@ class CannedServer:
 
     @property
     def base_url(self) -> str:
-        assert self._server is not None, "use it as `with CannedServer(...) as server:`"
+        if self._server is None:
+            raise RuntimeError("It does not run: use it as `with CannedServer(...) as server:`.")
         return f"http://{HOST}:{self._server.server_port}"
 
     def fault(self, route: str, kind: str, times: int = 1) -> None:
@@ -122,6 +123,12 @@ class CannedServer:
         if kind not in FAULTS and not kind.isdecimal():
             raise ValueError(f"There is no fault {kind!r}. There are {', '.join(FAULTS)}, and statuses.")
         self._faults[route] = (kind, times)
+
+    def wait_for_purchases(self, count: int, timeout_s: float = 10.0) -> None:
+        """Until so many were made; TimeoutError when they are not."""
+        with self._news:
+            if not self._news.wait_for(lambda: len(self.purchases) >= count, timeout_s):
+                raise TimeoutError(f"{len(self.purchases)} of {count} purchases in {timeout_s:g} s")
 
     def clear_faults(self) -> None:
         """Behave from now on."""
@@ -145,10 +152,11 @@ class CannedServer:
         headers = {name.lower(): value for name, value in handler.headers.items()}
         request = Request(handler.command, parts.path, parts.query, headers, body)
         route = self._route(request.method, request.path)
-        with self._lock:
+        with self._news:
             kind = self._fault_of(route)
             answer = self._answered(route, request, kind)
             self.requests.append((route, request))
+            self._news.notify_all()
         if kind == "reset":
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.close_connection = True

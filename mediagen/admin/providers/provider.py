@@ -49,7 +49,7 @@ class ProviderList(ChangeList):
         for number, (config, state) in enumerate(zip(rows, entries.states(rows), strict=True), start=1):
             config.admin_state, config.may_move = state, may_move
             config.admin_figures = figures.get(config.name, {})
-            config.is_first, config.is_last = number == 1, number == len(rows)
+            config.place, config.is_first, config.is_last = number, number == 1, number == len(rows)
 
 
 @admin.register(ProviderConfig)
@@ -62,7 +62,6 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
     list_per_page = 500  # the whole chain: its order is seen in one piece
     show_full_result_count = False  # nothing is filtered here, so it would count the same twice
     sortable_by = ()
-    ordering = ("position", "pk")
     actions = ("check_now", "reset_breakers", "generate_test")
     readonly_fields = ("credential", "breaker", "position", "created_at", "updated_at")
 
@@ -71,6 +70,12 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         js = ("mediagen/providers.js",)
 
     # ------------------------------------------------------------------ pages
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderConfig]:
+        return ProviderConfig.objects.in_chain_order()
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("goes_last", "position", "pk")
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view

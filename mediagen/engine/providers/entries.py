@@ -73,8 +73,8 @@ def change(config: ProviderConfig, fields: Iterable[str]) -> None:
 
 def _locked() -> list[ProviderConfig]:
     """All entries in order. Locked by primary key, so that two who order at once do not wait for each other."""
-    rows = ProviderConfig.objects.select_for_update().defer("credentials").order_by("pk")
-    return sorted(rows, key=lambda row: (row.position, row.pk))
+    rows = {row.pk: row for row in ProviderConfig.objects.select_for_update().defer("credentials").order_by("pk")}
+    return [rows[pk] for pk in ProviderConfig.objects.in_chain_order().values_list("pk", flat=True) if pk in rows]
 
 
 def _find(rows: Sequence[ProviderConfig], config: ProviderConfig) -> ProviderConfig:
