@@ -44,7 +44,10 @@ class Listed:
     def of(cls, base_url: str, model: str, upstream: str | None) -> Listed:
         """As far as is known; with `upstream` that one alone."""
         known = _kept.get((base_url, model), ([], 0.0))[0]
-        return cls([e for e in known if upstream in (None, e.get("provider_tag"), e.get("provider_slug"))])
+        if upstream is None:
+            return cls(known)
+        by_tag = [entry for entry in known if entry.get("provider_tag") == upstream]
+        return cls(by_tag or [entry for entry in known if entry.get("provider_slug") == upstream])
 
     @property
     def parameters(self) -> dict[str, list[str]] | None:

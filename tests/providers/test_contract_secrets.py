@@ -62,7 +62,7 @@ SHAPES: dict[str, Callable[[str], Any]] = {
     # In the place of the id, which the one who asks has made.
     "history": lambda text: {
         "JOB": {
-            "outputs": {text: {"images": [{"filename": "1.png", "subfolder": text}]}},
+            "outputs": {text: {"images": [{"filename": "1.png", "subfolder": text}, {"filename": "2.png"}]}},
             "status": {"status_str": "success", "completed": True, "messages": [[text, {text: text}]]},
         },
     },

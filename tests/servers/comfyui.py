@@ -90,7 +90,7 @@ class ComfyUIServer(ProviderServer):
             Fault.job_never_ends(),
             Fault.task_not_found(),
             Fault.job_failed("CUDA out of memory"),
-            Fault.job_failed(status="interrupted"),
+            Fault.job_failed("", status="interrupted"),
         ),
         "download": (Fault.expired(404),),
     }

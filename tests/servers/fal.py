@@ -49,6 +49,8 @@ NEEDED_HEADERS = {
     "x-fal-object-lifecycle-preference": r'\{"expiration_duration_seconds": \d+\}',
 }
 
+REFUSALS = ("content_policy_violation", "black picture")
+
 
 class FalServer(ProviderServer):
     """queue.fal.run, api.fal.ai/v1 and rest.fal.ai."""
@@ -203,16 +205,16 @@ class FalServer(ProviderServer):
             return json_answer({"status": fault.text}, 202)
         if kind is FaultKind.JOB_NEVER_ENDS:
             return json_answer({"status": "IN_PROGRESS"}, 202)
-        if not rest:
-            return self._result(request, job)
         if not job.ended:
             job.polls += 1
             job.ended = "COMPLETED" if job.polls >= self.polls_until_ready else ""
+        if not rest and job.error in ("", *REFUSALS) and job.ended != "CANCELLED":
+            return self._result(request, job)
         if not job.ended:
             return json_answer({"status": "IN_QUEUE" if job.polls == 1 else "IN_PROGRESS", "queue_position": 0}, 202)
         if job.ended == "CANCELLED":
             return json_answer({"status": "COMPLETED", "error": "Cancelled.", "error_type": "request_cancelled"})
-        if job.error and job.error not in ("content_policy_violation", "black picture"):
+        if job.error and job.error not in REFUSALS:
             return json_answer({"status": "COMPLETED", "error": "The request failed.", "error_type": job.error})
         return json_answer({"status": "COMPLETED", "metrics": {"inference_time": 2.5}})
 
