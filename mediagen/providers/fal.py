@@ -43,7 +43,7 @@ RESULT_LIVES_S = 3600
 """results are public, and for ever unless told otherwise"""
 ONE_MEGAPIXEL = 1024 * 1024
 RATIOS = ((21, 9), (16, 9), (3, 2), (4, 3), (5, 4), (1, 1), (4, 5), (3, 4), (2, 3), (9, 16))
-RESOLUTIONS = ("1K", "2K", "4K")
+RESOLUTIONS = {"1K": 1024, "2K": 2048, "4K": 4096}
 IMAGE_SIZE, RATIO, RATIO_AND_TIER = "image_size", "aspect_ratio", "aspect_ratio_and_resolution"
 _SIZE_BY: Mapping[str, str] = {
     "fal-ai/nano-banana-pro": RATIO_AND_TIER,
@@ -282,10 +282,11 @@ class FalAdapter(JobProvider):
         if self.size_by == IMAGE_SIZE:
             w, h = snap_to_grid(width, height, multiple=16, min_side=256, max_side=4096, max_area=4 * ONE_MEGAPIXEL)
             return {"image_size": {"width": w, "height": h}}
-        ratio = {"aspect_ratio": "{}:{}".format(*nearest_ratio(width, height, RATIOS))}
-        if self.size_by == RATIO:
-            return ratio
-        return {**ratio, "resolution": smallest_tier(width, height, RESOLUTIONS)}
+        ratio = nearest_ratio(width, height, RATIOS)
+        fields = {"aspect_ratio": f"{ratio[0]}:{ratio[1]}"}
+        if self.size_by == RATIO_AND_TIER:
+            fields["resolution"] = smallest_tier(width, height, ratio, RESOLUTIONS)
+        return fields
 
     @property
     def seed_range(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from mediagen.providers.sizes import Size, nearest_ratio, smallest_tier
 
 RATIOS = ("21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "9:21")
 """asked for when the list cannot be read: the service takes the nearest that a model has"""
-TIERS = ("512", "1K", "2K", "4K")
+TIERS = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
 KNOWN_FOR_S = 3600.0
 ASKED_AGAIN_AFTER_S = 60.0
 _RATIO = re.compile(r"\d{1,4}(\.\d)?:\d{1,4}(\.\d)?")
@@ -69,9 +69,11 @@ class Listed:
         parameters = self.parameters
         ratios = list(RATIOS) if parameters is None else parameters.get("aspect_ratio", [])
         pairs = {_pair(ratio): ratio for ratio in ratios if _RATIO.fullmatch(ratio)}
-        fields = {"aspect_ratio": pairs[nearest_ratio(width, height, pairs)]} if pairs else {}
-        tiers = [tier for tier in (parameters or {}).get("resolution", []) if tier in TIERS]
-        return fields | ({"resolution": smallest_tier(width, height, tiers)} if tiers else {})
+        ratio = nearest_ratio(width, height, pairs) if pairs else (width, height)
+        fields = {"aspect_ratio": pairs[ratio]} if pairs else {}
+        has = (parameters or {}).get("resolution", [])
+        tiers = {tier: side for tier, side in TIERS.items() if tier in has}
+        return fields | ({"resolution": smallest_tier(width, height, ratio, tiers)} if tiers else {})
 
     def price(self, tier: str, megapixels: int) -> Decimal | None:
         """USD of one picture at the dearest of them; None when one names no price that is known before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,6 +14,15 @@ def nearest_ratio(width: int, height: int, accepted: Iterable[Size]) -> Size:
     """The accepted (width, height) or (w, h) ratio whose shape is nearest; the larger area breaks a tie."""
     asked = math.log(width / height)
     return min(accepted, key=lambda pair: (round(abs(asked - math.log(pair[0] / pair[1])), 9), -pair[0] * pair[1]))
+
+
+def smallest_tier(width: int, height: int, ratio: Size, tiers: Mapping[str, int]) -> str:
+    """The first of `tiers` (name to the side of its square, pixels, the small ones first) whose picture of the shape
+    `ratio` covers width x height; the last when none does."""
+    shape = math.sqrt(ratio[0] / ratio[1])
+    # Services round their sizes: Google's 3:2 of 1024 is 1264x848.
+    needed = max(width / shape, height * shape) / 1.02
+    return next((name for name, side in tiers.items() if side >= needed), list(tiers)[-1])
 
 
 @lru_cache(maxsize=1024)
@@ -73,14 +82,3 @@ def reduced_ratio(width: int, height: int, *, lowest: Size, highest: Size, max_t
         small = 1 / (1 / ratio).limit_denominator(max_term)
     small = min(max(small, Fraction(*lowest)), Fraction(*highest))
     return f"{small.numerator}:{small.denominator}"
-
-
-TIERS = (("512", 512), ("1K", 1024), ("2K", 2048), ("4K", 4096))
-"""sizes as some services name them, with the side of a square of about that many pixels"""
-
-
-def smallest_tier(width: int, height: int, accepted: Iterable[str]) -> str:
-    """The smallest of the accepted tiers that has as many pixels as width x height; the largest when none has."""
-    sides = dict(TIERS)
-    known = sorted((tier for tier in accepted if tier in sides), key=lambda tier: sides[tier])
-    return next((tier for tier in known if sides[tier] ** 2 >= width * height), known[-1])

@@ -164,9 +164,10 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
             raise Http404
         if not self.has_change_permission(request, config):
             raise PermissionDenied
+        before = list(self.get_queryset(request).values_list("pk", flat=True))
         order = [row.pk for row in self._moved(request, config)]
         place = order.index(config.pk) + 1
-        if place != config.position:
+        if place != before.index(config.pk) + 1:
             self.log_change(request, config, [{"changed": {"fields": ["position"]}}])
         text = _("“%(name)s” is number %(place)d of the chain now.") % {"name": config.name, "place": place}
         if request.accepts("application/json") and not request.accepts("text/html"):
