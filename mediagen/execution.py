@@ -48,6 +48,8 @@ from mediagen.types import (
     Recorder,
     reset_current_call,
     set_current_call,
+    usd,
+    usd_or_none,
 )
 
 logger = logging.getLogger("mediagen.chain")
@@ -466,7 +468,7 @@ class Execution:
         attempt.http_status = error.http_status
         attempt.job = error.job or attempt.job
         if error.cost is not None:
-            attempt.cost = error.cost
+            attempt.cost = usd_or_none(error.cost, name_of(provider))
         state = AttemptState.UNKNOWN if error.outcome is Outcome.UNKNOWN else AttemptState.FAILED
         _end(attempt, state, error.outcome, scrub(str(error), secrets_of(provider)))
 
@@ -498,7 +500,7 @@ class Execution:
     def price_of(self, provider: Any) -> Decimal | None:
         estimate = getattr(provider, MAKES_PICTURES[self.operation], None)
         try:
-            return estimate(**self.kwargs) if estimate is not None else None
+            return usd(estimate(**self.kwargs)) if estimate is not None else None
         except (ProviderError, InvalidRequest):
             return None  # it will say so itself when it is asked
 

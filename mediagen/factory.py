@@ -111,7 +111,7 @@ def chain_configs(names: Sequence[str] | str | None = None) -> list[ProviderConf
     rows = list(ProviderConfig.objects.in_chain_order())
     have = {row.adapter for row in rows} | {row.name for row in rows}
     # A site that has emptied the table has the default chain.
-    unlisted = [name for name in (conf.get("PROVIDERS") if rows else conf.adapter_paths()) if name not in have]
+    unlisted = [name for name in (conf.get("PROVIDERS") if rows else conf.default_chain()) if name not in have]
     added = [ProviderConfig(name=name, adapter=name, position=0) for name in unlisted]
     end = len(rows)
     while end and getattr(adapter_class(rows[end - 1].adapter), "is_placeholder", False):

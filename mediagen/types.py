@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -38,6 +38,15 @@ def usd(value: Any) -> Decimal | None:
     if not found.is_finite() or found < 0:
         raise ConfigurationError(f"cost must be USD, 0 or more, or None when it is not known; not {value!r:.40}.")
     return found
+
+
+def usd_or_none(value: Any, what: str) -> Decimal | None:
+    """As `usd`, for what is paid already: what is no sum is logged and not known, and the picture is kept."""
+    try:
+        return usd(value)
+    except ConfigurationError as exc:
+        logger.error("%s: %s", what, exc)
+        return None
 
 
 @dataclass(slots=True)
@@ -211,6 +220,8 @@ class Call:
         """An adapter calls this the moment the provider has named the job, before it polls."""
         if self.attempt is None:
             return
+        if not isinstance(job.cost, Decimal | None):
+            job = replace(job, cost=usd_or_none(job.cost, f"{self.attempt.provider_name}: job {job.id}"))
         self.attempt.job = job
         if job.cost is not None:
             self.attempt.cost = job.cost

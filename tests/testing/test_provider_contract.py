@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import pytest
 
 from mediagen import http
-from mediagen.errors import ProviderError, Unavailable
+from mediagen.errors import JobFailed, ProviderError, Unavailable
 from mediagen.http import JobEnded
 from mediagen.providers import Generated, JobProvider
 from mediagen.testing import Answer, CannedServer, KeyedAdapter, ProviderContract, png
+from mediagen.testing.contract import Kept
 from mediagen.testing.keyed import ROUTE
 from mediagen.types import Call, GeneratedImage, ProviderJob, current_call, reset_current_call, set_current_call
 
@@ -174,3 +175,32 @@ def test_the_server_has_idempotency_keys_as_vendors_describe_them():
             *(409, 200),
         ]
         assert len(server.purchases) == 2
+
+
+class WithJobs(Plain):
+    """Says what the job costs as people write it."""
+
+    async def generate_image(self, prompt: str, width: int = 1024, height: int = 1024, **options: Any) -> Any:
+        await current_call().job_submitted(ProviderJob("job-1", cost=self.cost))
+        if self.cost == "0.04":
+            raise JobFailed("no picture", cost=self.cost)
+        self.cost = None
+        return await super().generate_image(prompt, width, height, **options)
+
+    def estimate(self, **request: Any) -> Any:
+        return 0.1
+
+
+@pytest.mark.parametrize(("said", "kept"), [("0.02", "0.02"), (0.3, "0.3"), ("0.04", "0.04"), ("free", None)])
+def test_a_jobs_cost_is_taken_too_and_nonsense_loses_no_picture(said, kept):
+    made = TestAPlainClass()
+    with CannedServer(made.answers) as server:
+        provider = WithJobs(server.base_url)
+        provider.cost = said
+        kept_by = Kept()
+        outcome = made.ask(provider, recorder=kept_by)
+    [attempt] = kept_by.attempts
+    assert attempt.price == Decimal("0.1")
+    assert attempt.cost == (None if kept is None else Decimal(kept))
+    assert type(attempt.cost) in (Decimal, type(None))
+    assert (outcome.result is None) == (said == "0.04")
