@@ -33,7 +33,7 @@ class KeyedAdapter(MediaGeneratorProvider):
             max_bytes=conf.get("MAX_IMAGE_BYTES"),
             purchase=True,
         )
-        return Generated(content=bytes(self.checked(response).body))
+        return Generated(content=self.checked(response).body)
 
     async def _probe(self) -> str:
         response = await self.service.request("GET", "/v2/account", timeout_s=self.probe_timeout_s)
