@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from mediagen.errors import ConfigurationError
@@ -150,6 +152,9 @@ BUILT_IN_PROVIDERS: dict[str, str] = {
     "figma_api": "mediagen.providers.figma_api.FigmaAPIAdapter",
     "canva_api": "mediagen.providers.canva_api.CanvaAPIAdapter",
     "gemini": "mediagen.providers.gemini.GeminiAdapter",
+    "openrouter": "mediagen.providers.openrouter.OpenRouterAdapter",
+    "fal": "mediagen.providers.fal.FalAdapter",
+    "comfyui": "mediagen.providers.comfyui.ComfyUIAdapter",
     "noop_media": "mediagen.providers.noop_media.NoOpMediaAdapter",
 }
 """Name to dotted path, in the default order of the chain."""
@@ -158,9 +163,27 @@ FIRST_PROVIDERS = ("sdxl", "openai_images", "flux", "replicate_sdxl", "figma_api
 """Those of the first migration. The rows of all others of ours were added behind them, `noop_media` too."""
 
 
+ENTRY_POINTS = "mediagen.providers"
+"""group in which installed packages name their adapters: `acme = "mediagen_acme:AcmeAdapter"`"""
+
+
+@lru_cache(maxsize=1)
+def installed_adapters() -> dict[str, str]:
+    """Adapters that installed packages bring, by name, with their dotted paths. They are there to be chosen: none is in
+    the chain before a row or a line in settings says so. A name of ours stays ours."""
+    found = {point.name: point.value.replace(":", ".") for point in entry_points(group=ENTRY_POINTS)}
+    return {name: path for name, path in sorted(found.items()) if name not in BUILT_IN_PROVIDERS}
+
+
+def default_chain() -> list[str]:
+    """Names of the chain of a site that has no rows: ours, and those that its settings add."""
+    return [name for name in adapter_paths() if name in BUILT_IN_PROVIDERS or name in get("PROVIDERS")]
+
+
 def adapter_paths() -> dict[str, str]:
-    """Every adapter name with its dotted path: ours in default order, then those that MEDIAGEN["PROVIDERS"] adds."""
-    paths = dict(BUILT_IN_PROVIDERS)
+    """Every adapter name with its dotted path: ours in default order, then those of installed packages, and those that
+    MEDIAGEN["PROVIDERS"] adds."""
+    paths = {**BUILT_IN_PROVIDERS, **installed_adapters()}
     for name, entry in get("PROVIDERS").items():
         path = entry if isinstance(entry, str) else entry.get("ADAPTER", paths.get(name))
         if not path:

@@ -12,6 +12,7 @@ from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.errors import InvalidRequest, ProviderError
 from mediagen.factory import get_media_generator_chain
+from mediagen.types import usd
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ def _prices(providers: list[Any], asked: dict[str, Any], reasons: dict[str, str]
         price = None
         if (ask := getattr(provider, "estimate", None)) is not None:
             try:
-                price = ask(**asked)
+                price = usd(ask(**asked))
                 if price is not None and (why := getattr(provider, "estimate_reason", lambda **_: "")(**asked)):
                     reasons[provider.get_name()] = why
             except ProviderError:

@@ -55,7 +55,7 @@ class RowRecorder:
         """what this run has added to what the asset cost before"""
 
     def adopt(self, rows: Iterable[GenerationAttempt]) -> None:
-        """Attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+        """Attempts of an earlier run that can be brought to an end: a purchase keeps its one row."""
         self.adoptable = {row.provider_name: row for row in rows}
 
     @property
@@ -63,10 +63,16 @@ class RowRecorder:
         """What the chain is to fetch before it buys anything, by provider."""
         return {name: row.job for name, row in self.adoptable.items() if row.job is not None}
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """What the chain is to find out about before it buys anything: keys of purchases without a job, by provider."""
+        return {name: row.purchase_key for name, row in self.adoptable.items() if row.job is None}
+
     async def started(self, attempt: Attempt) -> None:
         if attempt.billable:
             await refusals.wait_until_taken(self._file_name)
-        if attempt.job is not None and attempt.provider_name in self.adoptable:
+        left = self.adoptable.get(attempt.provider_name)
+        if left is not None and (attempt.job is not None or attempt.purchase_key == left.purchase_key):
             attempt.state = AttemptState.SUBMITTED
             attempt.row = self.adoptable.pop(attempt.provider_name)
             attempt.started_at = from_db(attempt.row.started_at)
@@ -163,7 +169,7 @@ class RowRecorder:
         """The pending rows, and those whose jobs nobody fetched."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
-            row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
+            row.message = row.message or "its job was not asked for: the provider is no longer in the chain."
             row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
@@ -311,6 +317,7 @@ def _row(asset: MediaAsset, attempt: Attempt) -> GenerationAttempt:
         operation=attempt.operation,
         position=attempt.position,
         request_digest=attempt.request_digest,
+        purchase_key=attempt.purchase_key,
         dry_run=attempt.dry_run,
         billable=attempt.billable,
     )

@@ -119,7 +119,9 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                left = await in_database(recovery.left_behind, job.asset, job.lease.token)
+                left = await in_database(
+                    recovery.left_behind, job.asset, job.lease.token, job.chain.purchases_resolved_for_s()
+                )
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
@@ -128,6 +130,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
+                keys=recorder.keys,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
                 fetch_for_s=job.fetch_for_s,
