@@ -24,6 +24,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
     "API_AUTHENTICATION": (list, tuple, type(None)),
+    "PICTURES": (dict,),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
 }
@@ -67,7 +68,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value[name]
         if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number greater than 0.", id="mediagen.E004")
-    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS"):
+    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS", "PICTURE_CACHE_S"):
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")

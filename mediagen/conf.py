@@ -56,6 +56,12 @@ DEFAULTS: dict[str, Any] = {
     "SERVE_FILES": "app",
     # How long a signed address of a file is good, seconds.
     "LINK_LIFETIME_S": 3600,
+    # Pictures of public pages: how long browsers and a CDN keep one without asking again, seconds. Their addresses
+    # change with the picture; a deleted one may be seen for so long.
+    "PICTURE_CACHE_S": 30 * 24 * 3600,
+    # Named sets of the options of {% picture %}: {"hero": {"widths": [800, 1600], "formats": "avif,webp",
+    # "ratio": "16:9", "sizes": "100vw"}}. `make_renditions` makes what they name.
+    "PICTURES": {},
     # A zip that somebody has asked for is kept for so many hours.
     "KEEP_ZIPS_H": 24.0,
     # A deleted asset can be had back for so many days; then maintenance removes its row and its files.

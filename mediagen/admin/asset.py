@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from mediagen.admin.base import access_of, may
 from mediagen.admin.exports.actions import AssetExports
@@ -21,7 +21,7 @@ from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
 from mediagen.engine.library import review, suggestions
 from mediagen.engine.library.access import Right
-from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, MediaAsset, ReviewStatus
+from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
 from mediagen.templatetags.mediagen import picture_url, pretty_json, usd
 
 SHOWN_RELATIVES = 24
@@ -37,6 +37,7 @@ GENERATION_FIELDS = (
     "library",
     "made",
     "source",
+    "digital_source_type",
     "prompt",
     "negative_prompt",
     "seed",
@@ -54,7 +55,22 @@ FILE_FIELDS = ("file_link", "original_name", "format", "size", "file_size", "con
 class AssetForm(TaggedForm):
     class Meta:
         model = MediaAsset
-        fields = ("name", "description", "alt_text", "focal_x", "focal_y")
+        fields = (
+            "name",
+            "description",
+            "alt_text",
+            "credit",
+            "ai_label",
+            "ai_label_reason",
+            "focal_x",
+            "focal_y",
+        )
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.get("ai_label") == LabelRule.HIDE and not data.get("ai_label_reason"):
+            self.add_error("ai_label_reason", gettext("Say why pages show no label."))
+        return data
 
 
 @admin.register(MediaAsset)
@@ -62,7 +78,8 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     change_form_template = "mediagen/admin/asset_form.html"
     form = AssetForm
     fieldsets = (
-        (None, {"fields": ("name", "description", "alt_text", "tag_names", ("focal_x", "focal_y"))}),
+        (None, {"fields": ("name", "description", "alt_text", "credit", "tag_names", ("focal_x", "focal_y"))}),
+        (gettext_lazy("Label on pages"), {"fields": ("ai_label", "ai_label_reason")}),
         (gettext_lazy("Review"), {"fields": REVIEW_FIELDS}),
         (gettext_lazy("Generation"), {"fields": GENERATION_FIELDS}),
         (gettext_lazy("File"), {"fields": FILE_FIELDS}),

@@ -1,6 +1,14 @@
 """The tables, one file each, the QuerySet beside its model."""
 
-from mediagen.models.asset import AssetSource, GenerationState, MediaAsset, MediaType, ReviewStatus, asset_storage
+from mediagen.models.asset import (
+    AssetSource,
+    GenerationState,
+    LabelRule,
+    MediaAsset,
+    MediaType,
+    ReviewStatus,
+    asset_storage,
+)
 from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.batch import BatchState, GenerationBatch
 from mediagen.models.canva import CanvaConnection
@@ -11,7 +19,7 @@ from mediagen.models.health import ProviderHealth
 from mediagen.models.idempotency import IdempotentRequest
 from mediagen.models.job import BackgroundJob, JobState
 from mediagen.models.ledger import SpendAccount
-from mediagen.models.library import BudgetPeriod, MediaLibrary
+from mediagen.models.library import BudgetPeriod, LabelPolicy, MediaLibrary
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.rendition import Rendition
@@ -39,6 +47,8 @@ __all__ = [
     "GoOn",
     "IdempotentRequest",
     "JobState",
+    "LabelPolicy",
+    "LabelRule",
     "MediaAsset",
     "MediaLibrary",
     "MediaTag",

@@ -49,6 +49,12 @@ class BudgetPeriod(models.TextChoices):
     TOTAL = "total", "in all"
 
 
+class LabelPolicy(models.TextChoices):
+    ALWAYS = "always", "always"
+    PUBLISHED = "published", "when published"
+    NEVER = "never", "never, with a reason"
+
+
 class MediaLibrary(models.Model):
     """A named collection of assets with an owner, groups, default tags and a budget."""
 
@@ -71,6 +77,14 @@ class MediaLibrary(models.Model):
     budget_warning = models.DecimalField(
         max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD spent in the period that warn."
     )
+    ai_label = models.CharField(
+        "label on pages",
+        max_length=10,
+        choices=LabelPolicy.choices,
+        default=LabelPolicy.ALWAYS,
+        help_text="Whether pages say of its pictures that a model made them.",
+    )
+    ai_label_reason = models.CharField(max_length=255, blank=True, help_text="Why pages show no label.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -88,6 +102,10 @@ class MediaLibrary(models.Model):
             models.CheckConstraint(
                 name="mediagen_library_warning_positive",
                 condition=Q(budget_warning__isnull=True) | Q(budget_warning__gte=0),
+            ),
+            models.CheckConstraint(
+                name="mediagen_library_label_explained",
+                condition=Q(ai_label__in=("always", "published")) | (Q(ai_label="never") & ~Q(ai_label_reason="")),
             ),
             models.CheckConstraint(
                 name="mediagen_library_period_legal", condition=Q(budget_period__in=BudgetPeriod.values)

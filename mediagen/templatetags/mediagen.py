@@ -12,6 +12,7 @@ from django import template
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from mediagen import pictures
 from mediagen.engine.files.links import download_name, picture_url, thumbnail_url
 from mediagen.models import GenerationAttempt, MediaAsset
 
@@ -24,6 +25,8 @@ __all__ = ["download_name", "picture_url", "thumbnail_url"]
 register.filter(picture_url)
 register.filter(thumbnail_url)
 register.filter(download_name)
+for _name, _tag in pictures.GLOBALS.items():
+    register.simple_tag(_tag, name=_name)
 
 
 @register.filter
