@@ -49,7 +49,7 @@ def picture_src(asset: MediaAsset | None, width: Any = None, *, absolute: bool =
     origin = conf.get("SITE_URL")
     if not origin:
         raise InvalidRequest('absolute needs MEDIAGEN["SITE_URL"], such as "https://site.example".', field="absolute")
-    return urljoin(origin, url)
+    return urljoin(str(origin), url)
 
 
 @dataclass(frozen=True, slots=True)

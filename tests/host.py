@@ -10,6 +10,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
 from django.urls import clear_url_caches, path
 
@@ -40,6 +41,7 @@ def articles(**limits: Any) -> Iterator[type[models.Model]]:
 
     with connection.schema_editor() as editor:
         editor.create_model(Article)
+    ContentType.objects.clear_cache()  # of a database that a test before has emptied
     try:
         yield Article
     finally:

@@ -91,7 +91,7 @@ class MediaAssetsField(_Limited, models.ManyToManyField):  # type: ignore[type-a
         kwargs.setdefault("related_name", "+")
         super().__init__(to, **kwargs)
 
-    def contribute_to_class(self, cls: type[models.Model], name: str, **kwargs: Any) -> None:
+    def contribute_to_class(self, cls: type[models.Model], name: str, **kwargs: Any) -> None:  # type: ignore[override]
         is_ours = self.remote_field.through is None and not cls._meta.abstract and not cls._meta.swapped
         if is_ours:
             self.remote_field.through = through_model(self, cls, name)

@@ -48,7 +48,7 @@ def through_model(field: Any, owner: type[models.Model], name: str) -> type[mode
     )
 
 
-class OrderedDescriptor(ManyToManyDescriptor):
+class OrderedDescriptor(ManyToManyDescriptor):  # type: ignore[type-arg]
     """As Django's, with a manager that keeps the order."""
 
     @cached_property

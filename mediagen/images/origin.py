@@ -100,19 +100,19 @@ def _text_of(data: bytes) -> bytes:
 
 
 def _png(view: memoryview, source_type: str) -> bytes:
-    there, parts, header_end = b"", [], 8 + 25
+    there, header_end = b"", 8 + 25
+    rest: list[memoryview] = []
     if bytes(view).find(b"iTXt" + _XMP_TEXT) < 0:
         rest = [view[header_end:]]
     else:
-        rest = []
         for kind, start, end in png.chunks(view):
             if kind == b"iTXt" and bytes(view[start : start + len(_XMP_TEXT)]) == _XMP_TEXT:
                 there = _text_of(bytes(view[start:end]))
             elif kind != b"IHDR":
                 rest.append(view[start - 8 : end + 4])
     body = b"iTXt" + _XMP_TEXT + b"\x00\x00\x00\x00" + _merged(there, source_type)
-    parts = [view[:header_end], struct.pack(">I", len(body) - 4), body, struct.pack(">I", zlib.crc32(body)), *rest]
-    return b"".join(parts)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return b"".join((view[:header_end], chunk, *rest))
 
 
 # JPEG

@@ -106,13 +106,9 @@ def scaled(
 
 
 def _mean(image: Image.Image) -> str:
-    red, green, blue, alpha = (
-        image.convert("RGBA")
-        .convert("RGBa")
-        .reduce((max(1, image.width // 32), max(1, image.height // 32)))
-        .resize((1, 1))
-        .getpixel((0, 0))
-    )  # type: ignore[misc]
+    # Premultiplied, so that what is transparent does not count; made small first, which is quick.
+    small = image.convert("RGBA").convert("RGBa").reduce((max(1, image.width // 32), max(1, image.height // 32)))
+    red, green, blue, alpha = small.resize((1, 1)).tobytes()
     if not alpha:
         return ""
     return "#" + "".join(f"{min(255, round(part * 255 / alpha)):02x}" for part in (red, green, blue))

@@ -25,8 +25,10 @@ __all__ = ["download_name", "picture_url", "thumbnail_url"]
 register.filter(picture_url)
 register.filter(thumbnail_url)
 register.filter(download_name)
-for _name, _tag in pictures.GLOBALS.items():
-    register.simple_tag(_tag, name=_name)
+register.simple_tag(pictures.picture)
+register.simple_tag(pictures.picture_src)
+register.simple_tag(pictures.ai_label)
+register.simple_tag(pictures.credit)
 
 
 @register.filter

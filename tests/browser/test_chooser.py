@@ -1,4 +1,4 @@
-"""The chooser in the admin of a site: a picture found, uploaded, generated; by keyboard, on a phone, without scripts."""
+"""The chooser in the admin of a site: pictures found, uploaded, generated; by keyboard, on a phone, without scripts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cover(page):
 
 def opened(page, chooser):
     chooser.locator("[data-choose]").click()
-    page.locator(".mediagen-chooser-dialog .mediagen-choices").wait_for()
+    page.locator(".mediagen-chooser-dialog [data-grid]").wait_for(state="attached")
     return page.locator(".mediagen-chooser-dialog")
 
 
@@ -72,10 +72,11 @@ def test_a_picture_is_found_and_chosen(page, editor, article, assets, size, sche
     name = f"chooser-{scheme}-{size['width']}"
     add(page)
     shoot(f"{name}-0-empty")
+    assert page.get_by_role("group", name="Cover").count() == 1
     dialog = opened(page, cover(page))
     shoot(f"{name}-1-dialog")
     assert serious(".mediagen-chooser-dialog") == []
-    dialog.get_by_label("Search").fill("Pier 3")
+    dialog.get_by_label("Search").fill('"Pier 3"')
     dialog.get_by_role("button", name="Search").click()
     dialog.locator(".mediagen-choice").nth(1).wait_for(state="detached")
     dialog.get_by_role("button", name="Pier 3").click()
@@ -169,7 +170,7 @@ def test_without_scripts_it_is_a_list_and_a_page_with_a_search(browser, site, co
     add(page)
     page.locator("select[name=cover]").select_option(label="Pier 2")
     page.goto(page.locator(".mediagen-chooser-plain a").first.get_attribute("href"))
-    page.get_by_label("Search").fill("Pier 5")
+    page.get_by_label("Search").fill('"Pier 5"')
     page.get_by_role("button", name="Search").click()
     code = page.locator(".mediagen-choice-code input").input_value()
     add(page)

@@ -61,7 +61,7 @@ class Limits:
             if not (text.isascii() and text.isdecimal() and len(text) < 8):
                 raise InvalidRequest(f"{name} must be a whole number of pixels, not {text!r:.40}.", field=name)
             sides.append(int(text))
-        return cls(str(getattr(library, "pk", library) or ""), str(orientation or ""), *sides, words)
+        return cls(str(getattr(library, "pk", library) or ""), str(orientation or ""), sides[0], sides[1], words)
 
     @classmethod
     def of(cls, query: Mapping[str, Any]) -> Limits:

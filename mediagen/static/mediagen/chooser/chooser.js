@@ -92,7 +92,26 @@ function move(button) {
   button.focus();
 }
 
+// The label of the field names the whole, and leads to its button: the list that it is for is hidden.
+function name(chooser) {
+  const list = listOf(chooser);
+  const label = list.id && document.querySelector(`label[for="${CSS.escape(list.id)}"]`);
+  if (!label) return;
+  label.id ||= `${list.id}_label`;
+  chooser.setAttribute("role", "group");
+  chooser.setAttribute("aria-labelledby", label.id);
+}
+
+document.querySelectorAll("[data-mediagen-chooser]").forEach(name);
+// Django's admin, when it has added a row.
+document.addEventListener("formset:added", (event) => {
+  event.target.querySelectorAll?.("[data-mediagen-chooser]").forEach(name);
+});
+
 document.addEventListener("click", (event) => {
+  const list = event.target.closest?.("label")?.control;
+  const named = list?.matches("select") && list.closest("[data-mediagen-chooser]");
+  if (named) named.querySelector("[data-choose]")?.focus();
   const button = event.target.closest?.("button");
   const chooser = button?.closest("[data-mediagen-chooser]");
   if (!chooser) return;
