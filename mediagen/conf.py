@@ -62,6 +62,8 @@ DEFAULTS: dict[str, Any] = {
     # Named sets of the options of {% picture %}: {"hero": {"widths": [800, 1600], "formats": "avif,webp",
     # "ratio": "16:9", "sizes": "100vw"}}. `make_renditions` makes what they name.
     "PICTURES": {},
+    # Text fields of the site in which assets may stand: ["blog.Post.body"]. Those that do count as used.
+    "RICH_TEXT_FIELDS": [],
     # A zip that somebody has asked for is kept for so many hours.
     "KEEP_ZIPS_H": 24.0,
     # A deleted asset can be had back for so many days; then maintenance removes its row and its files.

@@ -19,7 +19,7 @@ from mediagen.admin.exports.actions import AssetExports
 from mediagen.admin.generation.generate import AssetMaking
 from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
-from mediagen.engine.library import review, suggestions
+from mediagen.engine.library import elsewhere, review, suggestions
 from mediagen.engine.library.access import Right
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
 from mediagen.templatetags.mediagen import picture_url, pretty_json, usd
@@ -151,6 +151,7 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
             "children": children,
             "duplicates": duplicates,
             "usages": AssetUsage.objects.filter(asset=asset)[:SHOWN_RELATIVES] if self._sees_usages(request) else [],
+            "places": self._places(request, asset),
             "add_usage_url": self._add_usage_url(request, asset),
             "exports": AssetExport.objects.filter(asset=asset)[:SHOWN_RELATIVES],
             "suggestions": [(found, SUGGESTED[found.action]) for found in told],
@@ -177,6 +178,16 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
 
     def _sees_usages(self, request: HttpRequest) -> bool:
         return request.user.has_perm("mediagen.view_assetusage")
+
+    def _places(self, request: HttpRequest, asset: MediaAsset) -> list[dict[str, str]]:
+        """The site's rows that use it; of one that the user may not see only what kind it is of."""
+        places = elsewhere.uses_of([asset.pk]).get(asset.pk, [])
+        return [
+            {"text": str(place), "admin_url": place.admin_url, "url": place.url}
+            if place.may_be_seen_by(request.user)
+            else {"text": place.kind, "admin_url": "", "url": ""}
+            for place in places
+        ]
 
     def _add_usage_url(self, request: HttpRequest, asset: MediaAsset) -> str:
         """Where a use of it is written down; "" for who may not, and for what cannot be in use."""

@@ -38,7 +38,7 @@ class _Limited:
         try:
             Limits.checked(**self.limits)
         except InvalidRequest as exc:
-            return [checks.Error(str(exc), obj=self, id="mediagen.E018")]
+            return [checks.Error(str(exc), obj=self, id="mediagen.E032")]
         return []
 
     def _form_arguments(self, kwargs: dict[str, Any], form_class: str) -> dict[str, Any]:

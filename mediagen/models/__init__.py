@@ -22,6 +22,7 @@ from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import BudgetPeriod, LabelPolicy, MediaLibrary
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
+from mediagen.models.reference import AssetReference
 from mediagen.models.rendition import Rendition
 from mediagen.models.tag import MediaTag
 from mediagen.models.token import ApiToken
@@ -31,6 +32,7 @@ from mediagen.models.webhook import WebhookDelivery
 __all__ = [
     "ApiToken",
     "AssetExport",
+    "AssetReference",
     "AssetSource",
     "AssetUsage",
     "BackgroundJob",

@@ -147,6 +147,7 @@ def test_one_is_generated_there(page, editor, article, provider, shoot):  # noqa
     dialog.locator("[data-price]:not(:empty)").wait_for()
     dialog.get_by_role("button", name="Generate", exact=True).click()
     dialog.locator("[data-unsettled]").wait_for()
+    assert dialog.locator("[data-pick]").count() == 0
     shoot("chooser-generating")
     provider.go.set()
     dialog.locator("[data-pick]").click()

@@ -174,7 +174,7 @@ def test_what_has_no_picture_or_is_deleted_cannot_be_chosen():
 
 def test_wrong_limits_are_said_at_start(article):
     errors = wrong_limit()
-    assert [error.id for error in errors] == ["mediagen.E018"]
+    assert [error.id for error in errors] == ["mediagen.E032"]
 
 
 def wrong_limit():

@@ -40,7 +40,7 @@ class Choice:
 
     tile: tiles.Tile
     pick: str
-    """what a form takes; "" when it does not fit"""
+    """what a form takes; "" when it does not fit, and while it is being made"""
     why_not: str
 
     @property
@@ -60,7 +60,7 @@ class ChooserBase(StudioPage, View):
 
     def choices(self, assets: Iterable[MediaAsset]) -> list[Choice]:
         return [
-            Choice(tile, "" if why else pick(tile.asset.pk), why)
+            Choice(tile, pick(tile.asset.pk) if tile.is_settled and not why else "", why)
             for tile in tiles.tiles_of(list(assets), self.access)
             for why in [self.limits.why_not(tile.asset) if tile.is_settled else ""]
         ]
