@@ -12,7 +12,15 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header, quote_etag
@@ -214,6 +222,38 @@ def signed_file_response(request: HttpRequest, token: str) -> HttpResponseBase:
         download=grant.is_download,
         cache=f"private, max-age={grant.left_s}",
         is_stranger=True,
+    )
+
+
+class PagePictureView(View):
+    """A picture of a public page: for everybody."""
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        try:
+            return page_picture_response(request, token)
+        except (InvalidRequest, StorageFailed) as exc:
+            return refusal(exc)
+
+
+def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
+    """The picture of the address, see `links.page_url`, to be kept by browsers and a CDN. `LinkRefused` for an address
+    that is none, else as `picture_response`.
+
+    When it was replaced since the page was written, which may lie in a cache: the new one in its place.
+    """
+    grant = links.check_page(token)
+    asset = links.page_asset(grant)
+    if asset.content_hash[: links.MARK_CHARS] != grant.mark:
+        url = links.page_url(asset, renditions.Spec.checked(**grant.wanted) if grant.wanted else None)
+        response = HttpResponseRedirect(url)
+        response["Cache-Control"] = "public, max-age=60"
+        return response
+    kept_s = int(conf.get("PICTURE_CACHE_S"))
+    return picture_response(
+        request,
+        asset,
+        grant.wanted,
+        cache=f"public, max-age={kept_s}, immutable" if kept_s else "public, no-cache",
     )
 
 
