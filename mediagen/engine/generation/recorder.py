@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
+
+from django.db import InterfaceError, OperationalError
 
 from mediagen.engine.database.hops import together
 from mediagen.engine.events import progress
@@ -76,7 +78,7 @@ class RowRecorder:
 
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
-        await together(_note_job, attempt.row)
+        await self._to_be_written(_note_job, attempt)
 
     async def finished(self, attempt: Attempt) -> None:
         self._outcomes.add(attempt.outcome)
@@ -94,7 +96,14 @@ class RowRecorder:
         if can_wait:
             self.pending.append(attempt.row)
         else:
-            await together(_end, attempt.row)
+            await self._to_be_written(_end, attempt)
+
+    async def _to_be_written(self, write: Callable[[list[GenerationAttempt]], list[None]], attempt: Attempt) -> None:
+        """What came of a request is known and may be paid for: a database that takes nothing does not lose it."""
+        try:
+            await together(write, attempt.row)
+        except (OperationalError, InterfaceError) as exc:
+            logger.error("attempt %s of asset %s could not be written: %s", attempt.row.pk, self.asset.pk, exc)
 
     def leave_jobs(self) -> None:
         """Those that were not fetched stay as they are, for whoever looks for them next."""
