@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from decimal import Decimal
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -17,6 +16,7 @@ from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost, Storage
 from mediagen.management.output import Reporter, Result
 from mediagen.management.reporting import reporter
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.types import AttemptState
 
 SOME_FAILED = 1
@@ -96,9 +96,7 @@ async def _make(order: dict[str, Any]) -> Result:
     except (LeaseLost, StorageFailed) as exc:
         error = str(exc)
     seconds = time.monotonic() - began
-    asked = 0
-    if asset is not None:
-        asked = await GenerationAttempt.objects.of(asset).exclude(state=AttemptState.SKIPPED).acount()
+    attempts = [] if asset is None else [attempt async for attempt in GenerationAttempt.objects.of(asset)]
     return Result(
         prompt=order["prompt"],
         asset_id=asset.asset_id if asset else "",
@@ -107,8 +105,8 @@ async def _make(order: dict[str, Any]) -> Result:
         model=asset.model_name if asset else "",
         placeholder=bool(asset and asset.is_placeholder),
         dry_run=bool(asset and asset.dry_run),
-        attempts=asked,
-        cost=asset.cost if asset else Decimal(0),
+        attempts=sum(attempt.state != AttemptState.SKIPPED for attempt in attempts),
+        cost=sum(map(Cost.of, attempts), NOTHING),
         seconds=seconds,
         file=where(asset) if asset else "",
         error=error,

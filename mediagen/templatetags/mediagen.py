@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from mediagen.engine.files.links import download_name, picture_url, thumbnail_url
 from mediagen.models import GenerationAttempt, MediaAsset
+from mediagen.models.costs import Cost
 
 register = template.Library()
 
@@ -55,15 +56,28 @@ def usd_cents(value: Any) -> str:
 
 
 @register.filter
+def cost_text(cost: Cost) -> str:
+    """ "$0.60 and up to $0.04 more": what was billed, and what may have been."""
+    return cost.in_words(usd)
+
+
+@register.filter
+def cost_beside(cost: Cost) -> str:
+    """ "and up to $0.04 more and 2 of unknown cost": what may have been billed beside; "" when all is known."""
+    return cost.beside(usd)
+
+
+@register.filter
 def attempt_cost(attempt: GenerationAttempt) -> str:
     """What an attempt cost, in words."""
     if not attempt.billable or attempt.state == "skipped":
         return _("nothing")
-    if attempt.cost is not None:
-        return usd(attempt.cost)
-    if attempt.cost_held is not None and attempt.state != "failed":
+    if attempt.finished_at is None and attempt.cost is None and attempt.cost_held is not None:
         return _("up to %(amount)s") % {"amount": usd(attempt.cost_held)}
-    return _("not known")
+    cost = Cost.of(attempt)
+    if cost.without_price:
+        return _("not known")
+    return cost.in_words(usd) if attempt.cost is not None or cost.unsettled else _("nothing known")
 
 
 @register.filter
