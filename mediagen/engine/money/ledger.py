@@ -9,10 +9,10 @@ from __future__ import annotations
 import calendar
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -21,13 +21,14 @@ from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from mediagen.engine.money import prices
 from mediagen.errors import AttemptVetoed
 from mediagen.models import BudgetPeriod, GenerationAttempt, GenerationBatch, SpendAccount
 from mediagen.models.attempt import IS_OPEN, UNDER_WAY
 from mediagen.models.clock import db_now
 from mediagen.models.costs import ZERO, Cost, from_row, sums, usd
-from mediagen.models.ledger import SumOfMoney
-from mediagen.models.routing import atomic
+from mediagen.models.ledger import LAST_DIGIT, SumOfMoney
+from mediagen.models.routing import atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -94,12 +95,13 @@ class BudgetUsedUp(AttemptVetoed):
 
 
 def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -> None:
-    """Reserve what the attempt may cost in every account, all or nothing, and note it on the row.
+    """Reserve what the attempt may cost in every account, all or nothing, and note it on the row: the price, or more
+    when the latest pictures of this kind cost more.
 
     `BudgetUsedUp` when one does not leave so much, or when a limit is set and the price is not known: a limit that
     rests on a guess would be none. Inside the caller's transaction, in which the row is written.
     """
-    row.listed_price = row.cost_held = price
+    row.listed_price = row.cost_held = None if price is None else price.quantize(LAST_DIGIT, rounding=ROUND_UP)
     if not budgets:
         return
     if price is None:
@@ -107,6 +109,7 @@ def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -
             f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].owner} has a limit. "
             f"Set it in the prices of ProviderConfig '{row.provider_name}'."
         )
+    row.cost_held = price = prices.of_late(prices.Kind.of(row)) or price
     opened = [(open_account(budget, row.started_at), budget) for budget in budgets]
     for account, budget in sorted(opened, key=lambda pair: pair[0].pk):  # in one order: no two wait for each other
         if not SpendAccount.objects.hold(account.pk, price):
@@ -128,22 +131,41 @@ def book(rows: Iterable[GenerationAttempt]) -> None:
     does the same again, and what others have written meanwhile is not counted twice.
     """
     found = {row.pk: row for row in rows if row.billable}
+    dearer: dict[prices.Kind, Decimal] = {}
     known = GenerationAttempt.objects.filter(pk__in=found).order_by("pk").select_for_update()
     moves: dict[int, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
     for pk, accounts, was_held, was_booked in known.values_list("pk", "accounts", "cost_held", "booked"):
         row = found[pk]
         if was_held is not None:  # it may have been raised by others
             row.cost_held = max(was_held, row.cost_held or ZERO)
+        kind = prices.Kind.of(row)
+        if kind is not None and row.cost is not None and row.cost > max(was_held or ZERO, kind.listed_price):
+            dearer[kind] = max(row.cost, dearer.get(kind, ZERO))
         is_open = row.state in UNDER_WAY
         row.booked = None if is_open else Cost.of(row).counts
         held = (row.cost_held or ZERO if is_open else ZERO) - (was_held or ZERO if was_booked is None else ZERO)
         for account in accounts:
             moves[account][0] += held
             moves[account][1] += (row.booked or ZERO) - (was_booked or ZERO)
+    for kind, cost in dearer.items():
+        prices.warn(kind, cost)
+        _raise_held(kind, cost, but=found, moves=moves)
     for account in sorted(moves):
         held, spent = moves[account]
         if held or spent:
             SpendAccount.objects.move(account, held=held, spent=spent)
+
+
+def _raise_held(kind: prices.Kind, cost: Decimal, *, but: Collection[Any], moves: dict[int, list[Decimal]]) -> None:
+    """What is under way will cost what the first of its kind did: hold as much, so that nothing more is bought until
+    it is known."""
+    # Locked by others: those are being ended, and what they cost is known.
+    skip = connection.features.has_select_for_update_skip_locked
+    others = kind.attempts.open().filter(cost_held__lt=cost).exclude(pk__in=but).select_for_update(skip_locked=skip)
+    for pk, accounts, held in list(others.values_list("pk", "accounts", "cost_held")):
+        GenerationAttempt.objects.filter(pk=pk).update(cost_held=cost)
+        for account in accounts:
+            moves[account][0] += cost - held
 
 
 def left_of(budget: Budget) -> Decimal:
