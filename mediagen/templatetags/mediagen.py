@@ -168,10 +168,14 @@ def first_line(text: str) -> str:
 
 @register.filter
 def why(failure: str) -> str:
-    """A failure in a line or two: itself when it is short, else what became of the last provider that was asked."""
+    """A failure in a line or two: itself when it is short, else its one reason, else what became of the last provider
+    that was asked."""
     text = (failure or "").strip()
     if "\n" not in text:
         return first_line(text)
+    first, _lines, _rest = text.partition("\n")
+    if reason := first.partition(" attempt(s): ")[2]:
+        return f"{_('No provider delivered.')} {Truncator(reason).chars(160)}"
     tried = [line.strip().partition(". ")[2] for line in text.splitlines()[1:]]
     asked = [line for line in tried if line and ": skipped: " not in line] or [line for line in tried if line]
     if not asked:

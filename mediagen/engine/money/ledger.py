@@ -41,8 +41,14 @@ class Budget:
     limit: Decimal
     period: str = BudgetPeriod.TOTAL
     what_to_do: str = ""
+    label: str = ""
+    """what people call its owner: "library 'Spring'" """
     follows_account: bool = False
     """whoever changes the limit writes it to the account too, so `limit` may be older than what stands there"""
+
+    @property
+    def whose(self) -> str:
+        return self.label or self.owner
 
     def period_key(self, now: datetime) -> str:
         """ "2026-11-22", "2026-11" or "", in the site's time zone."""
@@ -94,19 +100,28 @@ class BudgetUsedUp(AttemptVetoed):
         self.may_pass = may_pass
 
 
+class PriceUnknown(BudgetUsedUp):
+    """There is a limit, and what the attempt may cost is not known. That a budget is used up is said before this."""
+
+    weight = 0
+
+
 def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -> None:
     """Reserve what the attempt may cost in every account, all or nothing, and note it on the row: the price, or more
     when the latest pictures of this kind cost more.
 
-    `BudgetUsedUp` when one does not leave so much, or when a limit is set and the price is not known: a limit that
-    rests on a guess would be none. Inside the caller's transaction, in which the row is written.
+    `BudgetUsedUp` when one does not leave so much; `PriceUnknown` when they leave something and the price is not known:
+    a limit that rests on a guess would be none. Inside the caller's transaction, in which the row is written.
     """
     row.listed_price = row.cost_held = None if price is None else price.quantize(LAST_DIGIT, rounding=ROUND_UP)
     if not budgets:
         return
     if price is None:
-        raise BudgetUsedUp(
-            f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].owner} has a limit. "
+        for budget in budgets:
+            if left_of(budget) == 0:
+                raise BudgetUsedUp(f"{budget.whose} has $0 left.{budget.renewal(db_now())}{budget.what_to_do}")
+        raise PriceUnknown(
+            f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].whose} has a limit. "
             f"Set it in the prices of ProviderConfig '{row.provider_name}'."
         )
     row.cost_held = price = prices.of_late(prices.Kind.of(row)) or price
@@ -116,7 +131,7 @@ def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -
             account.refresh_from_db()
             limit = account.limit if account.limit is not None else budget.limit
             raise BudgetUsedUp(
-                f"{budget.owner} has {usd(account.left)} left of {usd(limit)}, and {row.provider_name} may cost "
+                f"{budget.whose} has {usd(account.left)} left of {usd(limit)}, and {row.provider_name} may cost "
                 f"{usd(price)}.{budget.renewal(db_now())}{budget.what_to_do}",
                 may_pass=account.spent + price <= limit,
             )
@@ -172,6 +187,8 @@ def left_of(budget: Budget) -> Decimal:
     """USD that the budget leaves in its present period. Writes nothing: for people who want to know beforehand."""
     now = db_now()
     account = SpendAccount.objects.filter(owner=budget.owner, period=budget.period_key(now)).first()
+    if account is not None and budget.follows_account:
+        return ZERO if account.left is None else account.left
     taken = spent_so_far(budget, now) if account is None else account.spent + account.held
     return max(ZERO, budget.limit - taken)
 
@@ -189,6 +206,7 @@ def open_account(budget: Budget, at: datetime | None = None) -> SpendAccount:
             account = SpendAccount.objects.get(owner=budget.owner, period=key)
     if account.limit != budget.limit and not budget.follows_account:
         SpendAccount.objects.filter(pk=account.pk).update(limit=budget.limit)
+        account.limit = budget.limit
     return account
 
 

@@ -31,6 +31,12 @@ def money() -> tuple[Decimal, Decimal]:
     return account.held, account.spent
 
 
+def patient(server) -> None:
+    """The service answers again, and is waited for."""
+    server.clear_faults()
+    ProviderConfig.objects.update(timeout_s=30)
+
+
 @pytest.fixture
 def lost(live):
     """A picture of sdxl's whose answer got lost; the provider stops what it may have billed."""
@@ -124,7 +130,7 @@ class TestAWord:
 
 class TestALook:
     def test_keeps_the_picture_that_was_bought(self, job):
-        job.clear_faults()
+        patient(job)
         row = settling.look_again(GenerationAttempt.objects.get().pk, by="anna")
         asset = MediaAsset.objects.get()
         assert (row.state, asset.generation_state, len(job.purchases)) == ("adopted", "ready", 1)
@@ -148,7 +154,7 @@ class TestALook:
         assert not GenerationAttempt.objects.exists()
 
     def test_finds_that_it_failed(self, job):
-        job.clear_faults()
+        patient(job)
         job.fault("poll", Fault.job_failed(), times=None)
         row = settling.look_again(GenerationAttempt.objects.get().pk, by="anna")
         assert (row.state, len(job.purchases)) == ("failed", 1)
@@ -232,7 +238,7 @@ class TestTheCommand:
     def test_looks(self, job):
         pk = str(GenerationAttempt.objects.get().pk)
         assert self.run(pk, "--look")[0] == 1
-        job.clear_faults()
+        patient(job)
         assert self.run(pk, "--look")[0] == 0
         assert len(job.purchases) == 1
 
@@ -257,7 +263,7 @@ class TestTheAPI:
         assert caller.get("/api/v1/attempts/unsettled/").json()["results"] == []
 
     def test_looks(self, job, caller):
-        job.clear_faults()
+        patient(job)
         pk = GenerationAttempt.objects.get().pk
         assert caller.send(f"/api/v1/attempts/{pk}/look/", {}).json()["attempt"]["state"] == "adopted"
         assert len(job.purchases) == 1
@@ -300,7 +306,7 @@ class TestTheAdmin:
         assert list(shown.result_list) == []
 
     def test_looks(self, job, admin_client):
-        job.clear_faults()
+        patient(job)
         pk = GenerationAttempt.objects.get().pk
         admin_client.post(
             reverse(self.LIST), {"action": "settle", "_selected_action": [str(pk)], "_go": "1", "came": "look"}
