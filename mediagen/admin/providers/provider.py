@@ -33,7 +33,7 @@ from mediagen.engine.providers import entries
 from mediagen.engine.providers.entries import CredentialState, ProviderState, makes_pictures
 from mediagen.errors import MediagenError
 from mediagen.factory import chain_configs
-from mediagen.models import ProviderConfig
+from mediagen.models import BUDGET_FIELDS, ProviderConfig
 
 STEPS = {"up": -1, "down": 1}
 
@@ -105,7 +105,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         key: tuple[str, ...] = ("credential",) if obj else ()
         if may_write:
             key += ("new_credential", "remove_credential") if obj and obj.credentials else ("new_credential",)
-        money = ("prices", "budget_limit", "budget_period", "budget_warning")
+        money = ("prices", *BUDGET_FIELDS)
         fieldsets: list[Any] = [
             (None, {"fields": ("name", "adapter", "enabled", "dry_run", *(("breaker",) if obj else ()))}),
             (_("Credential"), {"fields": key}),
