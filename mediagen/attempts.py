@@ -50,6 +50,14 @@ class ProviderJob:
     """USD, when the provider names its price at submission"""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider has answered with a 2xx, as it came."""
+
+    content: bytes | bytearray
+    content_type: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Attempt:
     """One provider asked once for one thing. The chain fills it in, a recorder keeps it."""
@@ -73,11 +81,16 @@ class Attempt:
     price: Decimal | None = None
     """USD it may cost at most, as far as the price table knows; None when it does not"""
     request_digest: str = ""
+    purchase_key: str = ""
+    """a UUID, made before the request leaves and stored with the attempt; "" for what costs nothing. A service that
+    knows idempotency keys is sent it, and asked again with the same one when its answer is lost"""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     latency_s: float | None = None
     interrupted: bool = False
     """its caller went away while the provider was being asked: the end says nothing about the provider"""
+    answer: Answer | None = None
+    """what came and could not be used, although it may be paid for; for the recorder, and gone when that has it"""
     row: Any = None
     """whatever the recorder wants to remember it by"""
 

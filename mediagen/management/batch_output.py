@@ -12,7 +12,7 @@ from typing import Any, Self
 from django.core.management.base import OutputWrapper
 
 from mediagen.breaker import CircuitState
-from mediagen.engine.work.worker import Event, Worker
+from mediagen.engine.work import Event, Worker
 from mediagen.management.output import TO_SETTLE, one_line
 from mediagen.models import GenerationBatch
 from mediagen.models.costs import NOTHING, Cost

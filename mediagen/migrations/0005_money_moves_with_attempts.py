@@ -11,7 +11,7 @@ HELP = "Days and months begin at midnight in the site's time zone (the setting T
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0003_keys")]
+    dependencies = [("mediagen", "0004_interrupted")]
 
     operations = [
         migrations.AlterModelOptions(

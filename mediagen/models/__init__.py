@@ -1,5 +1,6 @@
 """The tables, one file each, the QuerySet beside its model."""
 
+from mediagen.models.answer import KeptAnswer
 from mediagen.models.asset import AssetSource, GenerationState, MediaAsset, MediaType, ReviewStatus, asset_storage
 from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.batch import BatchState, GenerationBatch
@@ -42,6 +43,7 @@ __all__ = [
     "GoOn",
     "IdempotentRequest",
     "JobState",
+    "KeptAnswer",
     "MediaAsset",
     "MediaLibrary",
     "MediaTag",

@@ -65,6 +65,9 @@ class GenerationAttempt(models.Model):
         default=dict, blank=True, help_text="What the adapter needs to find the job again; never a credential."
     )
     request_digest = models.CharField(max_length=64, blank=True)
+    purchase_key = models.CharField(
+        max_length=36, blank=True, default="", help_text="Made before the request left; services may be asked by it."
+    )
     dry_run = models.BooleanField(default=False)
     billable = models.BooleanField(default=True)
     cost_held = models.DecimalField(

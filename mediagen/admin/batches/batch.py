@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
 from mediagen.engine.work import in_server
 from mediagen.errors import InvalidRequest
 from mediagen.models import BatchState, GenerationBatch

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin, access_of
 from mediagen.admin.filters import ProviderNameFilter
 from mediagen.engine.generation import settling
-from mediagen.engine.library.access import sees_everything
+from mediagen.engine.library import sees_everything
 from mediagen.errors import MediagenError, Outcome
 from mediagen.models import GenerationAttempt, MediaLibrary
 from mediagen.templatetags.mediagen import attempt_cost, first_line, pretty_json, seconds
@@ -106,7 +106,10 @@ class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
         (None, {"fields": ("asset_link", "operation", "position", "provider_name", "model_name")}),
         (_("Outcome"), {"fields": ("state", "outcome", "http_status", "message", "started_at", "finished_at", "took")}),
         (_("Money"), {"fields": ("billable", "dry_run", "cost", "cost_held", "settled_at", "settled_by")}),
-        (_("At the provider"), {"fields": ("provider_job_id", "where_to_look", "job_data", "request_digest")}),
+        (
+            _("At the provider"),
+            {"fields": ("provider_job_id", "where_to_look", "job_data", "purchase_key", "request_digest")},
+        ),
     )
     readonly_fields = ("asset_link", "took", "job_data", "where_to_look")
     actions = ("settle",)

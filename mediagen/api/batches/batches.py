@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import Flag, Object, StrictSerializer, Text, Time, Usd
+from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Usd
 from mediagen.api.generation.generations import LONGEST_PROMPT
 from mediagen.api.pagination import paged
 from mediagen.api.parsing import Body
@@ -25,10 +25,8 @@ from mediagen.api.problems import INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.api.shown import CostSerializer, EstimateSerializer, shown_estimate
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine.batches import lifecycle, uploads
-from mediagen.engine.batches.manifests import ManifestError
-from mediagen.engine.batches.uploads import BatchRequest, Checked
-from mediagen.engine.library.access import Right
+from mediagen.engine.batches import BatchRequest, Checked, ManifestError, lifecycle, uploads
+from mediagen.engine.library import Right
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.models import BatchState, GenerationBatch
 from mediagen.models.costs import Cost
@@ -42,7 +40,7 @@ class BatchTextSerializer(StrictSerializer):
     """A manifest as text, and what its rows have in common."""
 
     manifest = Text(help_text="The rows: see docs/manifests.md.")
-    format = serializers.ChoiceField(choices=FORMATS, required=False, help_text="csv.")
+    format = Choice(choices=FORMATS, required=False, help_text="csv.")
     template = Text(max_length=LONGEST_PROMPT, required=False, help_text="Makes the prompts from columns.")
     library = Text(max_length=200, required=False, allow_null=True, help_text="Id, slug or name.")
     defaults = Object(required=False, help_text="width, height, seed, count, providers, tags, dry_run, options.")
@@ -59,7 +57,7 @@ class BatchFileSerializer(StrictSerializer):
     """The same as a form with a file."""
 
     manifest = serializers.FileField(help_text="CSV, JSON lines or text.")
-    format = serializers.ChoiceField(choices=FORMATS, required=False)
+    format = Choice(choices=FORMATS, required=False)
     template = Text(max_length=LONGEST_PROMPT, required=False)
     library = Text(max_length=200, required=False)
     defaults = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True, help_text="A JSON object.")
@@ -96,7 +94,7 @@ class BatchSerializer(CostSerializer):
     result_url = serializers.URLField()
     name = serializers.CharField()
     file_name = serializers.CharField()
-    state = serializers.ChoiceField(choices=BatchState.choices)
+    state = Choice(choices=BatchState.choices)
     state_reason = serializers.CharField()
     total = serializers.IntegerField()
     ready = serializers.IntegerField()

@@ -19,7 +19,7 @@ from mediagen.api.problems import not_found
 from mediagen.api.schema import PAGING, describe, page_of
 from mediagen.api.shown import AttemptSerializer
 from mediagen.engine.generation import settling
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
 from mediagen.models import GenerationAttempt
 from mediagen.models.costs import text_of
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.engine.batches.manifests import Manifest, ManifestRow
 from mediagen.engine.events import announcements
-from mediagen.engine.generation.claims import row_values
-from mediagen.engine.library.access import Access
-from mediagen.engine.library.libraries import find_library, get_library
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.generation import is_dead, row_values
+from mediagen.engine.library import Access, find_library, get_library
+from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.models import (
     BatchState,
@@ -37,6 +37,8 @@ from mediagen.types import uuid7_in
 logger = logging.getLogger("mediagen.engine")
 
 CHUNK = 1000
+COMMAND = ":command"
+"""how the names of workers end that a person runs for one batch"""
 
 
 def open_batch(
@@ -195,6 +197,18 @@ def start(batch: GenerationBatch) -> None:
 def pause(batch: GenerationBatch, reason: str = "") -> bool:
     """No further row is begun; those under way end. True when it was running."""
     return _set_state(batch, BatchState.PAUSED, from_states=(BatchState.RUNNING,), reason=reason)
+
+
+def interrupted(batch: GenerationBatch, why: str) -> bool:
+    """As `pause`, when a person has stopped the command that worked on it: no worker goes on where he wanted it to end.
+
+    False, and it goes on, while another command works on it, which nobody has stopped.
+    """
+    held = batch.assets.filter(generation_state=GenerationState.RUNNING, lease_until__gte=Now())
+    commands = held.filter(lease_worker__endswith=COMMAND).order_by().values_list("lease_worker", flat=True).distinct()
+    if any(not is_dead(worker) for worker in commands):
+        return False
+    return pause(batch, f"interrupted ({why}).")
 
 
 def cancel(batch: GenerationBatch) -> int:

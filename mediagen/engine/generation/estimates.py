@@ -13,8 +13,9 @@ from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.money.prices import Kind, of_late
 from mediagen.errors import InvalidRequest, ProviderError
 from mediagen.factory import get_media_generator_chain
-from mediagen.models.costs import usd
+from mediagen.models.costs import usd as in_usd
 from mediagen.models.ledger import LAST_DIGIT
+from mediagen.types import usd
 
 
 @dataclass(slots=True)
@@ -34,19 +35,24 @@ class Estimate:
     """USD of one picture (the dearest of them) by provider; None: not known"""
     too_low: dict[str, Decimal] = field(default_factory=dict)
     """what price tables say, by provider, that charged more of late: `prices` has what they charged"""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """by provider: why its price is no exact one, but the most that a picture may cost"""
     is_free: bool = True
     """nothing that costs money would be asked: dry run, placeholders"""
 
     def __str__(self) -> str:
         if self.is_free:
             return f"{self.pictures:,} pictures, which cost nothing (dry run or placeholders)"
+        unknown = ", ".join(sorted(self.unknown))
+        what_to_do = "; a budget passes it over unless its prices or price_when_unknown are set"
         if self.without_price == self.pictures:
-            return f"{self.pictures:,} pictures at a price that is not known ({', '.join(sorted(self.unknown))})"
+            return f"{self.pictures:,} pictures at a price that is not known ({unknown}){what_to_do}"
         text = f"{self.pictures:,} pictures, ${self.cheapest:,.2f} to ${self.dearest:,.2f}"
         if self.unknown:
-            text += f"; the price of {', '.join(sorted(self.unknown))} is not known and not in it"
+            text += f"; the price of {unknown} is not known and not in it{what_to_do}"
+        text += "".join(f"; {name} at most: {why}" for name, why in sorted(self.reasons.items()))
         for name, listed in sorted(self.too_low.items()):
-            text += f"; {name} charged {usd(self.prices[name])} of late, its price table says {usd(listed)}"
+            text += f"; {name} charged {in_usd(self.prices[name])} of late, its price table says {in_usd(listed)}"
         return text
 
 
@@ -70,7 +76,7 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
         if key not in prices:
             if len(prices) > 10_000:
                 prices.clear()
-            prices[key] = _prices(chains[chain_key], asked, charged)
+            prices[key] = _prices(chains[chain_key], asked, total.reasons, charged)
         known = [price for price in prices[key].values() if price is not None]
         unknown = [name for name, price in prices[key].items() if price is None]
         total.pictures += 1
@@ -104,15 +110,19 @@ def _priced_providers(chain: MediaGeneratorChain) -> list[Any]:
     return asked
 
 
-def _prices(providers: list[Any], asked: dict[str, Any], charged: dict[Kind, Decimal]) -> dict[str, Decimal | None]:
-    """USD by provider, None where it is not known; without those that would not take the request. What kinds of
-    pictures cost of late is kept in `charged`."""
+def _prices(
+    providers: list[Any], asked: dict[str, Any], reasons: dict[str, str], charged: dict[Kind, Decimal]
+) -> dict[str, Decimal | None]:
+    """USD by provider, None where it is not known; without those that would not take the request. Why one is the most
+    that it may be goes into `reasons`, what kinds of pictures cost of late into `charged`."""
     found: dict[str, Decimal | None] = {}
     for provider in providers:
         price = None
         if (ask := getattr(provider, "estimate", None)) is not None:
             try:
-                price = ask(**asked)
+                price = usd(ask(**asked))
+                if price is not None and (why := getattr(provider, "estimate_reason", lambda **_: "")(**asked)):
+                    reasons[provider.get_name()] = why
             except ProviderError:
                 continue
             except InvalidRequest:

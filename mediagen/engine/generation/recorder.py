@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mediagen.engine.database.hops import together
+from mediagen.engine.database import together
 from mediagen.engine.events import progress
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.files import answers, refusals, storage
+from mediagen.engine.money import Budget, ledger
 from mediagen.errors import AssetCancelled, AttemptVetoed, LeaseLost, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.attempt import UNDER_WAY
 from mediagen.models.clock import db_now, from_db, to_db
 from mediagen.models.costs import Cost
 from mediagen.models.routing import atomic, connection
-from mediagen.types import Attempt, AttemptState, ProviderJob
+from mediagen.types import MAKES_PICTURES, Attempt, AttemptState, ProviderJob
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -47,13 +47,15 @@ class RowRecorder:
         self.budgets = list(budgets)
         self.provider_budgets = provider_budgets or {}
         self.adopted: set[Any] = set()
+        self.fetchable: set[Any] = set()
         self._outcomes: set[Outcome | None] = set()
         self.pending: list[GenerationAttempt] = []
+        self.left_open: list[GenerationAttempt] = []
         self.cost = Cost()
         """what this run has added to what the asset cost before"""
 
     def adopt(self, rows: Iterable[GenerationAttempt]) -> None:
-        """Attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+        """Attempts of an earlier run that can be brought to an end: a purchase keeps its one row."""
         self.adoptable = {row.provider_name: row for row in rows}
 
     @property
@@ -61,8 +63,16 @@ class RowRecorder:
         """What the chain is to fetch before it buys anything, by provider."""
         return {name: row.job for name, row in self.adoptable.items() if row.job is not None}
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """What the chain is to find out about before it buys anything: keys of purchases without a job, by provider."""
+        return {name: row.purchase_key for name, row in self.adoptable.items() if row.job is None}
+
     async def started(self, attempt: Attempt) -> None:
-        if attempt.job is not None and attempt.provider_name in self.adoptable:
+        if attempt.billable:
+            await refusals.wait_until_taken(self._file_name)
+        left = self.adoptable.get(attempt.provider_name)
+        if left is not None and (attempt.job is not None or attempt.purchase_key == left.purchase_key):
             attempt.state = AttemptState.SUBMITTED
             attempt.row = self.adoptable.pop(attempt.provider_name)
             attempt.started_at = from_db(attempt.row.started_at)
@@ -85,6 +95,7 @@ class RowRecorder:
 
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
+        self.fetchable.add(attempt.row.pk)
         await together(_note_job, attempt.row)
 
     async def finished(self, attempt: Attempt) -> None:
@@ -105,6 +116,12 @@ class RowRecorder:
             self.pending.append(attempt.row)
         else:
             await together(_end, attempt.row)
+        if attempt.answer is not None and attempt.billable and attempt.operation in MAKES_PICTURES:
+            await answers.keep(attempt.row, attempt.answer)
+
+    def leave_jobs(self) -> None:
+        """Those that were not fetched stay as they are, for whoever looks for them next."""
+        self.adoptable = {}
 
     def met(self, outcome: Outcome) -> bool:
         """Whether an attempt of this run ended so."""
@@ -115,7 +132,34 @@ class RowRecorder:
 
     def forget_success(self) -> None:
         """The picture could not be kept: its attempt stays open, and whoever takes the asset next looks for it."""
-        self.pending = [row for row in self.pending if not row.billable or row.outcome != Outcome.SUCCEEDED]
+        served = self._served()
+        self.pending = [row for row in self.pending if row not in served]
+
+    def leave_open(self, why: str) -> None:
+        """As `forget_success`, and the attempt says why it is open."""
+        for row in self._served():
+            row.state, row.outcome, row.finished_at = AttemptState.SUBMITTED.value, "", None
+            row.message = why
+            self.left_open.append(row)
+        self.pending = [row for row in self.pending if row not in self.left_open]
+
+    def lose_picture(self, why: str) -> None:
+        """The picture was bought and is lost, so its attempt has not succeeded; it is booked all the same."""
+        for row in self._served():
+            row.state, row.outcome, row.message = AttemptState.FAILED.value, Outcome.ERROR.value, why
+
+    @property
+    def served_by_job(self) -> str:
+        """The job that brought the picture, when it can be fetched again; else ""."""
+        known = self.fetchable | self.adopted
+        return next((row.provider_job_id for row in self._served() if row.pk in known), "")
+
+    def _served(self) -> list[GenerationAttempt]:
+        return [row for row in self.pending if row.billable and row.outcome == Outcome.SUCCEEDED]
+
+    def _file_name(self) -> str:
+        """Of a file that is not there for long; the sweep knows whose it was."""
+        return storage.file_name(self.asset, self.lease_token or 0, "")
 
     def flush(self) -> None:
         """Write what is pending. Inside the caller's transaction; safe to call again after a roll-back."""
@@ -125,11 +169,11 @@ class RowRecorder:
         """The pending rows, and those whose jobs nobody fetched."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
-            row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
+            row.message = row.message or "its job was not asked for: the provider is no longer in the chain."
             row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
-        for row in self.pending:
+        for row in [*self.pending, *self.left_open]:
             row.lease_token = self.lease_token
         return self.pending
 
@@ -141,8 +185,13 @@ class RowRecorder:
 
 def flush(recorders: Iterable[RowRecorder]) -> None:
     """Write what is pending with all of them, in one statement. Inside the caller's transaction."""
+    recorders = list(recorders)
     if rows := [row for recorder in recorders for row in recorder.unwritten()]:
         _end(rows)
+    if rows := [row for recorder in recorders for row in recorder.left_open]:
+        lost = fenced(rows)
+        if ours := [row for row in rows if row.asset_id not in lost]:
+            _write(ours)  # what is held for them stays so
 
 
 @atomic()
@@ -267,6 +316,7 @@ def _row(asset: MediaAsset, attempt: Attempt) -> GenerationAttempt:
         operation=attempt.operation,
         position=attempt.position,
         request_digest=attempt.request_digest,
+        purchase_key=attempt.purchase_key,
         dry_run=attempt.dry_run,
         billable=attempt.billable,
     )

@@ -15,9 +15,10 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 from django.db.models import Case, Q, Value, When
 
+import mediagen.engine.generation.claims as claims
+import mediagen.engine.generation.running as running
 from mediagen.engine.events import progress
-from mediagen.engine.generation import claims, running
-from mediagen.engine.library.access import Access, Right, sees_everything
+from mediagen.engine.library import Access, Right, sees_everything
 from mediagen.engine.money import ledger
 from mediagen.errors import ConfigurationError, Conflict, GenerationFailed, InvalidRequest, NotAllowed, StorageFailed
 from mediagen.factory import build_adapter

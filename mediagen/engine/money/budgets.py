@@ -12,8 +12,8 @@ from uuid import UUID
 from django.db.models import CharField, DecimalField, F, Value
 from django.db.models.functions import Cast
 
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.money import ledger
+import mediagen.engine.money.ledger as ledger
+from mediagen.engine.library import Access, Right
 from mediagen.engine.money.ledger import Budget
 from mediagen.models import (
     BudgetPeriod,
@@ -66,7 +66,7 @@ class BudgetReport:
         return self.warning is not None and self.spent + self.held >= self.warning
 
 
-def budgets(access: Access | None, configs: Iterable[ProviderConfig] = ()) -> list[BudgetReport]:
+def budget_reports(access: Access | None, configs: Iterable[ProviderConfig] = ()) -> list[BudgetReport]:
     """Limits of the libraries and unfinished batches that may be seen, and of these providers; the one that is used
     up most first. Two queries, and one more for each owner of whose present period no account is open yet."""
     now = db_now()

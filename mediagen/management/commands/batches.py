@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
 from mediagen.errors import InvalidRequest
+from mediagen.management.base import MediagenCommand
 from mediagen.management.output import one_line
 from mediagen.models import GenerationBatch
 from mediagen.models.costs import Cost
@@ -38,7 +39,7 @@ ACTIONS: dict[str, Callable[[GenerationBatch], str]] = {
 }
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = "Lists batches; pauses, resumes, cancels or retries one, several, or all unfinished ones."
 
     def add_arguments(self, parser: CommandParser) -> None:

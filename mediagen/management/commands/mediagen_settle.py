@@ -9,8 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mediagen.engine.generation import settling
-from mediagen.engine.generation.settling import Unsettled
+from mediagen.engine.generation import Unsettled, settling
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.management.output import one_line
 from mediagen.models import GenerationAttempt
