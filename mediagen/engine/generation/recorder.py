@@ -285,13 +285,12 @@ def _note_job(rows: list[GenerationAttempt]) -> list[None]:
     ours = [
         row for row in rows if row.asset_id not in lost and row.pk in written and written[row.pk].state in UNDER_WAY
     ]
-    dearer = [row for row in ours if row.cost is not None and row.cost > (row.cost_held or 0)]
-    for row in dearer:
-        # It is bought already: there is no asking whether a limit leaves so much. Whoever asks next has to know.
-        row.cost_held = row.cost
-    if dearer:
-        ledger.book(dearer)
+    for row in ours:
+        if row.cost is not None:
+            # It is bought already: there is no asking whether a limit leaves so much. Whoever asks next has to know.
+            row.cost_held = max(row.cost, row.cost_held or row.cost)
     if ours:
+        ledger.book(ours)
         _write(ours)
     for row in rows:
         if row not in ours and row.pk in written:

@@ -209,7 +209,8 @@ def provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
         limit, period = getattr(provider, "budget", (None, ""))
         if limit is not None:
             name = provider.get_name()
-            budgets[name] = Budget(f"provider:{name}", limit, period, " Raise the budget of the provider, or wait.")
+            hint = " Raise the budget of the provider, or wait."
+            budgets[name] = Budget(f"provider:{name}", limit, period, hint, label=f"provider '{name}'")
     return budgets
 
 
@@ -222,7 +223,7 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     """Whether and for how long the asset should wait instead of failing."""
     own_wait_s = min(2.0**job.asset.tries, 60.0)
     if outcome.vetoed is not None:
-        if getattr(outcome.vetoed, "may_pass", False) and job.asset.tries < MAX_TRIES:
+        if any(getattr(veto, "may_pass", False) for veto in outcome.vetoes) and job.asset.tries < MAX_TRIES:
             return PutOff(str(outcome.vetoed), retry_in_s=own_wait_s, vetoed=False, is_try=True)
         if job.asset.batch_id is None:
             return None  # nobody would start it again
