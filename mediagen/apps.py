@@ -13,7 +13,10 @@ class MediagenConfig(AppConfig):
     def ready(self) -> None:
         from mediagen import checks  # noqa: F401 - registers the system checks
         from mediagen.engine.dispatch.waiting import batch_waits
+        from mediagen.models.writer import read_relations_from_writer
 
+        for model in self.get_models(include_auto_created=True):
+            read_relations_from_writer(model)
         batch_waits.connect(_work_on_batch, dispatch_uid="mediagen.work")
 
 

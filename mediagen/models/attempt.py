@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from mediagen.errors import Outcome
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import AttemptState, ProviderJob, uuid7
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ STATES = [(state.value, state.value) for state in AttemptState]
 OUTCOMES = [(outcome.value, outcome.value.replace("_", " ")) for outcome in Outcome]
 
 
-class GenerationAttemptQuerySet(models.QuerySet["GenerationAttempt"]):
+class GenerationAttemptQuerySet(WriterQuerySet["GenerationAttempt"]):
     def open(self) -> Self:
         """Begun and not ended: in flight, or left behind by a process that died."""
         return self.filter(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Count, Q
 
 from mediagen.models.ledger import SumOfMoney
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 
@@ -20,7 +21,7 @@ class BatchState(models.TextChoices):
     CANCELLED = "cancelled", "cancelled"
 
 
-class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
+class GenerationBatchQuerySet(WriterQuerySet["GenerationBatch"]):
     def unfinished(self) -> Self:
         return self.exclude(state__in=(BatchState.FINISHED, BatchState.CANCELLED))
 

@@ -11,6 +11,7 @@ from django.db.models import Q
 from mediagen import conf
 from mediagen.models.fields import CredentialField
 from mediagen.models.library import BudgetPeriod
+from mediagen.models.writer import WriterQuerySet
 
 
 def provider_choices() -> list[tuple[str, str]]:
@@ -23,7 +24,7 @@ class GoOn(models.TextChoices):
     STOP = "stop", "stop"
 
 
-class ProviderConfigQuerySet(models.QuerySet["ProviderConfig"]):
+class ProviderConfigQuerySet(WriterQuerySet["ProviderConfig"]):
     def in_chain_order(self) -> Self:
         """The first to be tried first, enabled or not."""
         # With the account that one of them may be connected to: adapters are also built where no query can be made.

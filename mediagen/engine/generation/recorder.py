@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from mediagen.engine.database.durability import durable
 from mediagen.engine.database.hops import together
 from mediagen.engine.events import progress
 from mediagen.engine.files import answers, refusals, storage
@@ -175,6 +176,7 @@ def flush(recorders: Iterable[RowRecorder]) -> None:
             _write(ours)  # what is held for them stays so
 
 
+@durable
 @atomic()
 def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
     why_not = _why_not([row for row, _, _ in begun])
@@ -238,6 +240,7 @@ def _end(rows: list[GenerationAttempt]) -> list[None]:
     return [None] * len(rows)
 
 
+@durable
 @atomic()
 def _note_job(rows: list[GenerationAttempt]) -> list[None]:
     """Write what the provider calls the job. An attempt that others have ended stays ended: it only learns its job,

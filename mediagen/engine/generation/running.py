@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
+from mediagen.engine.database.durability import durable
 from mediagen.engine.database.hops import in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.files import refusals, storage
@@ -279,6 +280,7 @@ class Stored:
         }
 
 
+@durable
 @atomic()
 def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
     """Assets, tags and attempts, all or nothing, and only those whose lease is ours; for each picture the values that
