@@ -24,8 +24,10 @@ from rest_framework.views import APIView
 
 from mediagen.api import problems, schema
 from mediagen.api.authentication import access_of, authenticators
+from mediagen.api.fields import near
 from mediagen.api.parsing import Answer, Body, JSONAlways
-from mediagen.api.problems import FORBIDDEN, Problem
+from mediagen.api.parsing import shown as shown_name
+from mediagen.api.problems import FORBIDDEN, INVALID, Problem
 from mediagen.api.throttles import RoleThrottle
 from mediagen.engine.library.access import PERMISSIONS, SCOPES, Access, Right
 from mediagen.error_pages import hide_secrets
@@ -89,6 +91,18 @@ class APIBase(APIView):
         if (request.method or "").lower() not in (*METHODS, "head") or not hasattr(self, str(request.method).lower()):
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
+        self._refuse_unknown_query(request)
+
+    def _refuse_unknown_query(self, request: Request) -> None:
+        """A typing mistake in a filter must not be answered with everything."""
+        method = getattr(self, "get" if request.method == "HEAD" else str(request.method).lower())
+        names: frozenset[str] | None = getattr(method, "query_names", None)
+        if names is None:
+            return
+        for name in request.query_params:
+            if name not in names:
+                known = shown_name(name)
+                raise Problem(INVALID, f"There is no parameter {known!r} here. {near(known, names)}", field=known)
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         hide_secrets(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -83,7 +83,7 @@ def describe(
     *,
     responses: Mapping[Any, Any],
     request: Any = None,
-    parameters: Iterable[Parameter] = (),
+    parameters: Sequence[Parameter] = (),
     problems: Iterable[int] = (),
     description: str = "",
     operation_id: str | None = None,
@@ -93,10 +93,12 @@ def describe(
 
     `responses`: {200: Serializer, 204: None, (200, "text/event-stream"): str}. `problems`: statuses that only this one
     refuses with; those that all have (400, 401, 403, 404 with an id, 413 and 415 with a body, 429, 503) are added.
-    `request`: a serializer, or {"multipart/form-data": Serializer}.
+    `request`: a serializer, or {"multipart/form-data": Serializer}. The address's query may hold the `parameters` and
+    nothing else.
     """
+    names = frozenset(one.name for one in parameters if one.where == "query")
     if not IS_INSTALLED:
-        return lambda method: method
+        return lambda method: _with_names(method, names)
     from drf_spectacular.types import OpenApiTypes
     from drf_spectacular.utils import OpenApiParameter, extend_schema
 
@@ -121,9 +123,14 @@ def describe(
     def on(method: T) -> T:
         # Said here, as it would be extended from what the site's REST_FRAMEWORK names as DEFAULT_SCHEMA_CLASS.
         method.kwargs = {"schema": inspector_class()}  # type: ignore[attr-defined]
-        return extended(method)
+        return _with_names(extended(method), names)
 
     return on
+
+
+def _with_names(method: T, names: frozenset[str]) -> T:
+    method.query_names = names  # type: ignore[attr-defined]
+    return method
 
 
 @cache

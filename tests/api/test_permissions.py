@@ -15,7 +15,7 @@ from tests.api.callers import EVERYTHING, SCOPES, Caller
 from tests.factories import MediaAssetFactory, MediaLibraryFactory, UserFactory
 
 NEEDS: dict[str, dict[str, str]] = {
-    "generations/": {"POST": "generate"},
+    "generations/": {"GET": "read", "POST": "generate"},
     "generations/estimate/": {"POST": "generate"},
     "generations/<uuid:pk>/": {"GET": "read"},
     "generations/<uuid:pk>/events": {"GET": "read"},
@@ -34,6 +34,7 @@ NEEDS: dict[str, dict[str, str]] = {
     "libraries/": {"GET": "read", "POST": "add libraries"},
     "libraries/<uuid:pk>/": {"GET": "read", "PATCH": "change libraries", "DELETE": "delete libraries"},
     "providers/": {"GET": "signed in"},
+    "me/": {"GET": "signed in"},
     "stats/": {"GET": "read"},
     "figma/session/": {"GET": "figma"},
     "figma/files/": {"GET": "figma"},

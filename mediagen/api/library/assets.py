@@ -23,6 +23,7 @@ from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
+from mediagen.conf import FALSE_WORDS, TRUE_WORDS
 from mediagen.engine.files import uploads
 from mediagen.engine.library import bulk, review, trash
 from mediagen.engine.library.access import Right
@@ -47,7 +48,7 @@ FILTERS = (
     Parameter("library", "Id, slug or name.", {"type": "string", "maxLength": 200}),
     Parameter("state", "How far it is; one of several, with commas or repeated.", _words(GenerationState.values)),
     Parameter(
-        "status", "Of the review; one of several. Without it all but the deleted ones.", _words(ReviewStatus.values)
+        "review", "Of the review; one of several. Without it all but the deleted ones.", _words(ReviewStatus.values)
     ),
     Parameter("source", "Where it came from; one of several.", _words(AssetSource.values)),
     Parameter("provider", "Who served it."),
@@ -67,6 +68,8 @@ FILTERS = (
     Parameter("parent", "Made from this asset.", ID),
     Parameter("batch", "Of this batch.", ID),
     Parameter("generation_id", "Asked for by this request.", ID),
+    Parameter("created_by", "Asked for or uploaded by this user, by name."),
+    Parameter("mine", "By yourself.", FLAG),
     Parameter("content_hash", "SHA-256 of the file, hex."),
 )
 FIELDS = Parameter("fields", "Only these fields, with commas between: fields=id,name,thumbnail_url.")
@@ -81,9 +84,12 @@ class AssetPatchSerializer(StrictSerializer):
     focal_x = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="0: left, 1: right.")
     focal_y = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="0: top, 1: bottom.")
     library = Text(max_length=200, required=False, help_text="Moves it there. Id, slug or name.")
+    tags = serializers.ListField(
+        child=Text(max_length=100), required=False, max_length=100, help_text="All that it has afterwards."
+    )
 
 
-class UploadSerializer(serializers.Serializer[Any]):
+class UploadSerializer(StrictSerializer):
     """A picture of one's own."""
 
     file = serializers.FileField(help_text="PNG, JPEG, WebP, AVIF or GIF.")
@@ -160,6 +166,25 @@ def wanted_fields(request: Request) -> list[str] | None:
     return [name for name in SHOWN if name in asked]
 
 
+def filters_of(request: Request) -> AssetFilters:
+    """The query's filters. `InvalidRequest` with the field at fault, by its name here."""
+    query = request.query_params.copy()
+    if "review" in query:
+        query.setlist("status", query.pop("review"))
+    if "mine" in query:
+        word = query.pop("mine")[-1].strip().lower()
+        if word not in (*TRUE_WORDS, *FALSE_WORDS):
+            raise Problem(INVALID, "mine must be true or false.", field="mine")
+        if word in TRUE_WORDS:
+            query["created_by"] = request.user.get_username()
+    try:
+        return AssetFilters.of(query)
+    except InvalidRequest as exc:
+        if exc.field != "status":
+            raise
+        raise Problem(INVALID, str(exc).replace("status", "review"), field="review") from None
+
+
 def page_of_assets(request: Request, assets: Any, names: list[str] | None = None) -> dict[str, Any]:
     """A page of these assets: all fields, or only these."""
     addresses, fields = Addresses.of(request), list(SHOWN) if names is None else names
@@ -183,7 +208,7 @@ class AssetsView(AssetsBase):
         description="The newest first. Quick at any depth; nothing is counted.",
     )
     def get(self, request: Request) -> Response:
-        filters = AssetFilters.of(request.query_params)
+        filters = filters_of(request)
         names = wanted_fields(request)
         assets: Any = self.access.all_assets() if filters.status else self.access.assets()
         assets = narrowed(assets, filters, self.access)
@@ -240,6 +265,9 @@ class AssetView(AssetsBase):
         word = body.pop("library", None)
         if word is not None:
             bulk.move([asset.pk], self.library(word, Right.CHANGE))
+        tags = body.pop("tags", None)
+        if tags is not None:
+            bulk.set_tags(asset, tags)
         for name, value in body.items():
             setattr(asset, name, value)
         review.describe(asset, set(body))

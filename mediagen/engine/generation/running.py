@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -17,7 +18,7 @@ from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database.hops import in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.files import storage
-from mediagen.engine.generation import job_notices, leases, memory_limit, recovery
+from mediagen.engine.generation import failures, job_notices, leases, memory_limit, recovery
 from mediagen.engine.generation import sources as editing
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
@@ -26,6 +27,7 @@ from mediagen.engine.library.tagging import tag_served
 from mediagen.engine.money.ledger import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.models import GenerationState, MediaAsset
+from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import GeneratedImage
@@ -117,7 +119,8 @@ async def run(job: Job) -> MediaAsset:
             recorder.forget_success()
         can_go_on = job.patient and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
-        leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
+        waits = can_go_on or (has_come and is_away)
+        leave = back_to_pending if waits else partial(give_up, code=failures.of_exception(exc))
         leases.let_go(job.asset.pk)
         await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
         raise
@@ -133,7 +136,7 @@ async def run(job: Job) -> MediaAsset:
     if job.patient and (put_off := _put_off(job, outcome)) is not None:
         await in_database(postpone, job, recorder, put_off)
         raise put_off
-    await in_database(give_up, job, recorder, outcome.explain())
+    await in_database(give_up, job, recorder, outcome.explain(), failures.of_outcome(outcome))
     raise GenerationFailed(
         outcome.explain(),
         attempts=outcome.attempts,
@@ -264,6 +267,7 @@ class Stored:
             "dry_run": image.dry_run,
             "generation_state": GenerationState.READY,
             "failure": "",
+            "failure_code": "",
             "cancel_requested_at": None,
             "lease_until": None,
             "lease_worker": "",
@@ -302,11 +306,11 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
 
 
 @atomic()
-def give_up(job: Job, recorder: RowRecorder, reason: str) -> None:
+def give_up(job: Job, recorder: RowRecorder, reason: str, code: str = FailureCode.ERROR) -> None:
     """The row says why there is no picture. A placeholder that was to be replaced stays what it was."""
     state = GenerationState.READY if job.asset.file else GenerationState.FAILED
     values = {"generation_state": state, "failure": reason, "lease_until": None, "cancel_requested_at": None}
-    if _leave(job, recorder, **values) and not job.asset.file:
+    if _leave(job, recorder, **values, failure_code=code) and not job.asset.file:
         announcements.assets_failed([job.asset.pk])
 
 
@@ -347,7 +351,8 @@ def _leave(job: Job, recorder: RowRecorder, **values: Any) -> bool:
     held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
     is_left = bool(held.update(**values, lease_worker="", updated_at=db_now()))
     if is_left:
-        job.asset.generation_state, job.asset.failure = values["generation_state"], values["failure"]
+        for name in {"generation_state", "failure", "failure_code"} & values.keys():
+            setattr(job.asset, name, values[name])
     recorder.flush()
     progress.changed([job.asset.pk], is_end=True)
     return is_left
