@@ -77,6 +77,7 @@ MISCONFIGURED = Kind("misconfigured", 503, "The site's settings keep this from w
 
 KINDS: tuple[Kind, ...] = tuple(value for value in globals().values() if isinstance(value, Kind))
 """all there are; docs/api.md lists them"""
+TYPES: tuple[str, ...] = tuple(kind.type for kind in KINDS)
 
 
 @dataclass(eq=False)

@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeVar
 from rest_framework import serializers
 
 from mediagen import __version__
-from mediagen.api.fields import StrictSerializer
-from mediagen.api.problems import CONTENT_TYPE
+from mediagen.api.fields import Choice, StrictSerializer
+from mediagen.api.problems import CONTENT_TYPE, TYPES
+from mediagen.api.schema_extras import OF_EVENTS
 from mediagen.api.schema_settings import SETTINGS
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -38,9 +39,22 @@ CURSOR = "^M[Q-Za-f][A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$"
 """what mediagen.api.pagination gives out"""
 
 EVENT: dict[str, Any] = {
-    "type": "object",
-    "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": {"type": "string"}},
-    "required": ["event", "data"],
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {
+                "id": {"type": "string"},
+                "event": {"const": event},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {"$ref": f"#/components/schemas/{component}"},
+                },
+            },
+            "required": ["event", "data"],
+        }
+        for event, component in OF_EVENTS.items()
+    ]
 }
 """one server-sent event; `data` is JSON"""
 
@@ -58,7 +72,7 @@ class ProblemErrorSerializer(serializers.Serializer[Any]):
 class ProblemSerializer(serializers.Serializer[Any]):
     """Problem details (RFC 9457)."""
 
-    type = serializers.CharField(help_text="urn:mediagen:problem:<code>. Stable: programs may rely on it.")
+    type = Choice(choices=TYPES, help_text="Stable: programs may rely on it. There may be more one day.")
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What is wrong, and what to do.")

@@ -25,7 +25,7 @@ THUMBNAIL_PX = 400
 class FailureSerializer(serializers.Serializer[Any]):
     """Why there is no picture."""
 
-    code = Choice(choices=FailureCode.values, help_text="For programs. Take one that you do not know for `error`.")
+    code = Choice(choices=FailureCode.choices, help_text="For programs. Take one that you do not know for `error`.")
     message = serializers.CharField(help_text="For people, in the language that they accept.")
     hint = serializers.CharField(help_text="What they can do; may be empty.")
     retryable = serializers.BooleanField(help_text="Asking again as it is may help.")
