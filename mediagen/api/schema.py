@@ -64,6 +64,15 @@ PAGING = (
 )
 
 
+KEY = Parameter(
+    "Idempotency-Key",
+    "The same key with the same body is carried out once in 24 hours.",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    where="header",
+)
+IF_MATCH = Parameter("If-Match", "The ETag of what you read: 412 when it was changed since.", where="header")
+
+
 class ProblemErrorSerializer(serializers.Serializer[Any]):
     field = serializers.CharField(allow_blank=True)
     detail = serializers.CharField()

@@ -28,7 +28,14 @@ class RoleThrottle(BaseThrottle):
         if rate is None:
             return True
         self._wait_s = rate.seconds - time.time() % rate.seconds
-        return times.fits(f"{self.scope}:{request.user.pk}", rate.requests, rate.seconds)
+        count = times.count(f"{self.scope}:{request.user.pk}", rate.seconds)
+        if self.scope == "all":
+            request._mediagen_rate = {
+                "RateLimit-Limit": str(rate.requests),
+                "RateLimit-Remaining": str(max(0, rate.requests - count)),
+                "RateLimit-Reset": str(math.ceil(self._wait_s)),
+            }
+        return count <= rate.requests
 
     def left(self, request: Any) -> dict[str, int] | None:
         """{requests, remaining, window_s, reset_s} as it stands, uncounted; None without a limit."""

@@ -22,7 +22,7 @@ from mediagen.api.base import APIBase, AsyncAPIView, demand
 from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
 from mediagen.api.pagination import paged
 from mediagen.api.problems import INVALID, Problem, not_found
-from mediagen.api.schema import EVENT, PAGING, Parameter, describe, page_of
+from mediagen.api.schema import EVENT, KEY, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import (
     GENERATION_STATES,
     AttemptSerializer,
@@ -112,16 +112,11 @@ class PicturesSerializer(StrictSerializer):
 PREFER = Parameter(
     "Prefer", "wait=N: answer when the pictures are ready, after N seconds (120 at most) at the latest.", where="header"
 )
-KEY = Parameter(
-    "Idempotency-Key",
-    "The same key with the same body gives the same assets for 24 hours.",
-    {"type": "string", "minLength": 1, "maxLength": 255},
-    where="header",
-)
 LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send it by themselves.", where="header")
 
 
 class GenerationsView(AsyncAPIView):
+    honours_key = True
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
 

@@ -17,11 +17,11 @@ from rest_framework.response import Response
 from mediagen import conf
 from mediagen.api.addresses import Addresses
 from mediagen.api.asset_rows import AssetRow, read_rows, with_related
-from mediagen.api.base import APIBase
+from mediagen.api.base import APIBase, demand_version, etag_of
 from mediagen.api.fields import StrictSerializer, Text
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
-from mediagen.api.schema import PAGING, Parameter, describe, page_of
+from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
 from mediagen.engine.files import uploads
@@ -31,6 +31,7 @@ from mediagen.engine.library.filters import AssetFilters, narrowed
 from mediagen.engine.library.libraries import find_library, get_or_create_library
 from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
+from mediagen.models.routing import atomic
 
 LONGEST_TEXT = 32_000
 BOOL = {"type": "string", "enum": ["true", "false"]}
@@ -135,7 +136,8 @@ class AssetsBase(APIBase):
 
     def answer(self, asset: MediaAsset, status: int = 200) -> Response:
         fresh = MediaAsset.objects.select_related("library").prefetch_related("tags").get(pk=asset.pk)
-        return Response(shown_asset(fresh, Addresses.of(self.request)), status=status)
+        answer = shown_asset(fresh, Addresses.of(self.request))
+        return Response(answer, status=status, headers={"ETag": etag_of(fresh)})
 
     def library(self, word: str | None, right: Right) -> MediaLibrary:
         """The library of this id, slug or name, if it may be used so; the token's, or the default one, without."""
@@ -251,16 +253,22 @@ class AssetView(AssetsBase):
     @describe("One asset", operation_id="assets_read", parameters=[FIELDS], responses={200: AssetSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
         names = wanted_fields(request)
-        return Response(shown_assets([self.found(pk)], Addresses.of(request), names)[0])
+        asset = self.found(pk)
+        answer = shown_assets([asset], Addresses.of(request), names)[0]
+        return Response(answer, headers={"ETag": etag_of(asset)})
 
     @describe(
         "Describe it, or move it",
         operation_id="assets_update",
         request=AssetPatchSerializer,
+        parameters=[IF_MATCH],
         responses={200: AssetSerializer},
+        problems=[412],
     )
+    @atomic()
     def patch(self, request: Request, pk: UUID) -> Response:
         asset = self.found(pk, Right.CHANGE)
+        demand_version(request, MediaAsset.objects.select_for_update().only("updated_at").get(pk=pk))
         body = self.read(AssetPatchSerializer)
         word = body.pop("library", None)
         if word is not None:
