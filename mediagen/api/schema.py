@@ -61,6 +61,7 @@ EVENT: dict[str, Any] = {
 PAGING = (
     Parameter("cursor", 'The last page\'s "next" has it. Opaque.', {"type": "string", "pattern": CURSOR}),
     Parameter("page_size", "Rows of a page.", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
+    Parameter("count", "Also how many there are, 10,000 at most.", {"type": "string", "enum": ["true", "false"]}),
 )
 
 
@@ -95,6 +96,7 @@ def page_of(row: type[serializers.Serializer[Any]]) -> type[serializers.Serializ
     name = row.__name__.removesuffix("Serializer")
     members = {
         "next": serializers.URLField(allow_null=True, help_text="The next page's address; null on the last one."),
+        "count": serializers.IntegerField(required=False, help_text="Of all pages, with count=true; at most 10,000."),
         "results": row(many=True),
         "__doc__": "One page.",
     }

@@ -8,6 +8,7 @@ from django.utils import translation
 
 from mediagen.engine import get_media_engine
 from mediagen.engine.generation import failures
+from mediagen.engine.library import facets
 from mediagen.engine.money.ledger import BudgetUsedUp
 from mediagen.errors import (
     BadResponse,
@@ -233,7 +234,6 @@ class TestFailure:
         ("assets/?libary=press", "library"),
         ("assets/?status=draft", "state"),
         ("assets/?generation_state=ready", "state"),
-        ("assets/?ordering=x", "There are"),
         ("libraries/?pagesize=2", "page_size"),
         ("stats/?perod=30d", "period"),
         ("generations/?stat=ready", "state"),
@@ -263,3 +263,55 @@ def test_tags_are_set_by_patch():
     assert (body["name"], {tag.casefold() for tag in body["tags"]}) == ("Pier", {"fox", "sea"})
     assert caller.send(f"{ASSETS}{asset.pk}/", {"tags": []}, "patch").json()["tags"] == []
     assert caller.send(f"{ASSETS}{asset.pk}/", {"tags": ["a" * 101]}, "patch").status_code == 400
+
+
+# ---------------------------------------------------------------------- lists
+
+
+class TestLists:
+    def test_what_there_is_to_filter_by(self):
+        caller = Caller()
+        sea = MediaTagFactory(name="sea")
+        for provider in ("sdxl", "sdxl", "flux"):
+            MediaAssetFactory(ready=True, provider_name=provider, model_name="core").tags.add(sea)
+        MediaAssetFactory(ready=True, library=MediaLibraryFactory(owner=UserFactory()), provider_name="hidden")
+
+        body = caller.get(f"{ASSETS}facets/").json()
+
+        assert body["providers"] == [{"name": "sdxl", "count": 2}, {"name": "flux", "count": 1}]
+        assert (body["tags"], body["models"]) == ([{"name": "sea", "count": 3}], [{"name": "core", "count": 3}])
+        assert (body["counted"], body["is_capped"]) == (3, False)
+        assert caller.get(f"{ASSETS}facets/?provider=flux").json()["tags"] == [{"name": "sea", "count": 1}]
+
+    def test_the_newest_are_counted_of_many(self, monkeypatch):
+        monkeypatch.setattr(facets, "MOST_ASSETS", 2)
+        for provider in ("old", "new", "new"):
+            MediaAssetFactory(ready=True, provider_name=provider)
+        body = Caller().get(f"{ASSETS}facets/").json()
+        assert (body["providers"], body["counted"], body["is_capped"]) == ([{"name": "new", "count": 2}], 2, True)
+
+    def test_the_oldest_first_through_all_pages(self):
+        caller, pks = Caller(), [str(MediaAssetFactory().pk) for _ in range(5)]
+        page = caller.get(ASSETS, {"ordering": "created_at", "page_size": 2, "count": "true"}).json()
+        found = [row["id"] for row in page["results"]]
+        assert page["count"] == 5
+        while page["next"]:
+            page = caller.get(page["next"]).json()
+            found += [row["id"] for row in page["results"]]
+        assert found == pks
+        assert "count" not in caller.get(ASSETS).json()
+        assert caller.get(ASSETS, {"ordering": "name"}).json()["field"] == "ordering"
+        assert caller.get(ASSETS, {"count": "yes"}).json()["field"] == "count"
+
+    def test_a_picture_in_several_widths(self, client):
+        asset = MediaAssetFactory(ready=True, alt_text="A pier")
+        asset.width, asset.height = 1000, 500
+        asset.save()
+        body = Caller().get(f"{ASSETS}{asset.pk}/srcset/").json()
+        assert [one["width"] for one in body["sources"]] == [320, 640, 960, 1000]
+        assert [one["height"] for one in body["sources"]] == [160, 320, 480, 500]
+        assert (body["alt"], body["srcset"].count("w, ") + 1) == ("A pier", 4)
+        real = Caller().get(f"{ASSETS}{MediaAssetFactory(ready=True).pk}/srcset/").json()
+        assert client.get(real["src"])["Content-Type"] == "image/webp"
+        assert Caller().get(f"{ASSETS}{asset.pk}/srcset/?format=bmp").status_code == 400
+        assert Caller().get(f"{ASSETS}{MediaAssetFactory().pk}/srcset/").status_code == 409

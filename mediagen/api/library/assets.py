@@ -25,7 +25,7 @@ from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
 from mediagen.engine.files import uploads
-from mediagen.engine.library import bulk, review, trash
+from mediagen.engine.library import bulk, facets, review, trash
 from mediagen.engine.library.access import Right
 from mediagen.engine.library.filters import AssetFilters, narrowed
 from mediagen.engine.library.libraries import find_library, get_or_create_library
@@ -73,6 +73,8 @@ FILTERS = (
     Parameter("mine", "By yourself.", FLAG),
     Parameter("content_hash", "SHA-256 of the file, hex."),
 )
+ORDERS = ("-created_at", "created_at")
+ORDERING = Parameter("ordering", "The newest first, or the oldest.", enum=ORDERS)
 FIELDS = Parameter("fields", "Only these fields, with commas between: fields=id,name,thumbnail_url.")
 
 
@@ -187,14 +189,16 @@ def filters_of(request: Request) -> AssetFilters:
         raise Problem(INVALID, str(exc).replace("status", "review"), field="review") from None
 
 
-def page_of_assets(request: Request, assets: Any, names: list[str] | None = None) -> dict[str, Any]:
+def page_of_assets(
+    request: Request, assets: Any, names: list[str] | None = None, *, oldest_first: bool = False
+) -> dict[str, Any]:
     """A page of these assets: all fields, or only these."""
     addresses, fields = Addresses.of(request), list(SHOWN) if names is None else names
 
     def shown(rows: list[AssetRow]) -> list[dict[str, Any]]:
         return shown_assets(with_related(rows, fields), addresses, fields)
 
-    return paged(request, assets, shown, read=lambda found: read_rows(found, fields))
+    return paged(request, assets, shown, read=lambda found: read_rows(found, fields), oldest_first=oldest_first)
 
 
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
@@ -205,16 +209,19 @@ class AssetsView(AssetsBase):
     @describe(
         "List assets",
         operation_id="assets_list",
-        parameters=[*PAGING, FIELDS, *FILTERS],
+        parameters=[*PAGING, ORDERING, FIELDS, *FILTERS],
         responses={200: page_of(AssetSerializer)},
-        description="The newest first. Quick at any depth; nothing is counted.",
+        description="The newest first. Quick at any depth; nothing is counted, unless you ask for it.",
     )
     def get(self, request: Request) -> Response:
         filters = filters_of(request)
         names = wanted_fields(request)
+        order = request.query_params.get("ordering", ORDERS[0])
+        if order not in ORDERS:
+            raise Problem(INVALID, f"ordering can be {' or '.join(ORDERS)}, not {order!r:.40}.", field="ordering")
         assets: Any = self.access.all_assets() if filters.status else self.access.assets()
         assets = narrowed(assets, filters, self.access)
-        return Response(page_of_assets(request, assets, names))
+        return Response(page_of_assets(request, assets, names, oldest_first=order == ORDERS[1]))
 
     @describe(
         "Upload a picture",
@@ -241,6 +248,42 @@ class AssetsView(AssetsBase):
         answer.data["duplicates"] = [str(pk) for pk in same.values_list("pk", flat=True)[:20]]
         answer["Location"] = answer.data["url"]
         return answer
+
+
+class FacetSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class FacetsSerializer(serializers.Serializer[Any]):
+    """What is in use among these assets, the most frequent first."""
+
+    counted = serializers.IntegerField(help_text="Assets that were looked at: the newest 10,000.")
+    is_capped = serializers.BooleanField(help_text="There are more.")
+    tags = FacetSerializer(many=True, help_text="The 200 most frequent.")
+    providers = FacetSerializer(many=True)
+    models = FacetSerializer(many=True)
+    formats = FacetSerializer(many=True)
+    states = FacetSerializer(many=True)
+    reviews = FacetSerializer(many=True)
+
+
+class FacetsView(AssetsBase):
+    @describe(
+        "What there is to filter by",
+        operation_id="assets_facets",
+        parameters=FILTERS,
+        responses={200: FacetsSerializer},
+        description="Tags, providers, models and formats in use, with how many assets have them; filters narrow it.",
+    )
+    def get(self, request: Request) -> Response:
+        filters = filters_of(request)
+        assets: Any = self.access.all_assets() if filters.status else self.access.assets()
+        found = facets.of(narrowed(assets, filters, self.access))
+        counts = {
+            name: [{"name": word, "count": number} for word, number in rows] for name, rows in found.counts.items()
+        }
+        return Response({"counted": found.counted, "is_capped": found.is_capped, **counts})
 
 
 class AssetView(AssetsBase):
@@ -370,6 +413,7 @@ class TagsView(AssetsBase):
 
 routes = [
     path("assets/", AssetsView.as_view(), name="assets"),
+    path("assets/facets/", FacetsView.as_view(), name="assets-facets"),
     path("assets/<uuid:pk>/", AssetView.as_view(), name="asset"),
     path("assets/<uuid:pk>/undelete/", UndeleteView.as_view(), name="asset-undelete"),
     path("assets/<uuid:pk>/tags/", TagsView.as_view(), name="asset-tags"),
