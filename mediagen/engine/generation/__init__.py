@@ -3,7 +3,7 @@
 Keeps: an attempt is a row before its request leaves; only the holder of the newest lease writes; what was bought is
 fetched, not bought again. `orders`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `leases`, `running`,
 `recorder`, `recovery`, `earlier` (what an earlier run has left), `second_reading` (of kept answers), `settling`,
-`sources`, `job_notices` and `incoming_webhooks` (webhooks in), `memory_limit`.
+`sources`, `failures` (as words for programs), `job_notices` and `incoming_webhooks` (webhooks in), `memory_limit`.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db.models import Q, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Q, prefetch_related_objects
 
 import mediagen.engine.generation.claims as claims
 import mediagen.engine.generation.estimates as estimates
@@ -204,6 +206,33 @@ def _make(planned: Plan) -> list[MediaAsset]:
 def assets_of(assets: MediaAssetQuerySet, generation_id: Any) -> MediaAssetQuerySet:
     """Those of one request, in the order in which they were asked for; or the one asset that has this id."""
     return assets.filter(Q(generation_id=generation_id) | Q(pk=generation_id)).order_by("pk")
+
+
+def asked_for(access: Access, states: Iterable[str] = ()) -> MediaAssetQuerySet:
+    """The first asset of each request of this person, of those assets that they may see; `states` narrows it to
+    requests that have come so far, in the words of the API ("partial": some of them came)."""
+    mine = access.assets().filter(created_by=access.user, generation_id__isnull=False)
+    siblings = MediaAsset.objects.kept().filter(generation_id=OuterRef("generation_id")).order_by()
+    mine = mine.filter(~Exists(siblings.filter(pk__lt=OuterRef("pk"))))
+    if not (wanted := set(states)):
+        return mine
+
+    def some(*of: GenerationState) -> Exists:
+        return Exists(siblings.filter(generation_state__in=of))
+
+    pending, running = GenerationState.PENDING, GenerationState.RUNNING
+    ready, failed, cancelled = GenerationState.READY, GenerationState.FAILED, GenerationState.CANCELLED
+    waits = ~some(running, ready, failed, cancelled)
+    is_over = ~some(pending, running)
+    conditions = {
+        "pending": waits,
+        "running": some(pending, running) & ~waits,
+        "ready": is_over & ~some(failed, cancelled),
+        "partial": is_over & some(ready) & some(failed, cancelled),
+        "failed": is_over & ~some(ready) & some(failed),
+        "cancelled": is_over & ~some(ready, failed),
+    }
+    return mine.filter(reduce(or_, (Q(conditions[state]) for state in sorted(wanted))))
 
 
 def cancel(assets: Iterable[MediaAsset]) -> None:
