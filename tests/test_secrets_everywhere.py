@@ -17,6 +17,7 @@ from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 
 from mediagen.chain import MediaGeneratorChain
+from mediagen.destinations import destination
 from mediagen.engine import get_media_engine
 from mediagen.errors import GenerationFailed, ProviderError
 from mediagen.models import ProviderConfig, ProviderHealth
@@ -145,7 +146,7 @@ def test_a_key_that_is_refused(case, provider_servers, overheard, settings):
     if case.operation:
         _, _, error = async_to_sync(asked)(case, adapter)
         overheard.things("error", error)
-        assert error.http_status == 401
+        assert error.http_status == case.wrong_key_status
     assert any(key in value for request in server.requests for value in request.headers.values())
 
 
@@ -232,6 +233,7 @@ def site(planted, settings, monkeypatch, db) -> Callable[..., list[ProviderServe
             cls = next(case.adapter for case in ONE_OF_EACH if case.name == name)
             config = ProviderConfig.objects.get(name=name)
             config.base_url, config.dry_run = server.base_url, False
+            config.key_consent = destination(config)
             if source == "stored":
                 config.credentials = server.key
             elif source == "environment":

@@ -21,7 +21,7 @@ from mediagen import conf, http, images
 from mediagen.errors import BadResponse, NotAPicture, ProviderError, UnsupportedRequest
 from mediagen.providers.options import Option, clean_options
 from mediagen.providers.service import HealthReport, ServiceProvider
-from mediagen.types import MAX_SEED, GeneratedImage, GenerationRequest, ProviderJob, current_call
+from mediagen.types import MAX_SEED, Answer, GeneratedImage, GenerationRequest, ProviderJob, current_call
 
 __all__ = [
     "Generated",
@@ -198,6 +198,8 @@ class MediaGeneratorProvider(ServiceProvider):
             self._require_credential()
             async with http.session():
                 generated = await ask(request)
+                # From here on this is what was paid for: the answer around it need not stay in memory.
+                current_call().answer = Answer(generated.content)
             return await self._opened(request, generated, fit_report)
 
     async def _placeholder(self, request: GenerationRequest, fit_report: dict[str, Any]) -> GeneratedImage:
@@ -328,7 +330,7 @@ class JobProvider(MediaGeneratorProvider):
             interval_s=self.poll_interval_s,
             max_interval_s=self.poll_max_interval_s,
             settle_s=self.poll_settle_s,
-            on_deadline=on_deadline,
+            on_deadline=on_deadline if current_call().looks_for_s is None else None,
         )
 
     def _pushed(self, answer: http.Response) -> Any:

@@ -63,6 +63,7 @@ class FluxAdapter(JobProvider):
     name = "flux"
     label = "Black Forest Labs FLUX"
     default_base_url = "https://api.bfl.ai"
+    billing_url = "https://dashboard.bfl.ai"
     # The current generation, up to 4 megapixels, so that few pictures have to be enlarged afterwards.
     default_model = "flux-2-pro"
     models = from_data("models", "flux")

@@ -73,6 +73,7 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
     name = "openai_images"
     label = "OpenAI Images"
     default_base_url = "https://api.openai.com/v1"
+    billing_url = "https://platform.openai.com/usage"
     default_model = "gpt-image-2"
     models = from_data("models", "openai_images")
     announced_ends = from_data("ends", "openai_images")

@@ -55,6 +55,8 @@ class ReplicateSDXLAdapter(JobProvider):
     name = "replicate_sdxl"
     label = "Replicate SDXL"
     default_base_url = "https://api.replicate.com/v1"
+    billing_url = "https://replicate.com/predictions"
+    job_url = "https://replicate.com/p/{job_id}"
     default_model = f"stability-ai/sdxl:{SDXL_VERSION}"
     models = from_data("models", "replicate_sdxl")
     announced_ends = from_data("ends", "replicate_sdxl")

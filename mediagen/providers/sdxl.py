@@ -82,6 +82,7 @@ class SDXLAdapter(MediaGeneratorProvider):
     name = "sdxl"
     label = "Stability AI (SDXL, Stable Image)"
     default_base_url = "https://api.stability.ai"
+    billing_url = "https://platform.stability.ai/account/credits"
     default_model = "core"
     models = from_data("models", "sdxl")
     announced_ends = from_data("ends", "sdxl")

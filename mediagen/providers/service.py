@@ -61,6 +61,10 @@ class ServiceProvider:
     options: ClassVar[Mapping[str, Option]] = {}
     default_prices: ClassVar[Mapping[str, str]] = {}
     """USD a picture by price key (see `price_keys`), as published; a ProviderConfig's `prices` go before them"""
+    billing_url: ClassVar[str] = ""
+    """the vendor's page that says what was billed"""
+    job_url: ClassVar[str] = ""
+    """the same of one job, with "{job_id}" for its id, where there is one"""
     upper_prices: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """(USD, why it is no price) by price key, where only a range is known: held of a budget, never booked"""
     supports_seed: bool = False
@@ -72,7 +76,7 @@ class ServiceProvider:
     is_healthy_without_key: ClassVar[bool] = True
     """False: unhealthy without a credential in a dry run too, because it has no picture of its own to offer there"""
     key_hosts: ClassVar[tuple[str, ...]] = ()
-    """host endings beside base_url's host that may be sent the key"""
+    """the vendor's hosts, or endings of them, beside that of `default_base_url`: they may be sent the key"""
 
     def __init__(
         self,
@@ -124,6 +128,12 @@ class ServiceProvider:
         mode = "dry run" if self.dry_run else "live"
         return f"<{type(self).__name__} {self.name!r} model={self.model!r} {mode}>"
 
+    @classmethod
+    def vendor_hosts(cls) -> tuple[str, ...]:
+        """Hosts, or endings of them, to which a key goes without anybody's consent."""
+        own = urlsplit(cls.default_base_url).hostname
+        return (*((own,) if own else ()), *cls.key_hosts)
+
     # ------------------------------------------------------------------ what the chain asks
 
     def get_name(self) -> str:
@@ -147,6 +157,13 @@ class ServiceProvider:
         except ProviderError as exc:
             return HealthReport(ok=False, detail=str(exc))
         return HealthReport(ok=True, detail=scrub(detail, self.secrets))
+
+    def where_billed(self, job_id: str = "") -> str:
+        """The vendor's page on which a person finds whether something was billed; "" behind another address than the
+        vendor's own."""
+        if self.base_url != self.default_base_url.rstrip("/"):
+            return ""
+        return self.job_url.replace("{job_id}", job_id) if job_id and self.job_url else self.billing_url
 
     # ------------------------------------------------------------------ what an adapter writes
 
@@ -209,7 +226,10 @@ class ServiceProvider:
 
         Before a deadline, time is kept back to fetch the picture or to cancel the job.
         """
-        left_s = current_call().seconds_left(self.timeout_s + KEPT_BACK_S)
+        call = current_call()
+        if call.looks_for_s is not None:
+            return min(self.timeout_s, call.looks_for_s)
+        left_s = call.seconds_left(self.timeout_s + KEPT_BACK_S)
         return min(self.timeout_s, left_s - min(KEPT_BACK_S, left_s * 0.1))
 
     def checked(self, response: http.Response) -> http.Response:
