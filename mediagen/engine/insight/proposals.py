@@ -9,8 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from mediagen.engine.insight import statistics
-from mediagen.engine.providers import entries
-from mediagen.engine.providers.entries import ModelEnd, ProviderState
+from mediagen.engine.providers import ModelEnd, ProviderState, arrange, makes_pictures, states
 from mediagen.errors import ConfigurationError, ProviderError
 from mediagen.factory import build_adapter
 from mediagen.models import ProviderConfig
@@ -45,21 +44,21 @@ def propose(width: int = 1024, height: int = 1024) -> list[Proposal]:
     stand now; then those that only take pictures; then the placeholders, behind which nobody is asked.
     """
     figures = statistics.by_provider(("30d",))
-    states = entries.states(ProviderConfig.objects.in_chain_order())
-    rows = [_proposal(state, figures.get(state.config.name, {}).get("30d"), width, height) for state in states]
-    places = {row.config.pk: _place(row, state) for row, state in zip(rows, states, strict=True)}
+    found = states(ProviderConfig.objects.in_chain_order())
+    rows = [_proposal(state, figures.get(state.config.name, {}).get("30d"), width, height) for state in found]
+    places = {row.config.pk: _place(row, state) for row, state in zip(rows, found, strict=True)}
     return sorted(rows, key=lambda row: places[row.config.pk])  # stable: what is equal stays as it is
 
 
 def write(order: Sequence[Proposal]) -> None:
     """Make it the order of the chain. Entries that came meanwhile stand behind."""
-    entries.arrange([row.config for row in order])
+    arrange([row.config for row in order])
 
 
 def _place(row: Proposal, state: ProviderState) -> tuple[Any, ...]:
     if state.is_placeholder:
         return (3,)
-    if not entries.makes_pictures(row.config):
+    if not makes_pictures(row.config):
         return (2,)
     if not row.is_ready:
         return (1,)
@@ -69,7 +68,7 @@ def _place(row: Proposal, state: ProviderState) -> tuple[Any, ...]:
 
 
 def _proposal(state: ProviderState, figures: Any, width: int, height: int) -> Proposal:
-    config, makes = state.config, entries.makes_pictures(state.config)
+    config, makes = state.config, makes_pictures(state.config)
     has_key = state.credential.source in HAS_A_KEY
     is_ready = makes and config.enabled and has_key and not state.problem
     usd = _usd(config, width, height) if makes else None

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from mediagen import conf, http
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.engine.providers.entries import credential_state
 from mediagen.errors import ConfigurationError, MediagenError
 from mediagen.factory import build_adapter, chain_configs, runs_dry

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from mediagen.engine.insight.proposals import Proposal, propose, write
+from mediagen.engine.insight import Proposal, propose, write
 from mediagen.management.base import USAGE, MediagenCommand
 from mediagen.models import ProviderConfig
 

@@ -7,7 +7,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.core.management.base import CommandError, CommandParser
 
-from mediagen.engine.providers.tables import update_tables
+from mediagen.engine.providers import update_tables
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.management.base import SOME_FAILED, USAGE, MediagenCommand
 
