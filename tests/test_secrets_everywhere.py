@@ -146,7 +146,7 @@ def test_a_key_that_is_refused(case, provider_servers, overheard, settings):
     if case.operation:
         _, _, error = async_to_sync(asked)(case, adapter)
         overheard.things("error", error)
-        assert error.http_status == 401
+        assert error.http_status == case.wrong_key_status
     assert any(key in value for request in server.requests for value in request.headers.values())
 
 
