@@ -220,8 +220,9 @@ class Call:
         """An adapter calls this the moment the provider has named the job, before it polls."""
         if self.attempt is None:
             return
-        if not isinstance(job.cost, Decimal | None):
-            job = replace(job, cost=usd_or_none(job.cost, f"{self.attempt.provider_name}: job {job.id}"))
+        cost = usd_or_none(job.cost, f"{self.attempt.provider_name}: job {job.id}")
+        if cost is not job.cost:
+            job = replace(job, cost=cost)
         self.attempt.job = job
         if job.cost is not None:
             self.attempt.cost = job.cost

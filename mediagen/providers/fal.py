@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -32,9 +31,9 @@ from mediagen.errors import (
 from mediagen.http import JobEnded
 from mediagen.providers import webhooks
 from mediagen.providers.base import Generated, JobProvider
-from mediagen.providers.fal_account import VENDOR, FalAccount, as_list
+from mediagen.providers.fal_account import VENDOR, FalAccount
+from mediagen.providers.fal_answers import Result, billed_units, is_refused, said
 from mediagen.providers.inline import json_limit
-from mediagen.providers.moderation import is_refusal, reads_as_refusal
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import nearest_ratio, smallest_tier, snap_to_grid
 from mediagen.types import GenerationRequest, ProviderJob, current_call, utcnow
@@ -57,13 +56,6 @@ _WITHOUT_SEED = ("fal-ai/nano-banana",)
 _MODEL = re.compile(r"[a-z0-9][\w.\-]*(/[\w.\-]+){1,6}", re.ASCII | re.IGNORECASE)
 # A gateway that gave up does not know what became of the request behind it.
 _GATEWAY_GAVE_UP = frozenset({502, 504, 520, 521, 522, 523, 524})
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    data: Mapping[str, Any]
-    units: Decimal | None = None
-    """what was billed, in the model's units"""
 
 
 class FalAdapter(JobProvider):
@@ -145,7 +137,7 @@ class FalAdapter(JobProvider):
         service = self.service
         addresses = {**self._addresses(job.id), **job.data}
 
-        async def ask() -> _Result | None:
+        async def ask() -> Result | None:
             response = await service.get_url(addresses["status_url"])
             status = self.checked(response).json_object().get("status")
             if not isinstance(status, str):
@@ -156,10 +148,11 @@ class FalAdapter(JobProvider):
             if answer.get("error") or answer.get("error_type"):
                 raise JobEnded(self._failure(200, answer, None))
             found = await service.get_url(addresses["response_url"], max_bytes=json_limit())
-            units = _units(found)
+            units = billed_units(found)
             if not found.is_success and (found.status in (400, 422) or found.headers.get("x-fal-error-type")):
                 raise JobEnded(self._failure(found.status, found.error_object(), await self._cost(units)))
-            return self._ended(_Result(self.checked(found).json_object(), units))
+            result = Result(self.checked(found).json_object(), units)
+            return self._ended(result, await self._cost(units) if result.is_black or not result.url else None)
 
         async def cancel() -> None:
             address = str(addresses["cancel_url"])
@@ -170,16 +163,16 @@ class FalAdapter(JobProvider):
         result = await self._polled(ask, job, on_deadline=cancel)
         cost = await self._cost(result.units, job)
         try:
-            content, picture = await self._fetched(_first_url(result.data))
+            content, picture = await self._fetched(result.url)
         except BadResponse as exc:
             exc.cost = cost
             raise
-        seed, model = result.data.get("seed"), job.data.get("model")
+        model = job.data.get("model")
         return Generated(
             content=content,
             picture=picture,
             model=model if isinstance(model, str) else "",
-            seed=seed if isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 else None,
+            seed=result.seed,
             cost=cost,
             job_id=job.id,
             metadata={} if result.units is None else {"billable_units": float(result.units)},
@@ -232,13 +225,13 @@ class FalAdapter(JobProvider):
 
     # ------------------------------------------------------------------ webhooks
 
-    def _pushed(self, answer: http.Response) -> _Result | None:
+    def _pushed(self, answer: http.Response) -> Result | None:
         delivered = answer.error_object()
         payload = delivered.get("payload")
         if delivered.get("status") == "ERROR":
             raise JobEnded(self._failure(200, {**delivered, **(payload if isinstance(payload, dict) else {})}, None))
         return (
-            self._ended(_Result(payload)) if isinstance(payload, dict) and not delivered.get("payload_error") else None
+            self._ended(Result(payload)) if isinstance(payload, dict) and not delivered.get("payload_error") else None
         )
 
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> webhooks.Delivery:
@@ -347,19 +340,18 @@ class FalAdapter(JobProvider):
 
     # ------------------------------------------------------------------ what the service says
 
-    def _ended(self, result: _Result) -> _Result:
-        """A result with a picture; raises how it ended otherwise."""
-        flags = result.data.get("has_nsfw_concepts")
-        if isinstance(flags, list) and flags[:1] == [True]:
-            raise JobEnded(Refused("moderation refused the picture, and sent a black one."))
-        if not _first_url(result.data):
-            raise JobEnded(BadResponse("the request is completed, and its result names no picture."))
+    def _ended(self, result: Result, cost: Decimal | None = None) -> Result:
+        """A result with a picture; raises how it ended otherwise. `cost` is USD that were paid for none."""
+        if result.is_black:
+            raise JobEnded(Refused("moderation refused the picture, and sent a black one.", cost=cost))
+        if not result.url:
+            raise JobEnded(BadResponse("the request is completed, and its result names no picture.", cost=cost))
         return result
 
     def _failure(self, status: int, answer: Mapping[str, Any], cost: Decimal | None) -> ProviderError:
         """Why a request that ran, or was to run, came to nothing."""
         text = self._said(answer)
-        if _reads_as_refusal(answer, text):
+        if is_refused(answer):
             return Refused(f"moderation refused it: {text}", http_status=status, cost=cost)
         if status in (400, 422):
             # Charged when the model had begun: then its units stand in the answer.
@@ -389,7 +381,7 @@ class FalAdapter(JobProvider):
     def _vendor_error(self, response: http.Response) -> ProviderError | None:
         answer = response.error_object()
         text = self._said(answer)
-        if _reads_as_refusal(answer, text) and response.status in (400, 403, 422):
+        if is_refused(answer) and response.status in (400, 403, 422):
             return Refused(f"{response.status}: {text}", http_status=response.status)
         if response.status in (400, 403, 422) and "balance" in text.lower():
             return Misconfigured(f"{response.status}: {text}", http_status=response.status)
@@ -399,39 +391,7 @@ class FalAdapter(JobProvider):
         return self._said(response.error_object()) or super()._vendor_text(response)
 
     def _said(self, answer: Mapping[str, Any]) -> str:
-        """What an answer says of its error, which has several forms."""
-        detail = answer.get("detail") or answer.get("error") or answer.get("error_type")
-        if isinstance(detail, dict):
-            detail = detail.get("message")
-        if isinstance(detail, list):
-            faults = [entry for entry in detail if isinstance(entry, dict)]
-            named = [
-                (".".join(str(part) for part in as_list(entry.get("loc")) if part != "body"), entry) for entry in faults
-            ]
-            detail = "; ".join(
-                f"{where}: {entry.get('msg')}" if where else str(entry.get("msg")) for where, entry in named
-            )
-        return self.quoted(detail, 300)
-
-
-def _reads_as_refusal(answer: Mapping[str, Any], text: str) -> bool:
-    codes = [answer.get("error_type"), *(e.get("type") for e in as_list(answer.get("detail")) if isinstance(e, dict))]
-    return any(is_refusal(code) for code in codes) or (isinstance(answer.get("detail"), str) and reads_as_refusal(text))
-
-
-def _first_url(result: Mapping[str, Any]) -> str:
-    """The picture's address; "" when the result names none. Some models have `image`, most have `images`."""
-    found = as_list(result.get("images"))[:1] or [result.get("image")]
-    url = found[0].get("url") if isinstance(found[0], dict) else found[0]
-    return url if isinstance(url, str) else ""
-
-
-def _units(response: http.Response) -> Decimal | None:
-    try:
-        units = Decimal(response.headers.get("x-fal-billable-units", "").strip())
-    except ArithmeticError:
-        return None
-    return units if units.is_finite() and 0 <= units < 1_000_000 else None
+        return self.quoted(said(answer), 300)
 
 
 def _is_text(value: Any) -> bool:

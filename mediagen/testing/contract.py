@@ -124,7 +124,8 @@ class ProviderContract:
         assert isinstance(image.content, bytes)
         found = images.inspect(image.content, max_pixels=50_000_000)
         assert (image.format, image.width, image.height) == (found.format, found.width, found.height)
-        assert image.cost is None or (isinstance(image.cost, Decimal) and image.cost >= 0)
+        assert type(image.cost) in (Decimal, type(None))
+        assert image.cost is None or image.cost >= 0
         return image
 
     # ------------------------------------------------------------------ the contract

@@ -159,8 +159,9 @@ async def test_a_lost_job_that_was_refused_is_a_refusal(server):
 
 async def test_a_black_picture_is_a_refusal(server):
     server.fault("poll", Fault.moderation("black picture"), times=None)
-    with pytest.raises(Refused, match="black one"):
+    with pytest.raises(Refused, match="black one") as caught:
         await adapter(server).generate_image(**ASKED)
+    assert caught.value.cost == Decimal("0.025")  # it was made, and is billed
 
 
 def test_a_validation_error_names_the_field_and_may_have_cost_something(server):
