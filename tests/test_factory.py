@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -199,9 +200,8 @@ class TestSharedBreaker:
     RULES = BreakerRules(failures=2, cooldown_s=30)
 
     def fail(self, breaker, error):
-        return async_to_sync(breaker.failed)(
-            self.KEY, error, rules=self.RULES, now=utcnow(), config_digest="a", default_cooldown_s=30
-        )
+        change = partial(self.RULES.after_error, error=error, now=utcnow(), config_digest="a", default_cooldown_s=30)
+        return async_to_sync(breaker.failed)(self.KEY, change)
 
     def test_another_process_sees_it_open(self):
         ours, theirs = SharedBreaker.now(), SharedBreaker.now()

@@ -45,6 +45,21 @@ def test_a_new_database_has_the_seven_providers_in_their_order():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_provider_that_is_added_moves_nobody_and_goes_again():
+    before = ("mediagen", "0003_keys")
+    leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")
+    ProviderConfig.objects.filter(name="flux").update(position=20)
+    MigrationExecutor(connection).migrate([before])
+    old = MigrationExecutor(connection).loader.project_state([before]).apps.get_model("mediagen", "ProviderConfig")
+    rows = dict(old.objects.values_list("name", "position"))
+    assert "gemini" not in rows
+    MigrationExecutor(connection).migrate(leaves)
+    now = dict(ProviderConfig.objects.values_list("name", "position"))
+    assert {name: now[name] for name in rows} == rows
+    assert now["gemini"] > 20
+
+
+@pytest.mark.django_db(transaction=True)
 def test_no_key_is_null_and_goes_back_to_empty():
     before, after = ("mediagen", FIRST), ("mediagen", "0002_unique_without_conditions")
     leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0003_keys")]
+    dependencies = [("mediagen", "0008_gemini_and_unknown_prices")]
 
     operations = [
         migrations.AddField(

@@ -1,8 +1,10 @@
 """The tables, one file each, the QuerySet beside its model."""
 
+from mediagen.models.answer import KeptAnswer
 from mediagen.models.asset import AssetSource, GenerationState, MediaAsset, MediaType, ReviewStatus, asset_storage
 from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.batch import BatchState, GenerationBatch
+from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
 from mediagen.models.dashboard import Dashboard
 from mediagen.models.export import AssetExport, ExportState, ExportTarget
@@ -11,7 +13,7 @@ from mediagen.models.health import ProviderHealth
 from mediagen.models.idempotency import IdempotentRequest
 from mediagen.models.job import BackgroundJob, JobState
 from mediagen.models.ledger import SpendAccount
-from mediagen.models.library import BudgetPeriod, MediaLibrary
+from mediagen.models.library import MediaLibrary
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.rendition import Rendition
@@ -21,12 +23,14 @@ from mediagen.models.usage import AssetUsage
 from mediagen.models.webhook import WebhookDelivery
 
 __all__ = [
+    "BUDGET_FIELDS",
     "ApiToken",
     "AssetExport",
     "AssetSource",
     "AssetUsage",
     "BackgroundJob",
     "BatchState",
+    "BudgetFields",
     "BudgetPeriod",
     "CanvaConnection",
     "CredentialField",
@@ -39,6 +43,7 @@ __all__ = [
     "GoOn",
     "IdempotentRequest",
     "JobState",
+    "KeptAnswer",
     "MediaAsset",
     "MediaLibrary",
     "MediaTag",

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils.text import slugify
 
+from mediagen.models.budget import BudgetFields, BudgetPeriod
 from mediagen.types import uuid7
 
 if TYPE_CHECKING:
@@ -43,13 +44,7 @@ class MediaLibraryQuerySet(models.QuerySet["MediaLibrary"]):
         )
 
 
-class BudgetPeriod(models.TextChoices):
-    DAY = "day", "per day"
-    MONTH = "month", "per month"
-    TOTAL = "total", "in all"
-
-
-class MediaLibrary(models.Model):
+class MediaLibrary(BudgetFields):
     """A named collection of assets with an owner, groups, default tags and a budget."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -64,13 +59,6 @@ class MediaLibrary(models.Model):
     default_tags = models.ManyToManyField(
         "mediagen.MediaTag", blank=True, related_name="default_in", help_text="Given to every new asset."
     )
-    budget_limit = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD; empty: no limit."
-    )
-    budget_period = models.CharField(max_length=8, choices=BudgetPeriod.choices, default=BudgetPeriod.MONTH)
-    budget_warning = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD spent in the period that warn."
-    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -79,7 +67,10 @@ class MediaLibrary(models.Model):
     class Meta:
         ordering = ("name",)
         verbose_name_plural = "media libraries"
-        permissions = (("view_all_libraries", "Can see and use every media library"),)
+        permissions = (
+            ("view_all_libraries", "Can see and use every media library"),
+            ("change_budget", "Can change the budgets of media libraries"),
+        )
         constraints = (
             models.CheckConstraint(
                 name="mediagen_library_budget_positive",

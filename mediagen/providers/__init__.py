@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mediagen.providers.fal import FalAdapter
     from mediagen.providers.figma_api import FigmaAPIAdapter
     from mediagen.providers.flux import FluxAdapter
+    from mediagen.providers.gemini import GeminiAdapter
     from mediagen.providers.noop_media import NoOpMediaAdapter
     from mediagen.providers.openai_images import OpenAIImagesAdapter
     from mediagen.providers.openrouter import OpenRouterAdapter
@@ -29,6 +30,7 @@ _HOME = {
     "FigmaAPIAdapter": "mediagen.providers.figma_api",
     "FigmaExportResult": "mediagen.types",
     "FluxAdapter": "mediagen.providers.flux",
+    "GeminiAdapter": "mediagen.providers.gemini",
     "Generated": "mediagen.providers.base",
     "GeneratedImage": "mediagen.types",
     "HealthReport": "mediagen.providers.base",
@@ -51,6 +53,7 @@ __all__ = [
     "FigmaAPIAdapter",
     "FigmaExportResult",
     "FluxAdapter",
+    "GeminiAdapter",
     "Generated",
     "GeneratedImage",
     "HealthReport",

@@ -35,7 +35,7 @@ from mediagen.providers.fal_account import VENDOR, FalAccount
 from mediagen.providers.fal_answers import Result, billed_units, is_refused, said
 from mediagen.providers.inline import json_limit
 from mediagen.providers.options import Option
-from mediagen.providers.sizes import nearest_ratio, smallest_tier, snap_to_grid
+from mediagen.providers.sizes import nearest_ratio, snap_to_grid, tier_that_covers
 from mediagen.types import GenerationRequest, ProviderJob, current_call, utcnow
 
 RESULT_LIVES_S = 3600
@@ -278,7 +278,7 @@ class FalAdapter(JobProvider):
         ratio = nearest_ratio(width, height, RATIOS)
         fields = {"aspect_ratio": f"{ratio[0]}:{ratio[1]}"}
         if self.size_by == RATIO_AND_TIER:
-            fields["resolution"] = smallest_tier(width, height, ratio, RESOLUTIONS)
+            fields["resolution"] = tier_that_covers(width, height, ratio, RESOLUTIONS)
         return fields
 
     @property

@@ -32,7 +32,7 @@ from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import is_refusal
 from mediagen.providers.openrouter_models import TIERS, is_number
 from mediagen.providers.options import Option
-from mediagen.providers.sizes import smallest_tier
+from mediagen.providers.sizes import tier_that_covers
 from mediagen.types import GenerationRequest
 
 ONE_MEGAPIXEL = 1024 * 1024
@@ -173,7 +173,7 @@ class OpenRouterAdapter(MediaGeneratorProvider):
 
     def price_keys(self, request: GenerationRequest) -> list[str]:
         tier = self._listed.size_fields(request.width, request.height).get("resolution")
-        tier = tier or smallest_tier(request.width, request.height, (request.width, request.height), TIERS)
+        tier = tier or tier_that_covers(request.width, request.height, (request.width, request.height), TIERS)
         megapixels = min(4, math.ceil(request.width * request.height / ONE_MEGAPIXEL))
         keys = super().price_keys(request)
         return [keys[0], f"{self.model}/{tier}", f"{self.model}/{megapixels}MP", *keys[1:]]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeGuard
 
-from mediagen.providers.sizes import Size, nearest_ratio, smallest_tier
+from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
 
 RATIOS = ("21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "9:21")
 """asked for when the list cannot be read: the service takes the nearest that a model has"""
@@ -73,7 +73,7 @@ class Listed:
         fields = {"aspect_ratio": pairs[ratio]} if pairs else {}
         has = (parameters or {}).get("resolution", [])
         tiers = {tier: side for tier, side in TIERS.items() if tier in has}
-        return fields | ({"resolution": smallest_tier(width, height, ratio, tiers)} if tiers else {})
+        return fields | ({"resolution": tier_that_covers(width, height, ratio, tiers)} if tiers else {})
 
     def price(self, tier: str, megapixels: int) -> Decimal | None:
         """USD of one picture at the dearest of them; None when one names no price that is known before."""

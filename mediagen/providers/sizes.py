@@ -16,7 +16,7 @@ def nearest_ratio(width: int, height: int, accepted: Iterable[Size]) -> Size:
     return min(accepted, key=lambda pair: (round(abs(asked - math.log(pair[0] / pair[1])), 9), -pair[0] * pair[1]))
 
 
-def smallest_tier(width: int, height: int, ratio: Size, tiers: Mapping[str, int]) -> str:
+def tier_that_covers(width: int, height: int, ratio: Size, tiers: Mapping[str, int]) -> str:
     """The first of `tiers` (name to the side of its square, pixels, the small ones first) whose picture of the shape
     `ratio` covers width x height; the last when none does."""
     shape = math.sqrt(ratio[0] / ratio[1])

@@ -26,6 +26,7 @@ from mediagen.providers import (
     FalAdapter,
     FigmaAPIAdapter,
     FluxAdapter,
+    GeminiAdapter,
     GeneratedImage,
     OpenAIImagesAdapter,
     OpenRouterAdapter,
@@ -233,6 +234,12 @@ _OPENAI_MEANS: Mapping[tuple[str, str], Outcome] = {
 # A gateway that gave up; the service says 500 and 503 itself.
 _FLUX_MEANS: Mapping[tuple[str, str], Outcome] = {("submit", "http 502"): UNKNOWN}
 
+_GEMINI_MEANS: Mapping[tuple[str, str], Outcome] = {
+    ("submit", "http 504"): UNKNOWN,
+    ("submit", "http,status=400,code=FAILED_PRECONDITION"): MISCONFIGURED,
+    ("submit", "http,status=429,code=per_day"): MISCONFIGURED,
+    ("submit", "http,status=429,code=limit_0"): MISCONFIGURED,
+}
 _FAL_MEANS: Mapping[tuple[str, str], Outcome] = {
     # A gateway's answer does not say whether the queue has it; fal's own 5xx says that it has not.
     ("submit", "http 502"): UNKNOWN,
@@ -301,6 +308,15 @@ CASES: tuple[Case, ...] = (
         steps=("submit",),
         cooldown_s=5,
     ),
+    Case(
+        adapter=FluxAdapter,
+        model="flux-3-image",
+        arguments=_asked(1024, 1024),
+        format="jpeg",
+        deviates=_FLUX_MEANS,
+        steps=("submit",),
+        cooldown_s=5,
+    ),
     Case(adapter=ReplicateSDXLAdapter, arguments=_asked(1024, 1024), deviates=_REPLICATE_MEANS),
     Case(
         adapter=ReplicateSDXLAdapter,
@@ -308,6 +324,14 @@ CASES: tuple[Case, ...] = (
         arguments=_asked(1024, 1024),
         deviates=_REPLICATE_MEANS,
         steps=("submit",),
+    ),
+    Case(adapter=GeminiAdapter, arguments=_asked(1024, 1024), deviates=_GEMINI_MEANS, wrong_key_status=400),
+    Case(
+        adapter=GeminiAdapter,
+        model="gemini-3.1-flash-lite-image",
+        arguments=_asked(1024, 1024),
+        deviates=_GEMINI_MEANS,
+        wrong_key_status=400,
     ),
     Case(
         adapter=OpenRouterAdapter,

@@ -10,6 +10,7 @@ from tests.servers.comfyui import ComfyUIServer
 from tests.servers.fal import FalServer
 from tests.servers.faults import Fault, FaultKind
 from tests.servers.figma import FigmaServer
+from tests.servers.gemini import GeminiServer
 from tests.servers.openai import OpenAIServer
 from tests.servers.openrouter import OpenRouterServer
 from tests.servers.replicate import ReplicateServer
@@ -20,7 +21,7 @@ from tests.servers.web import Answer, Request
 SERVERS: dict[str, type[ProviderServer]] = {
     server.name: server
     for server in (
-        *(StabilityServer, OpenAIServer, BFLServer, ReplicateServer, FigmaServer, CanvaServer),
+        *(StabilityServer, OpenAIServer, BFLServer, ReplicateServer, FigmaServer, CanvaServer, GeminiServer),
         *(OpenRouterServer, FalServer, ComfyUIServer),
     )
 }
@@ -35,6 +36,7 @@ __all__ = [
     "Fault",
     "FaultKind",
     "FigmaServer",
+    "GeminiServer",
     "Job",
     "OpenAIServer",
     "OpenRouterServer",

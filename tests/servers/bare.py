@@ -19,7 +19,7 @@ from tests.servers.replicate import SDXL_VERSION
 
 PROMPT = "A lighthouse at dawn"
 WIDTH, HEIGHT = 512, 256
-KEY_HEADERS = {"flux": "x-key", "figma_api": "x-figma-token"}
+KEY_HEADERS = {"flux": "x-key", "figma_api": "x-figma-token", "gemini": "x-goog-api-key"}
 """of those that take no bearer token"""
 KEY_WORDS = {"fal": "Key"}
 DESIGN = {"type": "type_and_asset", "design_type": {"type": "custom", "width": 320, "height": 200}, "title": "Test"}
@@ -79,6 +79,7 @@ def right_call(client: httpx.Client, server: ProviderServer, step: str) -> Call:
         "replicate_sdxl": _replicate_sdxl,
         "figma_api": _figma_api,
         "canva_api": _canva_api,
+        "gemini": _gemini,
         "openrouter": _openrouter,
         "fal": _fal,
         "comfyui": _comfyui,
@@ -192,6 +193,14 @@ def _canva_api(client: httpx.Client, server: ProviderServer, step: str) -> Call:
     if step == "export_poll":
         return Call("GET", f"/v1/exports/{_got(client, server, 'export')['job']['id']}")
     return Call("GET", _got(client, server, "export_poll")["job"]["urls"][0])
+
+
+def _gemini(client: httpx.Client, server: ProviderServer, step: str) -> Call:
+    if step == "health":
+        return Call("GET", "/models/gemini-nano-banana-2.1")
+    config = {"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "16:9", "imageSize": "1K"}}
+    body = {"contents": [{"role": "user", "parts": [{"text": PROMPT}]}], "generationConfig": config}
+    return Call("POST", "/models/gemini-nano-banana-2.1:generateContent", {"json": body})
 
 
 def _openrouter(client: httpx.Client, server: ProviderServer, step: str) -> Call:

@@ -12,8 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import access_of
 from mediagen.admin.inputs import Input, InputFilter
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.filters import AssetFilters, narrowed
+from mediagen.engine.library import AssetFilters, Right, narrowed
 from mediagen.models import MediaLibrary, ReviewStatus
 
 

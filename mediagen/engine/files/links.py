@@ -36,6 +36,10 @@ class LinkRefused(InvalidRequest):
     """An address that is none of ours, has expired, or leads to a file that is not there any more."""
 
 
+class NotSigned(LinkRefused):
+    """An address that nobody here has signed: made up, or altered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a signed address lets its holder have."""
@@ -99,7 +103,7 @@ def check(text: str) -> Grant:
         kind, pk, mark, expires_at, how = _signer().unsign(text).split(".")
         grant = Grant({"a": "asset", "j": "job"}[kind], uuid.UUID(pk), mark, int(expires_at), how == "d")
     except (BadSignature, ValueError, KeyError):
-        raise LinkRefused("This address is not one that this site has signed. Ask for a new one.") from None
+        raise NotSigned("This address is not one that this site has signed. Ask for a new one.") from None
     if grant.expires_at <= time.time():
         raise LinkRefused("This address has expired. Ask for a new one.")
     return grant
