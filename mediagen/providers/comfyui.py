@@ -134,8 +134,8 @@ class ComfyUIAdapter(JobProvider):
         try:
             entry = await self._polled(ask, job)
         except OutcomeUnknown as exc:
-            if not await self._cancelled(job):
-                raise
+            if current_call().looks_for_s is not None or not await self._cancelled(job):
+                raise  # who only has a look stops nothing
             raise JobFailed(f"{exc} It was taken out of the queue.", job=job, cost=Decimal(0)) from None
         pictures = self._pictures(entry)
         content, picture = await self._fetched(

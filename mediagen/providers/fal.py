@@ -31,6 +31,7 @@ from mediagen.errors import (
 from mediagen.http import JobEnded
 from mediagen.providers import webhooks
 from mediagen.providers.base import Generated, JobProvider
+from mediagen.providers.data import ProviderData, from_data, provider_data
 from mediagen.providers.fal_account import VENDOR, FalAccount
 from mediagen.providers.fal_answers import Result, billed_units, is_refused, said
 from mediagen.providers.inline import json_limit
@@ -65,13 +66,15 @@ class FalAdapter(JobProvider):
     label = "fal"
     default_base_url = VENDOR
     default_model = "fal-ai/flux/dev"
-    models = (
-        *("fal-ai/flux/dev", "fal-ai/flux/schnell", "fal-ai/flux-2", "fal-ai/flux-pro/v1.1-ultra"),
-        *("fal-ai/flux-pro/kontext/text-to-image", "fal-ai/nano-banana-pro", "fal-ai/nano-banana-2"),
-    )
+    models = from_data("models", "fal")
+    announced_ends = from_data("ends", "fal")
+    # What the account really pays is read from fal, and goes before these.
+    default_prices = from_data("prices", "fal")
+    upper_prices = from_data("at_most", "fal")
     # Requests over the account's limit wait in the queue, they are not refused.
     default_timeout_s = 300.0
     credential_env = "FAL_KEY"
+    billing_url = "https://fal.ai/dashboard/billing"
     supports_seed = True
     key_hosts = (".fal.run", "api.fal.ai")
     find_for_s: ClassVar[float] = 12.0
@@ -93,17 +96,6 @@ class FalAdapter(JobProvider):
         "billing_events": Option(
             kind="bool", config_only=True, help="Ask the account what a picture cost; needs an admin key."
         ),
-    }
-    # A megapixel, but for the models that have a price a picture. What the account really pays is read from fal.
-    default_prices: ClassVar[Mapping[str, str]] = {
-        **{f"fal-ai/flux/dev/{mp}MP": str(mp * Decimal("0.025")) for mp in range(1, 5)},
-        **{f"fal-ai/flux/schnell/{mp}MP": str(mp * Decimal("0.003")) for mp in range(1, 5)},
-        **{f"fal-ai/flux-2/{mp}MP": str(mp * Decimal("0.012")) for mp in range(1, 5)},
-        "fal-ai/flux-pro/v1.1-ultra": "0.06",
-        "fal-ai/flux-pro/kontext/text-to-image": "0.04",
-        "fal-ai/nano-banana-pro/1K": "0.15",
-        "fal-ai/nano-banana-pro/2K": "0.15",
-        "fal-ai/nano-banana-pro/4K": "0.30",
     }
 
     async def _submit(self, request: GenerationRequest) -> ProviderJob:
@@ -357,6 +349,18 @@ class FalAdapter(JobProvider):
             # Charged when the model had begun: then its units stand in the answer.
             return UnsupportedRequest(f"{status}: {text}", http_status=status, cost=cost)
         return JobFailed(f"the request failed: {text or 'without saying why'}", http_status=status, cost=cost)
+
+    async def fetched_data(self) -> ProviderData:
+        """The present table with this account's prices of its models. Costs nothing."""
+        known = provider_data(type(self).name)
+        prices = dict(known.prices)
+        for model in dict.fromkeys((*known.models, self.model)):
+            price, unit = await self._account.unit_price(model)
+            if price is not None and unit.startswith("megapixel"):
+                prices |= {f"{model}/{mp}MP": str(price * mp) for mp in range(1, 5)}
+            elif price is not None and unit.startswith("image") and not any(k.startswith(f"{model}/") for k in prices):
+                prices[model] = str(price)
+        return known.renewed("https://api.fal.ai/v1/models/pricing", utcnow().date(), prices=prices)
 
     async def _probe(self) -> str:
         account = self._account
