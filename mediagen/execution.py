@@ -77,12 +77,17 @@ class ChainOutcome:
     """when breakers are open: seconds until the first of them reopens"""
     stopped: bool = False
     """nobody was asked, because a provider whose `after_unknown` is "stop" may have billed it already"""
-    vetoed: AttemptVetoed | None = None
-    """a recorder forbade an attempt, and no other provider delivered"""
+    vetoes: list[AttemptVetoed] = field(default_factory=list)
+    """why a recorder forbade attempts, where no other provider delivered"""
 
     @property
     def served_by(self) -> str:
         return self.attempts[-1].provider_name if self.result is not None and self.attempts else ""
+
+    @property
+    def vetoed(self) -> AttemptVetoed | None:
+        """The weightiest of the vetoes, the first of several; None where there was none."""
+        return max(self.vetoes, key=lambda veto: veto.weight, default=None)
 
     @property
     def may_pass(self) -> bool:
@@ -97,7 +102,8 @@ class ChainOutcome:
         return self.retry_after_s is not None or bool(outcomes & _PASSING)
 
     def explain(self) -> str:
-        return explain(self.operation, self.attempts)
+        was_asked = any(attempt.state is not AttemptState.SKIPPED for attempt in self.attempts)
+        return explain(self.operation, self.attempts, "" if was_asked or not self.vetoes else str(self.vetoed))
 
 
 _MAY_BE_BILLED = (
@@ -176,7 +182,8 @@ class Execution:
         if self.outcome.result is None:
             self.outcome.retry_after_s = self.reopens_in_s()
         else:
-            self.outcome.error = self.outcome.vetoed = None
+            self.outcome.error = None
+            self.outcome.vetoes.clear()
         return self.outcome
 
     def may_fetch(self, provider: Any) -> bool:
@@ -243,8 +250,8 @@ class Execution:
 
     def no_stand_in(self) -> str:
         """Why a placeholder would be no answer here; "" when it is one."""
-        if self.outcome.vetoed is not None:
-            return "a placeholder is no answer to a budget that is used up."
+        if self.outcome.vetoes:
+            return "a placeholder is no answer to a budget that forbids a picture."
         if self.patient:
             self.outcome.retry_after_s = self.reopens_in_s()
             if self.outcome.may_pass:
@@ -302,7 +309,7 @@ class Execution:
             if self.fetch_only:
                 return True  # a job that is not done yet says nothing about the provider
             if isinstance(error, AttemptVetoed):
-                self.outcome.vetoed = error
+                self.outcome.vetoes.append(error)
                 return not error.stop
             if isinstance(error, RateLimited) and (limiter := self.limiter(provider)) is not None:
                 limiter.slow_down()

@@ -112,6 +112,7 @@ class GenerationAttempt(models.Model):
             models.Index(fields=("started_at",), name="mediagen_attempt_started"),
             models.Index(fields=("provider_name", "-started_at"), name="mediagen_attempt_provider"),
             models.Index(fields=("library", "-started_at"), name="mediagen_attempt_library"),
+            models.Index(fields=("provider_name", "listed_price", "-started_at"), name="mediagen_attempt_kind"),
             models.Index(fields=("outcome", "-started_at"), name="mediagen_attempt_outcome"),
             models.Index(
                 fields=("provider_name", "provider_job_id"),

@@ -35,14 +35,14 @@ SHOWN_PROBLEMS = 10
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """What waits to be settled comes first: each may be a picture that was paid for and is nowhere."""
+    """Unknown outcomes come first: each may be a picture that was paid for and is nowhere."""
 
     title = _("outcome")
     parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        yield "to_settle", _("to settle: nobody knows what it cost")
         yield Outcome.UNKNOWN.value, _("unknown: may have been paid for")
+        yield "to_settle", _("to settle: nobody knows what it cost")
         for outcome in Outcome:
             if outcome is not Outcome.UNKNOWN:
                 yield outcome.value, outcome.value.replace("_", " ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import mediagen.engine.generation.leases as leases
 import mediagen.engine.generation.memory_limit as memory_limit
 import mediagen.engine.generation.recovery as recovery
 import mediagen.engine.generation.sources as editing
-from mediagen import conf
+from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database import in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
@@ -28,6 +29,7 @@ from mediagen.engine.generation.recorder import RowRecorder, flush
 from mediagen.engine.library import tag_served
 from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
+from mediagen.images import origin
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
@@ -207,7 +209,8 @@ def provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
         limit, period = getattr(provider, "budget", (None, ""))
         if limit is not None:
             name = provider.get_name()
-            budgets[name] = Budget(f"provider:{name}", limit, period, " Raise the budget of the provider, or wait.")
+            hint = " Raise the budget of the provider, or wait."
+            budgets[name] = Budget(f"provider:{name}", limit, period, hint, label=f"provider '{name}'")
     return budgets
 
 
@@ -220,7 +223,7 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     """Whether and for how long the asset should wait instead of failing."""
     own_wait_s = min(2.0**job.asset.tries, 60.0)
     if outcome.vetoed is not None:
-        if getattr(outcome.vetoed, "may_pass", False) and job.asset.tries < MAX_TRIES:
+        if any(getattr(veto, "may_pass", False) for veto in outcome.vetoes) and job.asset.tries < MAX_TRIES:
             return PutOff(str(outcome.vetoed), retry_in_s=own_wait_s, vetoed=False, is_try=True)
         if job.asset.batch_id is None:
             return None  # nobody would start it again
@@ -252,14 +255,16 @@ async def store(
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
     written is not left stored either. `is_stored` is called when its bytes need no memory any more."""
+    image = marked(image, job.order)
     content = image.content if isinstance(image.content, bytes) else b""
+    source_type = images.source_type_in(content)
     size_bytes = len(content)
     name = await _stored(job, image, content, recorder)
     image, content = replace(image, content=b""), b""
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        values = await together(complete, Stored(job, image, name, size_bytes, recorder))
+        values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type))
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except BaseException:
@@ -270,6 +275,24 @@ async def store(
     if old_name and old_name != name:
         await storage.aremove_file(old_name)
     return job.asset
+
+
+def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
+    """What a picture is that says nothing of itself: the IPTC's word."""
+    if image.is_placeholder or image.dry_run:
+        return origin.BY_PROGRAM
+    return origin.PARTLY_BY_MODEL if order.source_ids else origin.BY_MODEL
+
+
+def marked(image: GeneratedImage, order: AssetOrder) -> GeneratedImage:
+    """The picture whose file says that a model made it: as its vendor wrote it, or else as we do. One that its vendor
+    has signed is left as it is."""
+    if not isinstance(image.content, bytes):
+        return image
+    content = images.marked(image.content, image.format, source_type_of(image, order))
+    if content is image.content:
+        return image
+    return replace(image, content=content, sha256=hashlib.sha256(content, usedforsecurity=False).hexdigest())
 
 
 async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder) -> str:
@@ -304,6 +327,8 @@ class Stored:
     name: str
     size_bytes: int
     recorder: RowRecorder
+    source_type: str
+    """what its file says of its origin"""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -316,6 +341,8 @@ class Stored:
             "height": image.height,
             "file_size": self.size_bytes,
             "content_hash": image.sha256,
+            "color": "",
+            "digital_source_type": self.source_type[:60] or source_type_of(image, self.job.order),
             "seed": image.seed if image.seed is not None else self.job.order.request.seed,
             "provider_name": image.provider_name[:100],
             "model_name": image.model_name[:200],
