@@ -370,7 +370,9 @@ class FalAdapter(JobProvider):
             if exc.http_status != 403:
                 raise
             price, unit = await account.unit_price(self.model)  # not an admin's key: good for pictures
-            return "the key is accepted" if price is None else f"{self.model} costs ${price} a {self.quoted(unit, 20)}"
+            return (
+                "the key is accepted" if price is None else f"{self.model} costs ${price}, by {self.quoted(unit, 20)}"
+            )
         if balance is None:
             raise BadResponse("answered without a balance.")
         if balance <= 0:

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from mediagen import http
-from mediagen.providers.fal_account import as_list
 from mediagen.providers.moderation import is_refusal, reads_as_refusal
+from mediagen.providers.reading import as_list
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, MediaGe
 from mediagen.providers.data import ProviderData, from_data, provider_data
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import is_refusal
-from mediagen.providers.openrouter_models import TIERS, is_number
+from mediagen.providers.openrouter_models import TIERS
 from mediagen.providers.options import Option
+from mediagen.providers.reading import is_number
 from mediagen.providers.sizes import tier_that_covers
 from mediagen.types import GenerationRequest, utcnow
 

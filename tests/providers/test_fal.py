@@ -176,7 +176,7 @@ def test_a_validation_error_names_the_field_and_may_have_cost_something(server):
 async def test_health_says_what_is_left_or_with_a_lesser_key_what_it_costs(server):
     assert (await adapter(server).probe()).detail == "$100 left"
     server.is_admin = False
-    assert (await adapter(server).probe()).detail == "fal-ai/flux/dev costs $0.025 a megapixels"
+    assert (await adapter(server).probe()).detail == "fal-ai/flux/dev costs $0.025, by megapixels"
     server.is_admin, server.credits = True, 0.0
     report = await adapter(server).probe()
     assert (report.ok, "Buy credits" in report.detail) == (False, True)
