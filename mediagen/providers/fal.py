@@ -181,9 +181,9 @@ class FalAdapter(JobProvider):
         with self._told_apart():
             async with http.session():
                 prepared, _ = self.prepared(GenerationRequest.checked(**request))
-                return await self._looked_for(self._input(prepared, purchase_key))
+                return await self._looked_for(self._input(prepared, purchase_key), is_drawn=prepared.seed is None)
 
-    async def _looked_for(self, sent: Mapping[str, Any]) -> ProviderJob | None:
+    async def _looked_for(self, sent: Mapping[str, Any], *, is_drawn: bool) -> ProviderJob | None:
         attempt = current_call().attempt
         since = (attempt.started_at if attempt else None) or utcnow() - timedelta(hours=1)
         until = time.monotonic() + current_call().seconds_left(self.find_for_s)
@@ -191,7 +191,7 @@ class FalAdapter(JobProvider):
         while True:
             found = await self._account.requests(self.model, since)
             for job_id in found.keys() - others:
-                is_ours = await self._is_ours(self._job_id(job_id), found[job_id], sent)
+                is_ours = await self._is_ours(self._job_id(job_id), found[job_id], sent, is_drawn=is_drawn)
                 if is_ours:
                     return ProviderJob(job_id, {**self._addresses(job_id), "model": self.model})
                 if is_ours is False:
@@ -200,14 +200,19 @@ class FalAdapter(JobProvider):
                 return None
             await asyncio.sleep(self.poll_max_interval_s)
 
-    async def _is_ours(self, job_id: str, payload: Any, sent: Mapping[str, Any]) -> bool | None:
+    async def _is_ours(self, job_id: str, payload: Any, sent: Mapping[str, Any], *, is_drawn: bool) -> bool | None:
         """None: not to be told yet."""
-        if isinstance(payload, dict):
-            return payload == sent
         if "seed" not in sent:
-            return False
+            return False  # somebody else may have asked for the same
+        if isinstance(payload, dict):
+            return all(payload.get(name) == value for name, value in sent.items())
         response = await self.service.get_url(self._addresses(job_id)["response_url"], max_bytes=json_limit())
-        return response.error_object().get("seed") == sent["seed"] if response.is_success else None
+        if not response.is_success:
+            return None
+        result = response.error_object()
+        # A seed that somebody chose may be another picture's as well.
+        prompt = result.get("prompt", sent["prompt"] if is_drawn else None)
+        return bool(result.get("seed") == sent["seed"] and prompt == sent["prompt"])
 
     def _addresses(self, job_id: str) -> dict[str, str]:
         """Where a request lives: under owner and app, without the rest of the model's name."""

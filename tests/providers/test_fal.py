@@ -120,6 +120,21 @@ async def test_a_lost_submit_is_found_among_others_and_fetched(server, keeps_pay
     assert server.requests_for("requests")
 
 
+@pytest.mark.parametrize("keeps_payloads", [False, True])
+async def test_another_picture_with_the_same_seed_is_not_taken_for_it(server, monkeypatch, keeps_payloads):
+    monkeypatch.setattr(FalAdapter, "find_for_s", 0.1)
+    server.keeps_payloads = keeps_payloads
+    chain = MediaGeneratorChain([adapter(server)])
+    await chain.execute("generate_image", prompt="A boat", width=512, height=512, seed=7)
+    server.fault("submit", Fault.reset_before_body_read())
+    outcome = await chain.execute("generate_image", **ASKED, seed=7)
+    assert outcome.attempts[0].outcome is Outcome.UNKNOWN
+    server.fault("submit", Fault.reset_after_body_read())
+    monkeypatch.setattr(FalAdapter, "find_for_s", 3.0)
+    outcome = await chain.execute("generate_image", **ASKED, seed=7)
+    assert outcome.attempts[0].provider_job_id == server.purchases[1].job_id
+
+
 async def test_one_that_is_not_listed_stays_unknown_and_nothing_is_bought(server, monkeypatch):
     monkeypatch.setattr(FalAdapter, "find_for_s", 0.05)
     server.fault("submit", Fault.reset_before_body_read())
