@@ -80,7 +80,6 @@ class LibraryForm(TaggedForm):
         return data
 
 
-@admin.register(MediaLibrary)
 class MediaLibraryAdmin(ModelAdmin):
     list_display = ("name", "owner", "asset_count", "total_size", "spending", "created_at")
     list_select_related = ("owner",)

@@ -53,7 +53,6 @@ class ProviderList(ChangeList):
             config.place, config.is_first, config.is_last = number, number == 1, number == len(rows)
 
 
-@admin.register(ProviderConfig)
 class ProviderConfigAdmin(CanvaPages, ModelAdmin):
     form = ProviderConfigForm
     change_list_template = "mediagen/admin/provider_list.html"
