@@ -231,7 +231,8 @@ class Execution:
             return await self.attempt(provider, method, key=None, was_probe=False)
         if not getattr(provider, "is_configured", True):
             hint = getattr(provider, "credential_hint", "set one.")
-            await self.skip(provider, f"{name_of(provider)}: no credential is set; {hint}", Outcome.MISCONFIGURED)
+            lacks = getattr(provider, "lacks", "no credential is set")
+            await self.skip(provider, f"{name_of(provider)}: {lacks}; {hint}", Outcome.MISCONFIGURED)
             return True
         key = self.key_of(provider)
         config_digest = str(getattr(provider, "config_digest", ""))

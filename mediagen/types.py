@@ -227,9 +227,9 @@ class Call:
         """An adapter calls this the moment the provider has named the job, before it polls."""
         if self.attempt is None:
             return
-        cost: Any = job.cost  # a third party's adapter may give anything
-        if not isinstance(cost, Decimal | None):
-            job = replace(job, cost=usd_or_none(cost, f"{self.attempt.provider_name}: job {job.id}"))
+        cost = usd_or_none(job.cost, f"{self.attempt.provider_name}: job {job.id}")
+        if cost is not job.cost:
+            job = replace(job, cost=cost)
         self.attempt.job = job
         if job.cost is not None:
             self.attempt.cost = job.cost

@@ -124,9 +124,9 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                left = await in_database(
-                    recovery.left_behind, job.asset, job.lease.token, job.chain.purchases_resolved_for_s()
-                )
+                # A question with a purchase's key may buy it, if it never came there: not where only jobs are fetched.
+                resolved_for_s = {} if is_fetch or job.only_looks is not None else job.chain.purchases_resolved_for_s()
+                left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolved_for_s)
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
