@@ -35,6 +35,8 @@ class AttemptState(StrEnum):
     UNKNOWN = "unknown"
     ADOPTED = "adopted"
     SKIPPED = "skipped"
+    SETTLED = "settled"
+    """it was unknown, and a person has said what it cost"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class ProviderJob:
     """what the adapter needs to find it again, JSON-able (BFL's regional polling_url); never a credential"""
     cost: Decimal | None = None
     """USD, when the provider names its price at submission"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider has answered with a 2xx, as it came."""
+
+    content: bytes | bytearray
+    content_type: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,6 +86,8 @@ class Attempt:
     latency_s: float | None = None
     interrupted: bool = False
     """its caller went away while the provider was being asked: the end says nothing about the provider"""
+    answer: Answer | None = None
+    """what came and could not be used, although it may be paid for; for the recorder, and gone when that has it"""
     row: Any = None
     """whatever the recorder wants to remember it by"""
 

@@ -94,6 +94,7 @@ class MediaGeneratorChain:
         resume: Mapping[str, ProviderJob] | None = None,
         avoid: Collection[str] = (),
         stop_for: Collection[str] = (),
+        fetch_for_s: float | None = None,
         patient: bool = False,
         delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None,
         **kwargs: Any,
@@ -103,7 +104,9 @@ class MediaGeneratorChain:
         `recorder` is told of every attempt; `deadline_s` bounds the whole in seconds; `dry_run` overrides the chain;
         `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Providers in
         `avoid` may have been paid for this already: they are asked after all others. When the `after_unknown` of one
-        is "stop", or one is named in `stop_for`, what is bought is fetched and nobody else is asked. `patient` says
+        is "stop", or one is named in `stop_for`, what is bought is fetched and nobody else is asked. `fetch_for_s`: the
+        jobs in `resume` are asked for, for so many seconds at most; nothing is bought, and of a job that has not ended
+        the recorder is not told. `patient` says
         that the caller can come back later: no placeholder then stands in for what waiting may bring. `delivered` is
         asked what a provider has pushed about a job (see `Call`). Raises
         `InvalidRequest` before anything is tried; never raises for what a provider does.
@@ -125,6 +128,7 @@ class MediaGeneratorChain:
             resume=dict(resume or {}),
             avoid=frozenset(avoid),
             stop_for=frozenset(stop_for),
+            fetch_for_s=fetch_for_s,
             patient=patient,
             delivered=delivered,
             clock=self._clock,

@@ -14,6 +14,8 @@ DEFAULTS: dict[str, Any] = {
     # More providers, or other settings for ours: {"acme": "site.acme.AcmeAdapter"} or
     # {"flux": {"ADAPTER": "...", "OPTIONS": {"base_url": ..., "model": ..., "api_key": ...}}}.
     "PROVIDERS": {},
+    # Folder for newer tables of models and prices, as update_provider_data writes them. None: those that we ship.
+    "PROVIDER_DATA_DIR": None,
     # Hosts that a provider's answer may name although they are private or not https: "host" or "host:port".
     "TRUSTED_HOSTS": [],
     # "https://site.example": providers that can are told to push their results there. None: results are polled for.
@@ -31,6 +33,10 @@ DEFAULTS: dict[str, Any] = {
     # for pictures put aside (None: a folder in the system's temporary one).
     "STORAGE_PATIENCE_S": 30.0,
     "RESCUE_DIR": None,
+    # Answers that were paid for and held no usable picture are kept in the storage for so many days (0: none is), as
+    # long as all of them together have no more bytes than that.
+    "KEEP_ANSWERS_DAYS": 30,
+    "KEEP_ANSWERS_BYTES": 1024**3,
     # One generation, with all its providers and retries, seconds.
     "DEADLINE_S": 900.0,
     "CONNECT_TIMEOUT_S": 5.0,
@@ -64,6 +70,12 @@ DEFAULTS: dict[str, Any] = {
     "PICTURES": {},
     # Text fields of the site in which assets may stand: ["blog.Post.body"]. Those that do count as used.
     "RICH_TEXT_FIELDS": [],
+    # Who may show and read what signed addresses give on their own pages: Cross-Origin-Resource-Policy, and origins
+    # ("https://app.example", or "*") whose scripts may read it (CORS).
+    "LINK_RESOURCE_POLICY": "cross-origin",
+    "LINK_ORIGINS": [],
+    # Content-Security-Policy of the studio's pages and of the API's documentation; None: the site sends its own.
+    "PAGES_CSP": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'self'",
     # A zip that somebody has asked for is kept for so many hours.
     "KEEP_ZIPS_H": 24.0,
     # A deleted asset can be had back for so many days; then maintenance removes its row and its files.
@@ -145,9 +157,13 @@ BUILT_IN_PROVIDERS: dict[str, str] = {
     "replicate_sdxl": "mediagen.providers.replicate_sdxl.ReplicateSDXLAdapter",
     "figma_api": "mediagen.providers.figma_api.FigmaAPIAdapter",
     "canva_api": "mediagen.providers.canva_api.CanvaAPIAdapter",
+    "gemini": "mediagen.providers.gemini.GeminiAdapter",
     "noop_media": "mediagen.providers.noop_media.NoOpMediaAdapter",
 }
 """Name to dotted path, in the default order of the chain."""
+
+FIRST_PROVIDERS = ("sdxl", "openai_images", "flux", "replicate_sdxl", "figma_api", "canva_api", "noop_media")
+"""Those of the first migration. The rows of all others of ours were added behind them, `noop_media` too."""
 
 
 def adapter_paths() -> dict[str, str]:

@@ -185,6 +185,14 @@ class AssetCancelled(AttemptVetoed):
         super().__init__("it was cancelled before this provider was asked.", stop=True)
 
 
+class ComeLater(InvalidRequest):
+    """Too much of this was asked for lately. `retry_after_s` says when it may be asked for again, seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class NotAllowed(MediagenError):
     """Whoever asks may see it and may not do this with it."""
 
@@ -218,11 +226,14 @@ class LeaseLost(MediagenError):
 
 
 class StorageFailed(MediagenError):
-    """The site's storage did not take a picture. `rescued` is the local file in which it is kept meanwhile, if any."""
+    """The site's storage did not take a picture. `rescued` is the local file in which it is kept meanwhile, if any;
+    `lost` is True when it was paid for and nothing of it is left; `asset` is the row that has no picture now."""
 
-    def __init__(self, message: str, *, rescued: str = "") -> None:
+    def __init__(self, message: str, *, rescued: str = "", lost: bool = False, asset: Any = None) -> None:
         super().__init__(message)
         self.rescued = rescued
+        self.lost = lost
+        self.asset = asset
 
 
 class CredentialsUnreadable(MediagenError):

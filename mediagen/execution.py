@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from mediagen import conf, foreign
@@ -24,12 +25,14 @@ from mediagen.errors import (
     BreakerEffect,
     ConfigurationError,
     InvalidRequest,
+    JobFailed,
     MediagenError,
     NextStep,
     Outcome,
     OutcomeUnknown,
     ProviderError,
     RateLimited,
+    Refused,
     UnforeseenError,
     explain,
 )
@@ -38,6 +41,7 @@ from mediagen.limits import Limiter, limiter_for
 from mediagen.secrets import scrub
 from mediagen.types import (
     MAKES_PICTURES,
+    Answer,
     Attempt,
     AttemptState,
     Call,
@@ -45,6 +49,7 @@ from mediagen.types import (
     GenerationRequest,
     ProviderJob,
     Recorder,
+    current_call,
     reset_current_call,
     set_current_call,
 )
@@ -96,6 +101,7 @@ _MAY_BE_BILLED = (
     "not asked: {0} may have made and billed this picture already, and its after_unknown is stop. Look there whether "
     "it did; then settle the unknown attempt, or set after_unknown of {0} to next, and generate the asset again."
 )
+_CAME_IN_VAIN = frozenset({Outcome.BAD_RESPONSE, Outcome.ERROR})
 _PASSING = frozenset({Outcome.RATE_LIMITED, Outcome.UNAVAILABLE})
 
 
@@ -118,6 +124,7 @@ class Execution:
         resume: dict[str, ProviderJob],
         avoid: frozenset[str],
         stop_for: frozenset[str] = frozenset(),
+        fetch_for_s: float | None = None,
         patient: bool,
         delivered: Any = None,
         clock: Clock = REAL,
@@ -137,6 +144,8 @@ class Execution:
         self.avoid = avoid
         stopping = {name_of(p) for p in providers if getattr(p, "after_unknown", "next") == "stop"}
         self.stop_for = stop_for | (avoid & stopping)
+        self.fetch_for_s = fetch_for_s
+        self.fetch_only = fetch_for_s is not None
         self.patient = patient
         self.delivered = delivered
         self.clock = clock
@@ -148,6 +157,8 @@ class Execution:
 
     async def through(self) -> ChainOutcome:
         for provider in sorted(self.providers, key=self.turn):
+            if self.fetch_only and not self.may_fetch(provider):
+                continue
             if self.stop_for and name_of(provider) not in self.resume:
                 await self.skip(provider, _MAY_BE_BILLED.format(" and ".join(sorted(self.stop_for))))
                 self.outcome.stopped = True
@@ -162,6 +173,11 @@ class Execution:
         else:
             self.outcome.error = self.outcome.vetoed = None
         return self.outcome
+
+    def may_fetch(self, provider: Any) -> bool:
+        """Whether it has a job of ours, and surely fetches it instead of buying another."""
+        knows_how = bool(getattr(provider, "can_resume", False))
+        return knows_how and name_of(provider) in self.resume and not self.is_dry(provider)
 
     def turn(self, provider: Any) -> int:
         """A job that is already paid for comes first; who may have been paid already, last; stand-ins behind all."""
@@ -273,6 +289,8 @@ class Execution:
                     await self.breaker.succeeded(key, was_probe=was_probe)
                 return False
             self.outcome.error = error
+            if self.fetch_only:
+                return True  # a job that is not done yet says nothing about the provider
             if isinstance(error, AttemptVetoed):
                 self.outcome.vetoed = error
                 return not error.stop
@@ -305,14 +323,14 @@ class Execution:
         if key is None:
             return Circuit()
         before = self.breaker.known().get(key, Circuit()).state
-        circuit = await self.breaker.failed(
-            key,
-            error,
-            rules=self.rules,
+        change = partial(
+            self.rules.after_error,
+            error=error,
             now=self.clock.now(),
             config_digest=str(getattr(provider, "config_digest", "")),
             default_cooldown_s=float(getattr(provider, "default_cooldown_s", self.rules.cooldown_s)),
         )
+        circuit = await self.breaker.failed(key, change)
         opened = circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN
         if opened and not self.clock.is_simulated:
             level = logging.ERROR if error.breaker is BreakerEffect.OPENS_UNTIL_CHANGED else logging.WARNING
@@ -356,6 +374,7 @@ class Execution:
             attempt=attempt,
             recorder=self.recorder,
             resume=attempt.job,
+            looks_for_s=self.fetch_for_s,
             delivered=self.delivered,
         )
         token = set_current_call(call)
@@ -393,8 +412,13 @@ class Execution:
             reset_current_call(token)
         if error is not None:
             self.note_error(attempt, error, provider)
-            await self.finish(attempt, began)
+            if not self.fetch_only or isinstance(error, JobFailed | Refused):
+                if attempt.outcome in _CAME_IN_VAIN:
+                    attempt.answer = call.answer
+                await self.finish(attempt, began)
+                attempt.answer = None
             return error
+        call.answer = None
         self.outcome.result = result
         _end(attempt, AttemptState.ADOPTED if is_resumed else AttemptState.SUCCEEDED, Outcome.SUCCEEDED, "")
         if isinstance(result, GeneratedImage):
@@ -419,7 +443,11 @@ class Execution:
             return result
         if not isinstance(result, GeneratedImage):
             raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
-        return result if result.sha256 else await self.opened(provider, result)
+        if result.sha256:
+            return result
+        if isinstance(result.content, bytes | bytearray):
+            current_call().answer = Answer(result.content)
+        return await self.opened(provider, result)
 
     async def opened(self, provider: Any, result: GeneratedImage) -> GeneratedImage:
         return await foreign.opened(provider, result, str(self.kwargs.get("prompt", "")), strict=self.strict)

@@ -19,8 +19,8 @@ from django.urls import NoReverseMatch, reverse
 from mediagen import conf
 from mediagen.breaker import (
     BreakerKey,
-    BreakerRules,
     BreakerStore,
+    Change,
     Circuit,
     CircuitState,
     after_success,
@@ -28,7 +28,8 @@ from mediagen.breaker import (
 )
 from mediagen.chain import MediaGeneratorChain
 from mediagen.connections import token_source
-from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest, ProviderError
+from mediagen.destinations import holds_a_key, withheld
+from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest
 from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.models.clock import db_now, from_db, to_db
@@ -145,10 +146,15 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
     for name in ("base_url", "model", "timeout_s"):
         if getattr(config, name):
             arguments[name] = getattr(config, name)
-    if not hasattr(cls, "credential_env"):
-        return _build(cls, config, arguments)  # not on our base class: it gets what was configured, nothing more
+    if not hasattr(cls, "credential_env"):  # not on our base class: it gets what was configured, nothing more
+        why = withheld(config, stored=False)
+        if why and holds_a_key(settings_options(config.adapter)):
+            raise ConfigurationError(f"Provider '{config.name}': {why}")
+        return _build(cls, config, arguments)
     if config.prices:
         arguments["prices"] = config.prices
+    if config.price_when_unknown is not None:
+        arguments["price_when_unknown"] = config.price_when_unknown
     arguments["dry_run"] = _first_not_none(dry_run, config.dry_run, arguments.get("dry_run"), conf.default_dry_run())
     arguments.update(name=config.name, after_unknown=config.after_unknown, after_refusal=config.after_refusal)
     problem = ""
@@ -156,8 +162,10 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
         secret = credential_of(config, cls)
     except CredentialsUnreadable as exc:
         secret, problem = Secret(""), str(exc)
+    if (secret or arguments.get(cls.credential_argument)) and not problem:
+        problem = withheld(config, stored=bool(config.credentials))
     if secret or problem:
-        arguments[cls.credential_argument] = secret
+        arguments[cls.credential_argument] = Secret("") if problem else secret
     adapter = _build(cls, config, arguments)
     adapter.credential_problem = problem
     if getattr(cls, "connects_by_oauth", False):
@@ -182,17 +190,6 @@ def _expect_webhooks(adapter: Any, config: ProviderConfig, base_url: str) -> Non
         ) from None
     adapter.webhook_url = base_url.rstrip("/") + path
     adapter.webhook_secret = webhook_secret(config.name)
-
-
-def declared_options(providers: Sequence[str] | str | None = None) -> set[str] | None:
-    """Names of the options that some provider of the chain knows; None when one of them does not say."""
-    known: set[str] = set()
-    for config in chain_configs(providers):
-        declared = getattr(adapter_class(config.adapter), "options", None)
-        if not isinstance(declared, Mapping):
-            return None
-        known.update(declared)
-    return known
 
 
 def _build(cls: type[Any], config: ProviderConfig, arguments: Mapping[str, Any]) -> Any:
@@ -254,24 +251,10 @@ class SharedBreaker:
         self._circuits[key] = circuit
         return claimed
 
-    async def failed(
-        self,
-        key: BreakerKey,
-        error: ProviderError,
-        *,
-        rules: BreakerRules,
-        now: datetime,
-        config_digest: str,
-        default_cooldown_s: float,
-    ) -> Circuit:
-        def apply(circuit: Circuit) -> Circuit:
-            return rules.after_error(
-                circuit, error, now=now, config_digest=config_digest, default_cooldown_s=default_cooldown_s
-            )
-
-        if apply(known := self._circuits.get(key, Circuit())) == known:
+    async def failed(self, key: BreakerKey, change: Change) -> Circuit:
+        if change(known := self._circuits.get(key, Circuit())) == known:
             return known  # it does not count: nothing to write
-        circuit = await _in_table(lambda: _change(key, apply), lambda: apply(known))
+        circuit = await _in_table(lambda: _change(key, change), lambda: change(known))
         self._circuits[key] = circuit
         return circuit
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from mediagen.attempts import Answer as Answer
 from mediagen.attempts import Attempt as Attempt
 from mediagen.attempts import AttemptState as AttemptState
 from mediagen.attempts import ProviderJob as ProviderJob
@@ -99,6 +100,8 @@ class CanvaExportResult:
 
 
 MAX_SIDE_PX = 16_384
+MAX_PROMPT_CHARS = 32_000
+"""of a prompt that comes over HTTP; a provider may take less"""
 MAX_SEED = 2**63 - 1
 
 
@@ -201,8 +204,12 @@ class Call:
     recorder: Recorder | None = None
     resume: ProviderJob | None = None
     """fetch this job instead of buying a new one"""
+    looks_for_s: float | None = None
+    """with `resume`: ask for the job for so long at most, once at least, and cancel nothing; None: as configured"""
     delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None
     """asks, by provider name and job id, what the provider has pushed about a job; None where nothing is pushed"""
+    answer: Answer | None = None
+    """the last 2xx answer that came, or the picture that was taken out of it"""
 
     async def job_submitted(self, job: ProviderJob) -> None:
         """An adapter calls this the moment the provider has named the job, before it polls."""

@@ -5,6 +5,7 @@ Whatever stands in the storage, no browser runs it: the type is the one we found
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
@@ -21,15 +22,14 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.shortcuts import get_object_or_404
-from django.utils.cache import get_conditional_response
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header, quote_etag
 from django.views.generic import View
 
 from mediagen import conf
-from mediagen.engine.files import links, renditions
-from mediagen.engine.files.links import Grant, LinkRefused
-from mediagen.engine.library.access import Access
-from mediagen.errors import InvalidRequest, StorageFailed
+from mediagen.engine.files import LinkRefused, links, renditions
+from mediagen.engine.library import Access, strangers
+from mediagen.errors import ComeLater, InvalidRequest, StorageFailed
 from mediagen.models import MediaAsset, asset_storage
 
 CONTENT_TYPES = {
@@ -57,13 +57,17 @@ def picture_response(
     *,
     download: bool = False,
     cache: str = ASK_AGAIN,
+    is_stranger: bool = False,
+    is_size_signed: bool = False,
 ) -> HttpResponseBase:
     """The asset's file, or the rendition that is `wanted`: with ETag, 304, and Range.
 
-    404 when the file is not in the storage. `InvalidRequest` and `StorageFailed` as from `rendition`.
+    404 when the file is not in the storage. `InvalidRequest` and `StorageFailed` as from `rendition`. `is_stranger`:
+    whoever asks has a signed address, and nothing else is known of them. `is_size_signed`: it says the size too, so
+    that they cannot have any other made.
     """
     if wanted:
-        made = renditions.rendition(asset, **wanted)
+        made = renditions.rendition(asset, **wanted, for_stranger=is_stranger and not is_size_signed)
         etag, format = quote_etag(made.content_hash), made.format
     else:
         etag, format = quote_etag(asset.content_hash), asset.format
@@ -79,14 +83,31 @@ def picture_response(
         name = links.download_name(asset, format)
         response["Content-Disposition"] = content_disposition_header(download or content_type is None, name) or ""
         response["Accept-Ranges"] = "bytes"
-    _make_harmless(response)
+    _make_harmless(request, response, is_stranger=is_stranger)
     return response
 
 
-def _make_harmless(response: HttpResponseBase) -> None:
+def _make_harmless(request: HttpRequest, response: HttpResponseBase, *, is_stranger: bool = False) -> None:
     response["X-Content-Type-Options"] = "nosniff"
+    response["Cross-Origin-Resource-Policy"] = conf.get("LINK_RESOURCE_POLICY") if is_stranger else "same-origin"
+    if is_stranger:
+        allow_origin(request, response)
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Referrer-Policy"] = "no-referrer"
+
+
+def allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Let scripts of the pages in LINK_ORIGINS read the answer to a signed address, which needs no cookie (CORS)."""
+    origins = conf.get("LINK_ORIGINS")
+    origin = request.headers.get("Origin", "")
+    if "*" in origins:
+        response["Access-Control-Allow-Origin"] = "*"
+    elif origins:
+        patch_vary_headers(response, ["Origin"])
+        if origin in origins:
+            response["Access-Control-Allow-Origin"] = origin
+    if "Access-Control-Allow-Origin" in response:
+        response["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Length, Content-Range, ETag"
 
 
 def _whole(asset: MediaAsset) -> bytes:
@@ -125,7 +146,9 @@ def _part(request: HttpRequest, content: bytes, etag: str) -> HttpResponse:
     return response
 
 
-def stored_file_response(request: HttpRequest, name: str, content_type: str, called: str) -> HttpResponseBase:
+def stored_file_response(
+    request: HttpRequest, name: str, content_type: str, called: str, *, is_stranger: bool = False
+) -> HttpResponseBase:
     """A large stored file, piece by piece, to be saved as `called`. 404 when it is not in the storage."""
     try:
         file = asset_storage().open(name)
@@ -138,7 +161,7 @@ def stored_file_response(request: HttpRequest, name: str, content_type: str, cal
     response["Content-Length"] = str(size)
     response["Content-Disposition"] = content_disposition_header(True, called) or ""
     response["Cache-Control"] = "private, no-store"
-    _make_harmless(response)
+    _make_harmless(request, response, is_stranger=is_stranger)
     return response
 
 
@@ -175,19 +198,33 @@ class SignedFileView(View):
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         try:
-            grant = links.check(token)
-            if grant.kind == "job":
-                job = links.granted_job(grant)
-                return stored_file_response(request, str(job.file.name), "application/zip", f"{job.kind}-{job.pk}.zip")
-            return self._picture(request, grant)
+            return signed_file_response(request, token)
         except (InvalidRequest, StorageFailed) as exc:
-            return refusal(exc)
+            response = refusal(exc)
+            allow_origin(request, response)
+            return response
 
-    def _picture(self, request: HttpRequest, grant: Grant) -> HttpResponseBase:
-        asset = links.granted_asset(grant)
-        wanted = wishes(request.GET)
-        cache = f"private, max-age={grant.left_s}"
-        return picture_response(request, asset, wanted, download=grant.is_download, cache=cache)
+
+def signed_file_response(request: HttpRequest, token: str) -> HttpResponseBase:
+    """What a signed address gives. `LinkRefused`, `ComeLater` to those who guess and who ask for every size there is,
+    and what `picture_response` raises."""
+    try:
+        grant = links.check(token)
+    except links.NotSigned:
+        strangers.count_wrong(request, "signed address")
+        raise
+    if grant.kind == "job":
+        job = links.granted_job(grant)
+        called = f"{job.kind}-{job.pk}.zip"
+        return stored_file_response(request, str(job.file.name), "application/zip", called, is_stranger=True)
+    return picture_response(
+        request,
+        links.granted_asset(grant),
+        wishes(request.GET),
+        download=grant.is_download,
+        cache=f"private, max-age={grant.left_s}",
+        is_stranger=True,
+    )
 
 
 class PagePictureView(View):
@@ -197,7 +234,9 @@ class PagePictureView(View):
         try:
             return page_picture_response(request, token)
         except (InvalidRequest, StorageFailed) as exc:
-            return refusal(exc)
+            response = refusal(exc)
+            allow_origin(request, response)
+            return response
 
 
 def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
@@ -206,7 +245,11 @@ def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
 
     When it was replaced since the page was written, which may lie in a cache: the new one in its place.
     """
-    grant = links.check_page(token)
+    try:
+        grant = links.check_page(token)
+    except links.NotSigned:
+        strangers.count_wrong(request, "signed address")
+        raise
     asset = links.page_asset(grant)
     if asset.content_hash[: links.MARK_CHARS] != grant.mark:
         url = links.page_url(asset, renditions.Spec.checked(**grant.wanted) if grant.wanted else None)
@@ -219,6 +262,8 @@ def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
         asset,
         grant.wanted,
         cache=f"public, max-age={kept_s}, immutable" if kept_s else "public, no-cache",
+        is_stranger=True,
+        is_size_signed=True,
     )
 
 
@@ -229,6 +274,8 @@ def refusal(exc: Exception) -> JsonResponse:
         kind, status, title = "link-refused", 403, "This address gives no file."
     elif isinstance(exc, StorageFailed):
         kind, status, title = "unavailable", 503, "The site cannot do this at the moment."
+    elif isinstance(exc, ComeLater):
+        kind, status, title = "throttled", 429, "Too many requests."
     body = {"type": f"urn:mediagen:problem:{kind}", "title": title, "status": status, "detail": str(exc)}
     if isinstance(exc, StorageFailed):
         body["detail"] = "The site's storage does not give the file. Try again later."
@@ -236,6 +283,6 @@ def refusal(exc: Exception) -> JsonResponse:
         body["field"] = field
     response = JsonResponse(body, status=status, content_type="application/problem+json")
     response["Cache-Control"] = "no-store"
-    if status == 503:
-        response["Retry-After"] = "30"
+    if status in (429, 503):
+        response["Retry-After"] = str(math.ceil(exc.retry_after_s)) if isinstance(exc, ComeLater) else "30"
     return response

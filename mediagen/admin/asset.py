@@ -19,8 +19,7 @@ from mediagen.admin.exports.actions import AssetExports
 from mediagen.admin.generation.generate import AssetMaking
 from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
-from mediagen.engine.library import elsewhere, review, suggestions
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right, elsewhere, review, suggestions
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
 from mediagen.templatetags.mediagen import picture_url, pretty_json, usd
 

@@ -10,9 +10,9 @@ from rest_framework import serializers
 from mediagen import conf
 from mediagen.api.addresses import Addresses
 from mediagen.api.asset_rows import AssetRow
-from mediagen.api.fields import Time, Usd, iso
+from mediagen.api.fields import Choice, Time, Usd, iso
 from mediagen.engine.files import links
-from mediagen.engine.generation.estimates import Estimate
+from mediagen.engine.generation import Estimate
 from mediagen.models import GenerationAttempt, GenerationState, LabelRule, MediaAsset
 from mediagen.models.asset import AssetSource, ReviewStatus
 
@@ -32,10 +32,10 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     thumbnail_url = serializers.URLField(
         read_only=True, allow_null=True, help_text="Of a rendition 400 pixels wide, signed as well."
     )
-    generation_state = serializers.ChoiceField(choices=GenerationState.choices, read_only=True)
+    generation_state = Choice(choices=GenerationState.choices, read_only=True)
     failure = serializers.CharField(read_only=True, help_text="Why there is no picture.")
-    status = serializers.ChoiceField(choices=ReviewStatus.choices, read_only=True)
-    source = serializers.ChoiceField(  # type: ignore[assignment]
+    status = Choice(choices=ReviewStatus.choices, read_only=True)
+    source = Choice(  # type: ignore[assignment]
         choices=AssetSource.choices, read_only=True
     )
     digital_source_type = serializers.CharField(
@@ -192,6 +192,7 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
     cost = Usd(read_only=True, allow_null=True)
     started_at = Time()
     finished_at = Time(allow_null=True)
+    settled_at = Time(allow_null=True)
 
     class Meta:
         model = GenerationAttempt
@@ -210,6 +211,8 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
             "started_at",
             "finished_at",
             "latency_s",
+            "settled_at",
+            "settled_by",
         )
         read_only_fields = fields
 
@@ -217,6 +220,7 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
 class PriceSerializer(serializers.Serializer[Any]):
     provider_name = serializers.CharField()
     usd = Usd(allow_null=True, help_text="USD of one picture; null: not known.")
+    at_most = serializers.CharField(help_text="Why it is no exact price, but the most; empty: it is exact.")
 
 
 class EstimateSerializer(serializers.Serializer[Any]):
@@ -238,18 +242,22 @@ def shown_estimate(estimate: Estimate) -> dict[str, Any]:
         "dearest": f"{estimate.dearest:f}",
         "without_price": estimate.without_price,
         "prices": [
-            {"provider_name": name, "usd": None if price is None else f"{price:f}"}
+            {
+                "provider_name": name,
+                "usd": None if price is None else f"{price:f}",
+                "at_most": estimate.reasons.get(name, ""),
+            }
             for name, price in estimate.prices.items()
         ],
     }
 
 
-GENERATION_STATES = ("pending", "running", "ready", "partial", "failed", "cancelled")
+GENERATION_STATES = ("pending", "running", "ready", "partial", "failed", "cancelled", "interrupted")
 
 
 def state_of(assets: Sequence[MediaAsset]) -> str:
     """Of all that one request asked for: "pending" or "running" while something is to come, then "ready" (all),
-    "partial" (some), "failed" or "cancelled" (none)."""
+    "partial" (some), "failed", "interrupted" (waits for a person) or "cancelled" (none)."""
     states = {asset.generation_state for asset in assets}
     if states == {GenerationState.PENDING}:
         return "pending"
@@ -257,14 +265,17 @@ def state_of(assets: Sequence[MediaAsset]) -> str:
         return "running"
     if GenerationState.READY in states:
         return "ready" if len(states) == 1 else "partial"
-    return "failed" if GenerationState.FAILED in states else "cancelled"
+    for state in (GenerationState.FAILED, GenerationState.INTERRUPTED):
+        if state in states:
+            return state.value
+    return "cancelled"
 
 
 class GenerationSerializer(serializers.Serializer[Any]):
     """What one request asked for."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=GENERATION_STATES)
+    state = Choice(choices=GENERATION_STATES)
     url = serializers.URLField()
     events_url = serializers.URLField(help_text="A stream of what happens (server-sent events).")
     assets = AssetSerializer(many=True)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.database.ids import as_uuid
-from mediagen.engine.database.sync import run_sync
-from mediagen.engine.exports import canva, figma, from_canva, sending
-from mediagen.engine.exports.figma_import import FigmaImport, import_from_figma
-from mediagen.engine.generation import claims, queue, running
-from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.library.assets import NoSuchAsset
+from mediagen.engine.database import as_uuid, in_database, run_sync
+from mediagen.engine.exports import FigmaImport, canva, figma, from_canva, import_from_figma, sending
+from mediagen.engine.generation import AssetOrder, claims, queue, running
+from mediagen.engine.library import NoSuchAsset
 from mediagen.engine.providers import health
-from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost
-from mediagen.factory import chain_configs, declared_options
-from mediagen.models import AssetExport, MediaAsset, MediaTag
+from mediagen.errors import GenerationFailed, LeaseLost
+from mediagen.models import AssetExport, MediaAsset
 from mediagen.models.routing import atomic
 
 logger = logging.getLogger("mediagen.engine")
@@ -173,23 +168,6 @@ class MediaEngine:
         """Ask every provider of the chain, disabled ones too, by calls that cost nothing; those in dry run only
         when `live`."""
         return await health.check_providers(names, live=live)
-
-    def check_order(self, prompt: str, **arguments: Any) -> None:
-        """`InvalidRequest` or `ConfigurationError` if `generate_asset` with these arguments could not even begin."""
-        order = AssetOrder.of(prompt, **arguments)
-        chain_configs(order.providers or None)
-        MediaTag.objects.clean_names(order.tags)
-
-    def check_options(self, options: Mapping[str, Any], providers: Sequence[str] | str | None = None) -> None:
-        """`InvalidRequest` for an option that no provider of the chain knows, which is likely a typing mistake."""
-        known = declared_options(providers or None)
-        unknown = sorted(set(options) - known) if known is not None else []
-        if unknown:
-            raise InvalidRequest(
-                f"No provider of the chain has an option {', '.join(unknown)}. "
-                f"They have: {', '.join(sorted(known or ()))}.",
-                field="options",
-            )
 
     def generate_asset_from_prompt_sync(self, *args: Any, **kwargs: Any) -> MediaAsset | None:
         return run_sync(self.generate_asset_from_prompt, *args, **kwargs)

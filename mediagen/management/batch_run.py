@@ -10,8 +10,7 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
-from mediagen.engine.batches import lifecycle
-from mediagen.engine.batches.manifests import (
+from mediagen.engine.batches import (
     Checker,
     InvalidRow,
     Manifest,
@@ -19,28 +18,30 @@ from mediagen.engine.batches.manifests import (
     ResultWriter,
     ValidationReport,
     checked_rows,
+    lifecycle,
     open_manifest,
     options_by_provider,
     validate,
 )
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.generation import estimates
-from mediagen.engine.library.libraries import find_library
-from mediagen.engine.work.worker import Until, Worker
+from mediagen.engine.library import find_library
+from mediagen.engine.work import Event, Until, Worker
 from mediagen.errors import InvalidRequest
+from mediagen.management.base import SOME_FAILED, STOPPED, MediagenCommand
 from mediagen.management.prompt_run import chosen_library, where
 from mediagen.management.reporting import progress_for
 from mediagen.management.signals import run_until_told
 from mediagen.models import BatchState, GenerationBatch, MediaAsset
 
-SOME_FAILED = 1
-STOPPED = 3
 DEFAULT_CONCURRENCY = 16
 
 
-def run(out: OutputWrapper, err: OutputWrapper, options: dict[str, Any]) -> tuple[int, str]:
+def run(command: MediagenCommand, options: dict[str, Any]) -> tuple[int, str]:
     """(exit code, what to say with it). `InvalidRequest` (a `ManifestError` with its lines) before anything starts."""
-    say = _Say(out, options["json"])
+    say = _Say(command.stdout, options["json"])
+    if options["again"]:
+        raise InvalidRequest("--again goes with prompts. Of a file, --new makes another batch.")
     with ExitStack() as stack:
         manifest: Manifest | None = None
         if options["manifest"]:
@@ -56,7 +57,7 @@ def run(out: OutputWrapper, err: OutputWrapper, options: dict[str, Any]) -> tupl
             batch = _open(manifest, batch, options, say)
             if batch is None:
                 return 0, ""
-        return _work(batch, manifest, options, say, out)
+        return _work(batch, manifest, options, say, command)
 
 
 def _check_same(batch: GenerationBatch, manifest: Manifest | None) -> None:
@@ -139,7 +140,7 @@ def _rows(manifest: Manifest, rules: dict[str, Any]) -> Iterator[ManifestRow]:
 
 
 def _work(
-    batch: GenerationBatch, manifest: Manifest | None, options: dict[str, Any], say: _Say, out: OutputWrapper
+    batch: GenerationBatch, manifest: Manifest | None, options: dict[str, Any], say: _Say, command: MediagenCommand
 ) -> tuple[int, str]:
     if options["retry_failed"]:
         say.retried(lifecycle.retry_failed(batch))
@@ -150,14 +151,22 @@ def _work(
     worker = Worker(
         batch_id=batch.pk, concurrency=options["concurrency"] or DEFAULT_CONCURRENCY, limit=options["limit"]
     )
-    progress = progress_for(out, batch, worker, options)
-    worker.watch = progress.note
+    worker.name += lifecycle.COMMAND
+    progress = progress_for(command.stdout, batch, worker, options)
+
+    def note(event: Event) -> None:
+        command.reader.look()
+        progress.note(event)
+
+    worker.watch = note
     say.started(batch)
     with progress:
-        run_until_told(worker, Until.DONE, say.stopping)
+        why = run_until_told(worker, Until.DONE, say.stopping, reader=command.reader)
+    if why:
+        lifecycle.interrupted(batch, why)
     batch.refresh_from_db()
     counts: Any = GenerationBatch.objects.with_counts().get(pk=batch.pk)
-    progress.summary(counts, lifecycle.possible_cost(batch))
+    progress.summary(counts, batch.cost())
     if options["result"]:
         _write_results(batch, manifest, options)
         say.results(options["result"])
@@ -259,8 +268,8 @@ class _Say:
             "enqueued", f"Batch {batch.pk}: {batch.total:,} pictures wait; {how}.", batch=batch.pk, kicked=kicked
         )
 
-    def stopping(self) -> None:
-        self._tell("stopping", "Ending what is under way. Once more stops at once.")
+    def stopping(self, text: str) -> None:
+        self._tell("stopping", text)
 
     def results(self, path: str) -> None:
         self._tell("results", f"What became of every row: {path}", file=path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Protocol
@@ -33,8 +34,16 @@ class Result:
 
 
 class Reporter(AbstractContextManager["Reporter"], Protocol):
+    def say(self, text: str) -> None:
+        """What a signal has just done."""
+
+    def found(self, waiting: int, made: int, bought: int, begun_at: datetime | None) -> None:
+        """An earlier run: so many pictures of it wait, the jobs of so many of those are bought, so many are made."""
+
     def done(self, result: Result) -> None: ...
-    def summary(self, results: list[Result]) -> None: ...
+
+    def summary(self, results: list[Result], *, earlier: int, waiting: int) -> None:
+        """The results of this run; so many were made earlier, and so many wait."""
 
 
 class _Base:
@@ -53,13 +62,29 @@ class _Base:
 class JSONReporter(_Base):
     """{"event": "asset", ...} as each ends, then {"event": "summary", ...}."""
 
-    def done(self, result: Result) -> None:
-        self.out.write(json.dumps({"event": "asset", **asdict(result)}, default=str))
+    def say(self, text: str) -> None:
+        self._tell("stopping")
 
-    def summary(self, results: list[Result]) -> None:
+    def found(self, waiting: int, made: int, bought: int, begun_at: datetime | None) -> None:
+        self._tell("resumed", waiting=waiting, made=made, bought=bought, begun_at=begun_at)
+
+    def done(self, result: Result) -> None:
+        self._tell("asset", **asdict(result))
+
+    def summary(self, results: list[Result], *, earlier: int, waiting: int) -> None:
         made = sum(result.made for result in results)
-        totals = {"made": made, "failed": len(results) - made, "cost": str(total_cost(results)), **_unknown(results)}
-        self.out.write(json.dumps({"event": "summary", **totals}))
+        self._tell(
+            "summary",
+            made=made,
+            failed=len(results) - made,
+            earlier=earlier,
+            waiting=waiting,
+            cost=str(total_cost(results)),
+            **_unknown(results),
+        )
+
+    def _tell(self, event: str, **values: Any) -> None:
+        self.out.write(json.dumps({"event": event, **values}, default=str))
 
 
 class PlainReporter(_Base):
@@ -71,6 +96,13 @@ class PlainReporter(_Base):
         self.total = total
         self.count = 0
 
+    def say(self, text: str) -> None:
+        self.out.write(text)
+
+    def found(self, waiting: int, made: int, bought: int, begun_at: datetime | None) -> None:
+        self.total -= made
+        self.out.write(found_text(waiting, made, bought, begun_at))
+
     def done(self, result: Result) -> None:
         self.count += 1
         if self.quiet:
@@ -80,15 +112,26 @@ class PlainReporter(_Base):
         if result.error:
             self.out.write(result.error)
 
-    def summary(self, results: list[Result]) -> None:
+    def summary(self, results: list[Result], *, earlier: int, waiting: int) -> None:
         rows = [HEADINGS, *(cells(result) for result in results)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
         self.out.write("")
         for row in rows:
             self.out.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         self.out.write("")
-        for line in closing_lines(results):
+        for line in closing_lines(results, earlier, waiting):
             self.out.write(line)
+
+
+def found_text(waiting: int, made: int, bought: int, begun_at: datetime | None) -> str:
+    """ "2 pictures of an earlier run, begun 2026-11-29 10:02 UTC, wait, ..." """
+    begun = f", begun {begun_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC," if begun_at else ""
+    text = f"{waiting} of these pictures wait from an earlier run{begun} and are taken first"
+    if bought:
+        text += f"; the jobs of {bought} are bought already"
+    if made:
+        text += f"; {made} of that run are made"
+    return f"{text}. --again leaves them and makes all anew."
 
 
 HEADINGS = ("asset", "provider", "attempts", "cost", "seconds", "prompt")
@@ -100,18 +143,23 @@ def cells(result: Result) -> tuple[str, ...]:
         result.asset_id or "-",
         provider if result.made else "FAILED",
         str(result.attempts),
-        money(result.cost) if result.made else "-",
+        money(result.cost) if result.made or result.cost else "-",
         f"{result.seconds:.2f}",
         one_line(result.prompt, 40),
     )
 
 
-def closing_lines(results: list[Result]) -> list[str]:
+def closing_lines(results: list[Result], earlier: int, waiting: int) -> list[str]:
     made = [result for result in results if result.made]
     cost = f"cost {money(total_cost(results))}"
     if unknown := sum(result.cost is None for result in made):
         cost += f" and {unknown} of unknown cost"
-    lines = [f"{len(made)} made, {len(results) - len(made)} failed, {cost}."]
+    counted = [f"{len(made)} made", f"{len(results) - len(made)} failed"]
+    if earlier:
+        counted.append(f"{earlier} made earlier")
+    if waiting:
+        counted.append(f"{waiting} wait")
+    lines = [f"{', '.join(counted)}, {cost}."]
     if stood_in := sum(result.placeholder and not result.dry_run for result in made):
         lines.append(
             f"{stood_in} are placeholders: no provider delivered a real picture. "

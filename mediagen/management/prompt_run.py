@@ -2,63 +2,107 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from decimal import Decimal
+import sys
+from dataclasses import replace
 from typing import Any
 
-from asgiref.sync import async_to_sync
-from django.core.management.base import OutputWrapper
-
-from mediagen import http
-from mediagen.engine import get_media_engine
-from mediagen.engine.library.libraries import find_library, get_or_create_library
-from mediagen.errors import GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
+from mediagen.engine.generation import AssetOrder, Run, check_options, earlier
+from mediagen.engine.library import find_library, get_library, get_or_create_library
+from mediagen.engine.work import CallersWorker, Event, Until
+from mediagen.errors import InvalidRequest
+from mediagen.factory import get_media_generator_chain
+from mediagen.management.base import SOME_FAILED, STOPPED, MediagenCommand
 from mediagen.management.output import Reporter, Result
 from mediagen.management.reporting import reporter
-from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary
-from mediagen.types import AttemptState
+from mediagen.management.signals import run_until_told
+from mediagen.models import MediaAsset, MediaLibrary, MediaTag
 
-SOME_FAILED = 1
+DEFAULT_CONCURRENCY = 4
 BATCH_ONLY = (
     "format", "template", "skip_invalid", "check", "name", "new", "retry_failed", "limit", "max_cost", "enqueue",
     "result",
 )  # fmt: skip
 
 
-def run(out: OutputWrapper, err: OutputWrapper, options: dict[str, Any]) -> tuple[int, str]:
+def run(command: MediagenCommand, options: dict[str, Any]) -> tuple[int, str]:
     """(exit code, what to say with it). `InvalidRequest` before anything is started."""
     for name in BATCH_ONLY:
         if options[name]:
             raise InvalidRequest(f"--{name.replace('_', '-')} goes with --from or --resume.")
-    engine = get_media_engine()
-    engine.check_options(dict(options["option"]), options["provider"])
-    library = chosen_library(options)
+    orders = _orders(options)
+    chain = get_media_generator_chain(options["provider"], dry_run=options["dry_run"])
+    check_options(chain, dict(options["option"]))
+    library = chosen_library(options) or get_library(None)
+    orders = [replace(order, library_id=library.pk) for order in orders]
+    report = reporter(command.stdout, len(orders), options)
+    run = _chosen_run(command, orders, options, report)
+    results: list[Result] = []
+
+    def note(event: Event) -> None:
+        command.reader.look()
+        if event.kind in ("ready", "failed", "lost"):
+            results.append(_result(event))
+            report.done(results[-1])
+
+    worker = CallersWorker.of(run.todo, options["concurrency"] or DEFAULT_CONCURRENCY)
+    worker.watch = note
+    with report:
+        why = run_until_told(worker, Until.DONE, report.say, reader=command.reader)
+    made = [result for result in results if result.made]
+    failed = len(results) - len(made)
+    waiting = len(run.todo) - len(results)
+    report.summary(results, earlier=len(run.made), waiting=waiting)
+    if waiting and why:
+        text = f"Stopped ({why}) with {waiting} of {len(run.pictures)} not made: they wait. The same command goes on."
+        return STOPPED, text
+    if failed or waiting:
+        elsewhere = f" {waiting} are being made by somebody else." if waiting else ""
+        return SOME_FAILED, f"{failed} of {len(run.todo)} assets failed.{elsewhere}"
+    return 0, ""
+
+
+def _orders(options: dict[str, Any]) -> list[AssetOrder]:
     width, height = options["size"] or (1024, 1024)
     orders = [
-        {
-            "prompt": prompt,
-            "width": width,
-            "height": height,
-            "library_id": library.pk if library else None,
-            "negative_prompt": options["negative_prompt"],
-            "seed": None if options["seed"] is None else options["seed"] + number,
-            "providers": options["provider"],
-            "tags": options["tag"],
-            "dry_run": options["dry_run"],
+        AssetOrder.of(
+            prompt,
+            width,
+            height,
+            negative_prompt=options["negative_prompt"],
+            seed=None if options["seed"] is None else options["seed"] + number,
+            providers=options["provider"],
+            tags=options["tag"],
+            dry_run=options["dry_run"],
             **dict(options["option"]),
-        }
+        )
         for prompt in options["prompts"]
         for number in range(options["count"])
     ]
-    for order in orders:
-        engine.check_order(**order)
-    report = reporter(out, len(orders), options)
-    with report:
-        results = async_to_sync(_run)(orders, options["concurrency"] or 4, report)
-    report.summary(results)
-    failed = sum(1 for result in results if not result.made)
-    return (SOME_FAILED, f"{failed} of {len(results)} assets failed.") if failed else (0, "")
+    MediaTag.objects.clean_names(options["tag"])
+    return orders
+
+
+def _chosen_run(command: MediagenCommand, orders: list[AssetOrder], options: dict[str, Any], report: Reporter) -> Run:
+    """What is to be made: with what waits from an earlier run, unless the person wants all of it anew."""
+    found = None if options["again"] else earlier.look_back(orders)
+    if found is None:
+        return earlier.anew(orders)
+    report.found(len(found.waiting), len(found.made), earlier.bought(found), found.begun_at)
+    asks = command.stdout.isatty() and sys.stdin is not None and sys.stdin.isatty() and not options["json"]
+    return earlier.anew(orders) if asks and _answer() else found
+
+
+def _answer() -> bool:
+    """Whether the person wants all of it again."""
+    while True:
+        try:
+            word = input("Resume it, or make all of it again? [R/a] ").strip().lower()
+        except EOFError:
+            return False
+        if word in ("", "r", "resume"):
+            return False
+        if word in ("a", "again"):
+            return True
 
 
 def chosen_library(options: dict[str, Any]) -> MediaLibrary | None:
@@ -71,47 +115,21 @@ def chosen_library(options: dict[str, Any]) -> MediaLibrary | None:
     return library or get_or_create_library(options["library"])
 
 
-async def _run(orders: list[dict[str, Any]], concurrency: int, report: Reporter) -> list[Result]:
-    free = asyncio.Semaphore(concurrency)
-
-    async def one(order: dict[str, Any]) -> Result:
-        async with free:
-            result = await _make(order)
-        report.done(result)
-        return result
-
-    # One session for all: connections to a provider are used again from picture to picture.
-    async with http.session():
-        return await asyncio.gather(*(one(order) for order in orders))
-
-
-async def _make(order: dict[str, Any]) -> Result:
-    began = time.monotonic()
-    asset: MediaAsset | None = None
-    error = ""
-    try:
-        asset = await get_media_engine().generate_asset(**order)
-    except GenerationFailed as exc:
-        asset, error = exc.asset, str(exc)
-    except (LeaseLost, StorageFailed) as exc:
-        error = str(exc)
-    seconds = time.monotonic() - began
-    asked = 0
-    if asset is not None:
-        asked = await GenerationAttempt.objects.of(asset).exclude(state=AttemptState.SKIPPED).acount()
+def _result(event: Event) -> Result:
+    asset, made = event.asset, event.kind == "ready"
     return Result(
-        prompt=order["prompt"],
-        asset_id=asset.asset_id if asset else "",
-        made=not error,
-        provider=asset.provider_name if asset else "",
-        model=asset.model_name if asset else "",
-        placeholder=bool(asset and asset.is_placeholder),
-        dry_run=bool(asset and asset.dry_run),
-        attempts=asked,
-        cost=asset.cost if asset else Decimal(0),
-        seconds=seconds,
-        file=where(asset) if asset else "",
-        error=error,
+        prompt=asset.prompt,
+        asset_id=asset.asset_id,
+        made=made,
+        provider=asset.provider_name,
+        model=asset.model_name,
+        placeholder=asset.is_placeholder,
+        dry_run=asset.dry_run,
+        attempts=event.attempts,
+        cost=asset.cost,
+        seconds=event.seconds,
+        file=where(asset),
+        error=event.message,
     )
 
 

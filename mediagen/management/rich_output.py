@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mediagen.engine.work.worker import Event, Worker
+from mediagen.engine.work import Event, Worker
 from mediagen.management.batch_output import Progress as BatchProgress
-from mediagen.management.output import HEADINGS, Result, cells, closing_lines, one_line
+from mediagen.management.output import HEADINGS, Result, cells, closing_lines, found_text, one_line
 from mediagen.models import GenerationBatch
 
 
@@ -32,6 +33,7 @@ class RichReporter:
             console=self.console,
         )
         self.task = self.progress.add_task("pictures", total=total)
+        self.total = total
         self.failed = 0
 
     def __enter__(self) -> RichReporter:
@@ -43,6 +45,13 @@ class RichReporter:
     ) -> None:
         self.progress.stop()
 
+    def say(self, text: str) -> None:
+        self.console.print(Text(text))
+
+    def found(self, waiting: int, made: int, bought: int, begun_at: datetime | None) -> None:
+        self.progress.update(self.task, total=self.total - made)
+        self.console.print(Text(found_text(waiting, made, bought, begun_at)))
+
     def done(self, result: Result) -> None:
         if not result.made:
             self.failed += 1
@@ -50,13 +59,13 @@ class RichReporter:
         note = f", {self.failed} failed" if self.failed else ""
         self.progress.update(self.task, advance=1, description=f"pictures{note}")
 
-    def summary(self, results: list[Result]) -> None:
+    def summary(self, results: list[Result], *, earlier: int, waiting: int) -> None:
         table = Table(*HEADINGS)
         for result in results:
             # Text, not str: a prompt with [brackets] is no markup.
             table.add_row(*(Text(cell) for cell in cells(result)), style=None if result.made else "red")
         self.console.print(table)
-        for line in closing_lines(results):
+        for line in closing_lines(results, earlier, waiting):
             self.console.print(Text(line))
 
 

@@ -1,5 +1,6 @@
 """The tables, one file each, the QuerySet beside its model."""
 
+from mediagen.models.answer import KeptAnswer
 from mediagen.models.asset import (
     AssetSource,
     GenerationState,
@@ -11,6 +12,7 @@ from mediagen.models.asset import (
 )
 from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.batch import BatchState, GenerationBatch
+from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
 from mediagen.models.dashboard import Dashboard
 from mediagen.models.export import AssetExport, ExportState, ExportTarget
@@ -19,7 +21,7 @@ from mediagen.models.health import ProviderHealth
 from mediagen.models.idempotency import IdempotentRequest
 from mediagen.models.job import BackgroundJob, JobState
 from mediagen.models.ledger import SpendAccount
-from mediagen.models.library import BudgetPeriod, LabelPolicy, MediaLibrary
+from mediagen.models.library import LabelPolicy, MediaLibrary
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.reference import AssetReference
@@ -30,6 +32,7 @@ from mediagen.models.usage import AssetUsage
 from mediagen.models.webhook import WebhookDelivery
 
 __all__ = [
+    "BUDGET_FIELDS",
     "ApiToken",
     "AssetExport",
     "AssetReference",
@@ -37,6 +40,7 @@ __all__ = [
     "AssetUsage",
     "BackgroundJob",
     "BatchState",
+    "BudgetFields",
     "BudgetPeriod",
     "CanvaConnection",
     "CredentialField",
@@ -49,6 +53,7 @@ __all__ = [
     "GoOn",
     "IdempotentRequest",
     "JobState",
+    "KeptAnswer",
     "LabelPolicy",
     "LabelRule",
     "MediaAsset",

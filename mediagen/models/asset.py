@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.utils.deconstruct import deconstructible
 
 from mediagen import conf
+from mediagen.models.leased import Leased
 from mediagen.models.library import MediaLibrary
 from mediagen.types import uuid7
 
@@ -28,6 +29,12 @@ class GenerationState(models.TextChoices):
     READY = "ready", "ready"
     FAILED = "failed", "failed"
     CANCELLED = "cancelled", "cancelled"
+    INTERRUPTED = "interrupted", "interrupted"
+    """waits, and no worker takes it: whoever asked for it was interrupted, and says when it goes on"""
+
+
+ON_REQUEST = (GenerationState.FAILED, GenerationState.CANCELLED, GenerationState.INTERRUPTED)
+"""There is no picture, and nobody makes one until somebody asks for it again."""
 
 
 class ReviewStatus(models.TextChoices):
@@ -98,14 +105,16 @@ class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
         """
         return self.filter(_takeable()).filter(Q(batch__isnull=True) | Q(batch__state="running"))
 
-    def claim(self, pks: Iterable[Any], *, worker: str, lease_s: float) -> int:
-        """Take those of these assets that are still to be taken; how many. One conditional UPDATE.
+    def claim(self, pks: Iterable[Any], *, worker: str, lease_s: float, on_request: bool = False) -> int:
+        """Take those of these assets that are still to be taken; how many. One conditional UPDATE. `on_request`: also
+        those that wait until somebody asks for them.
 
         The token only grows, so whoever held one before can no longer write. The condition is on the row itself and
         on no other table: PostgreSQL then checks it again when it had to wait for another worker's UPDATE. A kick has
         done its work then: should the asset wait again, the task engine is told anew.
         """
-        return self.filter(_takeable(), pk__in=pks).update(
+        takeable = _takeable() | Q(generation_state__in=ON_REQUEST) if on_request else _takeable()
+        return self.filter(takeable, pk__in=pks).update(
             generation_state=GenerationState.RUNNING,
             lease_token=F("lease_token") + 1,
             lease_worker=worker[:100],
@@ -130,7 +139,7 @@ class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
         return self.filter(pk=pk, lease_token=token).exclude(generation_state=GenerationState.READY)
 
 
-class MediaAsset(models.Model):
+class MediaAsset(Leased):
     """One picture: what was asked, what came, who may use it, and what it cost."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -176,11 +185,8 @@ class MediaAsset(models.Model):
     is_placeholder = models.BooleanField(default=False)
     dry_run = models.BooleanField(default=False)
 
-    generation_state = models.CharField(max_length=10, choices=GenerationState.choices, default=GenerationState.PENDING)
+    generation_state = models.CharField(max_length=16, choices=GenerationState.choices, default=GenerationState.PENDING)
     failure = models.TextField(blank=True, help_text="Why there is no picture.")
-    lease_worker = models.CharField(max_length=100, blank=True, editable=False)
-    lease_token = models.PositiveBigIntegerField(default=0, editable=False)
-    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Runs that were put off.")
     batch = models.ForeignKey(
         "mediagen.GenerationBatch", null=True, blank=True, on_delete=models.SET_NULL, related_name="assets"

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils.text import slugify
 
+from mediagen.models.budget import BudgetFields, BudgetPeriod
 from mediagen.types import uuid7
 
 if TYPE_CHECKING:
@@ -43,19 +44,13 @@ class MediaLibraryQuerySet(models.QuerySet["MediaLibrary"]):
         )
 
 
-class BudgetPeriod(models.TextChoices):
-    DAY = "day", "per day"
-    MONTH = "month", "per month"
-    TOTAL = "total", "in all"
-
-
 class LabelPolicy(models.TextChoices):
     ALWAYS = "always", "always"
     PUBLISHED = "published", "when published"
     NEVER = "never", "never, with a reason"
 
 
-class MediaLibrary(models.Model):
+class MediaLibrary(BudgetFields):
     """A named collection of assets with an owner, groups, default tags and a budget."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -69,13 +64,6 @@ class MediaLibrary(models.Model):
     editor_groups = models.ManyToManyField("auth.Group", blank=True, related_name="editable_media_libraries")
     default_tags = models.ManyToManyField(
         "mediagen.MediaTag", blank=True, related_name="default_in", help_text="Given to every new asset."
-    )
-    budget_limit = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD; empty: no limit."
-    )
-    budget_period = models.CharField(max_length=8, choices=BudgetPeriod.choices, default=BudgetPeriod.MONTH)
-    budget_warning = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD spent in the period that warn."
     )
     ai_label = models.CharField(
         "label on pages",
@@ -93,7 +81,10 @@ class MediaLibrary(models.Model):
     class Meta:
         ordering = ("name",)
         verbose_name_plural = "media libraries"
-        permissions = (("view_all_libraries", "Can see and use every media library"),)
+        permissions = (
+            ("view_all_libraries", "Can see and use every media library"),
+            ("change_budget", "Can change the budgets of media libraries"),
+        )
         constraints = (
             models.CheckConstraint(
                 name="mediagen_library_budget_positive",

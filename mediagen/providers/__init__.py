@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mediagen.providers.canva_api import CanvaAPIAdapter
     from mediagen.providers.figma_api import FigmaAPIAdapter
     from mediagen.providers.flux import FluxAdapter
+    from mediagen.providers.gemini import GeminiAdapter
     from mediagen.providers.noop_media import NoOpMediaAdapter
     from mediagen.providers.openai_images import OpenAIImagesAdapter
     from mediagen.providers.options import Option
@@ -24,6 +25,7 @@ _HOME = {
     "FigmaAPIAdapter": "mediagen.providers.figma_api",
     "FigmaExportResult": "mediagen.types",
     "FluxAdapter": "mediagen.providers.flux",
+    "GeminiAdapter": "mediagen.providers.gemini",
     "Generated": "mediagen.providers.base",
     "GeneratedImage": "mediagen.types",
     "HealthReport": "mediagen.providers.base",
@@ -43,6 +45,7 @@ __all__ = [
     "FigmaAPIAdapter",
     "FigmaExportResult",
     "FluxAdapter",
+    "GeminiAdapter",
     "Generated",
     "GeneratedImage",
     "HealthReport",

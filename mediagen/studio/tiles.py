@@ -12,8 +12,9 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.models.asset import ON_REQUEST
 from mediagen.models.clock import db_now
 from mediagen.templatetags.mediagen import first_line
 from mediagen.types import AttemptState
@@ -49,8 +50,8 @@ class Tile:
 
     @property
     def may_retry(self) -> bool:
-        failed = self.asset.generation_state in (GenerationState.FAILED, GenerationState.CANCELLED)
-        return failed and bool(self.asset.prompt) and Right.GENERATE in self.rights
+        is_over = self.asset.generation_state in ON_REQUEST
+        return is_over and bool(self.asset.prompt) and Right.GENERATE in self.rights
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from mediagen import pictures
-from mediagen.engine.files.links import download_name, picture_url, thumbnail_url
+from mediagen.engine.files import download_name, picture_url, thumbnail_url
 from mediagen.models import GenerationAttempt, MediaAsset
 
 register = template.Library()
@@ -203,7 +203,7 @@ def unlocalized(value: float) -> str:
 def mediagen_week(context: Any) -> dict[str, Any]:
     """The last seven days in numbers, for the app's page in the admin; nothing for those who may not see them."""
     from mediagen.engine.insight import statistics
-    from mediagen.engine.library.access import Access
+    from mediagen.engine.library import Access
 
     request = context.get("request")
     if request is None or not request.user.has_perms(("mediagen.view_generationattempt", "mediagen.view_mediaasset")):

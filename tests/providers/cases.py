@@ -24,6 +24,7 @@ from mediagen.providers import (
     CanvaAPIAdapter,
     FigmaAPIAdapter,
     FluxAdapter,
+    GeminiAdapter,
     GeneratedImage,
     OpenAIImagesAdapter,
     ReplicateSDXLAdapter,
@@ -128,6 +129,8 @@ class Case:
     """(step, fault) to outcome, where the vendor means something else than `OUTCOMES` says"""
     cooldown_s: float = 30.0
     """after a 429 without any hint, seconds"""
+    wrong_key_status: int = 401
+    """what the vendor answers to a key that it does not know"""
 
     def __str__(self) -> str:
         return f"{self.name}-{self.model.rpartition('/')[2][:24]}" if self.model else self.name
@@ -216,6 +219,13 @@ _OPENAI_MEANS: Mapping[tuple[str, str], Outcome] = {
 # A gateway that gave up; the service says 500 and 503 itself.
 _FLUX_MEANS: Mapping[tuple[str, str], Outcome] = {("submit", "http 502"): UNKNOWN}
 
+_GEMINI_MEANS: Mapping[tuple[str, str], Outcome] = {
+    ("submit", "http 504"): UNKNOWN,
+    ("submit", "http,status=400,code=FAILED_PRECONDITION"): MISCONFIGURED,
+    ("submit", "http,status=429,code=per_day"): MISCONFIGURED,
+    ("submit", "http,status=429,code=limit_0"): MISCONFIGURED,
+}
+
 CASES: tuple[Case, ...] = (
     Case(adapter=SDXLAdapter, model="core", arguments=_asked(1536, 1536), deviates=_SDXL_MEANS, cooldown_s=60),
     Case(
@@ -252,6 +262,15 @@ CASES: tuple[Case, ...] = (
         steps=("submit",),
         cooldown_s=5,
     ),
+    Case(
+        adapter=FluxAdapter,
+        model="flux-3-image",
+        arguments=_asked(1024, 1024),
+        format="jpeg",
+        deviates=_FLUX_MEANS,
+        steps=("submit",),
+        cooldown_s=5,
+    ),
     Case(adapter=ReplicateSDXLAdapter, arguments=_asked(1024, 1024), deviates=_REPLICATE_MEANS),
     Case(
         adapter=ReplicateSDXLAdapter,
@@ -259,6 +278,14 @@ CASES: tuple[Case, ...] = (
         arguments=_asked(1024, 1024),
         deviates=_REPLICATE_MEANS,
         steps=("submit",),
+    ),
+    Case(adapter=GeminiAdapter, arguments=_asked(1024, 1024), deviates=_GEMINI_MEANS, wrong_key_status=400),
+    Case(
+        adapter=GeminiAdapter,
+        model="gemini-3.1-flash-lite-image",
+        arguments=_asked(1024, 1024),
+        deviates=_GEMINI_MEANS,
+        wrong_key_status=400,
     ),
     Case(adapter=FigmaAPIAdapter, operation=""),
     Case(adapter=CanvaAPIAdapter, operation=""),

@@ -42,6 +42,7 @@ NEXT_STEPS = {
     Outcome.UNAVAILABLE: NextStep.SAME_PROVIDER,
 }
 """of all other outcomes: the next provider"""
+KEY_HEADERS = ("authorization", "x-key", "x-figma-token", "x-goog-api-key")
 
 
 def timeout_s(case: Case, step: str, fault: Fault) -> float:
@@ -57,7 +58,7 @@ def sent_keys(server: ProviderServer) -> list[str]:
     """Where the key went, beside the headers that are made for it."""
     where = []
     for request in server.requests:
-        others = {k: v for k, v in request.headers.items() if k not in ("authorization", "x-key", "x-figma-token")}
+        others = {k: v for k, v in request.headers.items() if k not in KEY_HEADERS}
         text = f"{request.path}?{request.raw_query} {others} {request.body!r}"
         where += [request.step for form in forms_of(server.key) if form in text]
     return where
@@ -147,7 +148,7 @@ async def test_a_wrong_key_is_said_and_not_shown(case, serve):
     server, wrong = serve(case), "wr0ng/key+of=nobody~here"
     outcome, _, error = await asked(case, case.build(server, **{case.adapter.credential_argument: wrong}))
     assert outcome is Outcome.MISCONFIGURED
-    assert (error.http_status, error.breaker) == (401, BreakerEffect.OPENS_UNTIL_CHANGED)
+    assert (error.http_status, error.breaker) == (case.wrong_key_status, BreakerEffect.OPENS_UNTIL_CHANGED)
     assert not [form for form in forms_of(wrong) if form in str(error)]
     assert server.purchases == []
 

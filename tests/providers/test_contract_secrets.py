@@ -23,7 +23,7 @@ __all__ = ["hurry"]
 pytestmark = [pytest.mark.usefixtures("hurry"), pytest.mark.filterwarnings("default")]
 
 PLANTED = {name: f"Pl4nted/{name}+key=0123456789~xyz" for name in SERVERS}
-KEY_HEADERS = ("authorization", "x-key", "x-figma-token")
+KEY_HEADERS = ("authorization", "x-key", "x-figma-token", "x-goog-api-key")
 STATUSES = (200, 201, 302, 400, 401, 403, 404, 422, 429, 500)
 PICTURE = pictures.png(64, 64)
 IN_BASE64 = base64.b64encode(PICTURE).decode()
@@ -47,7 +47,10 @@ SHAPES: dict[str, Callable[[str], Any]] = {
         **dict.fromkeys(("size", "quality", "background", "output_format", "created"), text),
         "data": [{"b64_json": IN_BASE64, "revised_prompt": text}],
         "artifacts": [{"base64": IN_BASE64, "seed": text, "finishReason": "SUCCESS"}],
+        "candidates": [{"content": {"parts": [{"text": text}, {"inlineData": {"data": IN_BASE64, "mimeType": text}}]}}],
+        **dict.fromkeys(("responseId", "modelVersion"), text),
     },
+    "blocked": lambda text: {"promptFeedback": {"blockReason": text, "blockReasonMessage": text}},
     "Ready": lambda text: {
         "id": "job-1",
         "status": "Ready",

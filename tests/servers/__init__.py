@@ -8,6 +8,7 @@ from tests.servers.books import Job, Purchase
 from tests.servers.canva import CanvaServer
 from tests.servers.faults import Fault, FaultKind
 from tests.servers.figma import FigmaServer
+from tests.servers.gemini import GeminiServer
 from tests.servers.openai import OpenAIServer
 from tests.servers.replicate import ReplicateServer
 from tests.servers.serving import nobody_listens
@@ -16,7 +17,7 @@ from tests.servers.web import Answer, Request
 
 SERVERS: dict[str, type[ProviderServer]] = {
     server.name: server
-    for server in (StabilityServer, OpenAIServer, BFLServer, ReplicateServer, FigmaServer, CanvaServer)
+    for server in (StabilityServer, OpenAIServer, BFLServer, ReplicateServer, FigmaServer, CanvaServer, GeminiServer)
 }
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Fault",
     "FaultKind",
     "FigmaServer",
+    "GeminiServer",
     "Job",
     "OpenAIServer",
     "ProviderServer",

@@ -17,6 +17,8 @@ from tests.servers.replicate import SDXL_VERSION
 
 PROMPT = "A lighthouse at dawn"
 WIDTH, HEIGHT = 512, 256
+KEY_HEADERS = {"flux": "x-key", "figma_api": "x-figma-token", "gemini": "x-goog-api-key"}
+"""of those that take no bearer token"""
 DESIGN = {"type": "type_and_asset", "design_type": {"type": "custom", "width": 320, "height": 200}, "title": "Test"}
 
 
@@ -42,8 +44,9 @@ def absolute(server: ProviderServer, call: Call) -> str:
 
 def key_header(server: ProviderServer) -> dict[str, str]:
     """The header that carries the key, in the vendor's way."""
-    own = {"flux": {"x-key": server.key}, "figma_api": {"x-figma-token": server.key}}
-    return own.get(server.name, {"authorization": f"Bearer {server.key}"})
+    if server.name in KEY_HEADERS:
+        return {KEY_HEADERS[server.name]: server.key}
+    return {"authorization": f"Bearer {server.key}"}
 
 
 def texts(**fields: Any) -> dict[str, Any]:
@@ -73,6 +76,7 @@ def right_call(client: httpx.Client, server: ProviderServer, step: str) -> Call:
         "replicate_sdxl": _replicate_sdxl,
         "figma_api": _figma_api,
         "canva_api": _canva_api,
+        "gemini": _gemini,
     }[server.name]
     return make(client, server, step)
 
@@ -183,3 +187,11 @@ def _canva_api(client: httpx.Client, server: ProviderServer, step: str) -> Call:
     if step == "export_poll":
         return Call("GET", f"/v1/exports/{_got(client, server, 'export')['job']['id']}")
     return Call("GET", _got(client, server, "export_poll")["job"]["urls"][0])
+
+
+def _gemini(client: httpx.Client, server: ProviderServer, step: str) -> Call:
+    if step == "health":
+        return Call("GET", "/models/gemini-nano-banana-2.1")
+    config = {"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "16:9", "imageSize": "1K"}}
+    body = {"contents": [{"role": "user", "parts": [{"text": PROMPT}]}], "generationConfig": config}
+    return Call("POST", "/models/gemini-nano-banana-2.1:generateContent", {"json": body})

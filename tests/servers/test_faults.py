@@ -53,6 +53,8 @@ def picture_in(server: ProviderServer, response: httpx.Response) -> bytes:
     """The bytes where the picture belongs."""
     if server.name == "openai_images":
         return base64.b64decode(response.json()["data"][0]["b64_json"])
+    if server.name == "gemini":
+        return base64.b64decode(response.json()["candidates"][0]["content"]["parts"][0]["inlineData"]["data"])
     return response.content
 
 
@@ -186,7 +188,12 @@ def moderation_refuses(client: httpx.Client, server: ProviderServer, call: Call,
         "flux": (200, fault.code or "Request Moderated"),
         "replicate_sdxl": (200, "NSFW content detected. Try running it again, or try a different prompt."),
         "canva_api": (400, "input_unsafe"),
+        "gemini": (200, fault.code.removeprefix("prompt:") or "PROHIBITED_CONTENT"),
     }
+    if server.name == "gemini":
+        why = body.get("promptFeedback") or body["candidates"][0]
+        assert (response.status_code, why.get("blockReason", why.get("finishReason"))) == usual["gemini"]
+        return
     word = {"sdxl": "name", "flux": "status", "replicate_sdxl": "error", "canva_api": "code"}
     seen = body["error"]["code"] if server.name == "openai_images" else body[word[server.name]]
     assert (response.status_code, seen) == usual[server.name]

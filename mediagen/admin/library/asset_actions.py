@@ -23,11 +23,11 @@ from mediagen.admin.base import access_of
 from mediagen.admin.library.asset_list import AssetList
 from mediagen.admin.tag_names import TagNamesField
 from mediagen.engine import get_media_engine
-from mediagen.engine.library import bulk, review, trash
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right, bulk, review, trash
 from mediagen.engine.work import in_server
 from mediagen.errors import AssetInUse, InvalidRequest, MediagenError
-from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
+from mediagen.models import AssetSource, MediaAsset, MediaLibrary, ReviewStatus
+from mediagen.models.asset import ON_REQUEST
 
 MAX_AT_ONCE = review.MAX_AT_ONCE
 SHOWN_CHOSEN = 12
@@ -325,9 +325,7 @@ def steps_of(asset: MediaAsset, may: Any) -> list[tuple[str, Any]]:
     if asset.status == ReviewStatus.DELETED:
         return [("undelete", BUTTONS["undelete"])] if may(Right.DELETE) else []
     able: list[tuple[str, Any]] = []
-    if may(Right.GENERATE) and (
-        asset.is_placeholder or asset.generation_state in (GenerationState.FAILED, GenerationState.CANCELLED)
-    ):
+    if may(Right.GENERATE) and (asset.is_placeholder or asset.generation_state in ON_REQUEST):
         able.append(("retry", BUTTONS["retry"]))
     if may(Right.GENERATE) and asset.source == AssetSource.GENERATED and asset.is_ready:
         able.append(("generate_again", BUTTONS["generate_again"]))

@@ -29,8 +29,7 @@ from mediagen.admin.library.asset_filters import (
     StatusFilter,
     TagFilter,
 )
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.search import matching
+from mediagen.engine.library import Right, matching
 from mediagen.models import MediaAsset
 from mediagen.models.clock import from_db
 from mediagen.templatetags.mediagen import thumbnail_url

@@ -126,6 +126,13 @@ class MediaLibraryAdmin(ModelAdmin):
             library.is_editable = libraries.is_editable(access_of(request), library)
         return bool(library.is_editable)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        for name in {"viewer_groups", "editor_groups"} & form.base_fields.keys():
+            field: Any = form.base_fields[name]
+            field.queryset = libraries.groups_for(request.user, obj)
+        return form
+
     def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> dict[str, Any]:
         # Only of a new one: a slug that stands in addresses does not follow a new name.
         return {} if obj else {"slug": ("name",)}

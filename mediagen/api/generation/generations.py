@@ -19,7 +19,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase, AsyncAPIView, demand
-from mediagen.api.fields import Flag, Object, StrictSerializer, Text, Whole
+from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
 from mediagen.api.problems import not_found
 from mediagen.api.schema import EVENT, Parameter, describe
 from mediagen.api.shown import (
@@ -32,17 +32,16 @@ from mediagen.api.shown import (
     state_of,
 )
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine.database.hops import close_own_connections, hold_no_thread, in_database, patiently
-from mediagen.engine.events.progress import News, Story, Watch, news, watching
-from mediagen.engine.generation import idempotency, requests
-from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
-from mediagen.engine.library.access import Right
+from mediagen.engine.database import close_own_connections, hold_no_thread, in_database, patiently
+from mediagen.engine.events import News, Story, Watch, news, watching
+from mediagen.engine.generation import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed, idempotency, requests
+from mediagen.engine.library import Right
 from mediagen.engine.work import in_server
 from mediagen.errors import NotAllowed
 from mediagen.models import GenerationState, MediaAsset
-from mediagen.types import MAX_SEED, MAX_SIDE_PX
+from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE_PX
 
-LONGEST_PROMPT = 32_000
+LONGEST_PROMPT = MAX_PROMPT_CHARS
 LONGEST_WAIT_S = 120.0
 HEARTBEAT_S = 15.0
 STREAM_S = 300.0
@@ -88,7 +87,7 @@ class PicturesSerializer(StrictSerializer):
     alt_text = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True)
     options = Object(required=False, help_text="Of the providers, see providers/.")
     dry_run = Flag(required=False, allow_null=True, help_text="The site decides.")
-    on_placeholder = serializers.ChoiceField(
+    on_placeholder = Choice(
         choices=(ACCEPT, FAIL),
         required=False,
         help_text='When no provider delivers: "accept" a placeholder (the default), or "fail".',
@@ -282,8 +281,8 @@ class RetryView(OneGeneration, APIBase):
         responses={202: GenerationSerializer},
         problems=[402, 409],
         description=(
-            "Failed and cancelled pictures, and placeholders, are made again under their ids. A job that was bought "
-            "and not fetched is fetched. 409 when there is none."
+            "Failed, cancelled and interrupted pictures, and placeholders, are made again under their ids. A job "
+            "bought and not fetched is fetched. 409 when there is none."
         ),
     )
     def post(self, request: Request, pk: UUID) -> Response:

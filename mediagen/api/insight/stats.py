@@ -10,10 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.base import APIBase
-from mediagen.api.fields import StrictSerializer, Text, Time, Usd
+from mediagen.api.fields import Choice, StrictSerializer, Text, Time, Usd
 from mediagen.api.schema import Parameter, describe
-from mediagen.engine.insight import statistics
-from mediagen.engine.insight.statistics import Figures, Overview, Period
+from mediagen.engine.insight import Figures, Overview, Period, statistics
 
 PERIODS = tuple(statistics.PERIODS)
 
@@ -21,7 +20,7 @@ PERIODS = tuple(statistics.PERIODS)
 class StatsQuerySerializer(StrictSerializer):
     """Which period. Nothing: the last 7 days."""
 
-    period = serializers.ChoiceField(choices=PERIODS, required=False)
+    period = Choice(choices=PERIODS, required=False)
 
     def get_fields(self) -> dict[str, Any]:
         # "from" is a word of Python's.
@@ -74,7 +73,7 @@ class StatsSerializer(serializers.Serializer[Any]):
     period = serializers.CharField()
     since = Time()
     until = Time()
-    step = serializers.ChoiceField(choices=("hour", "day"))
+    step = Choice(choices=("hour", "day"))
     total = FiguresSerializer()
     providers = serializers.DictField(child=FiguresSerializer())
     slots = SlotSerializer(many=True)

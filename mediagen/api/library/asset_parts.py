@@ -21,9 +21,7 @@ from mediagen.api.problems import CONFLICT, INVALID, Problem
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.api.shown import AssetSerializer, AttemptSerializer, shown_asset, shown_assets
 from mediagen.engine.files import uploads, variants
-from mediagen.engine.library import usage
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.usage import RATES
+from mediagen.engine.library import RATES, Right, usage
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
 from mediagen.models.usage import METRICS
 

@@ -24,10 +24,16 @@ from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PI
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.engine.files import uploads
-from mediagen.engine.library import bulk, review, trash
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.filters import AssetFilters, narrowed
-from mediagen.engine.library.libraries import find_library, get_or_create_library
+from mediagen.engine.library import (
+    AssetFilters,
+    Right,
+    bulk,
+    find_library,
+    get_or_create_library,
+    narrowed,
+    review,
+    trash,
+)
 from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import AssetSource, GenerationState, LabelRule, MediaAsset, MediaLibrary, ReviewStatus
 

@@ -13,12 +13,11 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import StrictSerializer, Text, Time, Usd
+from mediagen.api.fields import Choice, StrictSerializer, Text, Time, Usd
 from mediagen.api.pagination import paged
 from mediagen.api.problems import not_found
 from mediagen.api.schema import PAGING, describe, page_of
-from mediagen.engine.library import libraries
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right, libraries
 from mediagen.models import BudgetPeriod, MediaLibrary
 
 
@@ -37,7 +36,7 @@ class LibraryValuesSerializer(StrictSerializer):
     budget_limit = serializers.DecimalField(
         max_digits=12, decimal_places=4, min_value=0, required=False, allow_null=True, help_text="USD; null: no limit."
     )
-    budget_period = serializers.ChoiceField(choices=BudgetPeriod.choices, required=False)
+    budget_period = Choice(choices=BudgetPeriod.choices, required=False)
     budget_warning = serializers.DecimalField(
         max_digits=12, decimal_places=4, min_value=0, required=False, allow_null=True, help_text="USD that warn."
     )
@@ -62,7 +61,7 @@ class LibrarySerializer(serializers.Serializer[Any]):
     editor_groups = serializers.ListField(child=serializers.CharField())
     default_tags = serializers.ListField(child=serializers.CharField())
     budget_limit = Usd(allow_null=True)
-    budget_period = serializers.ChoiceField(choices=BudgetPeriod.choices)
+    budget_period = Choice(choices=BudgetPeriod.choices)
     budget_warning = Usd(allow_null=True)
     may_add = serializers.BooleanField(help_text="Whoever asks may have pictures made in it.")
     created_at = Time()

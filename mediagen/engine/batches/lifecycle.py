@@ -12,19 +12,17 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.engine.batches.manifests import Manifest, ManifestRow
 from mediagen.engine.events import announcements
-from mediagen.engine.generation.claims import row_values
-from mediagen.engine.library.access import Access
-from mediagen.engine.library.libraries import find_library, get_library
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.generation import is_dead, row_values
+from mediagen.engine.library import Access, find_library, get_library
+from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.models import (
     BatchState,
-    GenerationAttempt,
     GenerationBatch,
     GenerationState,
     MediaAsset,
@@ -39,6 +37,8 @@ from mediagen.types import uuid7_in
 logger = logging.getLogger("mediagen.engine")
 
 CHUNK = 1000
+COMMAND = ":command"
+"""how the names of workers end that a person runs for one batch"""
 
 
 def open_batch(
@@ -198,6 +198,18 @@ def pause(batch: GenerationBatch, reason: str = "") -> bool:
     return _set_state(batch, BatchState.PAUSED, from_states=(BatchState.RUNNING,), reason=reason)
 
 
+def interrupted(batch: GenerationBatch, why: str) -> bool:
+    """As `pause`, when a person has stopped the command that worked on it: no worker goes on where he wanted it to end.
+
+    False, and it goes on, while another command works on it, which nobody has stopped.
+    """
+    held = batch.assets.filter(generation_state=GenerationState.RUNNING, lease_until__gte=Now())
+    commands = held.filter(lease_worker__endswith=COMMAND).order_by().values_list("lease_worker", flat=True).distinct()
+    if any(not is_dead(worker) for worker in commands):
+        return False
+    return pause(batch, f"interrupted ({why}).")
+
+
 def cancel(batch: GenerationBatch) -> int:
     """No further row is begun, ever; how many were cancelled. Those under way end: they may be paid for."""
     _set_state(batch, BatchState.CANCELLED, from_states=(BatchState.LOADING, BatchState.RUNNING, BatchState.PAUSED))
@@ -270,10 +282,3 @@ def _set_state(
         batch.assets.filter(kicked_at__isnull=False).update(kicked_at=None)
     batch.refresh_from_db()
     return bool(changed)
-
-
-def possible_cost(batch: GenerationBatch) -> tuple[int, Decimal | None]:
-    """(attempts of the batch whose outcome is not known, USD they may have cost or None when a price is not known)."""
-    unknown = GenerationAttempt.objects.filter(asset__batch=batch, state="unknown", billable=True)
-    without_price = unknown.filter(cost=None, cost_held=None).exists()
-    return unknown.count(), None if without_price else ledger.spending(unknown)

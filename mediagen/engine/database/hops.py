@@ -232,6 +232,13 @@ def patiently(work: Callable[[], T]) -> T:
             wait_s = min(wait_s * 2, 5.0)
 
 
+def is_full(exc: BaseException) -> bool:
+    """Whether a database says that its disk, or what it may take of it, is full."""
+    code = getattr(exc.__cause__, "sqlstate", None)  # PostgreSQL: psycopg's DiskFull
+    number = exc.args[0] if exc.args else None  # MariaDB and MySQL: ER_DISK_FULL, ER_RECORD_FILE_FULL
+    return code == "53100" or number in (1021, 1114) or "disk is full" in str(exc)
+
+
 def _may_pass(exc: Exception) -> bool:
     """Whether waiting can help. SQLite says "no such table" by the same class as "database is locked"."""
     said = str(exc)

@@ -39,6 +39,10 @@ class LinkRefused(InvalidRequest):
     """An address that is none of ours, has expired, or leads to a file that is not there any more."""
 
 
+class NotSigned(LinkRefused):
+    """An address that nobody here has signed: made up, or altered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a signed address lets its holder have."""
@@ -102,7 +106,7 @@ def check(text: str) -> Grant:
         kind, pk, mark, expires_at, how = _signer().unsign(text).split(".")
         grant = Grant({"a": "asset", "j": "job"}[kind], uuid.UUID(pk), mark, int(expires_at), how == "d")
     except (BadSignature, ValueError, KeyError):
-        raise LinkRefused("This address is not one that this site has signed. Ask for a new one.") from None
+        raise NotSigned("This address is not one that this site has signed. Ask for a new one.") from None
     if grant.expires_at <= time.time():
         raise LinkRefused("This address has expired. Ask for a new one.")
     return grant
@@ -153,7 +157,7 @@ def _spelled(spec: Spec) -> str:
 
 
 def check_page(text: str) -> PageGrant:
-    """What the last part of such an address stands for; `LinkRefused` when it is none of ours."""
+    """What the last part of such an address stands for; `NotSigned` when it is none of ours."""
     try:
         kind, pk, mark, how = _signer().unsign(text.rpartition(".")[0]).split(".")
         if kind != "p":
@@ -168,7 +172,7 @@ def check_page(text: str) -> PageGrant:
                 raise ValueError(text)
         return PageGrant(uuid.UUID(pk), mark, wanted)
     except (BadSignature, ValueError):
-        raise LinkRefused("This address is not one that this site has signed.") from None
+        raise NotSigned("This address is not one that this site has signed.") from None
 
 
 def page_asset(grant: PageGrant) -> MediaAsset:

@@ -16,9 +16,10 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.db import IntegrityError
 
+import mediagen.engine.files.storage as storage
 from mediagen import conf, images
-from mediagen.engine.files import storage
-from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
+from mediagen.engine.database import times
+from mediagen.errors import ComeLater, InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import scale
 from mediagen.models import MediaAsset, Rendition, asset_storage
 from mediagen.models.routing import atomic, on_commit
@@ -30,6 +31,8 @@ MAX_SIDE_PX = 4096
 MOST_KEPT = 200
 """of one asset: whoever asks for every size there is fills no disk; the oldest go, and are made again when asked for.
 A page offers a dozen, and a picture may be on several."""
+STRANGERS_MAKE, PER_S = 30, 600
+"""renditions of one asset that holders of its signed address can have made, and in how many seconds"""
 FITS = ("inside", "cover")
 NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-(?P<made>[0-9a-f]{32})(?:_[A-Za-z0-9]+)?\.[a-z]+")
 """of a file: the asset's id, and an id of its own that holds the time"""
@@ -112,19 +115,20 @@ def rendition(
     fit: Any = "inside",
     quality: Any = None,
     focus: Any = None,
+    for_stranger: bool = False,
 ) -> Rendition:
     """The asset's picture with at most `width` x `height` pixels, as "webp" unless another format is asked for.
 
     fit "inside" keeps the whole picture, "cover" fills the box and cuts around `focus`, two fractions, or else the
     asset's focal point. Nothing is enlarged. Sides up to 4096, quality 1 to 100. `InvalidRequest` with `field` for
     anything else, and for an asset without a picture; `StorageFailed` when its file is gone or damaged, or the
-    rendition cannot be stored.
-    One query when it was made before. Two who ask at once get the same.
+    rendition cannot be stored. One query when it was made before. Two who ask at once get the same. `for_stranger`:
+    whoever asks has only an address; `ComeLater` when such people have had many of this asset made in a short time.
     """
-    return make(asset, Spec.checked(width, height, format, fit, quality, focus))
+    return make(asset, Spec.checked(width, height, format, fit, quality, focus), for_stranger=for_stranger)
 
 
-def make(asset: MediaAsset, spec: Spec) -> Rendition:
+def make(asset: MediaAsset, spec: Spec, *, for_stranger: bool = False) -> Rendition:
     """The rendition of a spec that was checked; see `rendition`."""
     if not asset.is_ready or not asset.file:
         raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
@@ -133,7 +137,12 @@ def make(asset: MediaAsset, spec: Spec) -> Rendition:
     if (found := made.first()) is not None:
         return found
     with _alone(f"{asset.pk}:{key}") as has_waited:
-        return (made.first() if has_waited else None) or _make(asset, spec, key)
+        if has_waited and (found := made.first()) is not None:
+            return found
+        if for_stranger and not times.fits(f"renditions:{asset.pk}", STRANGERS_MAKE, PER_S):
+            text = "Many other sizes of this picture were made just now. Ask for one that was, or come later."
+            raise ComeLater(text, retry_after_s=PER_S)
+        return _make(asset, spec, key)
 
 
 def content_of(asset: MediaAsset, found: Rendition) -> bytes:

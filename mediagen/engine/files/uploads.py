@@ -12,10 +12,10 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.db.models import QuerySet
 
+import mediagen.engine.files.storage as storage
 from mediagen import conf, images
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid
 from mediagen.engine.events import announcements
-from mediagen.engine.files import storage
 from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import Picture
 from mediagen.models import (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import mediagen.engine.files.renditions as renditions
+import mediagen.engine.files.uploads as uploads
 from mediagen import images
-from mediagen.engine.files import renditions, uploads
 from mediagen.engine.files.renditions import Spec
 from mediagen.errors import InvalidRequest
 from mediagen.images import scale

@@ -17,11 +17,12 @@ from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, worker_name
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import Job
-from mediagen.engine.library.libraries import get_library
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import get_library
+from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.models.asset import ON_REQUEST
 from mediagen.models.clock import db_now
 from mediagen.models.routing import alias, atomic
 from mediagen.types import GenerationRequest
@@ -42,13 +43,13 @@ def begin(order: AssetOrder) -> Job:
 
 
 @atomic()
-def create(order: AssetOrder, *, held: bool) -> tuple[MediaAsset, bool]:
-    """(the asset's row, True when it is new): pending, or `held` by this process.
+def create(order: AssetOrder, *, held: bool, pk: uuid.UUID | None = None) -> tuple[MediaAsset, bool]:
+    """(the asset's row, True when it is new): pending, or `held` by this process; with this id, where one is given.
 
     Unknown names and wrong settings are said before a row is made.
     """
     library = get_library(order.library_id)
-    return write(order, library, list(library.default_tags.order_by()), held=held)
+    return write(order, library, list(library.default_tags.order_by()), held=held, pk=pk)
 
 
 def write(
@@ -110,7 +111,7 @@ def row_values(order: AssetOrder) -> dict[str, Any]:
 
 @atomic()
 def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
-    """Take an asset that is to be made (again): a failed, cancelled or left one, or a placeholder.
+    """Take an asset that is to be made (again): a failed, cancelled, interrupted or left one, or a placeholder.
 
     The id stays. `InvalidRequest` when it is a real picture already, or somebody works on it now.
     """
@@ -138,10 +139,31 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
     return Job(asset, order, Lease(asset.pk, token), chain, budgets=budgets, is_recovery=True)
 
 
+def take_over(asset: MediaAsset) -> bool:
+    """Take an asset as it was read, whatever its state, if nobody works on it and it has not changed hands since; its
+    lease's fields are as they are then."""
+    if is_in_hand(asset):
+        return False
+    values = {
+        "generation_state": GenerationState.RUNNING,
+        "lease_token": asset.lease_token + 1,
+        "lease_worker": worker_name(),
+        "lease_until": db_now() + lease_length(),
+    }
+    as_read = MediaAsset.objects.filter(
+        pk=asset.pk, lease_token=asset.lease_token, generation_state=asset.generation_state
+    )
+    if not as_read.update(**values):
+        return False
+    for name, value in values.items():
+        setattr(asset, name, value)
+    return True
+
+
 def open_to_all() -> Q:
     """Assets that may be made (again) because somebody asks for it."""
     return (
-        Q(generation_state__in=(GenerationState.PENDING, GenerationState.FAILED, GenerationState.CANCELLED))
+        Q(generation_state__in=(GenerationState.PENDING, *ON_REQUEST))
         | Q(generation_state=GenerationState.READY, is_placeholder=True)
         | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
     )
@@ -150,12 +172,20 @@ def open_to_all() -> Q:
 def not_open(asset: MediaAsset) -> InvalidRequest:
     return InvalidRequest(
         f"Asset {asset.pk} is {asset.generation_state} and no placeholder, or somebody works on it. "
-        "Only failed, cancelled and placeholder assets are generated again under their id.",
+        "Only failed, cancelled, interrupted and placeholder assets are generated again under their id.",
         field="asset_id",
     )
 
 
-def take(asset: MediaAsset, order: AssetOrder, chain: MediaGeneratorChain, budgets: Sequence[Budget]) -> Job:
+def take(
+    asset: MediaAsset,
+    order: AssetOrder,
+    chain: MediaGeneratorChain,
+    budgets: Sequence[Budget],
+    *,
+    patient: bool = True,
+    left_as: GenerationState = GenerationState.PENDING,
+) -> Job:
     """The job of an asset that this worker has claimed. No query."""
     return Job(
         asset,
@@ -164,8 +194,9 @@ def take(asset: MediaAsset, order: AssetOrder, chain: MediaGeneratorChain, budge
         chain,
         budgets=budgets,
         is_recovery=asset.lease_token > 1,
-        patient=True,
+        patient=patient,
         lease_is_kept=True,
+        left_as=left_as,
     )
 
 

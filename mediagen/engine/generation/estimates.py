@@ -29,18 +29,22 @@ class Estimate:
     """pictures for which no provider's price is known"""
     prices: dict[str, Decimal | None] = field(default_factory=dict)
     """USD of one picture (the dearest of them) by provider; None: not known"""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """by provider: why its price is no exact one, but the most that a picture may cost"""
     is_free: bool = True
     """nothing that costs money would be asked: dry run, placeholders"""
 
     def __str__(self) -> str:
         if self.is_free:
             return f"{self.pictures:,} pictures, which cost nothing (dry run or placeholders)"
+        unknown = ", ".join(sorted(self.unknown))
+        what_to_do = "; a budget passes it over unless its prices or price_when_unknown are set"
         if self.without_price == self.pictures:
-            return f"{self.pictures:,} pictures at a price that is not known ({', '.join(sorted(self.unknown))})"
+            return f"{self.pictures:,} pictures at a price that is not known ({unknown}){what_to_do}"
         text = f"{self.pictures:,} pictures, ${self.cheapest:,.2f} to ${self.dearest:,.2f}"
         if self.unknown:
-            text += f"; the price of {', '.join(sorted(self.unknown))} is not known and not in it"
-        return text
+            text += f"; the price of {unknown} is not known and not in it{what_to_do}"
+        return text + "".join(f"; {name} at most: {why}" for name, why in sorted(self.reasons.items()))
 
 
 def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = None) -> Estimate:
@@ -62,7 +66,7 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
         if key not in prices:
             if len(prices) > 10_000:
                 prices.clear()
-            prices[key] = _prices(chains[chain_key], asked)
+            prices[key] = _prices(chains[chain_key], asked, total.reasons)
         known = [price for price in prices[key].values() if price is not None]
         unknown = [name for name, price in prices[key].items() if price is None]
         total.pictures += 1
@@ -93,14 +97,17 @@ def _priced_providers(chain: MediaGeneratorChain) -> list[Any]:
     return asked
 
 
-def _prices(providers: list[Any], asked: dict[str, Any]) -> dict[str, Decimal | None]:
-    """USD by provider, None where it is not known; without those that would not take the request."""
+def _prices(providers: list[Any], asked: dict[str, Any], reasons: dict[str, str]) -> dict[str, Decimal | None]:
+    """USD by provider, None where it is not known; without those that would not take the request. Why one is the most
+    that it may be goes into `reasons`."""
     found: dict[str, Decimal | None] = {}
     for provider in providers:
         price = None
         if (ask := getattr(provider, "estimate", None)) is not None:
             try:
                 price = ask(**asked)
+                if price is not None and (why := getattr(provider, "estimate_reason", lambda **_: "")(**asked)):
+                    reasons[provider.get_name()] = why
             except ProviderError:
                 continue
             except InvalidRequest:

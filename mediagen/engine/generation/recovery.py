@@ -42,19 +42,30 @@ class Found:
 
 def open_attempt(asset: MediaAsset) -> GenerationAttempt | None:
     """The purchase that was under way when the worker died."""
-    attempts = GenerationAttempt.objects.of(asset).open()
-    return attempts.filter(operation__in=MAKES_PICTURES, billable=True).last()
+    return purchases(asset)[0]
 
 
-async def find_picture(asset: MediaAsset, attempt: GenerationAttempt | None) -> Found | None:
-    """The whole picture that an earlier worker stored, or put aside, before its row could be written.
+def purchases(asset: MediaAsset) -> tuple[GenerationAttempt | None, GenerationAttempt | None]:
+    """(the purchase that is open, the one that a rescued picture is of): the second may count as unknown by now."""
+    attempts = GenerationAttempt.objects.of(asset).filter(operation__in=MAKES_PICTURES, billable=True)
+    is_open = attempts.open().last()
+    return is_open, is_open or attempts.filter(state=AttemptState.UNKNOWN).last()
 
-    Anything else that it left, halves and pictures that were not paid for, is removed.
+
+async def find_picture(
+    asset: MediaAsset, attempt: GenerationAttempt | None, rescued_of: GenerationAttempt | None
+) -> Found | None:
+    """The whole picture that an earlier worker stored (of `attempt`), or put aside (of `rescued_of`), before its row
+    could be written.
+
+    Anything else that it left in the storage, halves and pictures that were not paid for, is removed.
     """
     found: Found | None = None
-    for path in storage.rescued(asset):
-        if attempt is not None and (image := _as_image(attempt, path.read_bytes())) is not None:
-            return Found(image, path, attempt)
+    if rescued_of is not None:
+        for path in storage.rescued(asset):
+            content = await sync_to_async(path.read_bytes, thread_sensitive=False)()
+            if (image := _as_image(rescued_of, content)) is not None:
+                return Found(image, path, rescued_of)
     for name in await sync_to_async(storage.left_files, thread_sensitive=False)(asset):
         image = _as_image(attempt, await storage.read_stored(name)) if attempt is not None else None
         if attempt is None or image is None or found is not None:
@@ -84,11 +95,23 @@ def _as_image(attempt: GenerationAttempt, content: bytes) -> GeneratedImage | No
     )
 
 
-def adopted(attempt: GenerationAttempt, image: GeneratedImage) -> GenerationAttempt:
+def adopted(found: Found) -> GenerationAttempt:
     """The attempt, ended by a picture that was found."""
+    attempt = found.attempt
     attempt.state, attempt.outcome = AttemptState.ADOPTED.value, Outcome.SUCCEEDED.value
-    attempt.message = "its worker died after the picture was stored; the picture was kept."
-    attempt.cost, attempt.finished_at = image.cost, db_now()
+    if isinstance(found.place, Path):
+        attempt.message = "the storage did not take the picture at once; it was kept aside and is stored now."
+    else:
+        attempt.message = "the picture was stored, and its worker ended before it could write the row; it was kept."
+    attempt.cost, attempt.finished_at = found.image.cost, db_now()
+    return attempt
+
+
+def read_later(attempt: GenerationAttempt, image: GeneratedImage) -> GenerationAttempt:
+    """The attempt, ended by a picture that was found in its answer only later."""
+    attempt.state, attempt.outcome = AttemptState.ADOPTED.value, Outcome.SUCCEEDED.value
+    attempt.message = f"its answer was kept, and read again later. Before: {attempt.message}"
+    attempt.cost = image.cost
     return attempt
 
 
@@ -128,9 +151,10 @@ def left_behind(asset: MediaAsset, token: int) -> LeftBehind:
             continue
         if is_open:
             row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, now
-            row.message = "the worker died after the request may have left: it may have been bought."
-            ledger.settle(row)
-            row.save()
+            # One that was left open on purpose says why.
+            row.message = row.message or "the worker died after the request may have left: it may have been bought."
+            ledger.book([row])
+            row.save(update_fields=["state", "outcome", "finished_at", "message", "cost_held", "booked"])
         if row.state == AttemptState.UNKNOWN:
             may_be_paid.add(row.provider_name)
     stopping = ProviderConfig.objects.filter(name__in=may_be_paid, after_unknown=GoOn.STOP) if may_be_paid else ()

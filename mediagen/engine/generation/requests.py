@@ -10,21 +10,22 @@ from typing import Any
 
 from django.db.models import Q, prefetch_related_objects
 
+import mediagen.engine.generation.claims as claims
+import mediagen.engine.generation.estimates as estimates
+import mediagen.engine.generation.idempotency as idempotency
+import mediagen.engine.generation.queue as queue
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.dispatch import task_engine
-from mediagen.engine.generation import claims, estimates, idempotency, queue
 from mediagen.engine.generation.estimates import Estimate
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import provider_budgets
-from mediagen.engine.library import cancelling
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import find_library, get_library
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import Access, Right, cancelling, find_library, get_library
+from mediagen.engine.money import Budget, ledger
 from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
-from mediagen.models.asset import MediaAssetQuerySet
+from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
+from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
 from mediagen.providers.options import Option
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
@@ -214,11 +215,11 @@ def cancel(assets: Iterable[MediaAsset]) -> None:
 
 @atomic()
 def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
-    """Let the failed, cancelled and placeholder ones wait to be made again, under their ids; which. Errors of `plan`,
-    and `Conflict` when there is none."""
+    """Let the failed, cancelled, interrupted and placeholder ones wait to be made again, under their ids; which. Errors
+    of `plan`, and `Conflict` when there is none."""
     again = [asset for asset in assets if _may_be_made_again(asset)]
     if not again:
-        raise Conflict("Only failed and cancelled pictures and placeholders are made again, and there is none here.")
+        raise Conflict("Only failed, cancelled and interrupted pictures and placeholders are made again; here is none.")
     for asset in again:
         order = claims.order_of(asset)
         chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
@@ -228,7 +229,7 @@ def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
 
 
 def _may_be_made_again(asset: MediaAsset) -> bool:
-    if asset.generation_state in (GenerationState.FAILED, GenerationState.CANCELLED):
+    if asset.generation_state in ON_REQUEST:
         return True
     return asset.generation_state == GenerationState.READY and asset.is_placeholder
 
@@ -329,7 +330,7 @@ def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: 
         left = _left(budget)
         if left is not None and least > left:
             raise BudgetTooSmall(
-                f"Library '{library.name}' has {ledger.usd(left)} left, and this costs {ledger.usd(least)} at least."
+                f"Library '{library.name}' has {usd(left)} left, and this costs {usd(least)} at least."
                 f"{budget.what_to_do}"
             )
     limited = provider_budgets(chain)
@@ -338,7 +339,7 @@ def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: 
         left = _left(limited[name]) if name in limited else None
         if left is None or price is None or price <= left:
             return
-        refused.append(f"{name} has {ledger.usd(left)} left and costs {ledger.usd(price)} a picture")
+        refused.append(f"{name} has {usd(left)} left and costs {usd(price)} a picture")
     if refused:
         raise BudgetTooSmall(f"The budget of every provider is used up: {'; '.join(refused)}. Raise one, or wait.")
 

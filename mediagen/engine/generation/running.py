@@ -13,30 +13,42 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
+import mediagen.engine.generation.job_notices as job_notices
+import mediagen.engine.generation.leases as leases
+import mediagen.engine.generation.memory_limit as memory_limit
+import mediagen.engine.generation.recovery as recovery
+import mediagen.engine.generation.sources as editing
 from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine.database.hops import in_database, to_the_end, together, update_where
+from mediagen.engine.database import in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.files import storage
-from mediagen.engine.generation import job_notices, leases, memory_limit, recovery
-from mediagen.engine.generation import sources as editing
+from mediagen.engine.files import refusals, storage
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
-from mediagen.engine.library.tagging import tag_served
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import tag_served
+from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.images import origin
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
-from mediagen.types import GeneratedImage
+from mediagen.types import AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
 MAX_TRIES = 10
 SHORTEST_WAIT_S = 0.5
 LONGEST_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class AsItWas:
+    """How an asset stood before it was taken."""
+
+    generation_state: str
+    failure: str
 
 
 @dataclass(slots=True)
@@ -54,8 +66,19 @@ class Job:
     """put off, not failed, when waiting may help: somebody comes back to it"""
     lease_is_kept: bool = False
     """the worker renews all its leases together"""
+    left_as: GenerationState = GenerationState.PENDING
+    """how it waits when this process is stopped: for any worker, or interrupted, for whoever asked for it"""
+    fetch_for_s: float | None = None
+    """where given, nothing is bought: what an earlier process has bought is taken if it comes within this time, else
+    all stays as it was"""
+    asked: int = 0
+    """attempts of this run, without those that were skipped"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
+    only_looks: AsItWas | None = None
+    """nothing is bought: jobs that were are fetched, and when none brings a picture the asset stands as before"""
+    cost: Cost = NOTHING
+    """what the run has cost, once it is over"""
 
 
 class PutOff(MediagenError):
@@ -73,15 +96,25 @@ class PutOff(MediagenError):
 async def run(job: Job) -> MediaAsset:
     """Fill an asset that this process holds.
 
-    `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job.
+    `GenerationFailed` with every attempt when no provider delivered; the row stays. `PutOff` for a patient job, and
+    when what was to be fetched only is not there.
     """
     recorder = RowRecorder(
         job.asset,
         budgets=job.budgets,
         provider_budgets=provider_budgets(job.chain),
         lease_token=job.lease.token,
+        only_looks=job.only_looks is not None,
     )
+    try:
+        return await _run(job, recorder)
+    finally:
+        job.cost = recorder.cost
+
+
+async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
     left = recovery.LeftBehind()
+    is_fetch = job.fetch_for_s is not None
     has_come = False
     try:
         async with memory_limit.place() as give_room_back, leases.kept(job.lease, already=job.lease_is_kept):
@@ -99,11 +132,13 @@ async def run(job: Job) -> MediaAsset:
                 resume=recorder.jobs,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
+                fetch_for_s=job.fetch_for_s,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
                 **sources,
             )
+            job.asked = sum(attempt.state is not AttemptState.SKIPPED for attempt in outcome.attempts)
             if outcome.result is not None:
                 # The picture is here and may be paid for: it is kept, whoever loses interest now.
                 has_come = True
@@ -113,17 +148,35 @@ async def run(job: Job) -> MediaAsset:
     except LeaseLost:
         raise
     except BaseException as exc:
-        reason = "cancelled" if isinstance(exc, asyncio.CancelledError) else _reason(exc)
+        is_stopped = isinstance(exc, asyncio.CancelledError)
+        reason = "cancelled" if is_stopped else _reason(exc)
         is_away = isinstance(exc, OperationalError | InterfaceError)
-        if has_come and (is_away or isinstance(exc, asyncio.CancelledError)):
+        if has_come and (is_away or is_stopped):
             recorder.forget_success()
-        can_go_on = job.patient and (is_away or isinstance(exc, asyncio.CancelledError | StorageFailed))
+        # What was paid and lost is not bought again before somebody says so.
+        is_lost = isinstance(exc, StorageFailed) and exc.lost
+        can_go_on = job.patient and (is_away or is_stopped or isinstance(exc, StorageFailed))
+        can_go_on |= is_fetch or (is_stopped and job.left_as == GenerationState.INTERRUPTED)
+        if is_fetch:
+            recorder.leave_jobs()
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
-        leave = back_to_pending if can_go_on or (has_come and is_away) else give_up
+        leave = let_wait if (can_go_on and not is_lost) or (has_come and is_away) else give_up
+        if job.only_looks is not None and not has_come:
+            leave = as_it_was
         leases.let_go(job.asset.pk)
-        await asyncio.shield(in_database(leave, job, recorder, f"The generation ended early: {reason}"))
+        said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
+        await asyncio.shield(in_database(leave, job, recorder, said))
         raise
     leases.let_go(job.asset.pk)
+    if job.only_looks is not None:
+        await in_database(as_it_was, job, recorder, "")
+        raise GenerationFailed(
+            outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset
+        )
+    if is_fetch:
+        recorder.leave_jobs()
+        await in_database(let_wait, job, recorder, job.asset.failure)
+        raise PutOff("what was bought for it is not there yet.", retry_in_s=None, vetoed=False)
     if isinstance(outcome.vetoed, AssetCancelled):
         await in_database(end_cancelled, job, recorder)
         raise GenerationFailed(
@@ -180,13 +233,13 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
 
 
 async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
-    """Finish the asset with a picture that an earlier worker stored before it died. False when there is none."""
+    """Finish the asset with a picture that an earlier worker stored before it died, or put aside. False when there is
+    none."""
     recorder = recorder or RowRecorder(job.asset, lease_token=job.lease.token)
-    attempt = await in_database(recovery.open_attempt, job.asset)
-    found = await recovery.find_picture(job.asset, attempt)
+    found = await recovery.find_picture(job.asset, *await in_database(recovery.purchases, job.asset))
     if found is None:
         return False
-    recorder.pending.append(recovery.adopted(found.attempt, found.image))
+    recorder.pending.append(recovery.adopted(found))
     await store(job, found.image, recorder)
     # A copy was made: whoever stored it may live after all, and take his file away.
     await found.remove()
@@ -243,17 +296,22 @@ async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: Row
     name = storage.file_name(job.asset, job.lease.token, image.format)
     is_paid = not (image.is_placeholder or image.dry_run)
     try:
-        return await storage.save_file(name, content, patience_s=conf.get("STORAGE_PATIENCE_S") if is_paid else 0.0)
+        return await storage.save_file(name, content, is_paid=is_paid)
     except Exception as exc:
         logger.exception("the storage did not take the picture of asset %s", job.asset.pk)
-        why = (
-            f"{type(exc).__name__}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
-        )
-        path = await storage.put_aside(name, content) if is_paid else ""
+        said = f"The storage did not take the picture ({refusals.reason(exc)})."
+        if not is_paid:
+            raise StorageFailed(said) from exc
+        path = await storage.put_aside(name, content)
         if path:
-            recorder.forget_success()
-        kept = f" It is kept in {path} and taken when the asset is generated again." if path else ""
-        raise StorageFailed(f"The storage did not take the picture ({why}).{kept}", rescued=path) from exc
+            said = f"{said} It is kept in {path} and taken when the asset is generated again."
+        elif job_id := recorder.served_by_job:
+            said = f"{said} Its job {job_id} is fetched, not bought, when the asset is generated again."
+        else:
+            said = f"Paid and lost: {said} The rescue folder did not take it either, and there is no job to fetch."
+        is_lost = not (path or recorder.served_by_job)
+        (recorder.lose_picture if is_lost else recorder.leave_open)(said)
+        raise StorageFailed(said, rescued=path, lost=is_lost, asset=job.asset) from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,9 +403,18 @@ def end_cancelled(job: Job, recorder: RowRecorder) -> None:
 
 
 @atomic()
-def back_to_pending(job: Job, recorder: RowRecorder, reason: str) -> None:
-    """For whoever comes next."""
-    _leave(job, recorder, generation_state=GenerationState.PENDING, failure=reason, lease_until=None)
+def let_wait(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """For whoever comes next, or whoever asked for it."""
+    _leave(job, recorder, generation_state=job.left_as, failure=reason, lease_until=None)
+
+
+@atomic()
+def as_it_was(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """Nothing was found: the asset stands as it did before anybody looked."""
+    assert job.only_looks is not None  # noqa: S101 - of such jobs alone
+    was = job.only_looks
+    recorder.forget_skips()
+    _leave(job, recorder, generation_state=was.generation_state, failure=was.failure, lease_until=None)
 
 
 @atomic()

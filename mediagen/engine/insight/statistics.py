@@ -18,9 +18,9 @@ from django.conf import settings
 from django.db.models import Count, Max, Q, QuerySet
 
 from mediagen.engine.insight.buckets import LatencyClass, TimeText, percentile
-from mediagen.engine.library.access import Access, Right, sees_everything
-from mediagen.engine.money.budgets import BudgetReport, budgets
-from mediagen.engine.providers.entries import ProviderState, states
+from mediagen.engine.library import Access, Right, sees_everything
+from mediagen.engine.money import BudgetReport, budget_reports
+from mediagen.engine.providers import ProviderState, states
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.models.clock import db_now
@@ -218,7 +218,7 @@ def overview(access: Access | None, period: Period) -> Overview:
         approved=approved,
         cost_per_approved=total.spent / approved if approved else None,
         breakers=tuple(state for state in states(configs) if state.circuits) if configs else (),
-        budgets=tuple(budgets(access, configs)),
+        budgets=tuple(budget_reports(access, configs)),
     )
 
 

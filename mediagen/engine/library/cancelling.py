@@ -17,6 +17,8 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import AttemptState
 
+WAITING = (GenerationState.PENDING, GenerationState.INTERRUPTED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
@@ -45,20 +47,21 @@ def cancel(asset_ids: Iterable[Any]) -> Cancelled:
         .order_by("pk")
         .values_list("pk", "generation_state", "lease_token")
     )
-    waiting = {pk: token for pk, state, token in rows if state == GenerationState.PENDING}
+    waiting = {pk: token for pk, state, token in rows if state in WAITING}
     bought = _may_be_bought([pk for pk, token in waiting.items() if token])
     now = db_now()
     # Said again in the statement: SQLite has no row locks, and a worker may have claimed one meanwhile.
     free = MediaAsset.objects.filter(pk__in=set(waiting) - bought)
-    free.filter(generation_state=GenerationState.PENDING).update(
+    free.filter(generation_state__in=WAITING).update(
         generation_state=GenerationState.CANCELLED, failure="It was cancelled.", lease_until=None, updated_at=now
     )
     bought |= set(free.exclude(generation_state=GenerationState.CANCELLED).values_list("pk", flat=True))
     ending = tuple(pk for pk, state, _ in rows if state == GenerationState.RUNNING or pk in bought)
     open_states = (GenerationState.PENDING, GenerationState.RUNNING)
-    MediaAsset.objects.filter(pk__in=ending, generation_state__in=open_states).update(
-        cancel_requested_at=now, updated_at=now
-    )
+    told = MediaAsset.objects.filter(pk__in=ending)
+    # Its caller will not come back for it: whoever works fetches what was bought.
+    told.filter(generation_state=GenerationState.INTERRUPTED).update(generation_state=GenerationState.PENDING)
+    told.filter(generation_state__in=open_states).update(cancel_requested_at=now, updated_at=now)
     task_engine.kick(bought)
     progress.changed(ids, is_end=True)
     cancelled = tuple(pk for pk in waiting if pk not in bought)

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid
 from mediagen.engine.library.access import Access
 from mediagen.engine.library.labels import unlabelled
 from mediagen.engine.library.libraries import find_library

@@ -15,7 +15,7 @@ from django.core.validators import URLValidator
 from django.db.models import Count, ExpressionWrapper, F, FloatField, Q, Sum
 from django.db.models.functions import Cast
 
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid
 from mediagen.engine.library import elsewhere
 from mediagen.engine.library.suggestions import Suggestion, suggestions
 from mediagen.errors import InvalidRequest

@@ -23,14 +23,14 @@ from mediagen import conf, http
 from mediagen.breaker import BreakerKey, Circuit
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database.hops import grouped, in_database, to_the_end
+from mediagen.engine.database import grouped, in_database, to_the_end
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.generation import claims, leases, running
-from mediagen.engine.generation.running import Job, PutOff
+from mediagen.engine.generation import Job, PutOff, claims, leases, running
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.factory import SharedBreaker, get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.clock import db_now
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
@@ -58,6 +58,9 @@ class Event:
     seconds: float = 0.0
     message: str = ""
     attempts: int = 0
+    """providers asked in this run, retries included"""
+    cost: Cost = NOTHING
+    """what this run of the asset has cost"""
 
 
 @dataclass(slots=True)
@@ -73,6 +76,10 @@ class Worker:
     concurrency: int = 16
     limit: int | None = None
     watch: Callable[[Event], None] = lambda event: None
+    patient: bool = True
+    """what waiting may help is put off, not failed"""
+    left_as: GenerationState = GenerationState.PENDING
+    """how rows wait that it has taken and not made: for any worker, or interrupted, for whoever asked for them"""
     name: str = field(default_factory=lambda: f"{leases.worker_name()}:{uuid.uuid4().hex[:6]}")
     begun: int = 0
     _buffer: deque[MediaAsset] = field(default_factory=deque)
@@ -100,9 +107,13 @@ class Worker:
             try:
                 # First: the jobs that they have bought do not wait for ever.
                 await in_database(leases.free_dead_workers)
-                await self._loop(until)
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
+                try:
+                    await self._loop(until)
+                except (OperationalError, InterfaceError):
+                    # It takes no more rows: what is bought already can still be stored.
+                    await self._drained()
+                    raise
+                await self._drained()
             finally:
                 for task in self._tasks:
                     task.cancel()
@@ -113,6 +124,10 @@ class Worker:
                 self._buffer.clear()
         # Outside the group: its pump has ended.
         await self._finish_batches()
+
+    async def _drained(self) -> None:
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def circuits(self) -> Mapping[BreakerKey, Circuit]:
         """The breakers as this worker knows them."""
@@ -200,9 +215,7 @@ class Worker:
         """Give back every row that we hold; how many."""
         leases.let_go_of_all(self.name)
         mine = MediaAsset.objects.filter(generation_state=GenerationState.RUNNING, lease_worker=self.name)
-        return mine.update(
-            generation_state=GenerationState.PENDING, lease_worker="", lease_until=None, updated_at=db_now()
-        )
+        return mine.update(generation_state=self.left_as, lease_worker="", lease_until=None, updated_at=db_now())
 
     async def _finish_batches(self) -> None:
         for batch_id in {*self._worked_on, self.batch_id} - {None}:
@@ -225,7 +238,8 @@ class Worker:
     async def _work(self, asset: MediaAsset) -> None:
         began = time.monotonic()
         self.watch(Event("started", asset))
-        kind, message, attempts = "ready", "", 0
+        kind, message = "ready", ""
+        job: Job | None = None
         try:
             job = await self._job(asset)
             if job is not None:
@@ -240,13 +254,15 @@ class Worker:
             if exc.vetoed and asset.batch is not None:
                 await in_database(lifecycle.pause, asset.batch, message)
         except StorageFailed as exc:
-            kind, message = "put_off", str(exc)
-            if asset.batch is not None:  # every further picture would have the same fate
+            kind, message = "put_off" if self.patient and not exc.lost else "failed", str(exc)
+            if not self.patient:
+                pass  # the row says so, and where the picture is kept meanwhile
+            elif asset.batch is not None:  # every further picture would have the same fate
                 await in_database(lifecycle.pause, asset.batch, message)
             else:
                 await asyncio.sleep(5.0)
         except GenerationFailed as exc:
-            kind, message, attempts = "failed", str(exc), len(exc.attempts)
+            kind, message = "failed", str(exc)
         except LeaseLost as exc:
             kind, message = "lost", str(exc)
         except (InvalidRequest, ConfigurationError) as exc:
@@ -264,7 +280,8 @@ class Worker:
             leases.let_go(asset.pk)
         if kind in ("put_off", "lost"):
             self.begun -= 1
-        self.watch(Event(kind, asset, time.monotonic() - began, message, attempts))
+        asked, cost = (job.asked, job.cost) if job else (0, NOTHING)
+        self.watch(Event(kind, asset, time.monotonic() - began, message, asked, cost))
 
     async def _job(self, asset: MediaAsset) -> Job | None:
         """The job of a claimed row; None when its batch does not run any more, or when wrong settings keep every row
@@ -290,7 +307,7 @@ class Worker:
             await self._end(asset, GenerationState.FAILED, str(exc))
             raise
         budgets = [*lifecycle.batch_budgets(batch), *claims.library_budgets(asset.library)]
-        return claims.take(asset, order, chain, budgets)
+        return claims.take(asset, order, chain, budgets, patient=self.patient, left_as=self.left_as)
 
     async def _end(self, asset: MediaAsset, state: GenerationState, reason: str) -> None:
         leases.let_go(asset.pk)

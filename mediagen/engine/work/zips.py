@@ -10,11 +10,10 @@ from typing import IO, Any
 
 from django.core.files.base import File
 
-from mediagen.engine.batches.manifests.cells import cell
+from mediagen.engine.batches import cell
 from mediagen.engine.files import links, storage
-from mediagen.engine.library.access import Right
-from mediagen.engine.work import jobs
-from mediagen.engine.work.jobs import Running
+from mediagen.engine.library import Right
+from mediagen.engine.work.running_job import STORING_S, Running, expires_at, file_name
 from mediagen.errors import InvalidRequest, StorageFailed
 from mediagen.models import MediaAsset, asset_storage
 
@@ -71,18 +70,18 @@ def make_zip(running: Running) -> None:
         size = built.tell()
         built.seek(0)
         # A bucket may take long for gigabytes.
-        running.save(lease_s=jobs.STORING_S)
+        running.save(lease_s=STORING_S)
         name = _store(running, built)
     job.result["size_bytes"] = size
     try:
-        running.save(file=name, expires_at=jobs.expires_at())
+        running.save(file=name, expires_at=expires_at())
     except BaseException:
         storage.remove_file(name)
         raise
 
 
 def _store(running: Running, built: IO[bytes]) -> str:
-    name = jobs.file_name(running.job)
+    name = file_name(running.job)
     try:
         return asset_storage().save(name, File(built, name))
     except Exception as exc:

@@ -6,13 +6,14 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine import get_media_engine
 from mediagen.errors import ConfigurationError, InvalidRequest
+from mediagen.management.base import MediagenCommand
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Asks every provider of the chain by calls that cost nothing. Exit code 0: all enabled providers that have a "
         "credential are healthy; 1: one is not; 2: bad usage. Those in dry run are not asked unless --live is given."

@@ -7,19 +7,19 @@ import uuid
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.exports import canva, requests, sending
-from mediagen.engine.library.filters import AssetFilters, narrowed
-from mediagen.engine.library.libraries import find_library
+from mediagen.engine.library import AssetFilters, find_library, narrowed
 from mediagen.errors import ConfigurationError, InvalidRequest, MediagenError
+from mediagen.management.base import MediagenCommand
 from mediagen.management.output import one_line
 from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 
 GOOD = (ExportState.PLACED, ExportState.WAITING, ExportState.PENDING)
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Exports ready assets, named by id or found by library and tag, one after the other, and waits for Canva's "
         "limits. Exit code 0: all are placed (Canva) or wait for the plugin (Figma); 1: one is not; 2: bad usage."

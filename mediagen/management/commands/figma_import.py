@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine import get_media_engine
-from mediagen.engine.library.libraries import find_library
+from mediagen.engine.library import find_library
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest
+from mediagen.management.base import MediagenCommand
 from mediagen.models import MediaAsset
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Has Figma render nodes of a file and keeps each as an asset, the child of the asset that was placed there. "
         "Exit codes: 0 all of them, 1 not all, 2 bad usage."

@@ -6,20 +6,20 @@ import argparse
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from mediagen.engine.batches.manifests import FORMATS, ManifestError
+from mediagen.engine.batches import FORMATS
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.management import batch_run, prompt_run
+from mediagen.management.base import STOPPED, USAGE, MediagenCommand
 
-USAGE = 2
 
-
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Makes assets from prompts, or from a file of prompts, through the provider chain. Exit code 0: all were made; "
-        "1: some failed; 2: bad usage or a wrong manifest, nothing was started; 3: a batch was stopped before its end "
-        "(by Ctrl-C, --limit, a budget, a pause): the same command goes on."
+        "1: some failed; 2: bad usage or a wrong manifest, nothing was started; 3: stopped before the end (by Ctrl-C, "
+        "SIGTERM, SIGHUP, a reader of its output that left, --limit, a budget, a pause, a full disk of the database): "
+        "the same command goes on."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -42,6 +42,11 @@ class Command(BaseCommand):
             "--option", action="append", type=_pair, default=[], metavar="KEY=VALUE", help="An option of the provider."
         )
         parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="A tag for every asset.")
+        parser.add_argument(
+            "--again",
+            action="store_true",
+            help="Make all anew, although pictures of these prompts wait from an earlier run of the last day.",
+        )
         mode = parser.add_mutually_exclusive_group()
         mode.add_argument(
             "--live", dest="dry_run", action="store_false", default=None, help="Ask the services. This may cost money."
@@ -89,11 +94,11 @@ class Command(BaseCommand):
         if not is_batch and not options["prompts"]:
             raise CommandError("Give a prompt, or --from FILE, or --resume ID.", returncode=USAGE)
         try:
-            code, message = (batch_run if is_batch else prompt_run).run(self.stdout, self.stderr, options)
-        except ManifestError as exc:
-            raise CommandError(str(exc), returncode=USAGE) from None
+            code, message = batch_run.run(self, options) if is_batch else prompt_run.run(self, options)
         except (InvalidRequest, ConfigurationError) as exc:
             raise CommandError(str(exc), returncode=USAGE) from None
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. The same command goes on.", returncode=STOPPED) from None
         if code:
             raise CommandError(message, returncode=code)
 

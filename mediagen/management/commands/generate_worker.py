@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.events import delivery
 from mediagen.engine.exports import sending
-from mediagen.engine.work import jobs
-from mediagen.engine.work.worker import Event, Until, Worker
+from mediagen.engine.work import Event, Until, Worker, jobs
 from mediagen.errors import InvalidRequest
+from mediagen.management.base import MediagenCommand
 from mediagen.management.output import one_line
 from mediagen.management.signals import run_until_told
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
-        "Fills waiting assets, many at once, until SIGTERM or Ctrl-C; then what is under way ends and it leaves with "
-        "exit code 0. A second signal stops at once. Run as many as you like, on as many machines as you like."
+        "Fills waiting assets, many at once, until SIGTERM, SIGHUP or Ctrl-C; then what is under way ends and it "
+        "leaves with exit code 0. A second signal stops at once. Run as many as you like, on as many machines as you "
+        "like."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,7 +39,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{worker.name}: up to {options['concurrency']} pictures at once.")
         until = Until.DONE if options["until_done"] else Until.STOPPED
         chores = [delivery.keep_delivering, jobs.keep_working, sending.keep_sending]
-        run_until_told(worker, until, self.say_stopping, chores=chores)
+        run_until_told(worker, until, self.stdout.write, chores=chores)
         if until is Until.DONE:
             jobs.work_off()
         self.stdout.write(f"{worker.name}: {worker.begun:,} begun, done.")
@@ -46,6 +47,3 @@ class Command(BaseCommand):
     def note(self, event: Event) -> None:
         if event.kind == "failed":
             self.stderr.write(f"{event.asset.asset_id} failed: {one_line(event.message, 300)}")
-
-    def say_stopping(self) -> None:
-        self.stdout.write("Ending what is under way. Once more stops at once.")

@@ -7,13 +7,15 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.maintenance import sweep
+from mediagen.management.base import MediagenCommand
 
 SENTENCES = {
     "requeued": "assets of workers that are gone wait again",
     "pictures_kept": "stored pictures got their rows",
+    "jobs_fetched": "pictures that were bought were fetched",
     "files_removed": "files that no asset knows were removed",
     "attempts_closed": "attempts that nobody will end were marked unknown",
     "accounts_corrected": "accounts were corrected",
@@ -21,13 +23,14 @@ SENTENCES = {
     "deleted_purged": "assets deleted long ago were removed with their files",
     "webhooks_sent": "webhooks were sent",
     "job_files_removed": "zips that were too old were removed",
+    "answers_removed": "kept answers that were too old were removed",
     "kicked": "assets were told to the task engine",
     "exports_ended": "exports that waited too long were ended",
     "exports_told": "waiting exports were told to the task engine",
 }
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Puts stale work back to waiting, keeps pictures that were stored and not recorded, removes files nobody "
         "knows, ends what no process will end, and tells the task engine of waiting work. Safe at any time."
@@ -46,6 +49,7 @@ class Command(BaseCommand):
                 self.stdout.write(json.dumps(report))
             else:
                 done = [f"{report[name]:,} {text}." for name, text in SENTENCES.items() if report[name]]
+                done += [f"  {correction}" for correction in report["corrections"]]
                 self.stdout.write("\n".join(done) or "Nothing was to be done.")
             failed = "; ".join(report["failed"])
             if options["every"] is None:

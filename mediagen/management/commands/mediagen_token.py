@@ -8,12 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from mediagen.engine.library import tokens
-from mediagen.engine.library.libraries import find_library
-from mediagen.engine.library.tokens import IssuedToken
+from mediagen.engine.library import IssuedToken, find_library, tokens
 from mediagen.errors import InvalidRequest
+from mediagen.management.base import MediagenCommand
 from mediagen.models import ApiToken
 from mediagen.models.clock import db_now
 from mediagen.models.token import SCOPES
@@ -21,7 +20,7 @@ from mediagen.models.token import SCOPES
 LONGEST_DAYS = 3650
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "API tokens. create and rotate print the token's text on standard output, alone: it is stored nowhere and "
         "cannot be had again. Exit code 2: bad usage."
@@ -76,6 +75,8 @@ class Command(BaseCommand):
     def _show(self, issued: IssuedToken) -> None:
         self.stderr.write(f"Token {issued.token.pk} of {issued.token.user}. Keep it now: it is not shown again.")
         self.stdout.write(issued.text.reveal())
+        if self.reader.is_gone:
+            raise CommandError(f"The token could not be written to standard output. Rotate it: {issued.token.pk}")
 
     def _list(self, options: dict[str, Any]) -> None:
         shown = ApiToken.objects.select_related("user", "library").order_by("-id")

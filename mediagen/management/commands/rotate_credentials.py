@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.providers import credentials
+from mediagen.management.base import MediagenCommand
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Encrypts every stored credential (keys of providers, tokens of connections, secrets of webhooks) with the "
         "first of MEDIAGEN['ENCRYPTION_KEYS']. Exit code 0: all of them can be read with it now; 1: no key fits some, "

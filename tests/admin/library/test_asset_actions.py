@@ -259,7 +259,7 @@ def test_a_real_picture_is_not_made_again_under_its_id(admin_client):
     response = act(admin_client, "mediaasset", "retry", real.pk)
 
     (message,) = said(response)
-    assert "Only failed, cancelled and placeholder assets" in message
+    assert "Only failed, cancelled, interrupted and placeholder assets" in message
     real.refresh_from_db()
     assert real.is_ready
 

@@ -200,7 +200,7 @@ class TestMoney:
         body = caller.send(URL + "estimate/", {**ASK, "count": 4}).json()
 
         assert (body["cheapest"], body["dearest"], body["is_free"]) == ("0.40", "0.40", False)
-        assert body["prices"] == [{"provider_name": "local", "usd": "0.10"}]
+        assert body["prices"] == [{"provider_name": "local", "usd": "0.10", "at_most": ""}]
         assert not MediaAsset.objects.exists()
 
     def test_a_library_whose_budget_does_not_leave_it(self, caller, settings):

@@ -62,7 +62,7 @@ def test_counters():
 
 
 def test_make_one(manager):
-    Group.objects.create(name="Press")
+    manager.user.groups.add(Group.objects.create(name="Press"))
     values = {"name": "Sea", "default_tags": ["sea", "Sea"], "editor_groups": ["Press"], "budget_limit": "12.50"}
 
     response = manager.send(URL, values)

@@ -1,0 +1,57 @@
+"""What all commands share: output that fails touches no work, and a database that is full says so."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError
+
+from mediagen.engine.database import is_full
+from mediagen.management.streams import ForgivingStream
+
+SOME_FAILED = 1
+USAGE = 2
+STOPPED = 3
+
+
+class MediagenCommand(BaseCommand):
+    """Base of our commands."""
+
+    def __init__(self, stdout: Any = None, stderr: Any = None, *args: Any, **kwargs: Any) -> None:
+        out: Any = ForgivingStream(stdout or sys.stdout)
+        err: Any = ForgivingStream(stderr or sys.stderr)
+        super().__init__(out, err, *args, **kwargs)
+
+    @property
+    def reader(self) -> ForgivingStream:
+        """Standard output, of which it is known whether anybody still reads it."""
+        stream: Any = self.stdout._out
+        return cast(ForgivingStream, stream)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+        finally:
+            # What others (a log) have left in them is not to fail when the interpreter ends.
+            self.stdout.flush()
+            self.stderr.flush()
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        for name in ("stdout", "stderr"):
+            if options.get(name) is not None:
+                options[name] = ForgivingStream(options[name])
+        try:
+            return super().execute(*args, **options)
+        except (OperationalError, InterfaceError) as exc:
+            raise CommandError(_explained(exc), returncode=STOPPED) from exc
+
+
+def _explained(exc: Exception) -> str:
+    if is_full(exc):
+        return (
+            "The disk of the database is full: nothing more could be written, and nothing more was begun. Make room; "
+            "then the same command goes on, and takes what was stored meanwhile."
+        )
+    return f"The database cannot be used: {exc}. When it can, the same command goes on."
