@@ -15,8 +15,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from mediagen import conf
-from mediagen.engine.files.responsive import PagePicture, page_picture, page_picture_src
-from mediagen.engine.library.labels import Label, credit_of, label_of
+from mediagen.engine.files import PagePicture, page_picture, page_picture_src
+from mediagen.engine.library import Label, credit_of, label_of
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset
 

@@ -32,7 +32,7 @@ class _Limited:
         self.limits = {name: kwargs.pop(name) for name in LIMITS if name in kwargs}
 
     def _check_limits(self) -> list[checks.CheckMessage]:
-        from mediagen.engine.library.choosing import Limits
+        from mediagen.engine.library import Limits
         from mediagen.errors import InvalidRequest
 
         try:

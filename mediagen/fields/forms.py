@@ -16,9 +16,8 @@ from django.core.exceptions import ValidationError
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
-from mediagen.engine.files.links import thumbnail_url
-from mediagen.engine.library.access import Access
-from mediagen.engine.library.choosing import Limits, pick, read_pick
+from mediagen.engine.files import thumbnail_url
+from mediagen.engine.library import Access, Limits, pick, read_pick
 from mediagen.models import MediaAsset
 
 __all__ = ["MediaAssetAdminMixin", "MediaAssetChoiceField", "MediaAssetChooser", "MediaAssetsChoiceField", "for_user"]

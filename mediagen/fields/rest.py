@@ -8,10 +8,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from mediagen.engine.files.responsive import PagePicture, page_picture
-from mediagen.engine.library.access import Access
-from mediagen.engine.library.choosing import Limits, read_pick
-from mediagen.engine.library.labels import credit_of, label_of
+from mediagen.engine.files import PagePicture, page_picture
+from mediagen.engine.library import Access, Limits, credit_of, label_of, read_pick
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset
 

@@ -15,6 +15,7 @@ from mediagen.lazy import names_from
 if TYPE_CHECKING:
     from mediagen.engine.files.links import Grant, LinkRefused, download_name, picture_url, thumbnail_url
     from mediagen.engine.files.renditions import FITS, MAX_SIDE_PX
+    from mediagen.engine.files.responsive import PagePicture, page_picture, page_picture_src
     from mediagen.engine.files.uploads import upload
     from mediagen.engine.files.variants import MAX_SIZES, make_variants
 
@@ -23,6 +24,7 @@ __getattr__ = names_from(
     {
         "links": "Grant LinkRefused download_name picture_url thumbnail_url",
         "renditions": "FITS MAX_SIDE_PX",
+        "responsive": "PagePicture page_picture page_picture_src",
         "uploads": "upload",
         "variants": "MAX_SIZES make_variants",
     },

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mediagen import conf
 from mediagen.engine.files import renditions, responsive
-from mediagen.engine.library.filters import AssetFilters, narrowed
+from mediagen.engine.library import AssetFilters, narrowed
 from mediagen.errors import MediagenError
 from mediagen.models import MediaAsset, Rendition
 

@@ -17,12 +17,9 @@ from django.utils.translation import gettext as _
 from django.views.generic import View
 
 from mediagen import conf
-from mediagen.engine.files.uploads import upload
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.choosing import Limits, pick
-from mediagen.engine.library.filters import AssetFilters, narrowed
-from mediagen.engine.library.libraries import find_library, get_or_create_library
-from mediagen.engine.work.in_server import work_soon
+from mediagen.engine.files import upload
+from mediagen.engine.library import AssetFilters, Limits, Right, find_library, get_or_create_library, narrowed, pick
+from mediagen.engine.work import work_soon
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import MediaAsset, MediaLibrary
 from mediagen.studio import tiles
