@@ -81,6 +81,9 @@ class Attempt:
     price: Decimal | None = None
     """USD it may cost at most, as far as the price table knows; None when it does not"""
     request_digest: str = ""
+    purchase_key: str = ""
+    """a UUID, made before the request leaves and stored with the attempt; "" for what costs nothing. A service that
+    knows idempotency keys is sent it, and asked again with the same one when its answer is lost"""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     latency_s: float | None = None

@@ -26,10 +26,10 @@ TYPES: dict[str, tuple[type, ...]] = {
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
     "API_AUTHENTICATION": (list, tuple, type(None)),
-    "PICTURES": (dict,),
-    "RICH_TEXT_FIELDS": (list, tuple),
     "LINK_ORIGINS": (list, tuple, set, frozenset),
     "PAGES_CSP": (str, type(None)),
+    "PICTURES": (dict,),
+    "RICH_TEXT_FIELDS": (list, tuple),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
 }
@@ -74,8 +74,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value[name]
         if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number greater than 0.", id="mediagen.E004")
-    numbers = ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS", "PICTURE_CACHE_S", *KEEP_ANSWERS)
-    for name in numbers:
+    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS", "PICTURE_CACHE_S", *KEEP_ANSWERS):
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")

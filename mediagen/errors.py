@@ -173,6 +173,9 @@ class AttemptVetoed(MediagenError):
     `stop` True ends the chain; False goes on to the next provider.
     """
 
+    weight: ClassVar[int] = 1
+    """of several, the weightiest is told as the reason"""
+
     def __init__(self, message: str, *, stop: bool = False) -> None:
         super().__init__(message)
         self.stop = stop
@@ -180,6 +183,8 @@ class AttemptVetoed(MediagenError):
 
 class AssetCancelled(AttemptVetoed):
     """Somebody has cancelled the asset: nothing more is bought for it."""
+
+    weight = 2
 
     def __init__(self) -> None:
         super().__init__("it was cancelled before this provider was asked.", stop=True)
@@ -265,11 +270,12 @@ class GenerationFailed(MediagenError):
         self.retry_after_s = retry_after_s
 
 
-def explain(operation: str, attempts: Sequence[Attempt]) -> str:
-    """One sentence and one line per attempt, for `GenerationFailed` and for people."""
+def explain(operation: str, attempts: Sequence[Attempt], reason: str = "") -> str:
+    """One sentence, with the one reason where there is one, and one line per attempt; for `GenerationFailed` and for
+    people."""
     if not attempts:
         return f"{operation}: no provider is enabled. Enable one in ProviderConfig (admin) or in MEDIAGEN['PROVIDERS']."
-    lines = [f"{operation}: no provider delivered, {len(attempts)} attempt(s):"]
+    lines = [f"{operation}: no provider delivered, {len(attempts)} attempt(s): {reason}".rstrip()]
     for a in attempts:
         message = a.message.removeprefix(f"{a.provider_name}: ")  # as an adapter says it by itself
         lines.append(f"  {a.position}. {a.provider_name}: {a.outcome or a.state}: {message}")

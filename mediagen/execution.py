@@ -8,6 +8,7 @@ import json
 import logging
 import random
 import traceback
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from mediagen import conf, foreign
+from mediagen import conf, foreign, purchases
 from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, Circuit, CircuitState, Verdict
 from mediagen.clock import REAL, Clock
 from mediagen.errors import (
@@ -52,6 +53,8 @@ from mediagen.types import (
     current_call,
     reset_current_call,
     set_current_call,
+    usd,
+    usd_or_none,
 )
 
 logger = logging.getLogger("mediagen.chain")
@@ -74,12 +77,17 @@ class ChainOutcome:
     """when breakers are open: seconds until the first of them reopens"""
     stopped: bool = False
     """nobody was asked, because a provider whose `after_unknown` is "stop" may have billed it already"""
-    vetoed: AttemptVetoed | None = None
-    """a recorder forbade an attempt, and no other provider delivered"""
+    vetoes: list[AttemptVetoed] = field(default_factory=list)
+    """why a recorder forbade attempts, where no other provider delivered"""
 
     @property
     def served_by(self) -> str:
         return self.attempts[-1].provider_name if self.result is not None and self.attempts else ""
+
+    @property
+    def vetoed(self) -> AttemptVetoed | None:
+        """The weightiest of the vetoes, the first of several; None where there was none."""
+        return max(self.vetoes, key=lambda veto: veto.weight, default=None)
 
     @property
     def may_pass(self) -> bool:
@@ -94,7 +102,8 @@ class ChainOutcome:
         return self.retry_after_s is not None or bool(outcomes & _PASSING)
 
     def explain(self) -> str:
-        return explain(self.operation, self.attempts)
+        was_asked = any(attempt.state is not AttemptState.SKIPPED for attempt in self.attempts)
+        return explain(self.operation, self.attempts, "" if was_asked or not self.vetoes else str(self.vetoed))
 
 
 _MAY_BE_BILLED = (
@@ -122,6 +131,7 @@ class Execution:
         deadline: float,
         dry_run: bool | None,
         resume: dict[str, ProviderJob],
+        keys: dict[str, str] | None = None,
         avoid: frozenset[str],
         stop_for: frozenset[str] = frozenset(),
         fetch_for_s: float | None = None,
@@ -141,6 +151,7 @@ class Execution:
         self.deadline = deadline
         self.dry_run = dry_run
         self.resume = resume
+        self.keys = dict(keys or {})
         self.avoid = avoid
         stopping = {name_of(p) for p in providers if getattr(p, "after_unknown", "next") == "stop"}
         self.stop_for = stop_for | (avoid & stopping)
@@ -159,7 +170,7 @@ class Execution:
         for provider in sorted(self.providers, key=self.turn):
             if self.fetch_only and not self.may_fetch(provider):
                 continue
-            if self.stop_for and name_of(provider) not in self.resume:
+            if self.stop_for and not self.is_bought(provider):
                 await self.skip(provider, _MAY_BE_BILLED.format(" and ".join(sorted(self.stop_for))))
                 self.outcome.stopped = True
                 break
@@ -171,7 +182,8 @@ class Execution:
         if self.outcome.result is None:
             self.outcome.retry_after_s = self.reopens_in_s()
         else:
-            self.outcome.error = self.outcome.vetoed = None
+            self.outcome.error = None
+            self.outcome.vetoes.clear()
         return self.outcome
 
     def may_fetch(self, provider: Any) -> bool:
@@ -182,11 +194,15 @@ class Execution:
     def turn(self, provider: Any) -> int:
         """A job that is already paid for comes first; who may have been paid already, last; stand-ins behind all."""
         name = name_of(provider)
-        if name in self.resume:
+        if self.is_bought(provider):
             return 0
         if not self.avoid:
             return 1
         return 3 if getattr(provider, "is_placeholder", False) else 1 + (name in self.avoid)
+
+    def is_bought(self, provider: Any) -> bool:
+        """Whether asking it first asks for what was bought, or may have been: a job, or a purchase with its key."""
+        return name_of(provider) in self.resume or name_of(provider) in self.keys
 
     def reopens_in_s(self) -> float | None:
         """Seconds until the first open breaker of the chain may be tried again; None when none will by itself."""
@@ -221,7 +237,7 @@ class Execution:
         config_digest = str(getattr(provider, "config_digest", ""))
         circuit = (await self.breaker.load([key])).get(key, Circuit())
         verdict = circuit.verdict(self.clock.now(), config_digest)
-        if name_of(provider) in self.resume:
+        if self.is_bought(provider):
             verdict = Verdict.ALLOW  # fetching what was bought asks for nothing new
         if verdict is Verdict.PROBE and not await self.claim_probe(key, config_digest):
             verdict = Verdict.DENY
@@ -233,8 +249,8 @@ class Execution:
 
     def no_stand_in(self) -> str:
         """Why a placeholder would be no answer here; "" when it is one."""
-        if self.outcome.vetoed is not None:
-            return "a placeholder is no answer to a budget that is used up."
+        if self.outcome.vetoes:
+            return "a placeholder is no answer to a budget that forbids a picture."
         if self.patient:
             self.outcome.retry_after_s = self.reopens_in_s()
             if self.outcome.may_pass:
@@ -292,7 +308,7 @@ class Execution:
             if self.fetch_only:
                 return True  # a job that is not done yet says nothing about the provider
             if isinstance(error, AttemptVetoed):
-                self.outcome.vetoed = error
+                self.outcome.vetoes.append(error)
                 return not error.stop
             if isinstance(error, RateLimited) and (limiter := self.limiter(provider)) is not None:
                 limiter.slow_down()
@@ -360,7 +376,9 @@ class Execution:
         attempt.started_at = self.clock.now()
         # Once: if the job turns out to be lost, a further attempt is a new purchase.
         attempt.job = self.resume.pop(name_of(provider), None)
-        is_resumed = attempt.job is not None
+        left_key = self.keys.pop(name_of(provider), "") if attempt.billable and attempt.job is None else ""
+        attempt.purchase_key = left_key or attempt.purchase_key
+        is_resumed = attempt.job is not None or bool(left_key)
         began = self.clock.monotonic()
         try:
             await self.recorder.started(attempt)
@@ -377,11 +395,20 @@ class Execution:
             looks_for_s=self.fetch_for_s,
             delivered=self.delivered,
         )
+        if attempt.purchase_key:
+            call.purchase_key = attempt.purchase_key
         token = set_current_call(call)
         error: ProviderError | None = None
         try:
             async with self.clock.until(self.deadline):
-                result = await self.deliver(provider, method, attempt)
+                result = await purchases.bought_once(
+                    provider,
+                    lambda: self.deliver(provider, method, attempt),
+                    call,
+                    self.kwargs,
+                    is_left=bool(left_key),
+                    clock=self.clock,
+                )
         except NotImplementedError:
             _end(attempt, AttemptState.SKIPPED, Outcome.SKIPPED, f"{name_of(provider)} cannot do {self.operation}.")
             await self.finish(attempt, began)
@@ -477,7 +504,7 @@ class Execution:
         attempt.http_status = error.http_status
         attempt.job = error.job or attempt.job
         if error.cost is not None:
-            attempt.cost = error.cost
+            attempt.cost = usd_or_none(error.cost, name_of(provider))
         state = AttemptState.UNKNOWN if error.outcome is Outcome.UNKNOWN else AttemptState.FAILED
         _end(attempt, state, error.outcome, scrub(str(error), secrets_of(provider)))
 
@@ -500,6 +527,7 @@ class Execution:
             billable=not is_dry and not getattr(provider, "is_placeholder", False),
             request_digest=self.digest,
         )
+        attempt.purchase_key = str(uuid.uuid4()) if attempt.billable else ""
         if attempt.billable and self.operation in MAKES_PICTURES:
             attempt.price = self.price_of(provider)
         self.outcome.attempts.append(attempt)
@@ -508,7 +536,7 @@ class Execution:
     def price_of(self, provider: Any) -> Decimal | None:
         estimate = getattr(provider, MAKES_PICTURES[self.operation], None)
         try:
-            return estimate(**self.kwargs) if estimate is not None else None
+            return usd(estimate(**self.kwargs)) if estimate is not None else None
         except (ProviderError, InvalidRequest):
             return None  # it will say so itself when it is asked
 

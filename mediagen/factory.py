@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
@@ -111,7 +112,7 @@ def chain_configs(names: Sequence[str] | str | None = None) -> list[ProviderConf
     rows = list(ProviderConfig.objects.in_chain_order())
     have = {row.adapter for row in rows} | {row.name for row in rows}
     # A site that has emptied the table has the default chain.
-    unlisted = [name for name in (conf.get("PROVIDERS") if rows else conf.adapter_paths()) if name not in have]
+    unlisted = [name for name in (conf.get("PROVIDERS") if rows else conf.default_chain()) if name not in have]
     added = [ProviderConfig(name=name, adapter=name, position=0) for name in unlisted]
     end = len(rows)
     while end and getattr(adapter_class(rows[end - 1].adapter), "is_placeholder", False):
@@ -133,9 +134,24 @@ def _named(entries: list[ProviderConfig], names: list[str]) -> list[ProviderConf
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
+_instead: list[Callable[[ProviderConfig], Any]] = []
+
+
+@contextmanager
+def providers_instead(make: Callable[[ProviderConfig], Any]) -> Iterator[None]:
+    """Entries that make pictures are stood in for by what `make` returns for them, in all threads. For tests."""
+    _instead.append(make)
+    try:
+        yield
+    finally:
+        _instead.remove(make)
+
+
 def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any:
     """The adapter an entry describes. What the entry leaves empty comes from settings, then from the environment."""
     cls = adapter_class(config.adapter)
+    if _instead and hasattr(cls, "generate_image"):
+        return _instead[-1](config)
     arguments: dict[str, Any] = settings_options(config.adapter)
     if getattr(cls, "credential_argument", "") in (config.options or {}):
         raise ConfigurationError(

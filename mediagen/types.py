@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -39,6 +39,15 @@ def usd(value: Any) -> Decimal | None:
     if not found.is_finite() or found < 0:
         raise ConfigurationError(f"cost must be USD, 0 or more, or None when it is not known; not {value!r:.40}.")
     return found
+
+
+def usd_or_none(value: Any, what: str) -> Decimal | None:
+    """As `usd`, for what is paid already: what is no sum is logged and not known, and the picture is kept."""
+    try:
+        return usd(value)
+    except ConfigurationError as exc:
+        logger.error("%s: %s", what, exc)
+        return None
 
 
 @dataclass(slots=True)
@@ -206,6 +215,9 @@ class Call:
     """fetch this job instead of buying a new one"""
     looks_for_s: float | None = None
     """with `resume`: ask for the job for so long at most, once at least, and cancel nothing; None: as configured"""
+    purchase_key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """a UUID that names this purchase, known to the recorder before the request leaves. For services that know
+    idempotency keys, or that let us choose a job's id; each attempt has another one"""
     delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None
     """asks, by provider name and job id, what the provider has pushed about a job; None where nothing is pushed"""
     answer: Answer | None = None
@@ -215,6 +227,9 @@ class Call:
         """An adapter calls this the moment the provider has named the job, before it polls."""
         if self.attempt is None:
             return
+        cost: Any = job.cost  # a third party's adapter may give anything
+        if not isinstance(cost, Decimal | None):
+            job = replace(job, cost=usd_or_none(cost, f"{self.attempt.provider_name}: job {job.id}"))
         self.attempt.job = job
         if job.cost is not None:
             self.attempt.cost = job.cost

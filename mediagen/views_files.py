@@ -58,16 +58,16 @@ def picture_response(
     download: bool = False,
     cache: str = ASK_AGAIN,
     is_stranger: bool = False,
-    is_size_signed: bool = False,
+    chooses: bool = False,
 ) -> HttpResponseBase:
     """The asset's file, or the rendition that is `wanted`: with ETag, 304, and Range.
 
     404 when the file is not in the storage. `InvalidRequest` and `StorageFailed` as from `rendition`. `is_stranger`:
-    whoever asks has a signed address, and nothing else is known of them. `is_size_signed`: it says the size too, so
-    that they cannot have any other made.
+    whoever asks has a signed address, and nothing else is known of them; `chooses` where the address leaves them to say
+    which rendition, so that only so many are made for them.
     """
     if wanted:
-        made = renditions.rendition(asset, **wanted, for_stranger=is_stranger and not is_size_signed)
+        made = renditions.rendition(asset, **wanted, for_stranger=chooses)
         etag, format = quote_etag(made.content_hash), made.format
     else:
         etag, format = quote_etag(asset.content_hash), asset.format
@@ -224,6 +224,7 @@ def signed_file_response(request: HttpRequest, token: str) -> HttpResponseBase:
         download=grant.is_download,
         cache=f"private, max-age={grant.left_s}",
         is_stranger=True,
+        chooses=True,
     )
 
 
@@ -263,7 +264,6 @@ def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
         grant.wanted,
         cache=f"public, max-age={kept_s}, immutable" if kept_s else "public, no-cache",
         is_stranger=True,
-        is_size_signed=True,
     )
 
 

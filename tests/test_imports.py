@@ -20,6 +20,7 @@ from mediagen.types import GeneratedImage
 HEAVY = {"PIL", "httpx", "httpx2", "httpcore", "httpcore2", "cryptography", "defusedxml"}
 ROOMS = ("errors", "types", "attempts", "http", "images", "providers", "providers.base", "providers.flux")
 ADAPTERS = ("openai_images", "replicate_sdxl", "sdxl", "noop_media", "canva_api", "figma_api", "gemini")
+ADAPTERS += ("openrouter", "fal", "comfyui")
 ROOMS += tuple(f"providers.{name}" for name in ADAPTERS)
 
 

@@ -21,7 +21,8 @@ from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
 from mediagen.engine.library import Right, elsewhere, review, suggestions
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
-from mediagen.templatetags.mediagen import picture_url, pretty_json, usd
+from mediagen.models.costs import NOTHING, Cost
+from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, usd
 
 SHOWN_RELATIVES = 24
 MAX_RELATIVES = 200
@@ -72,7 +73,6 @@ class AssetForm(TaggedForm):
         return data
 
 
-@admin.register(MediaAsset)
 class MediaAssetAdmin(AssetMaking, AssetExports):
     change_form_template = "mediagen/admin/asset_form.html"
     form = AssetForm
@@ -217,7 +217,9 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
 
     @admin.display(description=gettext_lazy("cost"))
     def price(self, asset: MediaAsset) -> str:
-        return usd(asset.cost) if asset.is_ready else ""
+        """All attempts together, those that brought no picture too; of one that came otherwise, its own."""
+        attempts = list(GenerationAttempt.objects.of(asset))
+        return cost_text(sum(map(Cost.of, attempts), NOTHING)) if attempts else usd(asset.cost)
 
     @admin.display(description=gettext_lazy("not as asked"))
     def fit(self, asset: MediaAsset) -> str:

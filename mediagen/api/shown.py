@@ -217,6 +217,18 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
         read_only_fields = fields
 
 
+class CostSerializer(serializers.Serializer[Any]):
+    """What some attempts cost, USD."""
+
+    cost = Usd(
+        allow_null=True,
+        help_text="Billed, for pictures that did not come too; null: nothing is known, and not nothing.",
+    )
+    unsettled = serializers.IntegerField(help_text="Attempts that may have been billed, and nobody knows what.")
+    possible_cost = Usd(allow_null=True, help_text="What those may have cost; null: the price of one is not known.")
+    of_unknown_cost = serializers.IntegerField(help_text="Those of them whose price is not known.")
+
+
 class PriceSerializer(serializers.Serializer[Any]):
     provider_name = serializers.CharField()
     usd = Usd(allow_null=True, help_text="USD of one picture; null: not known.")
@@ -280,3 +292,4 @@ class GenerationSerializer(serializers.Serializer[Any]):
     events_url = serializers.URLField(help_text="A stream of what happens (server-sent events).")
     assets = AssetSerializer(many=True)
     estimate = EstimateSerializer(allow_null=True, help_text="In the first answer only.")
+    billing = CostSerializer(allow_null=True, help_text="What it has cost so far; not in the first answer.")

@@ -13,14 +13,10 @@ from django.core.management.base import OutputWrapper
 
 from mediagen.breaker import CircuitState
 from mediagen.engine.work import Event, Worker
-from mediagen.management.output import one_line
+from mediagen.management.output import TO_SETTLE, one_line
 from mediagen.models import GenerationBatch
 from mediagen.models.costs import NOTHING, Cost
 
-TO_SETTLE = (
-    "{number} attempts may have been billed, and nobody knows what. manage.py mediagen_settle lists them, says where "
-    "to look at the provider, and takes your word."
-)
 LINE_EVERY_S = 5.0
 RATE_OVER_S = 30.0
 

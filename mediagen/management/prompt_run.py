@@ -126,7 +126,7 @@ def _result(event: Event) -> Result:
         placeholder=asset.is_placeholder,
         dry_run=asset.dry_run,
         attempts=event.attempts,
-        cost=asset.cost,
+        cost=event.cost,
         seconds=event.seconds,
         file=where(asset),
         error=event.message,

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0005b_batch_of_attempts'),
+        ('mediagen', '0005c_latest_prices'),
     ]
 
     operations = [

@@ -65,6 +65,9 @@ class GenerationAttempt(models.Model):
         default=dict, blank=True, help_text="What the adapter needs to find the job again; never a credential."
     )
     request_digest = models.CharField(max_length=64, blank=True)
+    purchase_key = models.CharField(
+        max_length=36, blank=True, default="", help_text="Made before the request left; services may be asked by it."
+    )
     dry_run = models.BooleanField(default=False)
     billable = models.BooleanField(default=True)
     cost_held = models.DecimalField(
@@ -109,6 +112,7 @@ class GenerationAttempt(models.Model):
             models.Index(fields=("started_at",), name="mediagen_attempt_started"),
             models.Index(fields=("provider_name", "-started_at"), name="mediagen_attempt_provider"),
             models.Index(fields=("library", "-started_at"), name="mediagen_attempt_library"),
+            models.Index(fields=("provider_name", "listed_price", "-started_at"), name="mediagen_attempt_kind"),
             models.Index(fields=("outcome", "-started_at"), name="mediagen_attempt_outcome"),
             models.Index(
                 fields=("provider_name", "provider_job_id"),

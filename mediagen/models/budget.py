@@ -11,6 +11,9 @@ class BudgetPeriod(models.TextChoices):
     TOTAL = "total", "in all"
 
 
+PERIOD_HELP = "Days and months begin at midnight in the site's time zone (the setting TIME_ZONE)."
+
+
 class BudgetFields(models.Model):
     """A limit of USD a period, and what of it warns."""
 
@@ -21,7 +24,7 @@ class BudgetFields(models.Model):
         max_length=8,
         choices=BudgetPeriod.choices,
         default=BudgetPeriod.MONTH,
-        help_text="Days and months begin at midnight in the site's time zone (the setting TIME_ZONE).",
+        help_text=PERIOD_HELP,
     )
     budget_warning = models.DecimalField(
         max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD spent in the period that warn."

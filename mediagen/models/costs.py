@@ -87,14 +87,21 @@ class Cost:
 
     def in_words(self, usd: Callable[[Decimal], str] = usd) -> str:
         """ "$0.60", "$0.60 and up to $0.04 more", "$0.60 and 2 of unknown cost", "2 of unknown cost"."""
-        parts = [] if self.known is None else [usd(self.billed)]
-        if self.possible:
-            text = _("up to %(amount)s more") if parts else _("up to %(amount)s")
-            parts.append(text % {"amount": usd(self.possible)})
+        if self.known is not None:
+            return _(" and ").join([usd(self.billed), *self._beside(_("up to %(amount)s more"), usd)])
+        return _(" and ").join(self._beside(_("up to %(amount)s"), usd))
+
+    def beside(self, usd: Callable[[Decimal], str] = usd) -> str:
+        """ "and up to $0.04 more and 2 of unknown cost": what to say behind what was billed; "" when all is known."""
+        parts = self._beside(_("up to %(amount)s more"), usd)
+        return " ".join(_("and %(more)s") % {"more": more} for more in parts)
+
+    def _beside(self, text: str, usd: Callable[[Decimal], str]) -> list[str]:
+        priced = self.unsettled - self.without_price
+        parts = [text % {"amount": usd(self.possible)}] if priced else []
         if self.without_price:
             parts.append(_("%(number)s of unknown cost") % {"number": f"{self.without_price:,}"})
-        # An attempt that may have been billed at a price of nothing.
-        return _(" and ").join(parts or [usd(ZERO)])
+        return parts
 
     def facts(self) -> dict[str, Any]:
         """For machines: USD as text with six places; null where it is not known, which is not nothing."""

@@ -45,7 +45,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,199}")
 class Generated:
     """What an adapter's own code brings back: the bytes as they came, and what the service said about them."""
 
-    content: bytes
+    content: bytes | bytearray
     picture: images.Picture | None = None
     """what `content` is, when it has been looked into already"""
     model: str = ""
@@ -250,8 +250,9 @@ class MediaGeneratorProvider(ServiceProvider):
     ) -> GeneratedImage:
         """Believe the bytes only after they have been looked into; bring them to the asked size."""
         cost = generated.cost if generated.cost is not None else self.price(request)
+        came = generated.content if isinstance(generated.content, bytes) else bytes(generated.content)
         content, picture, size_report = await open_picture(
-            generated.content, request.width, request.height, cost=cost, picture=generated.picture
+            came, request.width, request.height, cost=cost, picture=generated.picture
         )
         return GeneratedImage(
             content=content,

@@ -332,7 +332,10 @@ def test_the_newcomers_test_passes(site):
         DJANGO_SETTINGS_MODULE="config.settings.test",
     )
 
-    assert f"{(folder / 'test_acme.py').read_text().count('def test_')} passed" in output
+    passed = re.search(r"(\d+) passed", output)
+    assert passed is not None
+    assert int(passed[1]) > 40
+    assert "failed" not in output
 
 
 # --- three lines in a site that exists

@@ -28,7 +28,9 @@ STATUSES = (200, 201, 302, 400, 401, 403, 404, 422, 429, 500)
 PICTURE = pictures.png(64, 64)
 IN_BASE64 = base64.b64encode(PICTURE).decode()
 SAMPLE = "http://parrot.test/sample.png"
-ACCEPTED = answer(json={"id": "job-1", "polling_url": "http://parrot.test/v1/get_result?id=job-1", "cost": 1})
+ACCEPTED = answer(
+    json={"id": "job-1", "request_id": "job-1", "polling_url": "http://parrot.test/v1/get_result?id=job-1", "cost": 1}
+)
 DOWNLOAD = answer(content=PICTURE, headers={"content-type": "image/png"})
 WORDS = ("message", "detail", "err", "title", "name", "code", "status", "id", "type", "credits", "handle", "username")
 SHAPES: dict[str, Callable[[str], Any]] = {
@@ -56,6 +58,17 @@ SHAPES: dict[str, Callable[[str], Any]] = {
         "status": "Ready",
         "result": {"sample": SAMPLE, "prompt": text, "seed": text},
     },
+    "COMPLETED": lambda text: {
+        **dict.fromkeys(("prompt", "seed", "model"), text),
+        **{"status": "COMPLETED", "images": [{"url": SAMPLE, "content_type": text}]},
+    },
+    # In the place of the id, which the one who asks has made.
+    "history": lambda text: {
+        "JOB": {
+            "outputs": {text: {"images": [{"filename": "1.png", "subfolder": text}, {"filename": "2.png"}]}},
+            "status": {"status_str": "success", "completed": True, "messages": [[text, {text: text}]]},
+        },
+    },
     "succeeded": lambda text: {
         **dict.fromkeys(("model", "version", "logs", "error"), text),
         **{"id": "job-1", "status": "succeeded", "output": [SAMPLE], "input": {"seed": text, "prompt": text}},
@@ -81,7 +94,8 @@ def parrot(status: int, shape: str) -> Any:
         headers = {**dict.fromkeys(("x-request-id", "retry-after", "location", "seed"), text), "content-type": kind}
         if status != 200:
             headers["finish-reason"] = text
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        job = request.url.path.rpartition("/")[2].encode()
+        content = body if isinstance(body, bytes) else json.dumps(body).encode().replace(b'"JOB"', b'"%s"' % job)
         return httpx.Response(status, content=content, headers=headers)
 
     return repeat
@@ -91,7 +105,8 @@ def parrot(status: int, shape: str) -> Any:
 def test_a_service_that_repeats_the_key(case, overheard, settings, monkeypatch):
     settings.MEDIAGEN = {"FIT": "keep"}
     monkeypatch.setattr(JobProvider, "poll_timeout_s", 0.0)
-    values = {case.adapter.credential_argument: PLANTED[case.name], "base_url": "http://parrot.test"}
+    key = {case.adapter.credential_argument: PLANTED[case.name]}
+    values = {**case.configuration, **key, "base_url": "http://parrot.test"}
     made = 0
 
     async def run(*answers: Any) -> None:
@@ -113,4 +128,6 @@ def test_a_service_that_repeats_the_key(case, overheard, settings, monkeypatch):
             async_to_sync(run)(parrot(status, shape))
             if case.has_jobs:
                 async_to_sync(run)(ACCEPTED, parrot(status, shape), DOWNLOAD)
+                if shape in ("COMPLETED", "error", "fields"):  # the job's state, then its result
+                    async_to_sync(run)(ACCEPTED, parrot(200, "COMPLETED"), parrot(status, shape), DOWNLOAD)
     assert made or not case.operation

@@ -35,14 +35,14 @@ SHOWN_PROBLEMS = 10
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """What waits to be settled comes first: each may be a picture that was paid for and is nowhere."""
+    """Unknown outcomes come first: each may be a picture that was paid for and is nowhere."""
 
     title = _("outcome")
     parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        yield "to_settle", _("to settle: nobody knows what it cost")
         yield Outcome.UNKNOWN.value, _("unknown: may have been paid for")
+        yield "to_settle", _("to settle: nobody knows what it cost")
         for outcome in Outcome:
             if outcome is not Outcome.UNKNOWN:
                 yield outcome.value, outcome.value.replace("_", " ")
@@ -83,7 +83,6 @@ class SettleForm(forms.Form):
         return data
 
 
-@admin.register(GenerationAttempt)
 class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
     list_display = (
         "started_at",
@@ -106,7 +105,10 @@ class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
         (None, {"fields": ("asset_link", "operation", "position", "provider_name", "model_name")}),
         (_("Outcome"), {"fields": ("state", "outcome", "http_status", "message", "started_at", "finished_at", "took")}),
         (_("Money"), {"fields": ("billable", "dry_run", "cost", "cost_held", "settled_at", "settled_by")}),
-        (_("At the provider"), {"fields": ("provider_job_id", "where_to_look", "job_data", "request_digest")}),
+        (
+            _("At the provider"),
+            {"fields": ("provider_job_id", "where_to_look", "job_data", "purchase_key", "request_digest")},
+        ),
     )
     readonly_fields = ("asset_link", "took", "job_data", "where_to_look")
     actions = ("settle",)

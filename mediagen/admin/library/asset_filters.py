@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import access_of
 from mediagen.admin.inputs import Input, InputFilter
-from mediagen.engine.library import AssetFilters, Right, labels, narrowed
+from mediagen.engine.library import AssetFilters, Right, narrowed, unlabelled
 from mediagen.models import MediaLibrary, ReviewStatus
 
 
@@ -60,7 +60,7 @@ class LabelFilter(admin.SimpleListFilter):
         return [("true", _("none, though made by a model and published"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
-        return queryset.filter(labels.unlabelled()) if self.value() == "true" else None
+        return queryset.filter(unlabelled()) if self.value() == "true" else None
 
 
 class ModelFilter(AssetInputFilter):

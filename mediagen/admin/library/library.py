@@ -22,7 +22,7 @@ from mediagen.engine.generation import claims
 from mediagen.engine.library import libraries
 from mediagen.engine.money import budgets, ledger
 from mediagen.errors import Conflict
-from mediagen.models import BudgetPeriod, LabelPolicy, MediaAsset, MediaLibrary
+from mediagen.models import BUDGET_FIELDS, BudgetPeriod, LabelPolicy, MediaAsset, MediaLibrary
 from mediagen.templatetags.mediagen import usd
 
 
@@ -85,7 +85,6 @@ class LibraryForm(TaggedForm):
         return data
 
 
-@admin.register(MediaLibrary)
 class MediaLibraryAdmin(ModelAdmin):
     list_display = ("name", "owner", "asset_count", "total_size", "spending", "created_at")
     list_select_related = ("owner",)
@@ -105,7 +104,7 @@ class MediaLibraryAdmin(ModelAdmin):
                 "description": _("Without an owner and groups, everybody with the permission for assets may use it."),
             },
         ),
-        (_("Budget"), {"fields": ("budget_limit", "budget_period", "budget_warning", "spending", "used_of_budget")}),
+        (_("Budget"), {"fields": (*BUDGET_FIELDS, "spending", "used_of_budget")}),
         (_("Label on pages"), {"fields": ("ai_label", "ai_label_reason")}),
         (_("Contents"), {"fields": ("asset_count", "total_size", "created_at", "updated_at")}),
     )
@@ -130,6 +129,11 @@ class MediaLibraryAdmin(ModelAdmin):
         if not hasattr(library, "is_editable"):
             library.is_editable = libraries.is_editable(access_of(request), library)
         return bool(library.is_editable)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """Budgets, too, for those who may change the library and not what it may spend."""
+        locked = () if libraries.may_change_budgets(access_of(request)) else BUDGET_FIELDS
+        return (*super().get_readonly_fields(request, obj), *locked)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)

@@ -34,7 +34,7 @@ from mediagen.engine.library import Access, Right
 from mediagen.engine.providers import CredentialState, ProviderState, entries, makes_pictures
 from mediagen.errors import MediagenError
 from mediagen.factory import chain_configs
-from mediagen.models import ProviderConfig
+from mediagen.models import BUDGET_FIELDS, ProviderConfig
 
 STEPS = {"up": -1, "down": 1}
 
@@ -53,7 +53,6 @@ class ProviderList(ChangeList):
             config.place, config.is_first, config.is_last = number, number == 1, number == len(rows)
 
 
-@admin.register(ProviderConfig)
 class ProviderConfigAdmin(CanvaPages, ModelAdmin):
     form = ProviderConfigForm
     change_list_template = "mediagen/admin/provider_list.html"
@@ -114,7 +113,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         place: tuple[str, ...] = ("key_goes_to",) if obj else ()
         if may_write and request.user.has_perm("mediagen.send_key_elsewhere"):
             place += ("send_key_elsewhere",)
-        money = ("prices", "price_when_unknown", "budget_limit", "budget_period", "budget_warning")
+        money = ("prices", "price_when_unknown", *BUDGET_FIELDS)
         fieldsets: list[Any] = [
             (None, {"fields": ("name", "adapter", "enabled", "dry_run", *(("breaker",) if obj else ()))}),
             (_("Credential"), {"fields": key}),

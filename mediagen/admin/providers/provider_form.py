@@ -13,7 +13,7 @@ from mediagen.admin.providers.option_fields import PREFIX as OPTION
 from mediagen.admin.providers.option_fields import written
 from mediagen.destinations import destination, elsewhere
 from mediagen.engine.providers import entries
-from mediagen.models import ProviderConfig
+from mediagen.models import BUDGET_FIELDS, ProviderConfig
 from mediagen.models.fields import PREFIX
 from mediagen.secrets import Secret
 
@@ -73,9 +73,7 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
             "after_refusal",
             "max_concurrency",
             "rate_per_minute",
-            "budget_limit",
-            "budget_period",
-            "budget_warning",
+            *BUDGET_FIELDS,
         )
         widgets = {"options": forms.Textarea(attrs={"rows": 6, "cols": 60, "class": "mediagen-code"})}
         widgets["prices"] = widgets["options"]

@@ -23,7 +23,7 @@ from mediagen.api.pagination import paged
 from mediagen.api.parsing import Body
 from mediagen.api.problems import INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
-from mediagen.api.shown import EstimateSerializer, shown_estimate
+from mediagen.api.shown import CostSerializer, EstimateSerializer, shown_estimate
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
 from mediagen.engine.batches import BatchRequest, Checked, ManifestError, lifecycle, uploads
 from mediagen.engine.library import Right
@@ -86,7 +86,7 @@ class BatchCheckSerializer(serializers.Serializer[Any]):
     estimate = EstimateSerializer(allow_null=True)
 
 
-class BatchSerializer(serializers.Serializer[Any]):
+class BatchSerializer(CostSerializer):
     """A batch, and how far it is."""
 
     id = serializers.UUIDField()
@@ -103,12 +103,6 @@ class BatchSerializer(serializers.Serializer[Any]):
     running = serializers.IntegerField()
     pending = serializers.IntegerField()
     cancelled = serializers.IntegerField()
-    cost = Usd(
-        allow_null=True, help_text="USD billed, for pictures that did not come too; null: not known, and not nothing."
-    )
-    unsettled = serializers.IntegerField(help_text="Attempts that may have been billed, and nobody knows what.")
-    possible_cost = Usd(allow_null=True, help_text="USD those may have cost; null: the price of one is not known.")
-    of_unknown_cost = serializers.IntegerField(help_text="Those of them whose price is not known.")
     max_cost = Usd(allow_null=True)
     created_at = Time()
     finished_at = Time(allow_null=True)

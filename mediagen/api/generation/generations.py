@@ -38,7 +38,8 @@ from mediagen.engine.generation import ACCEPT, FAIL, MOST_AT_ONCE, PictureReques
 from mediagen.engine.library import Right
 from mediagen.engine.work import in_server
 from mediagen.errors import NotAllowed
-from mediagen.models import GenerationState, MediaAsset
+from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.models.costs import cost_of
 from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE_PX
 
 LONGEST_PROMPT = MAX_PROMPT_CHARS
@@ -202,6 +203,7 @@ class OneGeneration:
     """What the views of one generation have in common."""
 
     access: Any
+    request: Any
 
     def found(self, pk: UUID) -> list[MediaAsset]:
         """Its assets that may be seen; those that wait are taken up again, should a server have died with them."""
@@ -210,6 +212,12 @@ class OneGeneration:
             raise not_found()
         in_server.work_soon(asset.pk for asset in assets if _waits(asset))
         return assets
+
+    def shown(self, pk: UUID) -> dict[str, Any]:
+        """As it is now, with what it has cost so far."""
+        assets = self.found(pk)
+        cost = cost_of(GenerationAttempt.objects.filter(asset__in=assets))
+        return {**shown_generation(pk, assets, Addresses.of(self.request)), "billing": cost.facts()}
 
     def changeable(self, pk: UUID) -> list[MediaAsset]:
         assets = self.found(pk)
@@ -222,7 +230,7 @@ class OneGeneration:
 class GenerationView(OneGeneration, APIBase):
     @describe("How far it is", operation_id="generations_read", responses={200: GenerationSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
-        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)))
+        return Response(self.shown(pk))
 
 
 class EventsView(OneGeneration, AsyncAPIView):
@@ -268,7 +276,7 @@ class CancelView(OneGeneration, APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         requests.cancel(self.changeable(pk))
-        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)))
+        return Response(self.shown(pk))
 
 
 class RetryView(OneGeneration, APIBase):
@@ -288,7 +296,7 @@ class RetryView(OneGeneration, APIBase):
     def post(self, request: Request, pk: UUID) -> Response:
         demand(self.access, Right.GENERATE)
         in_server.work_soon(requests.retry(self.changeable(pk)))
-        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)), status=202)
+        return Response(self.shown(pk), status=202)
 
 
 OPEN = (GenerationState.PENDING, GenerationState.RUNNING)
@@ -310,6 +318,7 @@ def shown_generation(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresse
         "events_url": addresses.to("generation-events", pk),
         "assets": shown_assets(assets, addresses),
         "estimate": None,
+        "billing": None,
     }
 
 

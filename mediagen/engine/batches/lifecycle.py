@@ -115,7 +115,8 @@ def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
     if batch is None or limit is None:
         return []
     hint = " Go on with a higher --max-cost."
-    return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=hint, follows_account=True)]
+    label = f"batch '{batch.name}'"
+    return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=hint, label=label, follows_account=True)]
 
 
 def load(batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | None = None) -> int:

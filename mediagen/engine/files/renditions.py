@@ -122,8 +122,9 @@ def rendition(
     fit "inside" keeps the whole picture, "cover" fills the box and cuts around `focus`, two fractions, or else the
     asset's focal point. Nothing is enlarged. Sides up to 4096, quality 1 to 100. `InvalidRequest` with `field` for
     anything else, and for an asset without a picture; `StorageFailed` when its file is gone or damaged, or the
-    rendition cannot be stored. One query when it was made before. Two who ask at once get the same. `for_stranger`:
-    whoever asks has only an address; `ComeLater` when such people have had many of this asset made in a short time.
+    rendition cannot be stored.
+    One query when it was made before. Two who ask at once get the same. `for_stranger`: whoever asks has only an
+    address; `ComeLater` when such people have had many of this asset made in a short time.
     """
     return make(asset, Spec.checked(width, height, format, fit, quality, focus), for_stranger=for_stranger)
 

@@ -13,8 +13,8 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+import mediagen.engine.files.links as links
 from mediagen import conf, images
-from mediagen.engine.files import links
 from mediagen.engine.files.renditions import MAX_SIDE_PX, Spec, checked_focus
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.images import scale

@@ -225,4 +225,5 @@ def library_budgets(library: MediaLibrary) -> list[Budget]:
     if library.budget_limit is None:
         return []
     hint = f" Raise the budget of library '{library.name}', or wait."
-    return [Budget(f"library:{library.pk}", library.budget_limit, library.budget_period, hint)]
+    label = f"library '{library.name}'"
+    return [Budget(f"library:{library.pk}", library.budget_limit, library.budget_period, hint, label)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
+
+from django.db import InterfaceError, OperationalError
 
 from mediagen.engine.database import together
 from mediagen.engine.events import progress
@@ -55,7 +57,7 @@ class RowRecorder:
         """what this run has added to what the asset cost before"""
 
     def adopt(self, rows: Iterable[GenerationAttempt]) -> None:
-        """Attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+        """Attempts of an earlier run that can be brought to an end: a purchase keeps its one row."""
         self.adoptable = {row.provider_name: row for row in rows}
 
     @property
@@ -63,10 +65,16 @@ class RowRecorder:
         """What the chain is to fetch before it buys anything, by provider."""
         return {name: row.job for name, row in self.adoptable.items() if row.job is not None}
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """What the chain is to find out about before it buys anything: keys of purchases without a job, by provider."""
+        return {name: row.purchase_key for name, row in self.adoptable.items() if row.job is None}
+
     async def started(self, attempt: Attempt) -> None:
         if attempt.billable:
             await refusals.wait_until_taken(self._file_name)
-        if attempt.job is not None and attempt.provider_name in self.adoptable:
+        left = self.adoptable.get(attempt.provider_name)
+        if left is not None and (attempt.job is not None or attempt.purchase_key == left.purchase_key):
             attempt.state = AttemptState.SUBMITTED
             attempt.row = self.adoptable.pop(attempt.provider_name)
             attempt.started_at = from_db(attempt.row.started_at)
@@ -90,7 +98,7 @@ class RowRecorder:
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
         self.fetchable.add(attempt.row.pk)
-        await together(_note_job, attempt.row)
+        await self._to_be_written(_note_job, attempt)
 
     async def finished(self, attempt: Attempt) -> None:
         self._outcomes.add(attempt.outcome)
@@ -109,9 +117,16 @@ class RowRecorder:
         if can_wait:
             self.pending.append(attempt.row)
         else:
-            await together(_end, attempt.row)
+            await self._to_be_written(_end, attempt)
         if attempt.answer is not None and attempt.billable and attempt.operation in MAKES_PICTURES:
             await answers.keep(attempt.row, attempt.answer)
+
+    async def _to_be_written(self, write: Callable[[list[GenerationAttempt]], list[None]], attempt: Attempt) -> None:
+        """What came of a request is known and may be paid for: a database that takes nothing does not lose it."""
+        try:
+            await together(write, attempt.row)
+        except (OperationalError, InterfaceError) as exc:
+            logger.error("attempt %s of asset %s could not be written: %s", attempt.row.pk, self.asset.pk, exc)
 
     def leave_jobs(self) -> None:
         """Those that were not fetched stay as they are, for whoever looks for them next."""
@@ -163,7 +178,7 @@ class RowRecorder:
         """The pending rows, and those whose jobs nobody fetched."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
-            row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
+            row.message = row.message or "its job was not asked for: the provider is no longer in the chain."
             row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
@@ -270,13 +285,12 @@ def _note_job(rows: list[GenerationAttempt]) -> list[None]:
     ours = [
         row for row in rows if row.asset_id not in lost and row.pk in written and written[row.pk].state in UNDER_WAY
     ]
-    dearer = [row for row in ours if row.cost is not None and row.cost > (row.cost_held or 0)]
-    for row in dearer:
-        # It is bought already: there is no asking whether a limit leaves so much. Whoever asks next has to know.
-        row.cost_held = row.cost
-    if dearer:
-        ledger.book(dearer)
+    for row in ours:
+        if row.cost is not None:
+            # It is bought already: there is no asking whether a limit leaves so much. Whoever asks next has to know.
+            row.cost_held = max(row.cost, row.cost_held or row.cost)
     if ours:
+        ledger.book(ours)
         _write(ours)
     for row in rows:
         if row not in ours and row.pk in written:
@@ -311,6 +325,7 @@ def _row(asset: MediaAsset, attempt: Attempt) -> GenerationAttempt:
         operation=attempt.operation,
         position=attempt.position,
         request_digest=attempt.request_digest,
+        purchase_key=attempt.purchase_key,
         dry_run=attempt.dry_run,
         billable=attempt.billable,
     )

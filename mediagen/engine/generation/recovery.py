@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from asgiref.sync import sync_to_async
 
@@ -20,6 +22,7 @@ from mediagen.types import MAKES_PICTURES, AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
+EMPTY: Mapping[str, float] = MappingProxyType({})
 ADOPTABLE_FOR = timedelta(hours=1)
 """A job whose end nobody saw is looked for so long; the services keep results for ten minutes to a day."""
 
@@ -120,7 +123,7 @@ class LeftBehind:
     """What earlier runs have bought, or may have."""
 
     adoptable: tuple[GenerationAttempt, ...] = ()
-    """attempts whose jobs can still be fetched"""
+    """attempts whose jobs can still be fetched, or whose providers can say what became of them"""
     may_be_paid: frozenset[str] = frozenset()
     """providers that may have been paid without a job to fetch"""
     stop_for: frozenset[str] = frozenset()
@@ -128,12 +131,12 @@ class LeftBehind:
 
 
 @atomic()
-def left_behind(asset: MediaAsset, token: int) -> LeftBehind:
+def left_behind(asset: MediaAsset, token: int, resolved_for_s: Mapping[str, float] = EMPTY) -> LeftBehind:
     """What whoever holds the asset with this token has to know before anything is bought for it. `LeaseLost` when
     somebody has taken it since.
 
     An attempt that a dead worker left open without a job id may have been bought: it is marked unknown, with what it
-    may cost in `cost_held`.
+    may cost in `cost_held`. `resolved_for_s` has the seconds for which a provider can say what became of one.
     """
     # Locked: who had it before writes its attempts under the same lock, if he has not lost it.
     if MediaAsset.objects.select_for_update().filter(pk=asset.pk, lease_token=token).first() is None:
@@ -147,6 +150,15 @@ def left_behind(asset: MediaAsset, token: int) -> LeftBehind:
         is_recent = row.finished_at is None or row.finished_at >= now - ADOPTABLE_FOR
         has_job = bool(row.provider_job_id) and not row.provider_job.get("given_up")
         if has_job and (is_open or (row.state == AttemptState.UNKNOWN and is_recent)):
+            adoptable.append(row)
+            continue
+        may_be_asked = row.purchase_key and not row.provider_job and not row.provider_job_id
+        age_s = (now - row.started_at).total_seconds()
+        if (
+            may_be_asked
+            and (is_open or row.state == AttemptState.UNKNOWN)
+            and age_s < resolved_for_s.get(row.provider_name, 0.0)
+        ):
             adoptable.append(row)
             continue
         if is_open:

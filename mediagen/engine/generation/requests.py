@@ -25,6 +25,7 @@ from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
+from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
 from mediagen.providers.options import Option
@@ -328,20 +329,22 @@ def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: 
     least = estimate.cheapest
     for budget in claims.library_budgets(library):
         left = _left(budget)
-        if left is not None and least > left:
-            raise BudgetTooSmall(
-                f"Library '{library.name}' has {usd(left)} left, and this costs {usd(least)} at least."
-                f"{budget.what_to_do}"
-            )
+        if left is None or (least <= left and not (left == 0 and estimate.without_price)):
+            continue
+        costs = f"this costs {usd(least)} at least" if least else "what this costs is not known"
+        raise BudgetTooSmall(
+            f"Library '{library.name}' has {usd(left)} left, and {costs}.{budget.renewal(db_now())}{budget.what_to_do}"
+        )
     limited = provider_budgets(chain)
     refused = []
     for name, price in estimate.prices.items():
         left = _left(limited[name]) if name in limited else None
         if left is None or price is None or price <= left:
             return
-        refused.append(f"{name} has {usd(left)} left and costs {usd(price)} a picture")
+        renewal = limited[name].renewal(db_now())
+        refused.append(f"{name} has {usd(left)} left and costs {usd(price)} a picture.{renewal}")
     if refused:
-        raise BudgetTooSmall(f"The budget of every provider is used up: {'; '.join(refused)}. Raise one, or wait.")
+        raise BudgetTooSmall(f"The budget of every provider is used up: {' '.join(refused)} Raise one, or wait.")
 
 
 def _left(budget: Budget) -> Decimal | None:

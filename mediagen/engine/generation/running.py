@@ -121,7 +121,9 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                left = await in_database(recovery.left_behind, job.asset, job.lease.token)
+                left = await in_database(
+                    recovery.left_behind, job.asset, job.lease.token, job.chain.purchases_resolved_for_s()
+                )
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
@@ -130,6 +132,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
+                keys=recorder.keys,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
                 fetch_for_s=job.fetch_for_s,
@@ -206,7 +209,8 @@ def provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
         limit, period = getattr(provider, "budget", (None, ""))
         if limit is not None:
             name = provider.get_name()
-            budgets[name] = Budget(f"provider:{name}", limit, period, " Raise the budget of the provider, or wait.")
+            hint = " Raise the budget of the provider, or wait."
+            budgets[name] = Budget(f"provider:{name}", limit, period, hint, label=f"provider '{name}'")
     return budgets
 
 
@@ -219,7 +223,7 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     """Whether and for how long the asset should wait instead of failing."""
     own_wait_s = min(2.0**job.asset.tries, 60.0)
     if outcome.vetoed is not None:
-        if getattr(outcome.vetoed, "may_pass", False) and job.asset.tries < MAX_TRIES:
+        if any(getattr(veto, "may_pass", False) for veto in outcome.vetoes) and job.asset.tries < MAX_TRIES:
             return PutOff(str(outcome.vetoed), retry_in_s=own_wait_s, vetoed=False, is_try=True)
         if job.asset.batch_id is None:
             return None  # nobody would start it again

@@ -107,8 +107,7 @@ def _adapter(config: ProviderConfig) -> Any:
 
 def _described(row: GenerationAttempt, adapter: Any) -> Unsettled:
     look_at = getattr(adapter, "where_billed", lambda job_id: "")(row.provider_job_id)
-    can_look = bool(row.provider_job_id and getattr(adapter, "can_resume", False)) and not why_no_look(row)
-    return Unsettled(row, str(look_at), can_look)
+    return Unsettled(row, str(look_at), adapter is not None and not _why_no_look(row, adapter))
 
 
 # ---------------------------------------------------------------------- settled
@@ -192,7 +191,8 @@ def look_again(pk: Any, *, by: str, access: Access | None = None) -> GenerationA
     row = _found(pk, access)
     if row.state != AttemptState.UNKNOWN:
         raise Conflict(f"Attempt {row.pk} is {row.state}: only jobs whose outcome is unknown are looked for.")
-    if why := why_no_look(row):
+    config = ProviderConfig.objects.filter(name=row.provider_name).first()
+    if why := _why_no_look(row, config and _adapter(config)):
         raise Conflict(why)
     assert row.asset is not None  # noqa: S101 - of an asset that is gone nothing is looked for
     was = running.AsItWas(row.asset.generation_state, row.asset.failure)
@@ -212,10 +212,11 @@ def look_again(pk: Any, *, by: str, access: Access | None = None) -> GenerationA
     return row
 
 
-def why_no_look(row: GenerationAttempt) -> str:
+def _why_no_look(row: GenerationAttempt, adapter: Any) -> str:
     """Why its job cannot be looked for from here; "" when it can."""
     asset = row.asset
-    if not row.provider_job_id:
+    # One that knows nothing of jobs would buy: others say that they can by naming one.
+    if not row.provider_job_id or not getattr(adapter, "can_resume", True):
         return f"{row.provider_name} named no job for attempt {row.pk}, so there is nothing to look for by its id."
     if asset is None or asset.status == ReviewStatus.DELETED:
         return f"The asset of attempt {row.pk} is gone, so that no picture could be kept. Look at the provider's page."

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
-from mediagen.engine.library import references
+import mediagen.engine.library.references as references
 from mediagen.models import AssetReference, MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
 

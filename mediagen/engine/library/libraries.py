@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from mediagen import conf
 from mediagen.engine.library.access import Access, Right
 from mediagen.errors import Conflict, InvalidRequest, NotAllowed
-from mediagen.models import MediaLibrary, MediaTag
+from mediagen.models import BUDGET_FIELDS, MediaLibrary, MediaTag
 from mediagen.models.library import MediaLibraryQuerySet
 from mediagen.models.routing import alias, atomic
 from mediagen.types import checked_text
@@ -84,7 +84,8 @@ def get_or_create_library(name: str) -> MediaLibrary:
 
 # ---------------------------------------------------------------------- made and changed by people
 
-PLAIN = ("name", "description", "budget_limit", "budget_period", "budget_warning")
+PLAIN = ("name", "description", *BUDGET_FIELDS)
+BUDGET_PERMISSION = "mediagen.change_budget"
 
 
 def visible(access: Access) -> MediaLibraryQuerySet:
@@ -102,6 +103,7 @@ def create(access: Access, values: Mapping[str, Any]) -> MediaLibrary:
     if access.token is not None and access.token.library_id is not None:
         raise NotAllowed("This token is for one library only, and makes no other one.")
     library = MediaLibrary(owner=access.user)
+    _demand_budget(access, library, values)
     _write(library, values, access)
     return library
 
@@ -110,6 +112,7 @@ def create(access: Access, values: Mapping[str, Any]) -> MediaLibrary:
 def change(access: Access, library: MediaLibrary, values: Mapping[str, Any]) -> None:
     """Change what `values` names. `NotAllowed`, or `InvalidRequest` that names the field."""
     demand(access, "change", library)
+    _demand_budget(access, library, values)
     _write(library, values, access)
 
 
@@ -129,6 +132,19 @@ def demand(access: Access, verb: str, library: MediaLibrary | None = None) -> No
         raise NotAllowed(f"This needs the permission {permission}, and of a token the scope change.")
     if library is not None and not is_editable(access, library):
         raise NotAllowed("You may look into this library, and not change it.")
+
+
+def may_change_budgets(access: Access) -> bool:
+    """Whoever may change a library could otherwise lift the limit that somebody else has set for it."""
+    return bool(access.user.has_perm(BUDGET_PERMISSION))
+
+
+def _demand_budget(access: Access, library: MediaLibrary, values: Mapping[str, Any]) -> None:
+    changed = [name for name in BUDGET_FIELDS if name in values and values[name] != getattr(library, name)]
+    if changed and not may_change_budgets(access):
+        raise NotAllowed(
+            f"To change {', '.join(changed)} needs the permission {BUDGET_PERMISSION}. Leave it out, or ask who has it."
+        )
 
 
 def _write(library: MediaLibrary, values: Mapping[str, Any], access: Access) -> None:

@@ -15,8 +15,8 @@ from django.core.validators import URLValidator
 from django.db.models import Count, ExpressionWrapper, F, FloatField, Q, Sum
 from django.db.models.functions import Cast
 
+import mediagen.engine.library.elsewhere as elsewhere
 from mediagen.engine.database import as_uuid
-from mediagen.engine.library import elsewhere
 from mediagen.engine.library.suggestions import Suggestion, suggestions
 from mediagen.errors import InvalidRequest
 from mediagen.models import AssetUsage, GenerationState, MediaAsset, ReviewStatus

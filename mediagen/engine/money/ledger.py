@@ -9,10 +9,10 @@ from __future__ import annotations
 import calendar
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -21,13 +21,14 @@ from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+import mediagen.engine.money.prices as prices
 from mediagen.errors import AttemptVetoed
 from mediagen.models import BudgetPeriod, GenerationAttempt, GenerationBatch, SpendAccount
 from mediagen.models.attempt import IS_OPEN, UNDER_WAY
 from mediagen.models.clock import db_now
 from mediagen.models.costs import ZERO, Cost, from_row, sums, usd
-from mediagen.models.ledger import SumOfMoney
-from mediagen.models.routing import atomic
+from mediagen.models.ledger import LAST_DIGIT, SumOfMoney
+from mediagen.models.routing import atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -40,8 +41,14 @@ class Budget:
     limit: Decimal
     period: str = BudgetPeriod.TOTAL
     what_to_do: str = ""
+    label: str = ""
+    """what people call its owner: "library 'Spring'" """
     follows_account: bool = False
     """whoever changes the limit writes it to the account too, so `limit` may be older than what stands there"""
+
+    @property
+    def whose(self) -> str:
+        return self.label or self.owner
 
     def period_key(self, now: datetime) -> str:
         """ "2026-11-22", "2026-11" or "", in the site's time zone."""
@@ -93,27 +100,38 @@ class BudgetUsedUp(AttemptVetoed):
         self.may_pass = may_pass
 
 
-def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -> None:
-    """Reserve what the attempt may cost in every account, all or nothing, and note it on the row.
+class PriceUnknown(BudgetUsedUp):
+    """There is a limit, and what the attempt may cost is not known. That a budget is used up is said before this."""
 
-    `BudgetUsedUp` when one does not leave so much, or when a limit is set and the price is not known: a limit that
-    rests on a guess would be none. Inside the caller's transaction, in which the row is written.
+    weight = 0
+
+
+def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -> None:
+    """Reserve what the attempt may cost in every account, all or nothing, and note it on the row: the price, or more
+    when the latest pictures of this kind cost more.
+
+    `BudgetUsedUp` when one does not leave so much; `PriceUnknown` when they leave something and the price is not known:
+    a limit that rests on a guess would be none. Inside the caller's transaction, in which the row is written.
     """
-    row.listed_price = row.cost_held = price
+    row.listed_price = row.cost_held = None if price is None else price.quantize(LAST_DIGIT, rounding=ROUND_UP)
     if not budgets:
         return
     if price is None:
-        raise BudgetUsedUp(
-            f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].owner} has a limit. "
+        for budget in budgets:
+            if left_of(budget) == 0:
+                raise BudgetUsedUp(f"{budget.whose} has $0 left.{budget.renewal(db_now())}{budget.what_to_do}")
+        raise PriceUnknown(
+            f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].whose} has a limit. "
             f"Set it in the prices of ProviderConfig '{row.provider_name}'."
         )
+    row.cost_held = price = prices.of_late(prices.Kind.of(row)) or price
     opened = [(open_account(budget, row.started_at), budget) for budget in budgets]
     for account, budget in sorted(opened, key=lambda pair: pair[0].pk):  # in one order: no two wait for each other
         if not SpendAccount.objects.hold(account.pk, price):
             account.refresh_from_db()
             limit = account.limit if account.limit is not None else budget.limit
             raise BudgetUsedUp(
-                f"{budget.owner} has {usd(account.left)} left of {usd(limit)}, and {row.provider_name} may cost "
+                f"{budget.whose} has {usd(account.left)} left of {usd(limit)}, and {row.provider_name} may cost "
                 f"{usd(price)}.{budget.renewal(db_now())}{budget.what_to_do}",
                 may_pass=account.spent + price <= limit,
             )
@@ -128,28 +146,49 @@ def book(rows: Iterable[GenerationAttempt]) -> None:
     does the same again, and what others have written meanwhile is not counted twice.
     """
     found = {row.pk: row for row in rows if row.billable}
+    dearer: dict[prices.Kind, Decimal] = {}
     known = GenerationAttempt.objects.filter(pk__in=found).order_by("pk").select_for_update()
     moves: dict[int, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
     for pk, accounts, was_held, was_booked in known.values_list("pk", "accounts", "cost_held", "booked"):
         row = found[pk]
         if was_held is not None:  # it may have been raised by others
             row.cost_held = max(was_held, row.cost_held or ZERO)
+        kind = prices.Kind.of(row)
+        if kind is not None and row.cost is not None and row.cost > max(was_held or ZERO, kind.listed_price):
+            dearer[kind] = max(row.cost, dearer.get(kind, ZERO))
         is_open = row.state in UNDER_WAY
         row.booked = None if is_open else Cost.of(row).counts
         held = (row.cost_held or ZERO if is_open else ZERO) - (was_held or ZERO if was_booked is None else ZERO)
         for account in accounts:
             moves[account][0] += held
             moves[account][1] += (row.booked or ZERO) - (was_booked or ZERO)
+    for kind, cost in dearer.items():
+        prices.warn(kind, cost)
+        _raise_held(kind, cost, but=found, moves=moves)
     for account in sorted(moves):
         held, spent = moves[account]
         if held or spent:
             SpendAccount.objects.move(account, held=held, spent=spent)
 
 
+def _raise_held(kind: prices.Kind, cost: Decimal, *, but: Collection[Any], moves: dict[int, list[Decimal]]) -> None:
+    """What is under way will cost what the first of its kind did: hold as much, so that nothing more is bought until
+    it is known."""
+    # Locked by others: those are being ended, and what they cost is known.
+    skip = connection.features.has_select_for_update_skip_locked
+    others = kind.attempts.open().filter(cost_held__lt=cost).exclude(pk__in=but).select_for_update(skip_locked=skip)
+    for pk, accounts, held in list(others.values_list("pk", "accounts", "cost_held")):
+        GenerationAttempt.objects.filter(pk=pk).update(cost_held=cost)
+        for account in accounts:
+            moves[account][0] += cost - held
+
+
 def left_of(budget: Budget) -> Decimal:
     """USD that the budget leaves in its present period. Writes nothing: for people who want to know beforehand."""
     now = db_now()
     account = SpendAccount.objects.filter(owner=budget.owner, period=budget.period_key(now)).first()
+    if account is not None and budget.follows_account:
+        return ZERO if account.left is None else account.left
     taken = spent_so_far(budget, now) if account is None else account.spent + account.held
     return max(ZERO, budget.limit - taken)
 
@@ -167,6 +206,7 @@ def open_account(budget: Budget, at: datetime | None = None) -> SpendAccount:
             account = SpendAccount.objects.get(owner=budget.owner, period=key)
     if account.limit != budget.limit and not budget.follows_account:
         SpendAccount.objects.filter(pk=account.pk).update(limit=budget.limit)
+        account.limit = budget.limit
     return account
 
 

@@ -260,7 +260,9 @@ class Price:
 
     @property
     def is_too_much(self) -> bool:
-        return self.left is not None and not self.estimate.is_free and self.estimate.cheapest > self.left
+        if self.left is None or self.estimate.is_free:
+            return False
+        return self.estimate.cheapest > self.left or (self.left == 0 and self.estimate.without_price > 0)
 
     @property
     def is_free(self) -> bool:

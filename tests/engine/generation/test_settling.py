@@ -7,13 +7,15 @@ from decimal import Decimal
 from io import StringIO
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from mediagen.engine import get_media_engine
 from mediagen.engine.generation import recorder, recovery, settling
-from mediagen.errors import Conflict, GenerationFailed, InvalidRequest
+from mediagen.errors import AttemptVetoed, Conflict, GenerationFailed, InvalidRequest
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig, SpendAccount
+from mediagen.types import Attempt
 from tests.api.callers import EVERYTHING, Caller, problem
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
 from tests.servers import Fault
@@ -27,6 +29,12 @@ CENT = Decimal("0.01")
 def money() -> tuple[Decimal, Decimal]:
     account = SpendAccount.objects.get()
     return account.held, account.spent
+
+
+def patient(server) -> None:
+    """The service answers again, and is waited for."""
+    server.clear_faults()
+    ProviderConfig.objects.update(timeout_s=30)
 
 
 @pytest.fixture
@@ -122,7 +130,7 @@ class TestAWord:
 
 class TestALook:
     def test_keeps_the_picture_that_was_bought(self, job):
-        job.clear_faults()
+        patient(job)
         row = settling.look_again(GenerationAttempt.objects.get().pk, by="anna")
         asset = MediaAsset.objects.get()
         assert (row.state, asset.generation_state, len(job.purchases)) == ("adopted", "ready", 1)
@@ -138,8 +146,15 @@ class TestALook:
         assert (asset.generation_state, asset.failure, asset.lease_worker) == (state, "why", "")
         assert (len(job.purchases), GenerationAttempt.objects.count()) == (1, 1)
 
+    def test_lets_no_provider_begin_anything(self):
+        rows = recorder.RowRecorder(MediaAssetFactory(), only_looks=True)
+        with pytest.raises(AttemptVetoed) as vetoed:
+            async_to_sync(rows.started)(Attempt(provider_name="sdxl", operation="generate_image", position=1))
+        assert vetoed.value.stop
+        assert not GenerationAttempt.objects.exists()
+
     def test_finds_that_it_failed(self, job):
-        job.clear_faults()
+        patient(job)
         job.fault("poll", Fault.job_failed(), times=None)
         row = settling.look_again(GenerationAttempt.objects.get().pk, by="anna")
         assert (row.state, len(job.purchases)) == ("failed", 1)
@@ -149,9 +164,17 @@ class TestALook:
     def test_is_for_jobs_whose_picture_can_still_be_kept(self):
         for attempt, why in (
             (GenerationAttemptFactory(unknown=True), "named no job"),
-            (GenerationAttemptFactory(unknown=True, asset=None, library=None, provider_job_id="j"), "is gone"),
+            (GenerationAttemptFactory(unknown=True, provider_name="openai_images", provider_job_id="j"), "no job"),
             (
-                GenerationAttemptFactory(unknown=True, provider_job_id="j", asset=MediaAssetFactory(ready=True)),
+                GenerationAttemptFactory(
+                    unknown=True, provider_name="flux", asset=None, library=None, provider_job_id="j"
+                ),
+                "is gone",
+            ),
+            (
+                GenerationAttemptFactory(
+                    unknown=True, provider_name="flux", provider_job_id="j", asset=MediaAssetFactory(ready=True)
+                ),
                 "a picture already",
             ),
             (GenerationAttemptFactory(provider_job_id="j"), "is succeeded"),
@@ -215,7 +238,7 @@ class TestTheCommand:
     def test_looks(self, job):
         pk = str(GenerationAttempt.objects.get().pk)
         assert self.run(pk, "--look")[0] == 1
-        job.clear_faults()
+        patient(job)
         assert self.run(pk, "--look")[0] == 0
         assert len(job.purchases) == 1
 
@@ -240,7 +263,7 @@ class TestTheAPI:
         assert caller.get("/api/v1/attempts/unsettled/").json()["results"] == []
 
     def test_looks(self, job, caller):
-        job.clear_faults()
+        patient(job)
         pk = GenerationAttempt.objects.get().pk
         assert caller.send(f"/api/v1/attempts/{pk}/look/", {}).json()["attempt"]["state"] == "adopted"
         assert len(job.purchases) == 1
@@ -283,7 +306,7 @@ class TestTheAdmin:
         assert list(shown.result_list) == []
 
     def test_looks(self, job, admin_client):
-        job.clear_faults()
+        patient(job)
         pk = GenerationAttempt.objects.get().pk
         admin_client.post(
             reverse(self.LIST), {"action": "settle", "_selected_action": [str(pk)], "_go": "1", "came": "look"}

@@ -12,7 +12,7 @@ from mediagen.engine.maintenance import sweep
 from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
 from mediagen.errors import GenerationFailed
-from mediagen.models import GenerationAttempt, GenerationBatch, MediaAsset, MediaLibrary, SpendAccount
+from mediagen.models import GenerationAttempt, GenerationBatch, MediaAsset, MediaLibrary, ProviderConfig, SpendAccount
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory
 from tests.servers import Fault
 
@@ -21,6 +21,12 @@ pytestmark = pytest.mark.django_db
 engine = get_media_engine()
 
 TABLE = Decimal("0.01")
+
+
+def patient(server) -> None:
+    """The service answers again, and is waited for."""
+    server.clear_faults()
+    ProviderConfig.objects.update(timeout_s=30)
 
 
 @pytest.fixture
@@ -34,7 +40,7 @@ def given_up(live):
     library = MediaLibrary.objects.create(name="Small", budget_limit="9")
     with pytest.raises(GenerationFailed):
         engine.generate_asset_sync("x", 512, 512, library.pk)
-    server.clear_faults()
+    patient(server)
     assert money() == (0, TABLE), "what it may cost, as the table says"
     return server
 
