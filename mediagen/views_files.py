@@ -244,7 +244,9 @@ class PagePictureView(View):
         try:
             return page_picture_response(request, token)
         except (InvalidRequest, StorageFailed) as exc:
-            return refusal(exc)
+            response = refusal(exc)
+            allow_origin(request, response)
+            return response
 
 
 def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
@@ -253,7 +255,11 @@ def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
 
     When it was replaced since the page was written, which may lie in a cache: the new one in its place.
     """
-    grant = links.check_page(token)
+    try:
+        grant = links.check_page(token)
+    except links.NotSigned:
+        strangers.count_wrong(request, "signed address")
+        raise
     asset = links.page_asset(grant)
     if asset.content_hash[: links.MARK_CHARS] != grant.mark:
         url = links.page_url(asset, renditions.Spec.checked(**grant.wanted) if grant.wanted else None)

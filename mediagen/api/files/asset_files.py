@@ -163,6 +163,11 @@ class PagePictureView(APIBase):
         except LinkRefused as exc:
             raise Problem(LINK_REFUSED, str(exc)) from exc
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        allow_origin(request._request, response)
+        return response
+
 
 class SourceSerializer(serializers.Serializer[Any]):
     url = serializers.URLField(help_text="Signed.")

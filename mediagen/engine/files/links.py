@@ -157,7 +157,7 @@ def _spelled(spec: Spec) -> str:
 
 
 def check_page(text: str) -> PageGrant:
-    """What the last part of such an address stands for; `LinkRefused` when it is none of ours."""
+    """What the last part of such an address stands for; `NotSigned` when it is none of ours."""
     try:
         kind, pk, mark, how = _signer().unsign(text.rpartition(".")[0]).split(".")
         if kind != "p":
@@ -172,7 +172,7 @@ def check_page(text: str) -> PageGrant:
                 raise ValueError(text)
         return PageGrant(uuid.UUID(pk), mark, wanted)
     except (BadSignature, ValueError):
-        raise LinkRefused("This address is not one that this site has signed.") from None
+        raise NotSigned("This address is not one that this site has signed.") from None
 
 
 def page_asset(grant: PageGrant) -> MediaAsset:
