@@ -4,6 +4,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_save
+
+from mediagen import conf
 
 
 class MediagenConfig(AppConfig):
@@ -18,6 +21,9 @@ class MediagenConfig(AppConfig):
         batch_waits.connect(_work_on_batch, dispatch_uid="mediagen.work")
         server_wanted.connect(_run_in_server, dispatch_uid="mediagen.work")
         task_wanted.connect(_give_to_task_engine, dispatch_uid="mediagen.tasks")
+        # Of all models, for the setting that says of which is read when something happens.
+        post_save.connect(_row_saved, dispatch_uid="mediagen.references.saved")
+        post_delete.connect(_row_deleted, dispatch_uid="mediagen.references.deleted")
 
 
 # The imports are not at the top: the HTTP library and the chain come with the worker, and a site's start has no use for
@@ -42,3 +48,17 @@ def _give_to_task_engine(name: str, args: tuple[Any, ...], **_: Any) -> None:
 
     task = getattr(tasks, name)
     task.using(backend=conf.get("TASK_BACKEND"), queue_name=task_engine.queue_name()).enqueue(*args)
+
+
+def _row_saved(instance: Any, **_: Any) -> None:
+    if conf.get("RICH_TEXT_FIELDS"):
+        from mediagen.engine.library import references
+
+        references.remember(instance)
+
+
+def _row_deleted(instance: Any, **_: Any) -> None:
+    if conf.get("RICH_TEXT_FIELDS"):
+        from mediagen.engine.library import references
+
+        references.forget(instance)

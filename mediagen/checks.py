@@ -13,7 +13,7 @@ from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 
 from mediagen import conf
-from mediagen.errors import ConfigurationError
+from mediagen.errors import ConfigurationError, InvalidRequest
 
 TYPES: dict[str, tuple[type, ...]] = {
     "PROVIDERS": (dict,),
@@ -28,6 +28,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "API_AUTHENTICATION": (list, tuple, type(None)),
     "LINK_ORIGINS": (list, tuple, set, frozenset),
     "PAGES_CSP": (str, type(None)),
+    "PICTURES": (dict,),
+    "RICH_TEXT_FIELDS": (list, tuple),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
 }
@@ -72,7 +74,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value[name]
         if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number greater than 0.", id="mediagen.E004")
-    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS", *KEEP_ANSWERS):
+    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS", "PICTURE_CACHE_S", *KEEP_ANSWERS):
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
@@ -108,6 +110,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
             yield Error(f'MEDIAGEN["API_AUTHENTICATION"]: {path!r} cannot be imported: {exc}', id="mediagen.E014")
     if isinstance(value.get("PROVIDERS", {}), dict):
         yield from _wrong_providers()
+    yield from _wrong_pictures(value)
     alias = value.get("STORAGE", "default")
     if isinstance(alias, str) and alias not in settings.STORAGES:
         yield Error(
@@ -117,6 +120,24 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         )
     if isinstance(value.get("TASK_BACKEND"), str):
         yield from _wrong_task_engine(value["TASK_BACKEND"])
+
+
+def _wrong_pictures(value: dict[str, Any]) -> Iterator[CheckMessage]:
+    from mediagen.engine.files import responsive
+    from mediagen.engine.library import references
+
+    sets = value.get("PICTURES", {})
+    for name, options in sets.items() if isinstance(sets, dict) else ():
+        try:
+            given = {key: option for key, option in responsive.named_set(name).items() if key != "sizes"}
+            responsive.Plan.checked(**given)
+        except (ConfigurationError, InvalidRequest, TypeError, AttributeError) as exc:
+            yield Error(f"MEDIAGEN['PICTURES'][{name!r}] = {options!r:.80}: {exc}", id="mediagen.E030")
+    if isinstance(value.get("RICH_TEXT_FIELDS", []), list | tuple):
+        try:
+            references.watched()
+        except ConfigurationError as exc:
+            yield Error(str(exc), id="mediagen.E031")
 
 
 SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}

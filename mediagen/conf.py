@@ -70,6 +70,14 @@ DEFAULTS: dict[str, Any] = {
     "LINK_ORIGINS": [],
     # Content-Security-Policy of the studio's pages and of the API's documentation; None: the site sends its own.
     "PAGES_CSP": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'self'",
+    # Pictures of public pages: how long browsers and a CDN keep one without asking again, seconds. Their addresses
+    # change with the picture; a deleted one may be seen for so long.
+    "PICTURE_CACHE_S": 30 * 24 * 3600,
+    # Named sets of the options of {% picture %}: {"hero": {"widths": [800, 1600], "formats": "avif,webp",
+    # "ratio": "16:9", "sizes": "100vw"}}. `make_renditions` makes what they name.
+    "PICTURES": {},
+    # Text fields of the site in which assets may stand: ["blog.Post.body"]. Those that do count as used.
+    "RICH_TEXT_FIELDS": [],
     # A zip that somebody has asked for is kept for so many hours.
     "KEEP_ZIPS_H": 24.0,
     # A deleted asset can be had back for so many days; then maintenance removes its row and its files.

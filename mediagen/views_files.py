@@ -12,7 +12,15 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header, quote_etag
@@ -50,14 +58,16 @@ def picture_response(
     download: bool = False,
     cache: str = ASK_AGAIN,
     is_stranger: bool = False,
+    chooses: bool = False,
 ) -> HttpResponseBase:
     """The asset's file, or the rendition that is `wanted`: with ETag, 304, and Range.
 
     404 when the file is not in the storage. `InvalidRequest` and `StorageFailed` as from `rendition`. `is_stranger`:
-    whoever asks has a signed address, and nothing else is known of them.
+    whoever asks has a signed address, and nothing else is known of them; `chooses` where the address leaves them to say
+    which rendition, so that only so many are made for them.
     """
     if wanted:
-        made = renditions.rendition(asset, **wanted, for_stranger=is_stranger)
+        made = renditions.rendition(asset, **wanted, for_stranger=chooses)
         etag, format = quote_etag(made.content_hash), made.format
     else:
         etag, format = quote_etag(asset.content_hash), asset.format
@@ -213,6 +223,40 @@ def signed_file_response(request: HttpRequest, token: str) -> HttpResponseBase:
         wishes(request.GET),
         download=grant.is_download,
         cache=f"private, max-age={grant.left_s}",
+        is_stranger=True,
+        chooses=True,
+    )
+
+
+class PagePictureView(View):
+    """A picture of a public page: for everybody."""
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        try:
+            return page_picture_response(request, token)
+        except (InvalidRequest, StorageFailed) as exc:
+            return refusal(exc)
+
+
+def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
+    """The picture of the address, see `links.page_url`, to be kept by browsers and a CDN. `LinkRefused` for an address
+    that is none, else as `picture_response`.
+
+    When it was replaced since the page was written, which may lie in a cache: the new one in its place.
+    """
+    grant = links.check_page(token)
+    asset = links.page_asset(grant)
+    if asset.content_hash[: links.MARK_CHARS] != grant.mark:
+        url = links.page_url(asset, renditions.Spec.checked(**grant.wanted) if grant.wanted else None)
+        response = HttpResponseRedirect(url)
+        response["Cache-Control"] = "public, max-age=60"
+        return response
+    kept_s = int(conf.get("PICTURE_CACHE_S"))
+    return picture_response(
+        request,
+        asset,
+        grant.wanted,
+        cache=f"public, max-age={kept_s}, immutable" if kept_s else "public, no-cache",
         is_stranger=True,
     )
 

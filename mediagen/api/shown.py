@@ -13,7 +13,7 @@ from mediagen.api.asset_rows import AssetRow
 from mediagen.api.fields import Choice, Time, Usd, iso
 from mediagen.engine.files import links
 from mediagen.engine.generation import Estimate
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.models import GenerationAttempt, GenerationState, LabelRule, MediaAsset
 from mediagen.models.asset import AssetSource, ReviewStatus
 
 THUMBNAIL_PX = 400
@@ -38,6 +38,17 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     source = Choice(  # type: ignore[assignment]
         choices=AssetSource.choices, read_only=True
     )
+    digital_source_type = serializers.CharField(
+        read_only=True,
+        help_text="The IPTC's word for where it comes from: trainedAlgorithmicMedia ...; empty when nothing says it.",
+    )
+    credit = serializers.CharField(read_only=True, help_text="Whom pages name for it.")
+    ai_label = serializers.ChoiceField(
+        choices=["", *LabelRule.values],
+        read_only=True,
+        help_text="Whether pages say that a model made it; empty: as its library says.",
+    )
+    ai_label_reason = serializers.CharField(read_only=True, help_text="Why pages show no label.")
     library = serializers.UUIDField(source="library_id", read_only=True)
     library_name = serializers.CharField(source="library.name", read_only=True)
     name = serializers.CharField(read_only=True)
@@ -110,6 +121,10 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "failure": None,
     "status": None,
     "source": None,
+    "digital_source_type": None,
+    "credit": None,
+    "ai_label": None,
+    "ai_label_reason": None,
     "library": lambda asset, _: str(asset.library_id),
     "library_name": lambda asset, _: asset.library.name,
     "name": None,

@@ -44,6 +44,12 @@ class MediaLibraryQuerySet(models.QuerySet["MediaLibrary"]):
         )
 
 
+class LabelPolicy(models.TextChoices):
+    ALWAYS = "always", "always"
+    PUBLISHED = "published", "when published"
+    NEVER = "never", "never, with a reason"
+
+
 class MediaLibrary(BudgetFields):
     """A named collection of assets with an owner, groups, default tags and a budget."""
 
@@ -59,6 +65,14 @@ class MediaLibrary(BudgetFields):
     default_tags = models.ManyToManyField(
         "mediagen.MediaTag", blank=True, related_name="default_in", help_text="Given to every new asset."
     )
+    ai_label = models.CharField(
+        "label on pages",
+        max_length=10,
+        choices=LabelPolicy.choices,
+        default=LabelPolicy.ALWAYS,
+        help_text="Whether pages say of its pictures that a model made them.",
+    )
+    ai_label_reason = models.CharField(max_length=255, blank=True, help_text="Why pages show no label.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -79,6 +93,10 @@ class MediaLibrary(BudgetFields):
             models.CheckConstraint(
                 name="mediagen_library_warning_positive",
                 condition=Q(budget_warning__isnull=True) | Q(budget_warning__gte=0),
+            ),
+            models.CheckConstraint(
+                name="mediagen_library_label_explained",
+                condition=Q(ai_label__in=("always", "published")) | (Q(ai_label="never") & ~Q(ai_label_reason="")),
             ),
             models.CheckConstraint(
                 name="mediagen_library_period_legal", condition=Q(budget_period__in=BudgetPeriod.values)

@@ -12,6 +12,7 @@ from django import template
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from mediagen import pictures
 from mediagen.engine.files import download_name, picture_url, thumbnail_url
 from mediagen.models import GenerationAttempt, MediaAsset
 from mediagen.models.costs import Cost
@@ -25,6 +26,10 @@ __all__ = ["download_name", "picture_url", "thumbnail_url"]
 register.filter(picture_url)
 register.filter(thumbnail_url)
 register.filter(download_name)
+register.simple_tag(pictures.picture)
+register.simple_tag(pictures.picture_src)
+register.simple_tag(pictures.ai_label)
+register.simple_tag(pictures.credit)
 
 
 @register.filter

@@ -22,6 +22,7 @@ from mediagen.admin.filters import ProviderNameFilter
 from mediagen.admin.library.asset_filters import (
     CostFilter,
     DateFilter,
+    LabelFilter,
     LibraryFilter,
     ModelFilter,
     SizeFilter,
@@ -58,6 +59,7 @@ class AssetList(LargeListAdmin):
         StatusFilter,
         "generation_state",
         "source",
+        LabelFilter,
         ProviderNameFilter,
         ModelFilter,
         TagFilter,

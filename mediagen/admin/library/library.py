@@ -22,7 +22,7 @@ from mediagen.engine.generation import claims
 from mediagen.engine.library import libraries
 from mediagen.engine.money import budgets, ledger
 from mediagen.errors import Conflict
-from mediagen.models import BUDGET_FIELDS, BudgetPeriod, MediaAsset, MediaLibrary
+from mediagen.models import BUDGET_FIELDS, BudgetPeriod, LabelPolicy, MediaAsset, MediaLibrary
 from mediagen.templatetags.mediagen import usd
 
 
@@ -66,10 +66,12 @@ class LibraryForm(TaggedForm):
 
     class Meta:
         model = MediaLibrary
-        fields = ("name", "slug", "description")
+        fields = ("name", "slug", "description", "ai_label", "ai_label_reason")
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.get("ai_label") == LabelPolicy.NEVER and not data.get("ai_label_reason"):
+            self.add_error("ai_label_reason", gettext("Say why pages show no label."))
         for field in {"name", "slug"} & set(self.changed_data) & data.keys():
             try:
                 libraries.check_free(data[field], pk=self.instance.pk)
@@ -99,6 +101,7 @@ class MediaLibraryAdmin(ModelAdmin):
             },
         ),
         (_("Budget"), {"fields": (*BUDGET_FIELDS, "spending", "used_of_budget")}),
+        (_("Label on pages"), {"fields": ("ai_label", "ai_label_reason")}),
         (_("Contents"), {"fields": ("asset_count", "total_size", "created_at", "updated_at")}),
     )
 

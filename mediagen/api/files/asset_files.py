@@ -24,7 +24,14 @@ from mediagen.engine.files import FITS, MAX_SIDE_PX, LinkRefused, links
 from mediagen.engine.library import Right
 from mediagen.images.scale import FORMATS
 from mediagen.models import MediaAsset
-from mediagen.views_files import CONTENT_TYPES, allow_origin, picture_response, signed_file_response, wishes
+from mediagen.views_files import (
+    CONTENT_TYPES,
+    allow_origin,
+    page_picture_response,
+    picture_response,
+    signed_file_response,
+    wishes,
+)
 
 SIDE = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE_PX}
 WISHES = (
@@ -134,9 +141,33 @@ class SignedFileView(APIBase):
         return response
 
 
+class PagePictureView(APIBase):
+    """For everybody, where a page of the site names it."""
+
+    permission_classes = ()
+    throttle_classes = ()
+
+    def get_authenticators(self) -> list[Any]:
+        return []
+
+    @describe(
+        "A picture of a public page",
+        operation_id="pictures_page",
+        responses={**PICTURES, **PARTS, 302: None, 304: None},
+        description="Its address stands in the site's pages. It changes with the picture, so that browsers and a CDN "
+        "may keep it; 302 to the new one where an old page names an old one.",
+    )
+    def get(self, request: Request, token: str) -> Any:
+        try:
+            return page_picture_response(request._request, token)
+        except LinkRefused as exc:
+            raise Problem(LINK_REFUSED, str(exc)) from exc
+
+
 routes = [
     path("assets/<uuid:pk>/download/", DownloadView.as_view(), name="asset-download"),
     path("assets/<uuid:pk>/renditions/", RenditionsView.as_view(), name="asset-renditions"),
     path("assets/<uuid:pk>/link/", LinkView.as_view(), name="asset-link"),
     path("files/<str:token>/", SignedFileView.as_view(), name="signed-file"),
+    path("pictures/<str:token>", PagePictureView.as_view(), name="page-picture"),
 ]

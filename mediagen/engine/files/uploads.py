@@ -139,7 +139,7 @@ def store(asset: MediaAsset, content: bytes, picture: Picture, *, tags: Iterable
             f"The storage did not take the file ({type(exc).__name__}). Nothing was kept; try again later."
         ) from exc
     try:
-        _write(asset, name, picture, list(tags))
+        _write(asset, name, picture, images.source_type_in(content), list(tags))
     except BaseException:
         storage.remove_file(name)
         raise
@@ -147,10 +147,11 @@ def store(asset: MediaAsset, content: bytes, picture: Picture, *, tags: Iterable
 
 
 @atomic()
-def _write(asset: MediaAsset, name: str, picture: Picture, tags: list[str]) -> None:
+def _write(asset: MediaAsset, name: str, picture: Picture, source_type: str, tags: list[str]) -> None:
     asset.file.name = name
     asset.format, asset.width, asset.height = picture.format, picture.width, picture.height
     asset.file_size, asset.content_hash = picture.size_bytes, picture.sha256
+    asset.digital_source_type = source_type[:60]
     asset.fit_report = {**asset.fit_report, **picture.fit_report}
     asset.generation_state = GenerationState.READY
     asset.lease_token = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import mediagen.engine.generation.leases as leases
 import mediagen.engine.generation.memory_limit as memory_limit
 import mediagen.engine.generation.recovery as recovery
 import mediagen.engine.generation.sources as editing
-from mediagen import conf
+from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database import in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
@@ -28,6 +29,7 @@ from mediagen.engine.generation.recorder import RowRecorder, flush
 from mediagen.engine.library import tag_served
 from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
+from mediagen.images import origin
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
@@ -39,14 +41,6 @@ logger = logging.getLogger("mediagen.engine")
 MAX_TRIES = 10
 SHORTEST_WAIT_S = 0.5
 LONGEST_WAIT_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class AsItWas:
-    """How an asset stood before it was taken."""
-
-    generation_state: str
-    failure: str
 
 
 @dataclass(slots=True)
@@ -73,8 +67,6 @@ class Job:
     """attempts of this run, without those that were skipped"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
-    only_looks: AsItWas | None = None
-    """nothing is bought: jobs that were are fetched, and when none brings a picture the asset stands as before"""
     cost: Cost = NOTHING
     """what the run has cost, once it is over"""
 
@@ -102,7 +94,6 @@ async def run(job: Job) -> MediaAsset:
         budgets=job.budgets,
         provider_budgets=provider_budgets(job.chain),
         lease_token=job.lease.token,
-        only_looks=job.only_looks is not None,
     )
     try:
         return await _run(job, recorder)
@@ -162,18 +153,11 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             recorder.leave_jobs()
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         leave = let_wait if (can_go_on and not is_lost) or (has_come and is_away) else give_up
-        if job.only_looks is not None and not has_come:
-            leave = as_it_was
         leases.let_go(job.asset.pk)
         said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
         await asyncio.shield(in_database(leave, job, recorder, said))
         raise
     leases.let_go(job.asset.pk)
-    if job.only_looks is not None:
-        await in_database(as_it_was, job, recorder, "")
-        raise GenerationFailed(
-            outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset
-        )
     if is_fetch:
         recorder.leave_jobs()
         await in_database(let_wait, job, recorder, job.asset.failure)
@@ -253,14 +237,16 @@ async def store(
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
     written is not left stored either. `is_stored` is called when its bytes need no memory any more."""
+    image = marked(image, job.order)
     content = image.content if isinstance(image.content, bytes) else b""
+    source_type = images.source_type_in(content)
     size_bytes = len(content)
     name = await _stored(job, image, content, recorder)
     image, content = replace(image, content=b""), b""
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        values = await together(complete, Stored(job, image, name, size_bytes, recorder))
+        values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type))
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except BaseException:
@@ -271,6 +257,24 @@ async def store(
     if old_name and old_name != name:
         await storage.aremove_file(old_name)
     return job.asset
+
+
+def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
+    """What a picture is that says nothing of itself: the IPTC's word."""
+    if image.is_placeholder or image.dry_run:
+        return origin.BY_PROGRAM
+    return origin.PARTLY_BY_MODEL if order.source_ids else origin.BY_MODEL
+
+
+def marked(image: GeneratedImage, order: AssetOrder) -> GeneratedImage:
+    """The picture whose file says that a model made it: as its vendor wrote it, or else as we do. One that its vendor
+    has signed is left as it is."""
+    if not isinstance(image.content, bytes):
+        return image
+    content = images.marked(image.content, image.format, source_type_of(image, order))
+    if content is image.content:
+        return image
+    return replace(image, content=content, sha256=hashlib.sha256(content, usedforsecurity=False).hexdigest())
 
 
 async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder) -> str:
@@ -305,6 +309,8 @@ class Stored:
     name: str
     size_bytes: int
     recorder: RowRecorder
+    source_type: str
+    """what its file says of its origin"""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -317,6 +323,8 @@ class Stored:
             "height": image.height,
             "file_size": self.size_bytes,
             "content_hash": image.sha256,
+            "color": "",
+            "digital_source_type": self.source_type[:60] or source_type_of(image, self.job.order),
             "seed": image.seed if image.seed is not None else self.job.order.request.seed,
             "provider_name": image.provider_name[:100],
             "model_name": image.model_name[:200],
@@ -384,15 +392,6 @@ def end_cancelled(job: Job, recorder: RowRecorder) -> None:
 def let_wait(job: Job, recorder: RowRecorder, reason: str) -> None:
     """For whoever comes next, or whoever asked for it."""
     _leave(job, recorder, generation_state=job.left_as, failure=reason, lease_until=None)
-
-
-@atomic()
-def as_it_was(job: Job, recorder: RowRecorder, reason: str) -> None:
-    """Nothing was found: the asset stands as it did before anybody looked."""
-    assert job.only_looks is not None  # noqa: S101 - of such jobs alone
-    was = job.only_looks
-    recorder.forget_skips()
-    _leave(job, recorder, generation_state=was.generation_state, failure=was.failure, lease_until=None)
 
 
 @atomic()

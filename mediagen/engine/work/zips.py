@@ -30,6 +30,10 @@ COLUMNS = (
     "tags",
     "status",
     "source",
+    "digital_source_type",
+    "credit",
+    "created_by",
+    "reviewed_by",
     "prompt",
     "negative_prompt",
     "seed",
@@ -92,7 +96,10 @@ def _added(running: Running, archive: zipfile.ZipFile) -> Iterator[list[Any]]:
         group = ids[start : start + TOGETHER]
         # Asked anew for each group: a right that was taken away meanwhile counts.
         rows = running.access.assets(Right.READ).filter(pk__in=group)
-        found = {row.pk: row for row in rows.select_related("library").prefetch_related("tags").order_by()}
+        found = {
+            row.pk: row
+            for row in rows.select_related("library", "created_by", "reviewed_by").prefetch_related("tags").order_by()
+        }
         for pk in group:
             asset = found.get(pk)
             if asset is None:  # no word on whether it exists
@@ -148,6 +155,10 @@ def _line(asset: MediaAsset, name: str, problem: str) -> list[Any]:
         asset.tag_names,
         asset.status,
         asset.source,
+        asset.digital_source_type,
+        asset.credit,
+        _text(asset.created_by),
+        _text(asset.reviewed_by),
         asset.prompt,
         asset.negative_prompt,
         _text(asset.seed),
