@@ -14,6 +14,10 @@ from mediagen.management.streams import ForgivingStream
 SOME_FAILED = 1
 USAGE = 2
 STOPPED = 3
+DISK_IS_FULL = (
+    "The disk of the database is full: not all could be written, and nothing more was begun. Make room; then the same "
+    "command goes on, and takes what was stored meanwhile."
+)
 
 
 class MediagenCommand(BaseCommand):
@@ -50,8 +54,5 @@ class MediagenCommand(BaseCommand):
 
 def _explained(exc: Exception) -> str:
     if is_full(exc):
-        return (
-            "The disk of the database is full: nothing more could be written, and nothing more was begun. Make room; "
-            "then the same command goes on, and takes what was stored meanwhile."
-        )
+        return DISK_IS_FULL
     return f"The database cannot be used: {exc}. When it can, the same command goes on."

@@ -35,6 +35,8 @@ class Site:
         self.database = database
         self.servers = servers
         self.mediagen: dict[str, Any] = {}
+        self.pages = 0
+        """how large its SQLite database may become; 0: as it likes"""
         self._started: list[subprocess.Popen[str]] = []
 
     # ------------------------------------------------------------------ processes
@@ -50,6 +52,8 @@ class Site:
             "MEDIAGEN_KILL_AT": kill_at,
             **{server.env_key: server.key for server in self.servers.values()},
         }
+        if self.pages:
+            values["MEDIAGEN_KILL_PAGES"] = str(self.pages)
         if self.database["ENGINE"].endswith("postgresql"):
             values["DATABASE_URL"] = self.database["URL"]
         return values

@@ -8,8 +8,10 @@ import sys
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from mediagen import conf
+from mediagen.engine.maintenance import sweep
 from mediagen.models import GenerationAttempt, GenerationBatch, MediaAsset, MediaLibrary, ProviderConfig
 from mediagen.providers.registry import adapter_class
 from tests.servers import Fault
@@ -273,3 +275,24 @@ class TestCheckProviders:
 
     def test_bad_usage(self):
         assert run("check_providers", "nobody")[0] == 2
+
+
+def test_maintenance_on_a_full_disk_says_so(monkeypatch):
+    def full():
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr(sweep, "STEPS", (("closing attempts", full), *sweep.STEPS))
+    code, _, said = run("mediagen_maintain")
+    assert (code, "Not done: closing attempts: OperationalError." in said) == (3, True)
+    assert said.startswith("The disk of the database is full")
+
+
+def test_a_database_that_cannot_be_used_is_told_in_a_line(monkeypatch):
+    def away(*args, **options):
+        raise OperationalError("no such table: mediagen_generationbatch")
+
+    monkeypatch.setattr(GenerationBatch.objects, "with_counts", away)
+    assert run("batches")[0::2] == (
+        3,
+        "The database cannot be used: no such table: mediagen_generationbatch. When it can, the same command goes on.",
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 import mediagen.engine.generation.claims as claims
@@ -21,6 +23,7 @@ from mediagen.models.routing import atomic
 from mediagen.types import MAKES_PICTURES, AttemptState, uuid7, uuid7_in
 
 REMEMBERED_FOR = timedelta(days=1)
+RUNS_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Run:
 
     @property
     def waiting(self) -> list[Wanted]:
+        """What was begun and is not made, also what has failed."""
         return [wanted for wanted in self.pictures if wanted.earlier is not None and not wanted.is_made]
 
     @property
@@ -67,26 +71,36 @@ def anew(orders: Iterable[AssetOrder]) -> Run:
 
 
 def _numbered(orders: Iterable[AssetOrder], run_id: uuid.UUID) -> list[Wanted]:
-    """The ids follow from the run, so that the same command finds what it has begun, and begins nothing twice."""
-    return [
-        Wanted(uuid7_in(run_id, number, ""), replace(order, generation_id=run_id))
-        for number, order in enumerate(orders)
-    ]
+    """The ids follow from the run and from all that it wants, so that the same command, and no other, finds what it has
+    begun, and begins nothing twice."""
+    asked = [replace(order, generation_id=run_id) for order in orders]
+    words = json.dumps([[str(order.library_id), order.tags, claims.row_values(order)] for order in asked], default=str)
+    key = hashlib.sha256(words.encode()).hexdigest()
+    return [Wanted(uuid7_in(run_id, number, key), order) for number, order in enumerate(asked)]
 
 
 def look_back(orders: Sequence[AssetOrder]) -> Run | None:
-    """The run that goes on with what waits of the same prompts and parameters since at most a day; None when nothing
-    does. The orders name their library.
+    """The run that goes on with what an earlier one of the same prompts and parameters has left within the last day;
+    None when there is nothing. The orders name their library.
 
     An earlier run of exactly these orders is gone on with as a whole: what it has made is not made again. Of another
     one only what waits is taken. What was asked for by a person on a page or by a program with a token is not looked
     at, nor what somebody works on.
     """
-    waiting = _waiting(orders)
-    runs = dict.fromkeys(asset.generation_id for asset in waiting if asset.generation_id is not None)
-    for run_id in runs:
-        if (found := _same_run(orders, run_id)) is not None:
+    leases.free_dead_workers()
+    of_nobody = MediaAsset.objects.filter(
+        batch=None,
+        created_by=None,
+        idempotency_key=None,
+        parent=None,
+        created_at__gte=db_now() - REMEMBERED_FOR,
+        prompt__in={order.request.prompt for order in orders},
+    )
+    runs = of_nobody.exclude(generation_id=None).order_by("-generation_id").values_list("generation_id", flat=True)
+    for run_id in runs.distinct()[:RUNS_LOOKED_AT]:
+        if run_id is not None and (found := _unfinished(orders, run_id)) is not None:
             return found
+    waiting = [row for row in _takeable(of_nobody.kept()) if any(_is_of(row, order) for order in orders)]
     pictures = []
     for wanted in anew(orders).pictures:
         row = next((asset for asset in waiting if _is_of(asset, wanted.order)), None)
@@ -98,38 +112,35 @@ def look_back(orders: Sequence[AssetOrder]) -> Run | None:
     return Run(pictures, min(begun)) if begun else None
 
 
-def _waiting(orders: Sequence[AssetOrder]) -> list[MediaAsset]:
-    """What may be taken of these prompts, the newest first."""
-    leases.free_dead_workers()
-    of_nobody = MediaAsset.objects.kept().filter(
-        batch=None, created_by=None, idempotency_key=None, parent=None, created_at__gte=db_now() - REMEMBERED_FOR
-    )
+def _takeable(assets: QuerySet[MediaAsset]) -> QuerySet[MediaAsset]:
+    """Those that were begun and that nobody works on, the newest first."""
     # What was never begun, and is pending, was given to the workers on purpose.
     begun = Q(generation_state__in=(GenerationState.PENDING, GenerationState.RUNNING), lease_token__gt=0)
     free = Q(lease_until=None) | Q(lease_until__lt=Now())
-    found = of_nobody.filter(Q(generation_state=GenerationState.INTERRUPTED) | (begun & free))
-    prompts = {order.request.prompt for order in orders}
-    rows = leases.out_of_hand(found.filter(prompt__in=prompts)).order_by("-id")
-    return [row for row in rows if any(_is_of(row, order) for order in orders)]
+    waiting = assets.filter(Q(generation_state=GenerationState.INTERRUPTED) | (begun & free))
+    return leases.out_of_hand(waiting).order_by("-id")
 
 
-def _same_run(orders: Sequence[AssetOrder], run_id: uuid.UUID) -> Run | None:
-    """The earlier run, if it was one of exactly these orders."""
+def _unfinished(orders: Sequence[AssetOrder], run_id: uuid.UUID) -> Run | None:
+    """The earlier run, if it was one of exactly these orders, has not come to its end, and nobody works on it."""
     pictures = {wanted.pk: wanted for wanted in _numbered(orders, run_id)}
-    rows = list(MediaAsset.objects.filter(generation_id=run_id))
-    for row in rows:
-        if row.pk not in pictures or not _is_of(row, pictures[row.pk].order):
-            return None
-        pictures[row.pk] = replace(pictures[row.pk], earlier=row)
-    return Run(list(pictures.values()), min(row.created_at for row in rows))
+    assets = MediaAsset.objects.filter(generation_id=run_id)
+    rows = {row.pk: row for row in assets}
+    if not rows.keys() <= pictures.keys():
+        return None
+    open_states = (GenerationState.PENDING, GenerationState.RUNNING, GenerationState.INTERRUPTED)
+    waiting = {row.pk for row in rows.values() if row.generation_state in open_states}
+    is_over = len(rows) == len(pictures) and not waiting
+    if is_over or waiting != {row.pk for row in _takeable(assets)}:
+        return None
+    found = [replace(wanted, earlier=rows.get(pk)) for pk, wanted in pictures.items()]
+    return Run(found, min(row.created_at for row in rows.values()))
 
 
 def _is_of(row: MediaAsset, order: AssetOrder) -> bool:
     values = claims.row_values(order)
-    alike = all(getattr(row, name) == values[name] for name in ("prompt", "negative_prompt", "parameters"))
-    # A picture has the seed that its provider took.
-    same_seed = row.is_ready or row.seed == order.request.seed
-    return alike and same_seed and row.library_id == order.library_id
+    alike = all(getattr(row, name) == values[name] for name in ("prompt", "negative_prompt", "seed", "parameters"))
+    return alike and row.library_id == order.library_id
 
 
 def bought(run: Run) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
-from mediagen.engine.money.prices import Kind, of_late
+from mediagen.engine.money import Kind, of_late
 from mediagen.errors import InvalidRequest, ProviderError
 from mediagen.factory import get_media_generator_chain
 from mediagen.models.costs import usd as in_usd

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
+
+from django.db import InterfaceError, OperationalError
 
 from mediagen.engine.database import together
 from mediagen.engine.events import progress
@@ -92,7 +94,7 @@ class RowRecorder:
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
         self.fetchable.add(attempt.row.pk)
-        await together(_note_job, attempt.row)
+        await self._to_be_written(_note_job, attempt)
 
     async def finished(self, attempt: Attempt) -> None:
         self._outcomes.add(attempt.outcome)
@@ -111,9 +113,16 @@ class RowRecorder:
         if can_wait:
             self.pending.append(attempt.row)
         else:
-            await together(_end, attempt.row)
+            await self._to_be_written(_end, attempt)
         if attempt.answer is not None and attempt.billable and attempt.operation in MAKES_PICTURES:
             await answers.keep(attempt.row, attempt.answer)
+
+    async def _to_be_written(self, write: Callable[[list[GenerationAttempt]], list[None]], attempt: Attempt) -> None:
+        """What came of a request is known and may be paid for: a database that takes nothing does not lose it."""
+        try:
+            await together(write, attempt.row)
+        except (OperationalError, InterfaceError) as exc:
+            logger.error("attempt %s of asset %s could not be written: %s", attempt.row.pk, self.asset.pk, exc)
 
     def leave_jobs(self) -> None:
         """Those that were not fetched stay as they are, for whoever looks for them next."""

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 import mediagen.engine.maintenance.fetching as fetching
 from mediagen import conf
 from mediagen.engine.batches import lifecycle
+from mediagen.engine.database import is_full
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.events import delivery
 from mediagen.engine.exports import rows, sending
@@ -87,6 +88,8 @@ class MaintenanceReport:
     """waiting exports that the task engine was told of"""
     failed: list[str] = field(default_factory=list)
     """steps that could not be done, as "what: class of the error"; the log has the rest"""
+    disk_is_full: bool = False
+    """the database said so in one of them"""
 
 
 def maintain() -> MaintenanceReport:
@@ -100,7 +103,11 @@ def maintain() -> MaintenanceReport:
             for name, found in (step() or {}).items():
                 setattr(report, name, found)
         except Exception as exc:  # whatever a host's tables, its storage or a broken row raises
-            logger.exception("maintenance: %s failed", what)
+            if is_full(exc):
+                logger.error("maintenance: %s failed: %s", what, exc)
+                report.disk_is_full = True
+            else:
+                logger.exception("maintenance: %s failed", what)
             report.failed.append(f"{what}: {type(exc).__name__}")
             if not connection.in_atomic_block:
                 connection.close_if_unusable_or_obsolete()

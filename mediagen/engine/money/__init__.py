@@ -13,11 +13,13 @@ from mediagen.lazy import names_from
 if TYPE_CHECKING:
     from mediagen.engine.money.budgets import BudgetReport, budget_reports
     from mediagen.engine.money.ledger import Budget, BudgetUsedUp, left_of
+    from mediagen.engine.money.prices import Kind, of_late
 
 __getattr__ = names_from(
     __name__,
     {
         "budgets": "BudgetReport budget_reports",
         "ledger": "Budget BudgetUsedUp left_of",
+        "prices": "Kind of_late",
     },
 )

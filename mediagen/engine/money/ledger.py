@@ -21,7 +21,7 @@ from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from mediagen.engine.money import prices
+import mediagen.engine.money.prices as prices
 from mediagen.errors import AttemptVetoed
 from mediagen.models import BudgetPeriod, GenerationAttempt, GenerationBatch, SpendAccount
 from mediagen.models.attempt import IS_OPEN, UNDER_WAY

@@ -23,7 +23,7 @@ from mediagen import conf, http
 from mediagen.breaker import BreakerKey, Circuit
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database import grouped, in_database, to_the_end
+from mediagen.engine.database import grouped, in_database, is_full, to_the_end
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.generation import Job, PutOff, claims, leases, running
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
@@ -90,6 +90,8 @@ class Worker:
     _chains: dict[Any, tuple[float, MediaGeneratorChain]] = field(default_factory=dict)
     _breaker: SharedBreaker = field(default_factory=SharedBreaker)
     _stopping: bool = False
+    _full: Exception | None = None
+    """how the database said that its disk is full"""
     _not_before: float = 0.0
     """`time.monotonic()` until which nothing is begun, because the providers are known not to answer"""
     _last_look: float = 0.0
@@ -100,7 +102,7 @@ class Worker:
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, until: Until = Until.STOPPED) -> None:
-        """Work, for as long as `until` says or until `stop()`."""
+        """Work, for as long as `until` says or until `stop()`. `OperationalError` when the database takes no more."""
         self._note_beat()
         async with http.session(), grouped():
             heartbeat = asyncio.create_task(self._beat())
@@ -114,6 +116,8 @@ class Worker:
                     await self._drained()
                     raise
                 await self._drained()
+                if self._full is not None:
+                    raise self._full
             finally:
                 for task in self._tasks:
                     task.cancel()
@@ -270,7 +274,10 @@ class Worker:
         except asyncio.CancelledError:
             raise
         except (OperationalError, InterfaceError) as exc:
-            kind, message = "lost", f"the database is away ({type(exc).__name__}); the asset is taken again later."
+            kind, message = "lost", f"the database is away ({exc}); the asset is taken again later."
+            if is_full(exc):  # no asset would fare better, and each would be paid for in vain
+                self._full = exc
+                self.stop()
             logger.error("asset %s: %s", asset.pk, message)
         except Exception as exc:
             logger.exception("asset %s could not be made", asset.pk)
@@ -346,6 +353,8 @@ class Worker:
     async def _renew(self) -> None:
         try:
             await to_the_end(in_database(leases.renew_all, self.name))
+        except (OperationalError, InterfaceError) as exc:
+            logger.error("the leases of %s could not be renewed (%s); trying again", self.name, exc)
         except Exception:
             logger.exception("the leases of %s could not be renewed; trying again", self.name)
         else:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.maintenance import sweep
-from mediagen.management.base import MediagenCommand
+from mediagen.management.base import DISK_IS_FULL, STOPPED, MediagenCommand
 
 SENTENCES = {
     "requeued": "assets of workers that are gone wait again",
@@ -54,6 +54,8 @@ class Command(MediagenCommand):
             failed = "; ".join(report["failed"])
             if options["every"] is None:
                 if failed:
+                    if report["disk_is_full"]:
+                        raise CommandError(f"{DISK_IS_FULL} Not done: {failed}.", returncode=STOPPED)
                     raise CommandError(f"Not everything could be done ({failed}). The log says why.")
                 return
             if failed:
