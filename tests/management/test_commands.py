@@ -140,11 +140,11 @@ class TestBatches:
         assert not GenerationBatch.objects.exists()
 
     def test_the_estimate_says_what_it_does_not_know(self, live, manifest):
-        live("sdxl", "openai_images")
-        ProviderConfig.objects.filter(name="openai_images").update(model="my-model")
+        live("replicate_sdxl", "openai_images")
+        ProviderConfig.objects.filter(name="replicate_sdxl").update(model="acme/paints")
         _, out, _ = run("generate_assets", manifest=manifest("prompt\na cat\na dog\n"), check=True)
         assert "2 pictures, $0." in out
-        assert "the price of openai_images is not known" in out
+        assert "the price of replicate_sdxl is not known" in out
         assert "price_when_unknown" in out
 
     @pytest.mark.parametrize(

@@ -46,14 +46,6 @@ SHORTEST_WAIT_S = 0.5
 LONGEST_WAIT_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class AsItWas:
-    """How an asset stood before it was taken."""
-
-    generation_state: str
-    failure: str
-
-
 @dataclass(slots=True)
 class Job:
     """An asset that this process holds, and all it takes to fill it."""
@@ -78,8 +70,6 @@ class Job:
     """attempts of this run, without those that were skipped"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
-    only_looks: AsItWas | None = None
-    """nothing is bought: jobs that were are fetched, and when none brings a picture the asset stands as before"""
     cost: Cost = NOTHING
     """what the run has cost, once it is over"""
 
@@ -107,7 +97,6 @@ async def run(job: Job) -> MediaAsset:
         budgets=job.budgets,
         provider_budgets=provider_budgets(job.chain),
         lease_token=job.lease.token,
-        only_looks=job.only_looks is not None,
     )
     try:
         return await _run(job, recorder)
@@ -125,7 +114,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
                 # A question with a purchase's key may buy it, if it never came there: not where only jobs are fetched.
-                resolved_for_s = {} if is_fetch or job.only_looks is not None else job.chain.purchases_resolved_for_s()
+                resolved_for_s = {} if is_fetch else job.chain.purchases_resolved_for_s()
                 left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolved_for_s)
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
@@ -168,18 +157,11 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         waits = (can_go_on and not is_lost) or (has_come and is_away)
         leave = let_wait if waits else partial(give_up, code=failures.of_exception(exc))
-        if job.only_looks is not None and not has_come:
-            leave = as_it_was
         leases.let_go(job.asset.pk)
         said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
         await asyncio.shield(in_database(leave, job, recorder, said))
         raise
     leases.let_go(job.asset.pk)
-    if job.only_looks is not None:
-        await in_database(as_it_was, job, recorder, "")
-        raise GenerationFailed(
-            outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset
-        )
     if is_fetch:
         recorder.leave_jobs()
         await in_database(let_wait, job, recorder, job.asset.failure)
@@ -416,15 +398,6 @@ def end_cancelled(job: Job, recorder: RowRecorder) -> None:
 def let_wait(job: Job, recorder: RowRecorder, reason: str) -> None:
     """For whoever comes next, or whoever asked for it."""
     _leave(job, recorder, generation_state=job.left_as, failure=reason, lease_until=None)
-
-
-@atomic()
-def as_it_was(job: Job, recorder: RowRecorder, reason: str) -> None:
-    """Nothing was found: the asset stands as it did before anybody looked."""
-    assert job.only_looks is not None  # noqa: S101 - of such jobs alone
-    was = job.only_looks
-    recorder.forget_skips()
-    _leave(job, recorder, generation_state=was.generation_state, failure=was.failure, lease_until=None)
 
 
 @atomic()
