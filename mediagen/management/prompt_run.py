@@ -8,8 +8,8 @@ from typing import Any
 
 from mediagen.engine.generation import earlier
 from mediagen.engine.generation.earlier import Run
+from mediagen.engine.generation.options import check_options
 from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.generation.requests import check_options
 from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library
 from mediagen.engine.work.for_caller import CallersWorker
 from mediagen.engine.work.worker import Event, Until

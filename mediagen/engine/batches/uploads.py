@@ -30,6 +30,7 @@ from mediagen.engine.dispatch import task_engine
 from mediagen.engine.dispatch.waiting import batch_waits
 from mediagen.engine.generation import estimates, requests
 from mediagen.engine.generation.estimates import Estimate
+from mediagen.engine.generation.options import check_options
 from mediagen.engine.library.access import Access, Right
 from mediagen.engine.library.libraries import find_library
 from mediagen.errors import Conflict, InvalidRequest
@@ -173,7 +174,7 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
     defaults |= options
     named = defaults.get("providers") or defaults.get("provider")
     chain = get_media_generator_chain(named or None, dry_run=defaults.get("dry_run"))
-    requests.check_options(chain, {name: value for name, value in defaults.items() if name not in ARGUMENTS})
+    check_options(chain, {name: value for name, value in defaults.items() if name not in ARGUMENTS})
     defaults["library"] = str(library.pk)
 
     def exists(word: str) -> bool:

@@ -169,7 +169,6 @@ class Checker:
         if self._providers is None:
             return ""
         names = [provider for provider in chosen if provider in self._providers] or list(self._providers)
-        wrong: list[str] = []
         for provider in names:
             declared = self._providers[provider]
             if declared is None:
@@ -178,11 +177,9 @@ class Checker:
                 try:
                     option.clean(value)
                 except ValueError as exc:
-                    wrong.append(f"{exc} ({provider})")
-                else:
-                    return ""
-        if wrong:
-            return f"{'; '.join(wrong)}."
+                    # It would be passed over, and another one be paid.
+                    return f"{exc} ({provider})."
+                return ""
         if chosen and any(name in (declared or ()) for declared in self._providers.values()):
             return f"{', '.join(names)} has no such option. Leave the cell empty, or ask a provider that has it."
         return unknown_column(name, self._all_options() or ())
@@ -260,7 +257,7 @@ def validate(
 
     `defaults`: arguments of `AssetOrder.of`, and `count`, for rows that do not have them. `known_options`: names of
     options that some provider knows; None when that cannot be said. `providers` says more: who has which option, so
-    that values are checked too (an option is right when one of the row's providers takes the value), and which
+    that values are checked too (the first of the row's providers that has the option must take it), and which
     providers there are. `library_exists` is asked once per word. `ManifestError` when the file cannot be read,
     `InvalidRequest` when the defaults cannot be.
     """
