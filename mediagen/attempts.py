@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+logger = logging.getLogger("mediagen")
+
+COSTS_LESS_THAN = 1_000_000
+"""USD a picture; what the columns hold"""
+
+
+def usd(value: Any) -> Decimal | None:
+    """A sum as other people's adapters give it ("0.04", 0.04, 1) as it is written, exactly; ValueError for what is
+    none, or less than nothing."""
+    if value is None:
+        return None
+    try:
+        found = Decimal(-1) if isinstance(value, bool) else value if isinstance(value, Decimal) else Decimal(str(value))
+    except ArithmeticError:
+        found = Decimal(-1)
+    if not found.is_finite() or not 0 <= found < COSTS_LESS_THAN:
+        raise ValueError(f"cost must be USD, 0 or more, or None when it is not known; not {value!r:.40}.")
+    return found
+
+
+def usd_if_it_is(value: Any, whose: str) -> Decimal | None:
+    """As `usd`, where something may be paid for already: what is no sum is told in the log, and is not known."""
+    try:
+        return usd(value)
+    except ValueError as exc:
+        logger.error("%s: %s It counts as not known.", whose, exc)
+        return None
 
 
 class Outcome(StrEnum):
@@ -46,6 +75,9 @@ class ProviderJob:
     """what the adapter needs to find it again, JSON-able (BFL's regional polling_url); never a credential"""
     cost: Decimal | None = None
     """USD, when the provider names its price at submission"""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cost", usd_if_it_is(self.cost, f"job {self.id}"))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from mediagen.attempts import Attempt, ProviderJob
+from mediagen.attempts import Attempt, ProviderJob, usd_if_it_is
 from mediagen.attempts import Outcome as Outcome
 
 
@@ -44,6 +44,15 @@ class MediagenError(Exception):
 
 class ConfigurationError(MediagenError):
     """A setting is wrong. Not a `ProviderError`, so that no failover hides it."""
+
+
+class CostRefused(ConfigurationError):
+    """An adapter gave a `GeneratedImage` a cost that is no sum of money. `image` is the picture, without it: it may be
+    paid for, and a chain keeps it."""
+
+    def __init__(self, message: str, *, image: Any) -> None:
+        super().__init__(message)
+        self.image = image
 
 
 class InvalidRequest(MediagenError, ValueError):
@@ -90,7 +99,7 @@ class ProviderError(MediagenError):
         super().__init__(message)
         self.http_status = http_status
         self.retry_after_s = retry_after_s
-        self.cost = cost
+        self.cost = usd_if_it_is(cost, type(self).__name__)
         self.job = job
 
     @property

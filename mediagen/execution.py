@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from mediagen import conf, foreign
+from mediagen.attempts import usd_if_it_is
 from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, Circuit, CircuitState, Verdict
 from mediagen.clock import REAL, Clock
 from mediagen.errors import (
@@ -23,6 +24,7 @@ from mediagen.errors import (
     BadResponse,
     BreakerEffect,
     ConfigurationError,
+    CostRefused,
     InvalidRequest,
     JobFailed,
     MediagenError,
@@ -428,13 +430,18 @@ class Execution:
             if self.operation not in MAKES_PICTURES:
                 raise NotImplementedError
             return await foreign.stand_in(provider, GenerationRequest.checked(**self.kwargs))
-        result = await method(**self.kwargs)
+        try:
+            result = await method(**self.kwargs)
+        except CostRefused as exc:
+            logger.error("%s: %s The picture is kept, and what it cost is not known.", name_of(provider), exc)
+            result = exc.image
         if result is None:
             raise BadResponse(f"{name_of(provider)} answered without a result.")
         if self.operation not in MAKES_PICTURES:
             return result
         if not isinstance(result, GeneratedImage):
             raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
+        result.cost = usd_if_it_is(result.cost, name_of(provider))  # it may have been set afterwards
         return result if result.sha256 else await self.opened(provider, result)
 
     async def opened(self, provider: Any, result: GeneratedImage) -> GeneratedImage:
@@ -496,7 +503,7 @@ class Execution:
     def price_of(self, provider: Any) -> Decimal | None:
         estimate = getattr(provider, MAKES_PICTURES[self.operation], None)
         try:
-            return estimate(**self.kwargs) if estimate is not None else None
+            return usd_if_it_is(estimate(**self.kwargs), name_of(provider)) if estimate is not None else None
         except (ProviderError, InvalidRequest):
             return None  # it will say so itself when it is asked
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from mediagen.attempts import usd_if_it_is
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.errors import InvalidRequest, ProviderError
@@ -100,7 +101,7 @@ def _prices(providers: list[Any], asked: dict[str, Any]) -> dict[str, Decimal | 
         price = None
         if (ask := getattr(provider, "estimate", None)) is not None:
             try:
-                price = ask(**asked)
+                price = usd_if_it_is(ask(**asked), provider.get_name())
             except ProviderError:
                 continue
             except InvalidRequest:
