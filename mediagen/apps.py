@@ -1,8 +1,12 @@
 """The Django app."""
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_save
+
+from mediagen import conf
 
 
 class MediagenConfig(AppConfig):
@@ -12,12 +16,49 @@ class MediagenConfig(AppConfig):
 
     def ready(self) -> None:
         from mediagen import checks  # noqa: F401 - registers the system checks
-        from mediagen.engine.dispatch.waiting import batch_waits
+        from mediagen.engine.dispatch import batch_waits, server_wanted, task_wanted
 
         batch_waits.connect(_work_on_batch, dispatch_uid="mediagen.work")
+        server_wanted.connect(_run_in_server, dispatch_uid="mediagen.work")
+        task_wanted.connect(_give_to_task_engine, dispatch_uid="mediagen.tasks")
+        # Of all models, for the setting that says of which is read when something happens.
+        post_save.connect(_row_saved, dispatch_uid="mediagen.references.saved")
+        post_delete.connect(_row_deleted, dispatch_uid="mediagen.references.deleted")
+
+
+# The imports are not at the top: the HTTP library and the chain come with the worker, and a site's start has no use for
+# them; a task is checked against the site's engine, which is an extra, when it is made.
 
 
 def _work_on_batch(batch_id: Any, **_: Any) -> None:
-    from mediagen.engine.work import in_server  # with it come the HTTP library and the chain: not at start
+    from mediagen.engine.work import in_server
 
     in_server.work_on_batch_soon(batch_id)
+
+
+def _run_in_server(run: Callable[[], Coroutine[Any, Any, Any]], **_: Any) -> None:
+    from mediagen.engine.work import in_server
+
+    in_server.run_soon(run)
+
+
+def _give_to_task_engine(name: str, args: tuple[Any, ...], **_: Any) -> None:
+    from mediagen import conf, tasks
+    from mediagen.engine.dispatch import task_engine
+
+    task = getattr(tasks, name)
+    task.using(backend=conf.get("TASK_BACKEND"), queue_name=task_engine.queue_name()).enqueue(*args)
+
+
+def _row_saved(instance: Any, **_: Any) -> None:
+    if conf.get("RICH_TEXT_FIELDS"):
+        from mediagen.engine.library import references
+
+        references.remember(instance)
+
+
+def _row_deleted(instance: Any, **_: Any) -> None:
+    if conf.get("RICH_TEXT_FIELDS"):
+        from mediagen.engine.library import references
+
+        references.forget(instance)

@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
-
-logger = logging.getLogger("mediagen")
-
-COSTS_LESS_THAN = 1_000_000
-"""USD a picture; what the columns hold"""
-
-
-def usd(value: Any) -> Decimal | None:
-    """A sum as other people's adapters give it ("0.04", 0.04, 1) as it is written, exactly; ValueError for what is
-    none, or less than nothing."""
-    if value is None:
-        return None
-    try:
-        found = Decimal(-1) if isinstance(value, bool) else value if isinstance(value, Decimal) else Decimal(str(value))
-    except ArithmeticError:
-        found = Decimal(-1)
-    if not found.is_finite() or not 0 <= found < COSTS_LESS_THAN:
-        raise ValueError(f"cost must be USD, 0 or more, or None when it is not known; not {value!r:.40}.")
-    return found
-
-
-def usd_if_it_is(value: Any, whose: str) -> Decimal | None:
-    """As `usd`, where something may be paid for already: what is no sum is told in the log, and is not known."""
-    try:
-        return usd(value)
-    except ValueError as exc:
-        logger.error("%s: %s It counts as not known.", whose, exc)
-        return None
 
 
 class Outcome(StrEnum):
@@ -64,6 +35,8 @@ class AttemptState(StrEnum):
     UNKNOWN = "unknown"
     ADOPTED = "adopted"
     SKIPPED = "skipped"
+    SETTLED = "settled"
+    """it was unknown, and a person has said what it cost"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +49,13 @@ class ProviderJob:
     cost: Decimal | None = None
     """USD, when the provider names its price at submission"""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cost", usd_if_it_is(self.cost, f"job {self.id}"))
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider has answered with a 2xx, as it came."""
+
+    content: bytes | bytearray
+    content_type: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,11 +81,16 @@ class Attempt:
     price: Decimal | None = None
     """USD it may cost at most, as far as the price table knows; None when it does not"""
     request_digest: str = ""
+    purchase_key: str = ""
+    """a UUID, made before the request leaves and stored with the attempt; "" for what costs nothing. A service that
+    knows idempotency keys is sent it, and asked again with the same one when its answer is lost"""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     latency_s: float | None = None
     interrupted: bool = False
     """its caller went away while the provider was being asked: the end says nothing about the provider"""
+    answer: Answer | None = None
+    """what came and could not be used, although it may be paid for; for the recorder, and gone when that has it"""
     row: Any = None
     """whatever the recorder wants to remember it by"""
 

@@ -6,7 +6,7 @@ the factory gives the chain one that all processes of a site share.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -86,7 +86,7 @@ class BreakerRules:
     """a prober that has not reported for so long is taken for dead"""
 
     def after_error(
-        self, circuit: Circuit, error: ProviderError, *, now: datetime, config_digest: str, default_cooldown_s: float
+        self, circuit: Circuit, *, error: ProviderError, now: datetime, config_digest: str, default_cooldown_s: float
     ) -> Circuit:
         """The circuit after a failed attempt. `error.breaker` decides, never its text."""
         if error.breaker is BreakerEffect.NONE:
@@ -123,6 +123,10 @@ class BreakerRules:
         )
 
 
+Change = Callable[[Circuit], Circuit]
+"""what an attempt has done to a circuit: `BreakerRules.after_error` with all but the circuit given"""
+
+
 class BreakerStore(Protocol):
     """Where circuits live. `update` must be atomic for one key."""
 
@@ -132,17 +136,8 @@ class BreakerStore(Protocol):
     async def claim_probe(self, key: BreakerKey, *, now: datetime, until: datetime, config_digest: str) -> bool:
         """Half-open the circuit for the caller alone. False when somebody else was quicker."""
 
-    async def failed(
-        self,
-        key: BreakerKey,
-        error: ProviderError,
-        *,
-        rules: BreakerRules,
-        now: datetime,
-        config_digest: str,
-        default_cooldown_s: float,
-    ) -> Circuit:
-        """Apply `rules.after_error` and keep and return the outcome."""
+    async def failed(self, key: BreakerKey, change: Change) -> Circuit:
+        """Apply the change, which may run more than once; keep and return the outcome."""
 
     async def succeeded(self, key: BreakerKey, *, was_probe: bool) -> None:
         """A request was served. Closes a half-open circuit; forgets failures of a closed one."""
@@ -176,24 +171,8 @@ class MemoryBreakerStore:
         self._circuits[key] = replace(circuit, state=CircuitState.HALF_OPEN, probe_until=until)
         return True
 
-    async def failed(
-        self,
-        key: BreakerKey,
-        error: ProviderError,
-        *,
-        rules: BreakerRules,
-        now: datetime,
-        config_digest: str,
-        default_cooldown_s: float,
-    ) -> Circuit:
-        circuit = rules.after_error(
-            self._circuits.get(key, Circuit()),
-            error,
-            now=now,
-            config_digest=config_digest,
-            default_cooldown_s=default_cooldown_s,
-        )
-        self._circuits[key] = circuit
+    async def failed(self, key: BreakerKey, change: Change) -> Circuit:
+        self._circuits[key] = circuit = change(self._circuits.get(key, Circuit()))
         return circuit
 
     async def succeeded(self, key: BreakerKey, *, was_probe: bool) -> None:

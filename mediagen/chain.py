@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from mediagen import conf, http
+from mediagen import conf, http, purchases
 from mediagen.breaker import BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
 from mediagen.clock import REAL, Clock
 from mediagen.execution import ChainOutcome, Execution, key_of
@@ -92,6 +92,7 @@ class MediaGeneratorChain:
         deadline_s: float | None = None,
         dry_run: bool | None = None,
         resume: Mapping[str, ProviderJob] | None = None,
+        keys: Mapping[str, str] | None = None,
         avoid: Collection[str] = (),
         stop_for: Collection[str] = (),
         fetch_for_s: float | None = None,
@@ -102,7 +103,9 @@ class MediaGeneratorChain:
         """Run any operation through the chain.
 
         `recorder` is told of every attempt; `deadline_s` bounds the whole in seconds; `dry_run` overrides the chain;
-        `resume` has jobs already bought, by provider name, which are fetched instead of bought again. Providers in
+        `resume` has jobs already bought, by provider name, which are fetched instead of bought again;
+        `keys` purchase keys of earlier attempts whose answers nobody saw, for providers that can say what became of
+        them (`purchases_resolved_for_s`): they are asked for that, before anybody else is asked. Providers in
         `avoid` may have been paid for this already: they are asked after all others. When the `after_unknown` of one
         is "stop", or one is named in `stop_for`, what is bought is fetched and nobody else is asked. `fetch_for_s`: the
         jobs in `resume` are asked for, for so many seconds at most; nothing is bought, and of a job that has not ended
@@ -126,6 +129,7 @@ class MediaGeneratorChain:
             deadline=self._clock.monotonic() + seconds,
             dry_run=True if self.dry_run and dry_run is None else dry_run,
             resume=dict(resume or {}),
+            keys=dict(keys or {}),
             avoid=frozenset(avoid),
             stop_for=frozenset(stop_for),
             fetch_for_s=fetch_for_s,
@@ -140,6 +144,12 @@ class MediaGeneratorChain:
     def is_dry(self, provider: Any) -> bool:
         """Whether the provider answers locally in this chain, unless the call says otherwise."""
         return self.dry_run or bool(getattr(provider, "dry_run", False)) or name_of(provider) in self._dry_providers
+
+    def purchases_resolved_for_s(self) -> dict[str, float]:
+        """Seconds after which a provider can no longer say what became of a purchase whose answer was lost, by the
+        names of those that can."""
+        seconds = {name_of(p): purchases.resolved_for_s(p) for p in self.providers if not self.is_dry(p)}
+        return {name: s for name, s in seconds.items() if s > 0}
 
     def cooling_down_s(self, operation: str) -> float | None:
         """Seconds until the first provider may be asked again, when all that could be asked are cooling down by what

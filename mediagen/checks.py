@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -12,18 +13,23 @@ from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 
 from mediagen import conf
-from mediagen.errors import ConfigurationError
+from mediagen.errors import ConfigurationError, InvalidRequest
 
 TYPES: dict[str, tuple[type, ...]] = {
     "PROVIDERS": (dict,),
     "TRUSTED_HOSTS": (list, tuple, set, frozenset),
     "ENCRYPTION_KEYS": (list, tuple),
     "DEFAULT_LIBRARY": (str,),
+    "PROVIDER_DATA_DIR": (str, os.PathLike, type(None)),
     "STORAGE": (str,),
     "UPLOAD_TO": (str,),
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
     "API_AUTHENTICATION": (list, tuple, type(None)),
+    "LINK_ORIGINS": (list, tuple, set, frozenset),
+    "PAGES_CSP": (str, type(None)),
+    "PICTURES": (dict,),
+    "RICH_TEXT_FIELDS": (list, tuple),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
 }
@@ -42,6 +48,7 @@ POSITIVE_NUMBERS = {
     "EXPORT_WAIT_DAYS",
     "API_MAX_BODY_BYTES",
 }
+KEEP_ANSWERS = ("KEEP_ANSWERS_DAYS", "KEEP_ANSWERS_BYTES")
 
 
 @register("mediagen")
@@ -67,7 +74,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value[name]
         if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number greater than 0.", id="mediagen.E004")
-    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS"):
+    for name in ("RETRIES", "BACKOFF_S", "STORAGE_PATIENCE_S", "KEEP_DELETED_DAYS", "PICTURE_CACHE_S", *KEEP_ANSWERS):
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
@@ -79,6 +86,10 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")
     if value.get("SERVE_FILES", "app") not in ("app", "storage"):
         yield Error('MEDIAGEN["SERVE_FILES"] must be "app" or "storage".', id="mediagen.E016")
+    if value.get("LINK_RESOURCE_POLICY", "same-site") not in ("same-origin", "same-site", "cross-origin"):
+        yield Error(
+            'MEDIAGEN["LINK_RESOURCE_POLICY"] must be "same-origin", "same-site" or "cross-origin".', id="mediagen.E018"
+        )
     if value.get("DRY_RUN") not in (None, True, False):
         yield Error(
             'MEDIAGEN["DRY_RUN"] must be True, False or None.',
@@ -99,6 +110,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
             yield Error(f'MEDIAGEN["API_AUTHENTICATION"]: {path!r} cannot be imported: {exc}', id="mediagen.E014")
     if isinstance(value.get("PROVIDERS", {}), dict):
         yield from _wrong_providers()
+    yield from _wrong_pictures(value)
     alias = value.get("STORAGE", "default")
     if isinstance(alias, str) and alias not in settings.STORAGES:
         yield Error(
@@ -108,6 +120,24 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         )
     if isinstance(value.get("TASK_BACKEND"), str):
         yield from _wrong_task_engine(value["TASK_BACKEND"])
+
+
+def _wrong_pictures(value: dict[str, Any]) -> Iterator[CheckMessage]:
+    from mediagen.engine.files import responsive
+    from mediagen.engine.library import references
+
+    sets = value.get("PICTURES", {})
+    for name, options in sets.items() if isinstance(sets, dict) else ():
+        try:
+            given = {key: option for key, option in responsive.named_set(name).items() if key != "sizes"}
+            responsive.Plan.checked(**given)
+        except (ConfigurationError, InvalidRequest, TypeError, AttributeError) as exc:
+            yield Error(f"MEDIAGEN['PICTURES'][{name!r}] = {options!r:.80}: {exc}", id="mediagen.E030")
+    if isinstance(value.get("RICH_TEXT_FIELDS", []), list | tuple):
+        try:
+            references.watched()
+        except ConfigurationError as exc:
+            yield Error(str(exc), id="mediagen.E031")
 
 
 SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -233,6 +263,62 @@ def check_encryption_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
             id="mediagen.W001",
         )
     ]
+
+
+HINT_ABOUT_TABLES = (
+    "Run manage.py update_provider_data where the vendor has an API for it, install a newer mediagen, or correct the "
+    "provider's model and prices. See docs/providers/matrix.md."
+)
+
+
+@register("mediagen")
+def check_provider_tables(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Prices and models of live providers are neither old nor over: those that settings and environment name."""
+    from mediagen.engine.providers import tables
+
+    return [_doubt(*doubt) for doubt in tables.doubts_about_settings()]
+
+
+@register("mediagen", Tags.database)
+def check_tables_of_rows(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """The same of what stands in rows. Runs with `migrate` and with `check --database`."""
+    from django.db import DatabaseError
+
+    from mediagen.engine.providers import tables
+    from mediagen.models.routing import alias
+
+    if alias() not in (databases or ()):
+        return []
+    try:
+        found = tables.doubts()
+    except (DatabaseError, ConfigurationError):  # before the first migrate, or said already
+        return []
+    said = set(tables.doubts_about_settings())
+    return [_doubt(*doubt) for doubt in found if doubt not in said]
+
+
+def _doubt(number: str, text: str) -> CheckMessage:
+    if number == "W030":
+        return CheckWarning(text, hint=HINT_ABOUT_TABLES, id="mediagen.W030")
+    return CheckWarning(text, hint="Choose another model.", id="mediagen.W031")
+
+
+@register("mediagen", Tags.database)
+def check_keys_elsewhere(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """No key goes where it does not belong without being spoken of. Runs with `migrate` and `check --database`."""
+    from django.db import DatabaseError
+
+    from mediagen.engine.providers import entries
+    from mediagen.models.routing import alias
+
+    if alias() not in (databases or ()):
+        return []
+    try:
+        found = entries.keys_elsewhere()
+    except DatabaseError:  # before migrate
+        return []
+    hint = "See docs/configuration.md, where a key is sent. Whom it concerns can be seen in the admin."
+    return [CheckWarning(text[0].upper() + text[1:], hint=hint, id="mediagen.W004") for text in found]
 
 
 @register("mediagen", Tags.database)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from mediagen.errors import ConfigurationError
@@ -14,6 +16,8 @@ DEFAULTS: dict[str, Any] = {
     # More providers, or other settings for ours: {"acme": "site.acme.AcmeAdapter"} or
     # {"flux": {"ADAPTER": "...", "OPTIONS": {"base_url": ..., "model": ..., "api_key": ...}}}.
     "PROVIDERS": {},
+    # Folder for newer tables of models and prices, as update_provider_data writes them. None: those that we ship.
+    "PROVIDER_DATA_DIR": None,
     # Hosts that a provider's answer may name although they are private or not https: "host" or "host:port".
     "TRUSTED_HOSTS": [],
     # "https://site.example": providers that can are told to push their results there. None: results are polled for.
@@ -31,6 +35,10 @@ DEFAULTS: dict[str, Any] = {
     # for pictures put aside (None: a folder in the system's temporary one).
     "STORAGE_PATIENCE_S": 30.0,
     "RESCUE_DIR": None,
+    # Answers that were paid for and held no usable picture are kept in the storage for so many days (0: none is), as
+    # long as all of them together have no more bytes than that.
+    "KEEP_ANSWERS_DAYS": 30,
+    "KEEP_ANSWERS_BYTES": 1024**3,
     # One generation, with all its providers and retries, seconds.
     "DEADLINE_S": 900.0,
     "CONNECT_TIMEOUT_S": 5.0,
@@ -56,6 +64,20 @@ DEFAULTS: dict[str, Any] = {
     "SERVE_FILES": "app",
     # How long a signed address of a file is good, seconds.
     "LINK_LIFETIME_S": 3600,
+    # Who may show and read what signed addresses give on their own pages: Cross-Origin-Resource-Policy, and origins
+    # ("https://app.example", or "*") whose scripts may read it (CORS).
+    "LINK_RESOURCE_POLICY": "cross-origin",
+    "LINK_ORIGINS": [],
+    # Content-Security-Policy of the studio's pages and of the API's documentation; None: the site sends its own.
+    "PAGES_CSP": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'self'",
+    # Pictures of public pages: how long browsers and a CDN keep one without asking again, seconds. Their addresses
+    # change with the picture; a deleted one may be seen for so long.
+    "PICTURE_CACHE_S": 30 * 24 * 3600,
+    # Named sets of the options of {% picture %}: {"hero": {"widths": [800, 1600], "formats": "avif,webp",
+    # "ratio": "16:9", "sizes": "100vw"}}. `make_renditions` makes what they name.
+    "PICTURES": {},
+    # Text fields of the site in which assets may stand: ["blog.Post.body"]. Those that do count as used.
+    "RICH_TEXT_FIELDS": [],
     # A zip that somebody has asked for is kept for so many hours.
     "KEEP_ZIPS_H": 24.0,
     # A deleted asset can be had back for so many days; then maintenance removes its row and its files.
@@ -137,14 +159,39 @@ BUILT_IN_PROVIDERS: dict[str, str] = {
     "replicate_sdxl": "mediagen.providers.replicate_sdxl.ReplicateSDXLAdapter",
     "figma_api": "mediagen.providers.figma_api.FigmaAPIAdapter",
     "canva_api": "mediagen.providers.canva_api.CanvaAPIAdapter",
+    "gemini": "mediagen.providers.gemini.GeminiAdapter",
+    "openrouter": "mediagen.providers.openrouter.OpenRouterAdapter",
+    "fal": "mediagen.providers.fal.FalAdapter",
+    "comfyui": "mediagen.providers.comfyui.ComfyUIAdapter",
     "noop_media": "mediagen.providers.noop_media.NoOpMediaAdapter",
 }
 """Name to dotted path, in the default order of the chain."""
 
+FIRST_PROVIDERS = ("sdxl", "openai_images", "flux", "replicate_sdxl", "figma_api", "canva_api", "noop_media")
+"""Those of the first migration. The rows of all others of ours were added behind them, `noop_media` too."""
+
+
+ENTRY_POINTS = "mediagen.providers"
+"""group in which installed packages name their adapters: `acme = "mediagen_acme:AcmeAdapter"`"""
+
+
+@lru_cache(maxsize=1)
+def installed_adapters() -> dict[str, str]:
+    """Adapters that installed packages bring, by name, with their dotted paths. They are there to be chosen: none is in
+    the chain before a row or a line in settings says so. A name of ours stays ours."""
+    found = {point.name: point.value.replace(":", ".") for point in entry_points(group=ENTRY_POINTS)}
+    return {name: path for name, path in sorted(found.items()) if name not in BUILT_IN_PROVIDERS}
+
+
+def default_chain() -> list[str]:
+    """Names of the chain of a site that has no rows: ours, and those that its settings add."""
+    return [name for name in adapter_paths() if name in BUILT_IN_PROVIDERS or name in get("PROVIDERS")]
+
 
 def adapter_paths() -> dict[str, str]:
-    """Every adapter name with its dotted path: ours in default order, then those that MEDIAGEN["PROVIDERS"] adds."""
-    paths = dict(BUILT_IN_PROVIDERS)
+    """Every adapter name with its dotted path: ours in default order, then those of installed packages, and those that
+    MEDIAGEN["PROVIDERS"] adds."""
+    paths = {**BUILT_IN_PROVIDERS, **installed_adapters()}
     for name, entry in get("PROVIDERS").items():
         path = entry if isinstance(entry, str) else entry.get("ADAPTER", paths.get(name))
         if not path:

@@ -19,6 +19,7 @@ from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError
 from django.db.models import F
 
+from mediagen.destinations import withheld
 from mediagen.errors import (
     CredentialsRefused,
     CredentialsUnreadable,
@@ -67,6 +68,8 @@ def client_of(config: ProviderConfig, row: CanvaConnection | None, *, base_url: 
             found = row.client_secret.reveal()
         except CredentialsUnreadable as exc:
             raise Misconfigured(str(exc)) from None
+    elif found and (why := withheld(config, stored=False)):
+        raise Misconfigured(why)
     if not client_id or not found:
         raise Misconfigured(NO_CLIENT)
     authorize = str((config.options or {}).get("authorize_url") or AUTHORIZE_URL)

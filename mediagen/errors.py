@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from mediagen.attempts import Attempt, ProviderJob, usd_if_it_is
+from mediagen.attempts import Attempt, ProviderJob
 from mediagen.attempts import Outcome as Outcome
 
 
@@ -99,7 +99,7 @@ class ProviderError(MediagenError):
         super().__init__(message)
         self.http_status = http_status
         self.retry_after_s = retry_after_s
-        self.cost = usd_if_it_is(cost, type(self).__name__)
+        self.cost = cost
         self.job = job
 
     @property
@@ -182,6 +182,9 @@ class AttemptVetoed(MediagenError):
     `stop` True ends the chain; False goes on to the next provider.
     """
 
+    weight: ClassVar[int] = 1
+    """of several, the weightiest is told as the reason"""
+
     def __init__(self, message: str, *, stop: bool = False) -> None:
         super().__init__(message)
         self.stop = stop
@@ -190,8 +193,18 @@ class AttemptVetoed(MediagenError):
 class AssetCancelled(AttemptVetoed):
     """Somebody has cancelled the asset: nothing more is bought for it."""
 
+    weight = 2
+
     def __init__(self) -> None:
         super().__init__("it was cancelled before this provider was asked.", stop=True)
+
+
+class ComeLater(InvalidRequest):
+    """Too much of this was asked for lately. `retry_after_s` says when it may be asked for again, seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotAllowed(MediagenError):
@@ -227,11 +240,14 @@ class LeaseLost(MediagenError):
 
 
 class StorageFailed(MediagenError):
-    """The site's storage did not take a picture. `rescued` is the local file in which it is kept meanwhile, if any."""
+    """The site's storage did not take a picture. `rescued` is the local file in which it is kept meanwhile, if any;
+    `lost` is True when it was paid for and nothing of it is left; `asset` is the row that has no picture now."""
 
-    def __init__(self, message: str, *, rescued: str = "") -> None:
+    def __init__(self, message: str, *, rescued: str = "", lost: bool = False, asset: Any = None) -> None:
         super().__init__(message)
         self.rescued = rescued
+        self.lost = lost
+        self.asset = asset
 
 
 class CredentialsUnreadable(MediagenError):
@@ -263,11 +279,12 @@ class GenerationFailed(MediagenError):
         self.retry_after_s = retry_after_s
 
 
-def explain(operation: str, attempts: Sequence[Attempt]) -> str:
-    """One sentence and one line per attempt, for `GenerationFailed` and for people."""
+def explain(operation: str, attempts: Sequence[Attempt], reason: str = "") -> str:
+    """One sentence, with the one reason where there is one, and one line per attempt; for `GenerationFailed` and for
+    people."""
     if not attempts:
         return f"{operation}: no provider is enabled. Enable one in ProviderConfig (admin) or in MEDIAGEN['PROVIDERS']."
-    lines = [f"{operation}: no provider delivered, {len(attempts)} attempt(s):"]
+    lines = [f"{operation}: no provider delivered, {len(attempts)} attempt(s): {reason}".rstrip()]
     for a in attempts:
         message = a.message.removeprefix(f"{a.provider_name}: ")  # as an adapter says it by itself
         lines.append(f"  {a.position}. {a.provider_name}: {a.outcome or a.state}: {message}")

@@ -8,15 +8,16 @@ import json
 import logging
 import random
 import traceback
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from mediagen import conf, foreign
-from mediagen.attempts import usd_if_it_is
+from mediagen import conf, foreign, purchases
 from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, Circuit, CircuitState, Verdict
 from mediagen.clock import REAL, Clock
 from mediagen.errors import (
@@ -42,6 +43,7 @@ from mediagen.limits import Limiter, limiter_for
 from mediagen.secrets import scrub
 from mediagen.types import (
     MAKES_PICTURES,
+    Answer,
     Attempt,
     AttemptState,
     Call,
@@ -49,8 +51,10 @@ from mediagen.types import (
     GenerationRequest,
     ProviderJob,
     Recorder,
+    current_call,
     reset_current_call,
     set_current_call,
+    usd_or_none,
 )
 
 logger = logging.getLogger("mediagen.chain")
@@ -73,12 +77,17 @@ class ChainOutcome:
     """when breakers are open: seconds until the first of them reopens"""
     stopped: bool = False
     """nobody was asked, because a provider whose `after_unknown` is "stop" may have billed it already"""
-    vetoed: AttemptVetoed | None = None
-    """a recorder forbade an attempt, and no other provider delivered"""
+    vetoes: list[AttemptVetoed] = field(default_factory=list)
+    """why a recorder forbade attempts, where no other provider delivered"""
 
     @property
     def served_by(self) -> str:
         return self.attempts[-1].provider_name if self.result is not None and self.attempts else ""
+
+    @property
+    def vetoed(self) -> AttemptVetoed | None:
+        """The weightiest of the vetoes, the first of several; None where there was none."""
+        return max(self.vetoes, key=lambda veto: veto.weight, default=None)
 
     @property
     def may_pass(self) -> bool:
@@ -93,13 +102,15 @@ class ChainOutcome:
         return self.retry_after_s is not None or bool(outcomes & _PASSING)
 
     def explain(self) -> str:
-        return explain(self.operation, self.attempts)
+        was_asked = any(attempt.state is not AttemptState.SKIPPED for attempt in self.attempts)
+        return explain(self.operation, self.attempts, "" if was_asked or not self.vetoes else str(self.vetoed))
 
 
 _MAY_BE_BILLED = (
     "not asked: {0} may have made and billed this picture already, and its after_unknown is stop. Look there whether "
     "it did; then settle the unknown attempt, or set after_unknown of {0} to next, and generate the asset again."
 )
+_CAME_IN_VAIN = frozenset({Outcome.BAD_RESPONSE, Outcome.ERROR})
 _PASSING = frozenset({Outcome.RATE_LIMITED, Outcome.UNAVAILABLE})
 
 
@@ -120,6 +131,7 @@ class Execution:
         deadline: float,
         dry_run: bool | None,
         resume: dict[str, ProviderJob],
+        keys: dict[str, str] | None = None,
         avoid: frozenset[str],
         stop_for: frozenset[str] = frozenset(),
         fetch_for_s: float | None = None,
@@ -139,6 +151,7 @@ class Execution:
         self.deadline = deadline
         self.dry_run = dry_run
         self.resume = resume
+        self.keys = dict(keys or {})
         self.avoid = avoid
         stopping = {name_of(p) for p in providers if getattr(p, "after_unknown", "next") == "stop"}
         self.stop_for = stop_for | (avoid & stopping)
@@ -157,7 +170,7 @@ class Execution:
         for provider in sorted(self.providers, key=self.turn):
             if self.fetch_only and not self.may_fetch(provider):
                 continue
-            if self.stop_for and name_of(provider) not in self.resume:
+            if self.stop_for and not self.is_bought(provider):
                 await self.skip(provider, _MAY_BE_BILLED.format(" and ".join(sorted(self.stop_for))))
                 self.outcome.stopped = True
                 break
@@ -169,7 +182,8 @@ class Execution:
         if self.outcome.result is None:
             self.outcome.retry_after_s = self.reopens_in_s()
         else:
-            self.outcome.error = self.outcome.vetoed = None
+            self.outcome.error = None
+            self.outcome.vetoes.clear()
         return self.outcome
 
     def may_fetch(self, provider: Any) -> bool:
@@ -180,11 +194,15 @@ class Execution:
     def turn(self, provider: Any) -> int:
         """A job that is already paid for comes first; who may have been paid already, last; stand-ins behind all."""
         name = name_of(provider)
-        if name in self.resume:
+        if self.is_bought(provider):
             return 0
         if not self.avoid:
             return 1
         return 3 if getattr(provider, "is_placeholder", False) else 1 + (name in self.avoid)
+
+    def is_bought(self, provider: Any) -> bool:
+        """Whether asking it first asks for what was bought, or may have been: a job, or a purchase with its key."""
+        return name_of(provider) in self.resume or name_of(provider) in self.keys
 
     def reopens_in_s(self) -> float | None:
         """Seconds until the first open breaker of the chain may be tried again; None when none will by itself."""
@@ -219,7 +237,7 @@ class Execution:
         config_digest = str(getattr(provider, "config_digest", ""))
         circuit = (await self.breaker.load([key])).get(key, Circuit())
         verdict = circuit.verdict(self.clock.now(), config_digest)
-        if name_of(provider) in self.resume:
+        if self.is_bought(provider):
             verdict = Verdict.ALLOW  # fetching what was bought asks for nothing new
         if verdict is Verdict.PROBE and not await self.claim_probe(key, config_digest):
             verdict = Verdict.DENY
@@ -231,8 +249,8 @@ class Execution:
 
     def no_stand_in(self) -> str:
         """Why a placeholder would be no answer here; "" when it is one."""
-        if self.outcome.vetoed is not None:
-            return "a placeholder is no answer to a budget that is used up."
+        if self.outcome.vetoes:
+            return "a placeholder is no answer to a budget that forbids a picture."
         if self.patient:
             self.outcome.retry_after_s = self.reopens_in_s()
             if self.outcome.may_pass:
@@ -290,7 +308,7 @@ class Execution:
             if self.fetch_only:
                 return True  # a job that is not done yet says nothing about the provider
             if isinstance(error, AttemptVetoed):
-                self.outcome.vetoed = error
+                self.outcome.vetoes.append(error)
                 return not error.stop
             if isinstance(error, RateLimited) and (limiter := self.limiter(provider)) is not None:
                 limiter.slow_down()
@@ -321,14 +339,14 @@ class Execution:
         if key is None:
             return Circuit()
         before = self.breaker.known().get(key, Circuit()).state
-        circuit = await self.breaker.failed(
-            key,
-            error,
-            rules=self.rules,
+        change = partial(
+            self.rules.after_error,
+            error=error,
             now=self.clock.now(),
             config_digest=str(getattr(provider, "config_digest", "")),
             default_cooldown_s=float(getattr(provider, "default_cooldown_s", self.rules.cooldown_s)),
         )
+        circuit = await self.breaker.failed(key, change)
         opened = circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN
         if opened and not self.clock.is_simulated:
             level = logging.ERROR if error.breaker is BreakerEffect.OPENS_UNTIL_CHANGED else logging.WARNING
@@ -358,7 +376,9 @@ class Execution:
         attempt.started_at = self.clock.now()
         # Once: if the job turns out to be lost, a further attempt is a new purchase.
         attempt.job = self.resume.pop(name_of(provider), None)
-        is_resumed = attempt.job is not None
+        left_key = self.keys.pop(name_of(provider), "") if attempt.billable and attempt.job is None else ""
+        attempt.purchase_key = left_key or attempt.purchase_key
+        is_resumed = attempt.job is not None or bool(left_key)
         began = self.clock.monotonic()
         try:
             await self.recorder.started(attempt)
@@ -375,11 +395,20 @@ class Execution:
             looks_for_s=self.fetch_for_s,
             delivered=self.delivered,
         )
+        if attempt.purchase_key:
+            call.purchase_key = attempt.purchase_key
         token = set_current_call(call)
         error: ProviderError | None = None
         try:
             async with self.clock.until(self.deadline):
-                result = await self.deliver(provider, method, attempt)
+                result = await purchases.bought_once(
+                    provider,
+                    lambda: self.deliver(provider, method, attempt),
+                    call,
+                    self.kwargs,
+                    is_left=bool(left_key),
+                    clock=self.clock,
+                )
         except NotImplementedError:
             _end(attempt, AttemptState.SKIPPED, Outcome.SKIPPED, f"{name_of(provider)} cannot do {self.operation}.")
             await self.finish(attempt, began)
@@ -411,8 +440,12 @@ class Execution:
         if error is not None:
             self.note_error(attempt, error, provider)
             if not self.fetch_only or isinstance(error, JobFailed | Refused):
+                if attempt.outcome in _CAME_IN_VAIN:
+                    attempt.answer = call.answer
                 await self.finish(attempt, began)
+                attempt.answer = None
             return error
+        call.answer = None
         self.outcome.result = result
         _end(attempt, AttemptState.ADOPTED if is_resumed else AttemptState.SUCCEEDED, Outcome.SUCCEEDED, "")
         if isinstance(result, GeneratedImage):
@@ -441,8 +474,12 @@ class Execution:
             return result
         if not isinstance(result, GeneratedImage):
             raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
-        result.cost = usd_if_it_is(result.cost, name_of(provider))  # it may have been set afterwards
-        return result if result.sha256 else await self.opened(provider, result)
+        result.cost = usd_or_none(result.cost, name_of(provider))  # it may have been set afterwards
+        if result.sha256:
+            return result
+        if isinstance(result.content, bytes | bytearray):
+            current_call().answer = Answer(result.content)
+        return await self.opened(provider, result)
 
     async def opened(self, provider: Any, result: GeneratedImage) -> GeneratedImage:
         return await foreign.opened(provider, result, str(self.kwargs.get("prompt", "")), strict=self.strict)
@@ -472,7 +509,7 @@ class Execution:
         attempt.http_status = error.http_status
         attempt.job = error.job or attempt.job
         if error.cost is not None:
-            attempt.cost = error.cost
+            attempt.cost = usd_or_none(error.cost, name_of(provider))
         state = AttemptState.UNKNOWN if error.outcome is Outcome.UNKNOWN else AttemptState.FAILED
         _end(attempt, state, error.outcome, scrub(str(error), secrets_of(provider)))
 
@@ -495,6 +532,7 @@ class Execution:
             billable=not is_dry and not getattr(provider, "is_placeholder", False),
             request_digest=self.digest,
         )
+        attempt.purchase_key = str(uuid.uuid4()) if attempt.billable else ""
         if attempt.billable and self.operation in MAKES_PICTURES:
             attempt.price = self.price_of(provider)
         self.outcome.attempts.append(attempt)
@@ -503,7 +541,7 @@ class Execution:
     def price_of(self, provider: Any) -> Decimal | None:
         estimate = getattr(provider, MAKES_PICTURES[self.operation], None)
         try:
-            return usd_if_it_is(estimate(**self.kwargs), name_of(provider)) if estimate is not None else None
+            return usd_or_none(estimate(**self.kwargs), name_of(provider)) if estimate is not None else None
         except (ProviderError, InvalidRequest):
             return None  # it will say so itself when it is asked
 

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,8 +20,8 @@ from django.urls import NoReverseMatch, reverse
 from mediagen import conf
 from mediagen.breaker import (
     BreakerKey,
-    BreakerRules,
     BreakerStore,
+    Change,
     Circuit,
     CircuitState,
     after_success,
@@ -28,7 +29,8 @@ from mediagen.breaker import (
 )
 from mediagen.chain import MediaGeneratorChain
 from mediagen.connections import token_source
-from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest, ProviderError
+from mediagen.destinations import holds_a_key, withheld
+from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest
 from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.models.clock import db_now, from_db, to_db
@@ -110,7 +112,7 @@ def chain_configs(names: Sequence[str] | str | None = None) -> list[ProviderConf
     rows = list(ProviderConfig.objects.in_chain_order())
     have = {row.adapter for row in rows} | {row.name for row in rows}
     # A site that has emptied the table has the default chain.
-    unlisted = [name for name in (conf.get("PROVIDERS") if rows else conf.adapter_paths()) if name not in have]
+    unlisted = [name for name in (conf.get("PROVIDERS") if rows else conf.default_chain()) if name not in have]
     added = [ProviderConfig(name=name, adapter=name, position=0) for name in unlisted]
     end = len(rows)
     while end and getattr(adapter_class(rows[end - 1].adapter), "is_placeholder", False):
@@ -132,9 +134,24 @@ def _named(entries: list[ProviderConfig], names: list[str]) -> list[ProviderConf
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
+_instead: list[Callable[[ProviderConfig], Any]] = []
+
+
+@contextmanager
+def providers_instead(make: Callable[[ProviderConfig], Any]) -> Iterator[None]:
+    """Entries that make pictures are stood in for by what `make` returns for them, in all threads. For tests."""
+    _instead.append(make)
+    try:
+        yield
+    finally:
+        _instead.remove(make)
+
+
 def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any:
     """The adapter an entry describes. What the entry leaves empty comes from settings, then from the environment."""
     cls = adapter_class(config.adapter)
+    if _instead and hasattr(cls, "generate_image"):
+        return _instead[-1](config)
     arguments: dict[str, Any] = settings_options(config.adapter)
     if getattr(cls, "credential_argument", "") in (config.options or {}):
         raise ConfigurationError(
@@ -145,10 +162,15 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
     for name in ("base_url", "model", "timeout_s"):
         if getattr(config, name):
             arguments[name] = getattr(config, name)
-    if not hasattr(cls, "credential_env"):
-        return _build(cls, config, arguments)  # not on our base class: it gets what was configured, nothing more
+    if not hasattr(cls, "credential_env"):  # not on our base class: it gets what was configured, nothing more
+        why = withheld(config, stored=False)
+        if why and holds_a_key(settings_options(config.adapter)):
+            raise ConfigurationError(f"Provider '{config.name}': {why}")
+        return _build(cls, config, arguments)
     if config.prices:
         arguments["prices"] = config.prices
+    if config.price_when_unknown is not None:
+        arguments["price_when_unknown"] = config.price_when_unknown
     arguments["dry_run"] = _first_not_none(dry_run, config.dry_run, arguments.get("dry_run"), conf.default_dry_run())
     arguments.update(name=config.name, after_unknown=config.after_unknown, after_refusal=config.after_refusal)
     problem = ""
@@ -156,8 +178,10 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
         secret = credential_of(config, cls)
     except CredentialsUnreadable as exc:
         secret, problem = Secret(""), str(exc)
+    if (secret or arguments.get(cls.credential_argument)) and not problem:
+        problem = withheld(config, stored=bool(config.credentials))
     if secret or problem:
-        arguments[cls.credential_argument] = secret
+        arguments[cls.credential_argument] = Secret("") if problem else secret
     adapter = _build(cls, config, arguments)
     adapter.credential_problem = problem
     if getattr(cls, "connects_by_oauth", False):
@@ -243,24 +267,10 @@ class SharedBreaker:
         self._circuits[key] = circuit
         return claimed
 
-    async def failed(
-        self,
-        key: BreakerKey,
-        error: ProviderError,
-        *,
-        rules: BreakerRules,
-        now: datetime,
-        config_digest: str,
-        default_cooldown_s: float,
-    ) -> Circuit:
-        def apply(circuit: Circuit) -> Circuit:
-            return rules.after_error(
-                circuit, error, now=now, config_digest=config_digest, default_cooldown_s=default_cooldown_s
-            )
-
-        if apply(known := self._circuits.get(key, Circuit())) == known:
+    async def failed(self, key: BreakerKey, change: Change) -> Circuit:
+        if change(known := self._circuits.get(key, Circuit())) == known:
             return known  # it does not count: nothing to write
-        circuit = await _in_table(lambda: _change(key, apply), lambda: apply(known))
+        circuit = await _in_table(lambda: _change(key, change), lambda: change(known))
         self._circuits[key] = circuit
         return circuit
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
+from weakref import WeakValueDictionary
 
 MASK = "[secret]"
 
@@ -22,11 +23,18 @@ _URL_SAFE = str.maketrans("+/", "-_")
 class Secret:
     """A credential that shows itself to nobody who does not ask with `reveal()`."""
 
-    __slots__ = ("_value", "_ways")
+    __slots__ = ("__weakref__", "_value", "_ways")
 
     def __init__(self, value: str) -> None:
         self._value = value
         self._ways: tuple[str, ...] | None = None
+        if value:
+            _alive[id(self)] = self
+
+    @staticmethod
+    def alive() -> list[Secret]:
+        """One of each value that somebody in this process still holds, for those who write what others say."""
+        return list({secret.reveal(): secret for secret in _alive.copy().values()}.values())
 
     def reveal(self) -> str:
         return self._value
@@ -51,6 +59,9 @@ class Secret:
     def fingerprint(self) -> str:
         """16 hex digits that change with the value and do not give it away."""
         return hashlib.sha256(b"mediagen:" + self._value.encode()).hexdigest()[:16]
+
+
+_alive: WeakValueDictionary[int, Secret] = WeakValueDictionary()
 
 
 def scrub(text: str, secrets: Iterable[Secret | str] = ()) -> str:

@@ -9,22 +9,49 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from mediagen.attempts import Answer as Answer
 from mediagen.attempts import Attempt as Attempt
 from mediagen.attempts import AttemptState as AttemptState
 from mediagen.attempts import ProviderJob as ProviderJob
-from mediagen.attempts import usd
-from mediagen.errors import CostRefused, InvalidRequest
+from mediagen.errors import ConfigurationError, CostRefused, InvalidRequest
 
 logger = logging.getLogger("mediagen")
 
 
 MAKES_PICTURES = {"generate_image": "estimate", "edit_image": "estimate_edit"}
 """operations whose result is a `GeneratedImage`, with the provider's method that says what one may cost"""
+
+
+COSTS_LESS_THAN = 1_000_000
+"""USD a picture; what the columns hold"""
+
+
+def usd(value: Any) -> Decimal | None:
+    """A sum as other people's adapters give it ("0.04", 0.04, 1) as it is written, exactly; `ConfigurationError` for
+    what is none, or less than nothing."""
+    if value is None:
+        return None
+    try:
+        found = Decimal(-1) if isinstance(value, bool) else Decimal(str(value))
+    except ArithmeticError:
+        found = Decimal(-1)
+    if not found.is_finite() or not 0 <= found < COSTS_LESS_THAN:
+        raise ConfigurationError(f"cost must be USD, 0 or more, or None when it is not known; not {value!r:.40}.")
+    return found
+
+
+def usd_or_none(value: Any, what: str) -> Decimal | None:
+    """As `usd`, for what is paid already: what is no sum is logged and not known, and the picture is kept."""
+    try:
+        return usd(value)
+    except ConfigurationError as exc:
+        logger.error("%s: %s", what, exc)
+        return None
 
 
 @dataclass(slots=True)
@@ -57,7 +84,7 @@ class GeneratedImage:
     def __post_init__(self) -> None:
         try:
             self.cost = usd(self.cost)
-        except ValueError as exc:
+        except ConfigurationError as exc:
             self.cost = None
             raise CostRefused(str(exc), image=self) from None
 
@@ -90,6 +117,8 @@ class CanvaExportResult:
 
 
 MAX_SIDE_PX = 16_384
+MAX_PROMPT_CHARS = 32_000
+"""of a prompt that comes over HTTP; a provider may take less"""
 MAX_SEED = 2**63 - 1
 
 
@@ -194,13 +223,21 @@ class Call:
     """fetch this job instead of buying a new one"""
     looks_for_s: float | None = None
     """with `resume`: ask for the job for so long at most, once at least, and cancel nothing; None: as configured"""
+    purchase_key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """a UUID that names this purchase, known to the recorder before the request leaves. For services that know
+    idempotency keys, or that let us choose a job's id; each attempt has another one"""
     delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None
     """asks, by provider name and job id, what the provider has pushed about a job; None where nothing is pushed"""
+    answer: Answer | None = None
+    """the last 2xx answer that came, or the picture that was taken out of it"""
 
     async def job_submitted(self, job: ProviderJob) -> None:
         """An adapter calls this the moment the provider has named the job, before it polls."""
         if self.attempt is None:
             return
+        cost: Any = job.cost  # a third party's adapter may give anything
+        if not isinstance(cost, Decimal | None):
+            job = replace(job, cost=usd_or_none(cost, f"{self.attempt.provider_name}: job {job.id}"))
         self.attempt.job = job
         if job.cost is not None:
             self.attempt.cost = job.cost

@@ -4,6 +4,7 @@ from django.urls import path
 
 from mediagen import views, views_files, views_webhooks
 from mediagen.studio.files.upload import UploadView
+from mediagen.studio.library import chooser
 from mediagen.studio.library.doing import ActionView
 from mediagen.studio.library.gallery import GalleryView, ProgressView
 from mediagen.studio.library.story import AssetView, StoryView
@@ -19,8 +20,13 @@ urlpatterns = [
     path("studio/upload/", UploadView.as_view(), name="studio-upload"),
     path("studio/assets/<uuid:pk>/story/", StoryView.as_view(), name="studio-story"),
     path("studio/assets/<uuid:pk>/<slug:action>/", ActionView.as_view(), name="studio-action"),
+    path("chooser/", chooser.ChooserView.as_view(), name="chooser"),
+    path("chooser/upload/", chooser.ChooserUploadView.as_view(), name="chooser-upload"),
+    path("chooser/generate/", chooser.ChooserGenerateView.as_view(), name="chooser-generate"),
+    path("chooser/tiles/", chooser.ChooserTilesView.as_view(), name="chooser-tiles"),
     path("assets/<uuid:pk>/", AssetView.as_view(), name="asset"),
     path("assets/<uuid:pk>/file/", views.AssetFileView.as_view(), name="asset-file"),
     path("assets/<uuid:pk>/rendition/", views_files.RenditionView.as_view(), name="asset-rendition"),
     path("files/<str:token>/", views_files.SignedFileView.as_view(), name="signed-file"),
+    path("pictures/<str:token>", views_files.PagePictureView.as_view(), name="page-picture"),
 ]

@@ -5,22 +5,31 @@ Whatever stands in the storage, no browser runs it: the type is the one we found
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404
-from django.utils.cache import get_conditional_response
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header, quote_etag
 from django.views.generic import View
 
-from mediagen.engine.files import links, renditions
-from mediagen.engine.files.links import Grant, LinkRefused
-from mediagen.engine.library.access import Access
-from mediagen.errors import InvalidRequest, StorageFailed
+from mediagen import conf
+from mediagen.engine.files import LinkRefused, links, renditions
+from mediagen.engine.library import Access, strangers
+from mediagen.errors import ComeLater, InvalidRequest, StorageFailed
 from mediagen.models import MediaAsset, asset_storage
 
 CONTENT_TYPES = {
@@ -48,13 +57,17 @@ def picture_response(
     *,
     download: bool = False,
     cache: str = ASK_AGAIN,
+    is_stranger: bool = False,
+    chooses: bool = False,
 ) -> HttpResponseBase:
     """The asset's file, or the rendition that is `wanted`: with ETag, 304, and Range.
 
-    404 when the file is not in the storage. `InvalidRequest` and `StorageFailed` as from `rendition`.
+    404 when the file is not in the storage. `InvalidRequest` and `StorageFailed` as from `rendition`. `is_stranger`:
+    whoever asks has a signed address, and nothing else is known of them; `chooses` where the address leaves them to say
+    which rendition, so that only so many are made for them.
     """
     if wanted:
-        made = renditions.rendition(asset, **wanted)
+        made = renditions.rendition(asset, **wanted, for_stranger=chooses)
         etag, format = quote_etag(made.content_hash), made.format
     else:
         etag, format = quote_etag(asset.content_hash), asset.format
@@ -70,14 +83,31 @@ def picture_response(
         name = links.download_name(asset, format)
         response["Content-Disposition"] = content_disposition_header(download or content_type is None, name) or ""
         response["Accept-Ranges"] = "bytes"
-    _make_harmless(response)
+    _make_harmless(request, response, is_stranger=is_stranger)
     return response
 
 
-def _make_harmless(response: HttpResponseBase) -> None:
+def _make_harmless(request: HttpRequest, response: HttpResponseBase, *, is_stranger: bool = False) -> None:
     response["X-Content-Type-Options"] = "nosniff"
+    response["Cross-Origin-Resource-Policy"] = conf.get("LINK_RESOURCE_POLICY") if is_stranger else "same-origin"
+    if is_stranger:
+        allow_origin(request, response)
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Referrer-Policy"] = "no-referrer"
+
+
+def allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Let scripts of the pages in LINK_ORIGINS read the answer to a signed address, which needs no cookie (CORS)."""
+    origins = conf.get("LINK_ORIGINS")
+    origin = request.headers.get("Origin", "")
+    if "*" in origins:
+        response["Access-Control-Allow-Origin"] = "*"
+    elif origins:
+        patch_vary_headers(response, ["Origin"])
+        if origin in origins:
+            response["Access-Control-Allow-Origin"] = origin
+    if "Access-Control-Allow-Origin" in response:
+        response["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Length, Content-Range, ETag"
 
 
 def _whole(asset: MediaAsset) -> bytes:
@@ -116,7 +146,9 @@ def _part(request: HttpRequest, content: bytes, etag: str) -> HttpResponse:
     return response
 
 
-def stored_file_response(request: HttpRequest, name: str, content_type: str, called: str) -> HttpResponseBase:
+def stored_file_response(
+    request: HttpRequest, name: str, content_type: str, called: str, *, is_stranger: bool = False
+) -> HttpResponseBase:
     """A large stored file, piece by piece, to be saved as `called`. 404 when it is not in the storage."""
     try:
         file = asset_storage().open(name)
@@ -129,7 +161,7 @@ def stored_file_response(request: HttpRequest, name: str, content_type: str, cal
     response["Content-Length"] = str(size)
     response["Content-Disposition"] = content_disposition_header(True, called) or ""
     response["Cache-Control"] = "private, no-store"
-    _make_harmless(response)
+    _make_harmless(request, response, is_stranger=is_stranger)
     return response
 
 
@@ -166,19 +198,67 @@ class SignedFileView(View):
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         try:
-            grant = links.check(token)
-            if grant.kind == "job":
-                job = links.granted_job(grant)
-                return stored_file_response(request, str(job.file.name), "application/zip", f"{job.kind}-{job.pk}.zip")
-            return self._picture(request, grant)
+            return signed_file_response(request, token)
+        except (InvalidRequest, StorageFailed) as exc:
+            response = refusal(exc)
+            allow_origin(request, response)
+            return response
+
+
+def signed_file_response(request: HttpRequest, token: str) -> HttpResponseBase:
+    """What a signed address gives. `LinkRefused`, `ComeLater` to those who guess and who ask for every size there is,
+    and what `picture_response` raises."""
+    try:
+        grant = links.check(token)
+    except links.NotSigned:
+        strangers.count_wrong(request, "signed address")
+        raise
+    if grant.kind == "job":
+        job = links.granted_job(grant)
+        called = f"{job.kind}-{job.pk}.zip"
+        return stored_file_response(request, str(job.file.name), "application/zip", called, is_stranger=True)
+    return picture_response(
+        request,
+        links.granted_asset(grant),
+        wishes(request.GET),
+        download=grant.is_download,
+        cache=f"private, max-age={grant.left_s}",
+        is_stranger=True,
+        chooses=True,
+    )
+
+
+class PagePictureView(View):
+    """A picture of a public page: for everybody."""
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        try:
+            return page_picture_response(request, token)
         except (InvalidRequest, StorageFailed) as exc:
             return refusal(exc)
 
-    def _picture(self, request: HttpRequest, grant: Grant) -> HttpResponseBase:
-        asset = links.granted_asset(grant)
-        wanted = wishes(request.GET)
-        cache = f"private, max-age={grant.left_s}"
-        return picture_response(request, asset, wanted, download=grant.is_download, cache=cache)
+
+def page_picture_response(request: HttpRequest, token: str) -> HttpResponseBase:
+    """The picture of the address, see `links.page_url`, to be kept by browsers and a CDN. `LinkRefused` for an address
+    that is none, else as `picture_response`.
+
+    When it was replaced since the page was written, which may lie in a cache: the new one in its place.
+    """
+    grant = links.check_page(token)
+    asset = links.page_asset(grant)
+    if asset.content_hash[: links.MARK_CHARS] != grant.mark:
+        url = links.page_url(asset, renditions.Spec.checked(**grant.wanted) if grant.wanted else None)
+        response = HttpResponseRedirect(url)
+        response["Cache-Control"] = "public, max-age=60"
+        return response
+    kept_s = int(conf.get("PICTURE_CACHE_S"))
+    return picture_response(
+        request,
+        asset,
+        grant.wanted,
+        cache=f"public, max-age={kept_s}, immutable" if kept_s else "public, no-cache",
+        is_stranger=True,
+    )
 
 
 def refusal(exc: Exception) -> JsonResponse:
@@ -188,6 +268,8 @@ def refusal(exc: Exception) -> JsonResponse:
         kind, status, title = "link-refused", 403, "This address gives no file."
     elif isinstance(exc, StorageFailed):
         kind, status, title = "unavailable", 503, "The site cannot do this at the moment."
+    elif isinstance(exc, ComeLater):
+        kind, status, title = "throttled", 429, "Too many requests."
     body = {"type": f"urn:mediagen:problem:{kind}", "title": title, "status": status, "detail": str(exc)}
     if isinstance(exc, StorageFailed):
         body["detail"] = "The site's storage does not give the file. Try again later."
@@ -195,6 +277,6 @@ def refusal(exc: Exception) -> JsonResponse:
         body["field"] = field
     response = JsonResponse(body, status=status, content_type="application/problem+json")
     response["Cache-Control"] = "no-store"
-    if status == 503:
-        response["Retry-After"] = "30"
+    if status in (429, 503):
+        response["Retry-After"] = str(math.ceil(exc.retry_after_s)) if isinstance(exc, ComeLater) else "30"
     return response

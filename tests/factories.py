@@ -14,6 +14,7 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from mediagen.destinations import destination
 from mediagen.engine.events.delivery import new_secret
 from mediagen.errors import Outcome
 from mediagen.models import (
@@ -121,6 +122,7 @@ class GenerationAttemptFactory(DjangoModelFactory):
 
     asset = factory.SubFactory(MediaAssetFactory)
     library = factory.LazyAttribute(lambda attempt: attempt.asset and attempt.asset.library)
+    batch = factory.LazyAttribute(lambda attempt: attempt.asset and attempt.asset.batch)
     provider_name = "sdxl"
     model_name = "core"
     operation = "generate_image"
@@ -222,3 +224,9 @@ class WebhookEndpointFactory(DjangoModelFactory):
     name = factory.Sequence(lambda number: f"endpoint {number}")
     url = "https://hooks.example.com/mediagen"
     secret = factory.LazyFunction(lambda: new_secret())
+
+
+def moved_to(adapter: str, base_url: str) -> dict[str, str]:
+    """Fields of a `ProviderConfig` at another address than the vendor's, to which the site's keys may be sent."""
+    config = ProviderConfig(adapter=adapter, base_url=base_url)
+    return {"base_url": base_url, "key_consent": destination(config)}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -25,7 +26,7 @@ RULES = BreakerRules(failures=3, cooldown_s=30, max_cooldown_s=100)
 def after(*errors, circuit=None, now=NOW, digest="a"):
     circuit = circuit or Circuit()
     for error in errors:
-        circuit = RULES.after_error(circuit, error, now=now, config_digest=digest, default_cooldown_s=7)
+        circuit = RULES.after_error(circuit, error=error, now=now, config_digest=digest, default_cooldown_s=7)
     return circuit
 
 
@@ -94,10 +95,14 @@ def test_a_refusal_proves_a_probed_provider_alive():
     assert after(Refused("x"), circuit=probing) == Circuit()
 
 
+def failing(error, *, config_digest=""):
+    return partial(RULES.after_error, error=error, now=NOW, config_digest=config_digest, default_cooldown_s=7)
+
+
 async def test_only_one_gets_the_probe_and_a_dead_prober_is_replaced():
     store = MemoryBreakerStore()
     for _ in range(3):
-        await store.failed(KEY, Unavailable("x"), rules=RULES, now=NOW, config_digest="a", default_cooldown_s=7)
+        await store.failed(KEY, failing(Unavailable("x"), config_digest="a"))
     then = NOW + timedelta(seconds=31)
     claim = {"now": then, "until": then + timedelta(seconds=10), "config_digest": "a"}
     assert [await store.claim_probe(KEY, **claim) for _ in range(3)] == [True, False, False]
@@ -107,9 +112,7 @@ async def test_only_one_gets_the_probe_and_a_dead_prober_is_replaced():
 
 async def test_a_late_success_does_not_close_what_opened_meanwhile():
     store = MemoryBreakerStore()
-    await store.failed(
-        KEY, RateLimited("x", retry_after_s=60), rules=RULES, now=NOW, config_digest="", default_cooldown_s=1
-    )
+    await store.failed(KEY, failing(RateLimited("x", retry_after_s=60)))
     await store.succeeded(KEY, was_probe=False)
     assert store.known()[KEY].state is CircuitState.OPEN
     await store.succeeded(KEY, was_probe=True)

@@ -11,6 +11,7 @@ from asgiref.sync import async_to_sync
 from django.db import connections as databases
 
 from mediagen import connections
+from mediagen.destinations import destination
 from mediagen.engine import get_media_engine
 from mediagen.engine.providers import canva_account
 from mediagen.errors import CredentialsRefused, Misconfigured, Unavailable
@@ -211,6 +212,9 @@ def test_the_environment_has_the_client(server, config, connection, monkeypatch)
     assert "CANVA_CLIENT_ID" in healthy(config).detail
     monkeypatch.setenv("CANVA_CLIENT_ID", server.client_id)
     monkeypatch.setenv("CANVA_CLIENT_SECRET", server.client_secret)
+    assert "not sent to http://127.0.0.1" in healthy(config).detail
+    config.key_consent = destination(config)
+    config.save()
     assert healthy(config).ok
 
 
@@ -220,8 +224,9 @@ def test_a_connection_goes_before_a_token_set_by_hand(server, config, connection
     assert "static-token-0123456789" not in str([request.headers for request in server.requests])
 
 
-def test_without_a_connection_the_token_set_by_hand_is_used(server, config, monkeypatch):
-    monkeypatch.setenv("CANVA_API_KEY", server.key)
+def test_without_a_connection_the_token_set_by_hand_is_used(server, config):
+    config.credentials = server.key
+    config.save()
     assert healthy(config).ok
 
 

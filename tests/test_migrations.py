@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import UniqueConstraint
 
+from mediagen import conf
 from mediagen.models import MediaAsset, ProviderConfig
 from tests.factories import MediaAssetFactory
 
@@ -37,8 +38,25 @@ def test_a_database_that_has_the_eight_has_nothing_to_do():
 @pytest.mark.django_db
 def test_a_new_database_has_the_seven_providers_in_their_order():
     rows = list(ProviderConfig.objects.order_by("position").values_list("position", "name", "adapter", "enabled"))
-    names = ("sdxl", "openai_images", "flux", "replicate_sdxl", "figma_api", "canva_api", "noop_media")
-    assert rows == [(place, name, name, True) for place, name in enumerate(names, start=1)]
+    assert rows[:7] == [(place, name, name, True) for place, name in enumerate(conf.FIRST_PROVIDERS, start=1)]
+    # Others of ours behind them, in no row's way.
+    assert {name for _, name, _, _ in rows[7:]} == conf.BUILT_IN_PROVIDERS.keys() - set(conf.FIRST_PROVIDERS)
+    assert [place for place, *_ in rows] == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_provider_that_is_added_moves_nobody_and_goes_again():
+    before = ("mediagen", "0003_keys")
+    leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")
+    ProviderConfig.objects.filter(name="flux").update(position=20)
+    MigrationExecutor(connection).migrate([before])
+    old = MigrationExecutor(connection).loader.project_state([before]).apps.get_model("mediagen", "ProviderConfig")
+    rows = dict(old.objects.values_list("name", "position"))
+    assert "gemini" not in rows
+    MigrationExecutor(connection).migrate(leaves)
+    now = dict(ProviderConfig.objects.values_list("name", "position"))
+    assert {name: now[name] for name in rows} == rows
+    assert now["gemini"] > 20
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
+from mediagen import conf
 from mediagen.errors import InvalidRequest
 from mediagen.models import (
     GenerationAttempt,
@@ -323,19 +324,22 @@ def test_an_attempt_knows_its_job():
 def test_a_new_site_has_the_seven_in_order():
     rows = ProviderConfig.objects.in_chain_order().values_list("name", "adapter", "position", "enabled")
 
-    assert [name for name, *_ in rows] == [
-        "sdxl",
-        "openai_images",
-        "flux",
-        "replicate_sdxl",
-        "figma_api",
-        "canva_api",
-        "noop_media",
-    ]
-    assert all(
-        (adapter, position, enabled) == (name, place, True)
-        for place, (name, adapter, position, enabled) in enumerate(rows, 1)
-    )
+    assert [name for name, *_ in rows] == list(conf.BUILT_IN_PROVIDERS)
+    assert all((adapter, enabled) == (name, True) for name, adapter, _, enabled in rows)
+    positions = {name: position for name, _, position, _ in rows}
+    assert [positions[name] for name in conf.FIRST_PROVIDERS] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_placeholder_is_last_only_before_providers_that_were_added_later():
+    def order():
+        return list(ProviderConfig.objects.in_chain_order().values_list("name", flat=True))
+
+    assert order()[-1] == "noop_media"
+    ProviderConfig.objects.filter(name="sdxl").update(position=50)
+    assert order()[5] == "noop_media"  # sdxl was put behind it, so that it is not asked
+    assert order()[-1] == "sdxl"
+    ProviderConfig.objects.filter(name="noop_media").update(position=0)
+    assert order()[0] == "noop_media"
 
 
 def test_one_more_adapter_is_one_line_in_the_settings_and_no_migration(settings):

@@ -17,6 +17,7 @@ from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 
 from mediagen.chain import MediaGeneratorChain
+from mediagen.destinations import destination
 from mediagen.engine import get_media_engine
 from mediagen.errors import GenerationFailed, ProviderError
 from mediagen.models import ProviderConfig, ProviderHealth
@@ -232,6 +233,7 @@ def site(planted, settings, monkeypatch, db) -> Callable[..., list[ProviderServe
             cls = next(case.adapter for case in ONE_OF_EACH if case.name == name)
             config = ProviderConfig.objects.get(name=name)
             config.base_url, config.dry_run = server.base_url, False
+            config.key_consent = destination(config)
             if source == "stored":
                 config.credentials = server.key
             elif source == "environment":

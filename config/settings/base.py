@@ -44,6 +44,10 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+# Pages and mails about exceptions never show keys that were typed or tokens that were sent, with DEBUG neither.
+DEFAULT_EXCEPTION_REPORTER = "mediagen.error_pages.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "mediagen.error_pages.Filter"
+
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 WSGI_APPLICATION = "config.wsgi.application"

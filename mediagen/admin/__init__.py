@@ -4,6 +4,7 @@ from mediagen.admin.asset import MediaAssetAdmin
 from mediagen.admin.batches.batch import GenerationBatchAdmin
 from mediagen.admin.events.webhook import WebhookEndpointAdmin, WebhookMessageAdmin
 from mediagen.admin.exports.export import AssetExportAdmin
+from mediagen.admin.generation.answer import KeptAnswerAdmin
 from mediagen.admin.generation.attempt import GenerationAttemptAdmin
 from mediagen.admin.insight.dashboard import DashboardAdmin
 from mediagen.admin.library.library import MediaLibraryAdmin
@@ -22,6 +23,7 @@ __all__ = [
     "DashboardAdmin",
     "GenerationAttemptAdmin",
     "GenerationBatchAdmin",
+    "KeptAnswerAdmin",
     "MediaAssetAdmin",
     "MediaLibraryAdmin",
     "MediaTagAdmin",

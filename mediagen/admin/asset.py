@@ -12,17 +12,17 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from mediagen.admin.base import access_of, may
 from mediagen.admin.exports.actions import AssetExports
 from mediagen.admin.generation.generate import AssetMaking
 from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
-from mediagen.engine.library import review, suggestions
-from mediagen.engine.library.access import Right
-from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, MediaAsset, ReviewStatus
-from mediagen.templatetags.mediagen import picture_url, pretty_json, usd
+from mediagen.engine.library import Right, elsewhere, review, suggestions
+from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
+from mediagen.models.costs import NOTHING, Cost
+from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, usd
 
 SHOWN_RELATIVES = 24
 MAX_RELATIVES = 200
@@ -37,6 +37,7 @@ GENERATION_FIELDS = (
     "library",
     "made",
     "source",
+    "digital_source_type",
     "prompt",
     "negative_prompt",
     "seed",
@@ -54,7 +55,22 @@ FILE_FIELDS = ("file_link", "original_name", "format", "size", "file_size", "con
 class AssetForm(TaggedForm):
     class Meta:
         model = MediaAsset
-        fields = ("name", "description", "alt_text", "focal_x", "focal_y")
+        fields = (
+            "name",
+            "description",
+            "alt_text",
+            "credit",
+            "ai_label",
+            "ai_label_reason",
+            "focal_x",
+            "focal_y",
+        )
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.get("ai_label") == LabelRule.HIDE and not data.get("ai_label_reason"):
+            self.add_error("ai_label_reason", gettext("Say why pages show no label."))
+        return data
 
 
 @admin.register(MediaAsset)
@@ -62,7 +78,8 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     change_form_template = "mediagen/admin/asset_form.html"
     form = AssetForm
     fieldsets = (
-        (None, {"fields": ("name", "description", "alt_text", "tag_names", ("focal_x", "focal_y"))}),
+        (None, {"fields": ("name", "description", "alt_text", "credit", "tag_names", ("focal_x", "focal_y"))}),
+        (gettext_lazy("Label on pages"), {"fields": ("ai_label", "ai_label_reason")}),
         (gettext_lazy("Review"), {"fields": REVIEW_FIELDS}),
         (gettext_lazy("Generation"), {"fields": GENERATION_FIELDS}),
         (gettext_lazy("File"), {"fields": FILE_FIELDS}),
@@ -134,6 +151,7 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
             "children": children,
             "duplicates": duplicates,
             "usages": AssetUsage.objects.filter(asset=asset)[:SHOWN_RELATIVES] if self._sees_usages(request) else [],
+            "places": self._places(request, asset),
             "add_usage_url": self._add_usage_url(request, asset),
             "exports": AssetExport.objects.filter(asset=asset)[:SHOWN_RELATIVES],
             "suggestions": [(found, SUGGESTED[found.action]) for found in told],
@@ -160,6 +178,16 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
 
     def _sees_usages(self, request: HttpRequest) -> bool:
         return request.user.has_perm("mediagen.view_assetusage")
+
+    def _places(self, request: HttpRequest, asset: MediaAsset) -> list[dict[str, str]]:
+        """The site's rows that use it; of one that the user may not see only what kind it is of."""
+        places = elsewhere.uses_of([asset.pk]).get(asset.pk, [])
+        return [
+            {"text": str(place), "admin_url": place.admin_url, "url": place.url}
+            if place.may_be_seen_by(request.user)
+            else {"text": place.kind, "admin_url": "", "url": ""}
+            for place in places
+        ]
 
     def _add_usage_url(self, request: HttpRequest, asset: MediaAsset) -> str:
         """Where a use of it is written down; "" for who may not, and for what cannot be in use."""
@@ -190,7 +218,9 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
 
     @admin.display(description=gettext_lazy("cost"))
     def price(self, asset: MediaAsset) -> str:
-        return usd(asset.cost) if asset.is_ready else ""
+        """All attempts together, those that brought no picture too; of one that came otherwise, its own."""
+        attempts = list(GenerationAttempt.objects.of(asset))
+        return cost_text(sum(map(Cost.of, attempts), NOTHING)) if attempts else usd(asset.cost)
 
     @admin.display(description=gettext_lazy("not as asked"))
     def fit(self, asset: MediaAsset) -> str:

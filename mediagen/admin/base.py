@@ -7,19 +7,59 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.apps import apps
 from django.contrib import admin
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Model
-from django.http import HttpRequest
+from django.db.models import DateField, Model
+from django.http import HttpRequest, HttpResponse
 
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
+from mediagen.error_pages import hide_secrets
+from mediagen.models.routing import connection
 
 if TYPE_CHECKING:
-    ModelAdmin: TypeAlias = admin.ModelAdmin[Any]
+    SitesModelAdmin: TypeAlias = admin.ModelAdmin[Any]
 elif apps.is_installed("unfold"):
     # Its pages need admins of its own class; any other theme styles Django's.
-    from unfold.admin import ModelAdmin
+    from unfold.admin import ModelAdmin as SitesModelAdmin
 else:
-    ModelAdmin = admin.ModelAdmin
+    SitesModelAdmin = admin.ModelAdmin
+
+
+class ModelAdmin(SitesModelAdmin):
+    """What all our pages do, with whichever theme."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        hide_secrets(request)
+        return super().changeform_view(request, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        hide_secrets(request)
+        return super().changelist_view(request, extra_context)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address fills the form of a new row with. What a field cannot hold is left out: Django renders it
+        all the same, and fails."""
+        given: dict[str, Any] = super().get_changeform_initial_data(request)
+        held = {name: self._held(name, value) for name, value in given.items()}
+        return {name: value for name, value in held.items() if value is not None}
+
+    def _held(self, name: str, value: Any) -> Any:
+        """The value as the form's field takes it; None for one that it cannot hold."""
+        try:
+            field: Any = self.opts.get_field(name)
+        except FieldDoesNotExist:
+            return value
+        try:
+            if field.remote_field:
+                target = field.related_model._meta.pk if field.many_to_many else field.target_field
+                for one in value if isinstance(value, list) else [value]:
+                    target.run_validators(target.to_python(one))
+                    target.get_db_prep_value(target.to_python(one), connection)
+            elif isinstance(field, DateField):  # whose widgets take no text
+                return field.to_python(value)
+        except (ValidationError, ValueError, TypeError, OverflowError):
+            return None
+        return value
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]

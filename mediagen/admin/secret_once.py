@@ -8,6 +8,7 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from mediagen.error_pages import hide_secrets
 from mediagen.secrets import Secret
 
 
@@ -15,6 +16,7 @@ def shown_once(
     request: HttpRequest, model_admin: ModelAdmin[Any], obj: Any, text: Secret, *, title: str, label: str, note: str
 ) -> HttpResponse:
     """No redirect, message or session between: what is put there to be shown once lies there until it is."""
+    hide_secrets(request)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": title,

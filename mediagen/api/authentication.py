@@ -15,8 +15,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from mediagen import conf
-from mediagen.engine.library import tokens
-from mediagen.engine.library.access import Access
+from mediagen.engine.library import Access, strangers, tokens
 from mediagen.models import ApiToken
 from mediagen.models.token import PREFIX
 
@@ -31,6 +30,7 @@ class TokenAuthentication(BaseAuthentication):
             return None
         token = tokens.authenticate(plain.strip())
         if token is None:
+            strangers.count_wrong(request, "API token")
             raise AuthenticationFailed("The token is unknown, revoked or expired. Use another one.")
         return token.user, token
 

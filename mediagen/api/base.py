@@ -27,7 +27,8 @@ from mediagen.api.authentication import access_of, authenticators
 from mediagen.api.parsing import Answer, Body, JSONAlways
 from mediagen.api.problems import FORBIDDEN, Problem
 from mediagen.api.throttles import RoleThrottle
-from mediagen.engine.library.access import PERMISSIONS, SCOPES, Access, Right
+from mediagen.engine.library import PERMISSIONS, SCOPES, Access, Right
+from mediagen.error_pages import hide_secrets
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -88,6 +89,10 @@ class APIBase(APIView):
         if (request.method or "").lower() not in (*METHODS, "head") or not hasattr(self, str(request.method).lower()):
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
+
+    def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
+        hide_secrets(request)
+        return super().initialize_request(request, *args, **kwargs)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return authenticators()

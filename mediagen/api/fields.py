@@ -69,6 +69,17 @@ class Flag(serializers.BooleanField):
         return data
 
 
+class Choice(serializers.ChoiceField):
+    """One of the words that it lists when another one comes."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid_choice": "must be one of {choices}."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or data not in self.choice_strings_to_values:
+            self.fail("invalid_choice", choices=", ".join(self.choice_strings_to_values))
+        return self.choice_strings_to_values[data]
+
+
 class Object(serializers.DictField):
     """A JSON object of whatever depth a database and a person can bear."""
 

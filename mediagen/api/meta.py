@@ -18,7 +18,8 @@ from rest_framework.response import Response
 from mediagen.api import schema
 from mediagen.api.base import APIBase
 from mediagen.api.problems import NOT_FOUND, Problem
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
+from mediagen.studio.pages import with_policy
 
 MISSING = "Install mediagen[api] (drf-spectacular) on the server for the schema and its page."
 
@@ -49,7 +50,10 @@ class DocsView(View):
     def get(self, request: HttpRequest) -> HttpResponse:
         if not schema.IS_INSTALLED or find_spec("drf_spectacular_sidecar") is None:
             return HttpResponse(MISSING, status=404, content_type="text/plain")
-        return render(request, "mediagen/api_docs.html", {"schema_url": request.path.removesuffix("docs/") + "schema/"})
+        context = {"schema_url": request.path.removesuffix("docs/") + "schema/"}
+        response = render(request, "mediagen/api_docs.html", context)
+        with_policy(response)
+        return response
 
 
 class DocsFileView(View):

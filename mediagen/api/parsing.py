@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -14,7 +15,11 @@ from rest_framework.request import Request
 from rest_framework.utils.mediatypes import media_type_matches
 
 from mediagen import conf
-from mediagen.api.problems import TOO_LARGE, Problem
+from mediagen.api.problems import INVALID, TOO_LARGE, Problem
+
+HALF_A_CHARACTER = "holds half of a character (an unpaired surrogate). Send whole ones."
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Body(BaseParser):
@@ -30,7 +35,10 @@ class Body(BaseParser):
         if len(content) > limit:
             raise Problem(TOO_LARGE, f"The body has more than {limit:,} bytes. Send less.")
         try:
-            return json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+            data = json.loads(content.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+            if _ESCAPED_SURROGATE.search(content) and (path := _half_character(data)) is not None:
+                raise Problem(INVALID, f"{path or 'The body'}: {HALF_A_CHARACTER}", field=path or None)
+            return data
         except UnicodeDecodeError:
             raise ParseError("The body is no UTF-8 text.") from None
         except RecursionError:
@@ -41,6 +49,37 @@ class Body(BaseParser):
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two members with one name nobody can say which is meant (RFC 8259, section 4)."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise Problem(INVALID, f"{shown(name)}: is there twice. Send each name once.", field=shown(name))
+            seen.add(name)
+    return found
+
+
+def _half_character(data: Any, path: str = "") -> str | None:
+    """Where text holds half of a surrogate pair, which is no character and cannot be stored or sent; None: nowhere."""
+    if isinstance(data, str):
+        return path if _HALF.search(data) else None
+    members = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for name, value in members:
+        inner = f"{path}.{shown(str(name))}".lstrip(".")
+        if isinstance(name, str) and _HALF.search(name):
+            return inner
+        if (found := _half_character(value, inner)) is not None:
+            return found
+    return None
+
+
+def shown(name: str) -> str:
+    """The name of a field as it may stand in an answer: short, and with halves of characters replaced."""
+    return _HALF.sub("\ufffd", name)[:60]
 
 
 class Answer(JSONRenderer):

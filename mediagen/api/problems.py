@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
@@ -19,6 +25,7 @@ from rest_framework.views import set_rollback
 
 from mediagen.errors import (
     BudgetTooSmall,
+    ComeLater,
     ConfigurationError,
     Conflict,
     InvalidRequest,
@@ -128,8 +135,10 @@ def problem_of(exc: Exception) -> Problem | None:
         return not_found()
     if isinstance(exc, PermissionDenied):
         return Problem(FORBIDDEN, str(exc) or FORBIDDEN.title)
-    if isinstance(exc, RequestDataTooBig | TooManyFieldsSent):
-        return Problem(TOO_LARGE, "The body is larger than this site takes. Send less.")
+    if isinstance(exc, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
+        return Problem(TOO_LARGE, "The body is larger, or has more fields or files, than this site takes. Send less.")
+    if isinstance(exc, SuspiciousOperation):  # forms that lie about themselves
+        return Problem(MALFORMED, "The request is none that is taken here.")
     if isinstance(exc, ModelValidationError):
         return Problem(INVALID, " ".join(exc.messages))
     if isinstance(exc, MediagenError):
@@ -146,6 +155,8 @@ def not_found() -> Problem:
 
 
 def _of_mediagen(exc: MediagenError) -> Problem | None:
+    if isinstance(exc, ComeLater):
+        return Problem(THROTTLED, str(exc), headers=retry_after(exc.retry_after_s))
     if isinstance(exc, InvalidRequest):
         return Problem(INVALID, str(exc), field=exc.field)
     if isinstance(exc, NotAllowed):

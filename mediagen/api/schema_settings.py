@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
         "BatchStateEnum": "mediagen.models.batch.BatchState",
         "JobStateEnum": "mediagen.models.job.JobState",
         "ExportStateEnum": "mediagen.models.export.ExportState",
-        "BudgetPeriodEnum": "mediagen.models.library.BudgetPeriod",
+        "BudgetPeriodEnum": "mediagen.models.budget.BudgetPeriod",
         "GenerationStateEnum": "mediagen.api.shown.GENERATION_STATES",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -10,10 +10,10 @@ from rest_framework import serializers
 from mediagen import conf
 from mediagen.api.addresses import Addresses
 from mediagen.api.asset_rows import AssetRow
-from mediagen.api.fields import Time, Usd, iso
+from mediagen.api.fields import Choice, Time, Usd, iso
 from mediagen.engine.files import links
-from mediagen.engine.generation.estimates import Estimate
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.engine.generation import Estimate
+from mediagen.models import GenerationAttempt, GenerationState, LabelRule, MediaAsset
 from mediagen.models.asset import AssetSource, ReviewStatus
 
 THUMBNAIL_PX = 400
@@ -32,12 +32,23 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     thumbnail_url = serializers.URLField(
         read_only=True, allow_null=True, help_text="Of a rendition 400 pixels wide, signed as well."
     )
-    generation_state = serializers.ChoiceField(choices=GenerationState.choices, read_only=True)
+    generation_state = Choice(choices=GenerationState.choices, read_only=True)
     failure = serializers.CharField(read_only=True, help_text="Why there is no picture.")
-    status = serializers.ChoiceField(choices=ReviewStatus.choices, read_only=True)
-    source = serializers.ChoiceField(  # type: ignore[assignment]
+    status = Choice(choices=ReviewStatus.choices, read_only=True)
+    source = Choice(  # type: ignore[assignment]
         choices=AssetSource.choices, read_only=True
     )
+    digital_source_type = serializers.CharField(
+        read_only=True,
+        help_text="The IPTC's word for where it comes from: trainedAlgorithmicMedia ...; empty when nothing says it.",
+    )
+    credit = serializers.CharField(read_only=True, help_text="Whom pages name for it.")
+    ai_label = serializers.ChoiceField(
+        choices=["", *LabelRule.values],
+        read_only=True,
+        help_text="Whether pages say that a model made it; empty: as its library says.",
+    )
+    ai_label_reason = serializers.CharField(read_only=True, help_text="Why pages show no label.")
     library = serializers.UUIDField(source="library_id", read_only=True)
     library_name = serializers.CharField(source="library.name", read_only=True)
     name = serializers.CharField(read_only=True)
@@ -110,6 +121,10 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "failure": None,
     "status": None,
     "source": None,
+    "digital_source_type": None,
+    "credit": None,
+    "ai_label": None,
+    "ai_label_reason": None,
     "library": lambda asset, _: str(asset.library_id),
     "library_name": lambda asset, _: asset.library.name,
     "name": None,
@@ -177,6 +192,7 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
     cost = Usd(read_only=True, allow_null=True)
     started_at = Time()
     finished_at = Time(allow_null=True)
+    settled_at = Time(allow_null=True)
 
     class Meta:
         model = GenerationAttempt
@@ -195,13 +211,28 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
             "started_at",
             "finished_at",
             "latency_s",
+            "settled_at",
+            "settled_by",
         )
         read_only_fields = fields
+
+
+class CostSerializer(serializers.Serializer[Any]):
+    """What some attempts cost, USD."""
+
+    cost = Usd(
+        allow_null=True,
+        help_text="Billed, for pictures that did not come too; null: nothing is known, and not nothing.",
+    )
+    unsettled = serializers.IntegerField(help_text="Attempts that may have been billed, and nobody knows what.")
+    possible_cost = Usd(allow_null=True, help_text="What those may have cost; null: the price of one is not known.")
+    of_unknown_cost = serializers.IntegerField(help_text="Those of them whose price is not known.")
 
 
 class PriceSerializer(serializers.Serializer[Any]):
     provider_name = serializers.CharField()
     usd = Usd(allow_null=True, help_text="USD of one picture; null: not known.")
+    at_most = serializers.CharField(help_text="Why it is no exact price, but the most; empty: it is exact.")
 
 
 class EstimateSerializer(serializers.Serializer[Any]):
@@ -223,7 +254,11 @@ def shown_estimate(estimate: Estimate) -> dict[str, Any]:
         "dearest": f"{estimate.dearest:f}",
         "without_price": estimate.without_price,
         "prices": [
-            {"provider_name": name, "usd": None if price is None else f"{price:f}"}
+            {
+                "provider_name": name,
+                "usd": None if price is None else f"{price:f}",
+                "at_most": estimate.reasons.get(name, ""),
+            }
             for name, price in estimate.prices.items()
         ],
     }
@@ -252,8 +287,9 @@ class GenerationSerializer(serializers.Serializer[Any]):
     """What one request asked for."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=GENERATION_STATES)
+    state = Choice(choices=GENERATION_STATES)
     url = serializers.URLField()
     events_url = serializers.URLField(help_text="A stream of what happens (server-sent events).")
     assets = AssetSerializer(many=True)
     estimate = EstimateSerializer(allow_null=True, help_text="In the first answer only.")
+    billing = CostSerializer(allow_null=True, help_text="What it has cost so far; not in the first answer.")

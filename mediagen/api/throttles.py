@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from typing import Any
 
-from django.core.cache import cache
 from rest_framework.throttling import BaseThrottle
 
 from mediagen import conf
 from mediagen.conf import Rate
-from mediagen.engine.library.access import Access
-
-logger = logging.getLogger("mediagen.api")
+from mediagen.engine.database import times
+from mediagen.engine.library import Access
 
 
 class RoleThrottle(BaseThrottle):
@@ -30,18 +27,8 @@ class RoleThrottle(BaseThrottle):
         rate = rate_of(conf.get(self.setting), access_of(request))
         if rate is None:
             return True
-        now = time.time()
-        window = int(now // rate.seconds)
-        key = f"mediagen:rate:{self.scope}:{request.user.pk}:{rate.seconds}:{window}"
-        try:
-            cache.add(key, 0, timeout=rate.seconds + 1)
-            count = cache.incr(key)
-        except Exception as exc:
-            # Nobody is kept out because a cache is away (or has dropped the key between the two calls).
-            logger.warning("a request could not be counted (%s)", type(exc).__name__)
-            return True
-        self._wait_s = (window + 1) * rate.seconds - now
-        return bool(count <= rate.requests)
+        self._wait_s = rate.seconds - time.time() % rate.seconds
+        return times.fits(f"{self.scope}:{request.user.pk}", rate.requests, rate.seconds)
 
     def wait(self) -> float:
         return float(math.ceil(self._wait_s))

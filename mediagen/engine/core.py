@@ -6,14 +6,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.database.ids import as_uuid
-from mediagen.engine.database.sync import run_sync
-from mediagen.engine.exports import canva, figma, from_canva, sending
-from mediagen.engine.exports.figma_import import FigmaImport, import_from_figma
-from mediagen.engine.generation import claims, queue, running
-from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.library.assets import NoSuchAsset
+from mediagen.engine.database import as_uuid, in_database, run_sync
+from mediagen.engine.exports import FigmaImport, canva, figma, from_canva, import_from_figma, sending
+from mediagen.engine.generation import AssetOrder, claims, queue, running
+from mediagen.engine.library import NoSuchAsset
 from mediagen.engine.providers import health
 from mediagen.errors import GenerationFailed, LeaseLost
 from mediagen.models import AssetExport, MediaAsset

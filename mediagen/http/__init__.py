@@ -2,7 +2,7 @@
 first request."""
 
 from mediagen.http.bodies import BodyRoom, body_room
-from mediagen.http.client import override_transport, send, session
+from mediagen.http.client import answered_by, override_transport, send, session
 from mediagen.http.guard import AddressRefused, Target, check, why_refused
 from mediagen.http.polling import JobEnded, poll
 from mediagen.http.service import Service
@@ -15,6 +15,7 @@ __all__ = [
     "Response",
     "Service",
     "Target",
+    "answered_by",
     "body_room",
     "check",
     "error_for_status",

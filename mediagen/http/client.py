@@ -18,10 +18,12 @@ from mediagen.errors import BadResponse, Misconfigured, OutcomeUnknown, Provider
 from mediagen.http import library
 from mediagen.http.bodies import needs_room, take_room
 from mediagen.http.guard import AddressRefused, Target, split
+from mediagen.http.quiet import hush
 from mediagen.http.status import Response, loads
 
 if TYPE_CHECKING:
     import httpx  # both have the same interface
+from mediagen.types import Answer, current_call
 
 logger = logging.getLogger("mediagen.http")
 
@@ -35,6 +37,7 @@ USER_AGENT = f"mediagen/{__version__} (+https://pypi.org/project/mediagen/)"
 LARGE_BODY_BYTES = 128 * 1024
 ROOM_BYTES = 4 * 1024 * 1024
 
+_kept: ContextVar[Answer | None] = ContextVar("mediagen_kept_answer", default=None)
 _transport: ContextVar[httpx.AsyncBaseTransport | None] = ContextVar("mediagen_transport", default=None)
 
 
@@ -46,6 +49,16 @@ def override_transport(transport: httpx.AsyncBaseTransport) -> Iterator[None]:
         yield
     finally:
         _transport.reset(token)
+
+
+@contextmanager
+def answered_by(answer: Answer) -> Iterator[None]:
+    """Whatever would buy something in this context is not sent: it is answered by what came once before."""
+    token = _kept.set(answer)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
 
 
 class _Pool:
@@ -94,6 +107,7 @@ def _new_client() -> httpx.AsyncClient:
     from mediagen.http.transport import Transport
 
     lib = library.httpx()
+    hush()
     proxy = conf.get("PROXY")
     if proxy:
         limits = lib.Limits(
@@ -175,6 +189,9 @@ async def send(
     `Misconfigured` and `UnsupportedRequest` when the address, or the request, cannot be put on the wire at all.
     `target` is a URL the operator chose, or a checked `Target` whose address is then pinned.
     """
+    if purchase and (kept := _kept.get()) is not None:
+        headers_then = {"content-type": kept.content_type}
+        return Response(200, headers_then, bytearray(kept.content), _address(target)[1])
     lib = library.httpx()
     sent = _Sent()
     extensions: dict[str, Any] = {"trace": sent.trace}
@@ -231,7 +248,10 @@ async def send(
             if not sent.yes:
                 raise Unavailable(f"lost {where} before anything was sent ({type(exc).__name__}).") from None
             raise lost(f"{where} took the request and broke the connection ({type(exc).__name__}).") from None
-    return Response(response.status_code, _plain(response.headers.raw), arrived.body, str(request_url), broken)
+    answer = Response(response.status_code, _plain(response.headers.raw), arrived.body, str(request_url), broken)
+    if answer.is_success and not cut:
+        current_call().answer = Answer(answer.body, answer.content_type)
+    return answer
 
 
 def _plain(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from mediagen.images.convert import converted
 from mediagen.images.credentials import lost_by_writing
 from mediagen.images.fit import fit
 from mediagen.images.inspect import MAX_BYTES, MAX_PIXELS, decode_check, inspect, tidied
+from mediagen.images.origin import marked, source_type_in
 from mediagen.images.picture import Picture
 from mediagen.images.placeholder import placeholder
 from mediagen.images.scale import Scaled, scaled
@@ -31,8 +32,10 @@ __all__ = [
     "fit",
     "inspect",
     "lost_by_writing",
+    "marked",
     "placeholder",
     "scaled",
+    "source_type_in",
     "tidied",
     "upright",
 ]

@@ -7,28 +7,13 @@ its origin, the IPTC digital source type ("made by a model").
 
 from __future__ import annotations
 
-import re
 import struct
-import zlib
 from collections.abc import Callable
 from io import BytesIO
 
-from mediagen.images import codecs, isobmff, png, saving, structure
+from mediagen.images import codecs, isobmff, origin, png, saving, structure
 from mediagen.images.inspect import inspect
 from mediagen.images.picture import Picture
-
-_SOURCE_TYPE = re.compile(rb"cv\.iptc\.org/newscodes/digitalsourcetype/([A-Za-z]{1,60})")
-_PACKET = (
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-    'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/{}"/></rdf:RDF></x:xmpmeta>'
-)
-
-
-def source_type_packet(content: bytes) -> bytes:
-    """An XMP packet with the digital source type that stands in the picture, and nothing else; b"" without one."""
-    found = _SOURCE_TYPE.search(content)
-    return _PACKET.format(found[1].decode()).encode() if found else b""
 
 
 def cleaned(content: bytes, picture: Picture) -> bytes:
@@ -36,8 +21,10 @@ def cleaned(content: bytes, picture: Picture) -> bytes:
 
     Turn it `upright` before: the orientation goes too. Raises `NotAPicture` when its parts do not fit together.
     """
+    source_type = origin.source_type_in(content)
     with memoryview(content) as view:
-        return _CLEANERS[picture.format](view, source_type_packet(content))
+        bare = _CLEANERS[picture.format](view)
+    return origin.marked(bare, picture.format, source_type)
 
 
 def upright(content: bytes, picture: Picture) -> tuple[bytes, Picture]:
@@ -70,14 +57,11 @@ _PNG_KEPT = frozenset(
 )
 
 
-def _png(view: memoryview, packet: bytes) -> bytes:
+def _png(view: memoryview) -> bytes:
     parts = [png.SIGNATURE]
     for kind, start, end in png.chunks(view):
         if kind in _PNG_KEPT:
             parts.append(bytes(view[start - 8 : end + 4]))
-        if kind == b"IHDR" and packet:
-            body = b"iTXtXML:com.adobe.xmp\x00\x00\x00\x00\x00" + packet
-            parts.append(struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)))
     return b"".join(parts)
 
 
@@ -85,61 +69,66 @@ def _png(view: memoryview, packet: bytes) -> bytes:
 
 _ANY_SIZE = 2**32
 """pixels; `inspect` has looked at them"""
-_XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\x00"
+_JPEG_KEPT = frozenset((0xC0, 0xC1, 0xC2, 0xC4, 0xDA, 0xDB, 0xDC, 0xDD))
+"""frames, tables, scans and the restart interval: all that pixels are made of"""
+_JFIF = b"JFIF\x00"
 
 
-def _jpeg(view: memoryview, packet: bytes) -> bytes:
+def _jpeg(view: memoryview) -> bytes:
     end, _ = structure.walk_jpeg(view, 0, _ANY_SIZE)
-    parts, position = [b"\xff\xd8"], 2
-    # APP0 has to come first, so the packet stands before the first part that is not an application's.
-    segment = _XMP_HEAD + packet
-    rest = b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment if packet else b""
-    for code, start, position in structure.jpeg_segments(view):
-        if _jpeg_segment_stays(code, bytes(view[start + 2 : min(position, start + 16)])):
-            if not 0xE0 <= code <= 0xEF:
-                parts, rest = [*parts, rest], b""
-            parts.append(b"\xff" + bytes(view[start - 1 : position]))
-    return b"".join([*parts, rest, bytes(view[position:end])])
-
-
-def _jpeg_segment_stays(code: int, head: bytes) -> bool:
-    if code == 0xE0:
-        return head.startswith(b"JFIF\x00")  # and no JFXX, which is a thumbnail
-    if code == 0xE2:
-        return head.startswith(b"ICC_PROFILE\x00")
-    if code == 0xEE:
-        return head.startswith(b"Adobe")
-    return not (0xE1 <= code <= 0xEF or code == 0xFE)
+    parts = [b"\xff\xd8"]
+    for code, start, stop in structure.jpeg_parts(view, end):
+        data = bytes(view[start + 2 : stop])
+        if code == 0xE0 and data.startswith(_JFIF):
+            data = data[:12].ljust(12, b"\x00") + b"\x00\x00"  # and no thumbnail, nor JFXX, which is one
+        elif not (
+            code in _JPEG_KEPT
+            or (code == 0xE2 and data.startswith(b"ICC_PROFILE\x00"))
+            or (code == 0xEE and data.startswith(b"Adobe"))
+        ):
+            continue
+        length = len(data) + 2
+        if code == 0xDA:  # behind its header comes the scan
+            length = view[start] << 8 | view[start + 1]
+        parts.append(b"\xff" + bytes([code]) + struct.pack(">H", length) + data)
+    return b"".join([*parts, b"\xff\xd9"])
 
 
 # WebP
 
 _WEBP_KEPT = frozenset((b"VP8X", b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"))
+_WEBP_FRAME_KEPT = frozenset((b"ALPH", b"VP8 ", b"VP8L"))
 _HAS_XMP, _HAS_EXIF = 0x04, 0x08
+_FRAME_HEAD_BYTES = 16
 
 
-def _webp(view: memoryview, packet: bytes) -> bytes:
-    end = 8 + int.from_bytes(view[4:8], "little")
-    chunks = []
-    for kind, start, stop in structure.riff_chunks(view, 12, end):
-        data = bytes(view[start:stop])
-        if kind == b"VP8X":
-            flags = data[0] & ~(_HAS_XMP | _HAS_EXIF) | (_HAS_XMP if packet else 0)
-            data = bytes([flags]) + data[1:]
-        if kind in _WEBP_KEPT:
-            chunks.append((kind, data))
-    if packet and chunks[0][0] == b"VP8X":
-        chunks.append((b"XMP ", packet))
-    body = b"".join(struct.pack("<4sI", kind, len(data)) + data + b"\x00" * (len(data) & 1) for kind, data in chunks)
+def _webp(view: memoryview) -> bytes:
+    body = _riff(view, 12, 8 + int.from_bytes(view[4:8], "little"), _WEBP_KEPT)
     return struct.pack("<4sI4s", b"RIFF", len(body) + 4, b"WEBP") + body
+
+
+def _riff(view: memoryview, start: int, end: int, kept: frozenset[bytes]) -> bytes:
+    parts = []
+    for kind, begin, stop in structure.riff_chunks(view, start, end):
+        if kind not in kept:
+            continue
+        data = bytes(view[begin:stop])
+        if kind == b"VP8X":
+            data = bytes([data[0] & ~(_HAS_XMP | _HAS_EXIF)]) + data[1:]
+        elif kind == b"ANMF":
+            inner = begin + _FRAME_HEAD_BYTES
+            data = data[:_FRAME_HEAD_BYTES] + _riff(view, inner, stop, _WEBP_FRAME_KEPT)
+        parts.append(struct.pack("<4sI", kind, len(data)) + data + b"\x00" * (len(data) & 1))
+    return b"".join(parts)
 
 
 # GIF
 
+_GIF_MOST_LOOP = 32
 _GIF_KEPT = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
 
 
-def _gif(view: memoryview, packet: bytes) -> bytes:
+def _gif(view: memoryview) -> bytes:
     position = 13 + structure.colour_table_bytes(view[10])
     parts = [bytes(view[:position])]
     while view[position] != 0x3B:
@@ -147,7 +136,9 @@ def _gif(view: memoryview, packet: bytes) -> bytes:
         if view[position] == 0x21:
             position, _ = structure.skip_sub_blocks(view, start + 2, 0)
             label = view[start + 1]
-            stays = label == 0xF9 or (label == 0xFF and bytes(view[start + 3 : start + 14]) in _GIF_KEPT)
+            # A loop's number takes a few bytes; more would be something else under its name.
+            is_small = position - start <= _GIF_MOST_LOOP or bytes(view[start + 3 : start + 14]) == b"ICCRGBG1012"
+            stays = label == 0xF9 or (label == 0xFF and is_small and bytes(view[start + 3 : start + 14]) in _GIF_KEPT)
         else:
             data = start + 10 + structure.colour_table_bytes(view[start + 9])
             position, _ = structure.skip_sub_blocks(view, data + 1, 0)
@@ -163,22 +154,28 @@ _EMPTY_EXIF = b"\x00\x00\x00\x00II*\x00\x08\x00\x00\x00" + bytes(6)
 _EMPTY_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 
 
-def _avif(view: memoryview, packet: bytes) -> bytes:
+def _avif(view: memoryview) -> bytes:
     """Overwritten in place: every offset in the file stays right."""
     content = bytearray(view)
+    packet = origin.packet(origin.source_type_in(bytes(view)))
     for kind, places in isobmff.metadata_items(view):
         is_exif = kind == b"Exif"
         room = sum(end - start for start, end in places)
-        filling = next(
-            (text for text in ((_EMPTY_EXIF,) if is_exif else (packet, _EMPTY_XMP)) if text and len(text) <= room), b""
-        )
-        filling = filling.ljust(room, b"\x00" if is_exif else b" ")
+        texts = (_EMPTY_EXIF,) if is_exif else (packet, _EMPTY_XMP) if kind == b"mime" else ()
+        filling = next((text for text in texts if text and len(text) <= room), b"")
+        filling = filling.ljust(room, b" " if kind == b"mime" else b"\x00")
         for start, end in places:
             content[start:end], filling = filling[: end - start], filling[end - start :]
+    for start, end in isobmff.unused(view):
+        content[start:end] = bytes(end - start)
+    for box in isobmff.foreign_boxes(view):
+        # The type of a box that everybody skips, over a body of nothing.
+        content[box.head_end - 4 : box.head_end] = b"free"
+        content[box.start : box.end] = bytes(box.end - box.start)
     return bytes(content)
 
 
-_CLEANERS: dict[str, Callable[[memoryview, bytes], bytes]] = {
+_CLEANERS: dict[str, Callable[[memoryview], bytes]] = {
     "png": _png,
     "jpeg": _jpeg,
     "webp": _webp,

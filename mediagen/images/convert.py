@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 from mediagen.errors import NotAPicture
-from mediagen.images import codecs, saving
+from mediagen.images import codecs, origin, saving
 from mediagen.images.inspect import inspect
 from mediagen.images.picture import Picture
 from mediagen.images.scale import LONGEST_SIDE_PX, size_within
@@ -18,7 +18,8 @@ def converted(content: bytes, picture: Picture, format: str, *, max_bytes: int |
     """The picture as "png" or "jpeg", of an animation its first frame, turned as its EXIF says.
 
     JPEG has no transparency: what shows through becomes white. With `max_bytes` a JPEG is made smaller, side by side,
-    until it fits. Raises `NotAPicture` when decoding fails or the Pillow of this installation cannot read the format.
+    until it fits. What the file says of its origin stands in the new one too. Raises `NotAPicture` when decoding fails
+    or the Pillow of this installation cannot read the format.
     """
     from PIL import Image, ImageOps
 
@@ -47,5 +48,5 @@ def converted(content: bytes, picture: Picture, format: str, *, max_bytes: int |
             if max_bytes is None or buffer.tell() <= max_bytes or min(image.size) <= _LEAST_SIDE:
                 break
             image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
-    made = buffer.getvalue()
+    made = origin.marked(buffer.getvalue(), format, origin.source_type_in(content))
     return made, inspect(made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 
-from mediagen.images import codecs
+from mediagen.images import codecs, origin
 from mediagen.images.credentials import lost_by_writing
 from mediagen.images.inspect import MAX_PIXELS, inspect
 from mediagen.images.picture import Picture
@@ -56,7 +56,7 @@ def fit(
         image.save(buffer, picture.format.upper(), **options)
     except Exception:  # an encoder's own limit (16,383 pixels for WebP), odd metadata: what we have is still good
         return kept
-    fitted = buffer.getvalue()
+    fitted = origin.marked(buffer.getvalue(), picture.format, origin.source_type_in(content))
     left_out = picture.left_out + lost_by_writing(content, picture)
     return fitted, replace(inspect(fitted), left_out=left_out), action
 

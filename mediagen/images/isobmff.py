@@ -30,6 +30,15 @@ class Box(NamedTuple):
     """it says no length and runs to the end of the file"""
 
 
+class Foreign(NamedTuple):
+    """A box that is not known to be a part of the picture."""
+
+    head_end: int
+    """the byte after its type; the four before it are the type"""
+    start: int
+    end: int
+
+
 class Cursor:
     """Reads big-endian numbers one after the other, never past the end of its box."""
 
@@ -208,9 +217,79 @@ def _locations(view: memoryview, children: list[Box]) -> Iterator[tuple[int, int
         yield item, method, places
 
 
-def metadata_items(view: memoryview) -> list[tuple[bytes, list[tuple[int, int]]]]:
-    """Of each item that is Exif or of another type than picture data (`mime`: XMP): its type, and the bytes of the
-    file that it takes. For a file that `read_avif` has let pass."""
+_PICTURE_ITEMS = frozenset((b"av01", b"grid", b"iovl", b"iden", b"tmap"))
+_KNOWN_BOXES: dict[bytes, frozenset[bytes]] = {
+    b"": frozenset(b"ftyp meta mdat moov moof sidx free skip".split()),
+    b"meta": frozenset(b"hdlr pitm iloc iinf iref iprp idat dinf grpl free".split()),
+    b"iprp": frozenset((b"ipco", b"ipma")),
+    b"ipco": frozenset(
+        b"ispe pixi av1C colr pasp irot imir clap auxC a1op a1lx lsel clli mdcv cclv amve reve ndwt free".split()
+    ),
+    b"moov": frozenset(b"mvhd trak mvex".split()),
+    b"trak": frozenset(b"tkhd edts tref mdia".split()),
+    b"mdia": frozenset(b"mdhd hdlr minf".split()),
+    b"minf": frozenset(b"vmhd nmhd dinf stbl hdlr".split()),
+    b"stbl": frozenset(b"stsd stts stsc stsz stz2 stco co64 ctts cslg stss sdtp sgpd sbgp subs".split()),
+}
+"""what a picture is made of; all else in these boxes is somebody's own"""
+
+
+def foreign_boxes(view: memoryview) -> list[Foreign]:
+    """The boxes of a file that `read_avif` has let pass that are not known to be harmless."""
+    found: list[Foreign] = []
+    _look_for_foreign(view, 0, len(view), b"", found)
+    return found
+
+
+def _look_for_foreign(view: memoryview, start: int, end: int, inside: bytes, found: list[Foreign]) -> None:
+    position = start
+    for box in boxes(view, start, end, at_top=not inside):
+        if box.kind not in _KNOWN_BOXES[inside] or (box.kind in (b"free", b"skip") and box.end > box.start):
+            found.append(Foreign(position + 8, box.start, box.end))
+        elif box.kind in _KNOWN_BOXES:
+            _look_for_foreign(view, box.start + (4 if box.kind == b"meta" else 0), box.end, box.kind, found)
+        position = box.end
+
+
+def unused(view: memoryview) -> list[tuple[int, int]]:
+    """The bytes of a file that `read_avif` has let pass which hold nothing of its picture: between the items, and the
+    dates of a film."""
+    top = list(boxes(view, 0, len(view), at_top=True))
+    found = []
+    if any(box.kind == b"moov" for box in top):
+        for date in _dates(view, top):
+            found.append(date)
+        return found  # where a film's samples lie, other tables say
+    meta = only(view, top, b"meta")
+    places = sorted(
+        place
+        for _, method, each in _locations(view, list(boxes(view, meta.start + 4, meta.end)))
+        if method == 0
+        for place in each
+    )
+    for box in top:
+        if box.kind != b"mdat":
+            continue
+        position = box.start
+        for start, stop in places:
+            if box.start <= start < box.end:
+                found.append((position, max(position, start)))
+                position = max(position, stop)
+        found.append((position, max(position, box.end)))
+    return [place for place in found if place[0] < place[1]]
+
+
+def _dates(view: memoryview, children: list[Box]) -> Iterator[tuple[int, int]]:
+    for box in children:
+        if box.kind in (b"mvhd", b"tkhd", b"mdhd") and box.end - box.start >= 20:
+            yield box.start + 4, box.start + (20 if view[box.start] else 12)
+        elif box.kind in (b"moov", b"trak", b"mdia"):
+            yield from _dates(view, list(boxes(view, box.start, box.end)))
+
+
+def metadata_items(view: memoryview, *, only_item: int | None = None) -> list[tuple[bytes, list[tuple[int, int]]]]:
+    """Of each item (or only of this one) that is of another type than picture data (`Exif`; `mime`: XMP): its type, and
+    the bytes of the file that it takes. For a file that `read_avif` has let pass."""
     meta = only(view, list(boxes(view, 0, len(view), at_top=True)), b"meta")
     children = list(boxes(view, meta.start + 4, meta.end))
     kinds: dict[int, bytes] = {}
@@ -227,5 +306,193 @@ def metadata_items(view: memoryview) -> list[tuple[bytes, list[tuple[int, int]]]
     return [
         (kinds[item], [(start + inner * method, stop + inner * method) for start, stop in places])
         for item, method, places in _locations(view, children)
-        if kinds.get(item) in (b"Exif", b"mime", b"uri ") and method in (0, 1)
+        if kinds.get(item, b"av01") not in _PICTURE_ITEMS and method in (0, 1) and only_item in (None, item)
     ]
+
+
+_XMP_TYPE = b"application/rdf+xml\x00"
+_MAX_ITEM = 0xFFFF
+
+
+def xmp_of(view: memoryview) -> bytes:
+    """The XMP packet of a picture that `read_avif` has let pass; b"" without one."""
+    parts = [part for kind, part in _meta_place(view)[1] if kind == b"iinf"]
+    number = _xmp_item(parts[0]) if parts else None
+    for kind, places in metadata_items(view, only_item=number) if number is not None else ():
+        if kind == b"mime":
+            return b"".join(bytes(view[start:stop]) for start, stop in places)
+    return b""
+
+
+def with_xmp(view: memoryview, packet: bytes) -> bytes:
+    """A still picture that `read_avif` has let pass, with this XMP packet as its item, in place of the one that it
+    had; b"" when its tables have a form that we do not write."""
+    meta_start, parts, meta_end = _meta_place(view)
+    info, location = dict(parts).get(b"iinf"), dict(parts).get(b"iloc")
+    if info is None or location is None or int.from_bytes(view[meta_start : meta_start + 4], "big") < 8:
+        return b""
+    main_item = _main_item(memoryview(dict(parts)[b"pitm"]), Box(b"pitm", 8, len(dict(parts)[b"pitm"]), False))
+    table = _Locations.read(location)
+    if table is None:
+        return b""
+    number = _xmp_item(info)
+    is_new = number is None
+    if number is None:
+        number = max([*_item_kinds(info), *(entry.item for entry in table.entries)], default=0) + 1
+        info = _with_entry(info, number)
+    if number > _MAX_ITEM:
+        return b""
+    # Laid out twice: the first time to know how far everything behind is moved.
+    table.entries = [entry for entry in table.entries if entry.item != number]
+    table.entries.append(_Entry(number, 0, 0, 0, [(0, 0, len(packet))]))
+    changed = {b"iinf": info, b"iloc": table.written()}
+    if is_new:
+        changed[b"iref"] = _with_reference(dict(parts).get(b"iref"), number, main_item)
+    kept = [(kind, changed.get(kind, part)) for kind, part in parts]
+    kept += [(b"iref", changed[b"iref"])] if is_new and b"iref" not in dict(parts) else []
+    size = 12 + sum(len(part) for _, part in kept)
+    moved = size - (meta_end - meta_start)
+    end = _end_of_boxes(view)
+    table.move(meta_end, moved)
+    table.entries[-1].extents = [(0, end + moved + 8, len(packet))]
+    if not table.fits():
+        return b""
+    kept = [(kind, table.written() if kind == b"iloc" else part) for kind, part in kept]
+    flags = bytes(view[meta_start + 8 : meta_start + 12])
+    return b"".join(
+        (
+            view[:meta_start],
+            _BOX_HEAD.pack(size, b"meta"),
+            flags,
+            *(part for _, part in kept),
+            view[meta_end:end],
+            _BOX_HEAD.pack(len(packet) + 8, b"mdat"),
+            packet,
+        )
+    )
+
+
+class _Entry:
+    """Where one item lies, as its line in the table says it."""
+
+    def __init__(self, item: int, method: int, reference: int, base: int, extents: list[tuple[int, int, int]]) -> None:
+        self.item, self.method, self.reference, self.base, self.extents = item, method, reference, base, extents
+
+
+class _Locations:
+    """An `iloc` box, read so that it can be written again."""
+
+    def __init__(self, version: int, sizes: tuple[int, int, int, int], entries: list[_Entry]) -> None:
+        self.version, self.sizes, self.entries = version, sizes, entries
+
+    @classmethod
+    def read(cls, box: bytes) -> _Locations | None:
+        """Of the whole box with its head; None for a form with no room for places in the file."""
+        cursor = Cursor(memoryview(box), 8, len(box), "iloc")
+        version = cursor.take(4) >> 24
+        packed = cursor.take(2)
+        sizes = packed >> 12, packed >> 8 & 15, packed >> 4 & 15, packed & 15 if version else 0
+        if version > 2 or sizes[0] not in (4, 8) or sizes[1] not in (4, 8) or {*sizes} - {0, 4, 8}:
+            return None
+        entries = []
+        for _ in range(cursor.take(4 if version == 2 else 2)):
+            item = cursor.take(4 if version == 2 else 2)
+            method = cursor.take(2) if version else 0
+            reference, base = cursor.take(2), cursor.take(sizes[2])
+            extents = [
+                (cursor.take(sizes[3]), cursor.take(sizes[0]), cursor.take(sizes[1])) for _ in range(cursor.take(2))
+            ]
+            entries.append(_Entry(item, method, reference, base, extents))
+        return cls(version, sizes, entries)
+
+    def move(self, behind: int, by: int) -> None:
+        """What lies in the file from `behind` on lies `by` bytes further."""
+        for entry in self.entries:
+            if entry.method & 15:
+                continue
+            if entry.base >= behind:
+                entry.base += by
+            else:
+                entry.extents = [
+                    (index, offset + by if entry.base + offset >= behind else offset, length)
+                    for index, offset, length in entry.extents
+                ]
+
+    def fits(self) -> bool:
+        offset, length, base, _ = (256**size for size in self.sizes)
+        return all(
+            entry.base < base and all(o < offset and n < length for _, o, n in entry.extents) for entry in self.entries
+        )
+
+    def written(self) -> bytes:
+        offset, length, base, index = self.sizes
+        wide = 4 if self.version == 2 else 2
+        parts = [
+            bytes((self.version, 0, 0, 0, offset << 4 | length, base << 4 | index)),
+            len(self.entries).to_bytes(wide, "big"),
+        ]
+        for entry in self.entries:
+            parts.append(entry.item.to_bytes(wide, "big"))
+            parts.append(entry.method.to_bytes(2, "big") if self.version else b"")
+            parts += [entry.reference.to_bytes(2, "big"), entry.base.to_bytes(base, "big")]
+            parts.append(len(entry.extents).to_bytes(2, "big"))
+            for number, start, size in entry.extents:
+                parts += [number.to_bytes(index, "big"), start.to_bytes(offset, "big"), size.to_bytes(length, "big")]
+        return _packed(b"iloc", b"".join(parts))
+
+
+def _packed(kind: bytes, body: bytes) -> bytes:
+    return _BOX_HEAD.pack(len(body) + 8, kind) + body
+
+
+def _end_of_boxes(view: memoryview) -> int:
+    return list(boxes(view, 0, len(view), at_top=True))[-1].end
+
+
+def _meta_place(view: memoryview) -> tuple[int, list[tuple[bytes, bytes]], int]:
+    """Where the `meta` box begins, its parts with their heads, and where it ends."""
+    start = 0
+    for box in boxes(view, 0, len(view), at_top=True):
+        if box.kind == b"meta":
+            parts, begin = [], box.start + 4
+            for child in boxes(view, begin, box.end):
+                parts.append((child.kind, bytes(view[begin : child.end])))
+                begin = child.end
+            return start, parts, box.end
+        start = box.end
+    raise damaged("AVIF", "it has no meta box")
+
+
+def _item_kinds(info: bytes) -> dict[int, tuple[bytes, bytes]]:
+    """Of an `iinf` box: by item its type, and what follows it (name, content type)."""
+    view = memoryview(info)
+    found = {}
+    for entry in boxes(view, 8 + (8 if view[8] else 6), len(info)):
+        cursor = Cursor(view, entry.start, entry.end, "infe")
+        version = cursor.take(4) >> 24
+        if version >= 2:
+            item = cursor.take(4 if version > 2 else 2)
+            cursor.take(2)
+            found[item] = cursor.take(4).to_bytes(4, "big"), bytes(view[cursor.position : entry.end])
+    return found
+
+
+def _xmp_item(info: bytes) -> int | None:
+    named = (item for item, (kind, rest) in _item_kinds(info).items() if kind == b"mime" and _XMP_TYPE in rest)
+    return next(named, None)
+
+
+def _with_entry(info: bytes, number: int) -> bytes:
+    entry = _packed(b"infe", b"\x02\x00\x00\x01" + number.to_bytes(2, "big") + b"\x00\x00mime\x00" + _XMP_TYPE)
+    wide = 4 if info[8] else 2
+    count = int.from_bytes(info[12 : 12 + wide], "big") + 1
+    return _packed(b"iinf", info[8:12] + count.to_bytes(wide, "big") + info[12 + wide :] + entry)
+
+
+def _with_reference(there: bytes | None, number: int, to: int) -> bytes:
+    """`number` describes (`cdsc`) the item `to`."""
+    body = b"\x00\x00\x00\x00" if there is None else there[8:]
+    wide = 4 if body[0] else 2
+    return _packed(
+        b"iref", body + _packed(b"cdsc", number.to_bytes(wide, "big") + b"\x00\x01" + to.to_bytes(wide, "big"))
+    )

@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from mediagen.errors import InvalidRequest
-from mediagen.images import card, colours
+from mediagen.images import card, colours, origin
 from mediagen.types import MAX_SIDE_PX
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def placeholder(
     seed, operation or `variant` gives another picture. Its face shows PLACEHOLDER, "dry run", the provider, the size
     and the beginning of the prompt, as far as there is room; characters that Pillow's font lacks become bars. Its text
     chunks are `mediagen` ("placeholder"), `mediagen:digest` (of all arguments) and `Description` (the prompt's first
-    1,000 characters). Raises `InvalidRequest` for another size.
+    1,000 characters); its XMP says that a program drew it and no model. Raises `InvalidRequest` for another size.
     """
     for name, side in (("width", width), ("height", height)):
         if not 1 <= side <= MAX_SIDE_PX:
@@ -60,6 +60,7 @@ def placeholder(
             _chunk(b"PLTE", scheme.palette),
             _chunk(b"tEXt", b"mediagen\x00placeholder"),
             _chunk(b"tEXt", b"mediagen:digest\x00" + digest.hex().encode()),
+            _chunk(b"iTXt", b"XML:com.adobe.xmp\x00\x00\x00\x00\x00" + origin.packet(origin.BY_PROGRAM)),
             # Keyword, no compression, no language, no translated keyword, text in UTF-8.
             _chunk(b"iTXt", b"Description\x00\x00\x00\x00\x00" + description),
             _chunk(b"IDAT", _compressed(canvas, width, height, scale)),

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from mediagen.errors import NotAPicture
-from mediagen.images import codecs, saving
+from mediagen.images import codecs, origin, saving
 from mediagen.images.picture import Picture
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Scaled:
     content: bytes
     width: int
     height: int
+    color: str = ""
+    """#rrggbb, the mean of what is not transparent; "" when all is"""
 
 
 def size_within(size: tuple[int, int], width: int | None, height: int | None) -> tuple[int, int]:
@@ -59,14 +61,15 @@ def scaled(
     cover: bool = False,
     focus: tuple[float, float] = (0.5, 0.5),
     quality: int | None = None,
+    source_type: str = "",
 ) -> Scaled:
     """The picture inside the box of `width` x `height`, or with `cover` filling it exactly, cut around `focus`.
 
     It is never enlarged: a box that is too large is shrunk in its own proportions, and so is a picture with a side that
     the format cannot hold (`LONGEST_SIDE_PX`). Of an animation the first frame; an
-    EXIF orientation is applied; what shows through becomes white in JPEG. Colour profile and XMP (where a picture came
-    from) stay, EXIF does not. Raises `NotAPicture` when it cannot be decoded, or when the Pillow of this installation
-    lacks the codec.
+    EXIF orientation is applied; what shows through becomes white in JPEG. Colour profile and XMP stay, EXIF does not;
+    what the file says of its origin, or else `source_type`, stands in the new one too. Raises `NotAPicture` when it
+    cannot be decoded, or when the Pillow of this installation lacks the codec.
     """
     from PIL.Image import Resampling
 
@@ -97,7 +100,18 @@ def scaled(
         options = _options(source, image.mode, format, QUALITY[format] if quality is None else quality)
         buffer = BytesIO()
         image.save(buffer, format.upper(), **options)
-    return Scaled(buffer.getvalue(), *target)
+        color = _mean(image)
+    made = origin.marked(buffer.getvalue(), format, origin.source_type_in(content) or source_type)
+    return Scaled(made, *target, color)
+
+
+def _mean(image: Image.Image) -> str:
+    # Premultiplied, so that what is transparent does not count; made small first, which is quick.
+    small = image.convert("RGBA").convert("RGBa").reduce((max(1, image.width // 32), max(1, image.height // 32)))
+    red, green, blue, alpha = small.resize((1, 1)).tobytes()
+    if not alpha:
+        return ""
+    return "#" + "".join(f"{min(255, round(part * 255 / alpha)):02x}" for part in (red, green, blue))
 
 
 def _turn(source: Image.Image) -> Any:

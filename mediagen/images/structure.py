@@ -172,6 +172,20 @@ def jpeg_segments(view: memoryview) -> Iterator[tuple[int, int, int]]:
             yield code, start, position
 
 
+def jpeg_parts(view: memoryview, end: int) -> Iterator[tuple[int, int, int]]:
+    """As `jpeg_segments`, of all segments up to the EOI that ends at `end`; a scan reaches to the marker after it."""
+    position = 2
+    while (marker := JPEG_MARKER.match(view, position)) is not None and marker.end() < end:
+        code, start = view[marker.end() - 1], marker.end()
+        if code == _TEM:
+            position = start
+            continue
+        position = start + (view[start] << 8 | view[start + 1])
+        if code == JPEG_SOS and (scan_end := _SCAN_END.search(view, position)) is not None:
+            position = scan_end.start()
+        yield code, start, position
+
+
 def _jpeg_frame(segment: memoryview, code: int, max_pixels: int) -> Shape:
     if code in _OTHER_FRAMES:
         raise NotAPicture(

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
 
-from mediagen.engine.database.hops import is_full
+from mediagen.engine.database import is_full
 from mediagen.management.streams import ForgivingStream
 
 SOME_FAILED = 1

@@ -6,16 +6,16 @@ import json
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
 from django.core.management.base import OutputWrapper
 
 from mediagen.breaker import CircuitState
-from mediagen.engine.work.worker import Event, Worker
-from mediagen.management.output import money, one_line
+from mediagen.engine.work import Event, Worker
+from mediagen.management.output import TO_SETTLE, one_line
 from mediagen.models import GenerationBatch
+from mediagen.models.costs import NOTHING, Cost
 
 LINE_EVERY_S = 5.0
 RATE_OVER_S = 30.0
@@ -31,8 +31,7 @@ class Numbers:
     failed: int = 0
     under_way: int = 0
     put_off: int = 0
-    cost: Decimal = Decimal(0)
-    of_unknown_cost: int = 0
+    cost: Cost = NOTHING
     by_provider: Counter[str] = field(default_factory=Counter)
     ends: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
 
@@ -66,7 +65,7 @@ class Progress:
             ready=counts.ready,
             placeholders=counts.placeholders,
             failed=counts.failed + counts.cancelled,
-            cost=counts.cost or Decimal(0),
+            cost=batch.cost(),
         )
 
     def __enter__(self) -> Self:
@@ -84,15 +83,12 @@ class Progress:
             numbers.under_way += 1
             return
         numbers.under_way -= 1
+        numbers.cost += event.cost
         if event.kind == "ready":
             numbers.ready += 1
             numbers.placeholders += event.asset.is_placeholder
             numbers.by_provider[event.asset.provider_name] += 1
             numbers.ends.append(time.monotonic())
-            if event.asset.cost is None:
-                numbers.of_unknown_cost += 1
-            else:
-                numbers.cost += event.asset.cost
         elif event.kind == "failed":
             numbers.failed += 1
             numbers.ends.append(time.monotonic())
@@ -108,9 +104,7 @@ class Progress:
         parts = [f"{n.done:,}/{n.total:,} done"]
         if n.failed:
             parts.append(f"{n.failed:,} failed")
-        parts += [f"{n.under_way} running", f"{n.per_second:.1f}/s", f"{money(n.cost)} so far"]
-        if n.of_unknown_cost:
-            parts.append(f"{n.of_unknown_cost:,} of unknown cost")
+        parts += [f"{n.under_way} running", f"{n.per_second:.1f}/s", f"{n.cost} so far"]
         if (left := n.seconds_left) is not None and n.done < n.total:
             parts.append(f"{_duration(left)} left")
         return ", ".join(parts)
@@ -125,7 +119,7 @@ class Progress:
                 states[key.provider] = f"{circuit.state.value.replace('_', ' ')}{until}: {one_line(circuit.reason, 80)}"
         return [(name, served.get(name, 0), states.get(name, "closed")) for name in sorted({*served, *states})]
 
-    def summary(self, counts: Any, unknown: tuple[int, Decimal | None]) -> None:
+    def summary(self, counts: Any, cost: Cost) -> None:
         """The end: counts from the rows, with what may have been bought unseen."""
         self.out.write("")
         made = f"{counts.ready:,} made"
@@ -136,12 +130,9 @@ class Progress:
             parts.append(f"{counts.cancelled:,} cancelled")
         if left := counts.pending + counts.running:
             parts.append(f"{left:,} to do")
-        self.out.write(f"{', '.join(parts)}; cost {batch_cost(counts)}.")
-        if unknown[0]:
-            self.out.write(
-                f"{unknown[0]:,} attempts ended unknown and may have cost {_more(unknown[1])}: they are listed as "
-                "unknown among the attempts of their assets."
-            )
+        self.out.write(f"{', '.join(parts)}; cost {cost}.")
+        if cost.unsettled:
+            self.out.write(TO_SETTLE.format(number=f"{cost.unsettled:,}"))
         for name, pictures, breaker in self.providers():
             self.out.write(f"  {name}: {pictures:,} pictures in this run, breaker {breaker}")
 
@@ -178,7 +169,7 @@ class JSONProgress(Progress):
             provider=asset.provider_name,
             model=asset.model_name,
             placeholder=asset.is_placeholder,
-            cost=None if asset.cost is None else str(asset.cost),
+            **event.cost.facts(),
             seconds=round(event.seconds, 3),
             error=event.message,
         )
@@ -192,14 +183,14 @@ class JSONProgress(Progress):
                 failed=n.failed,
                 running=n.under_way,
                 per_second=round(n.per_second, 2),
-                cost=str(n.cost),
+                **n.cost.facts(),
                 seconds_left=None if n.seconds_left is None else round(n.seconds_left),
                 providers=[
                     {"name": name, "pictures": count, "breaker": state} for name, count, state in self.providers()
                 ],
             )
 
-    def summary(self, counts: Any, unknown: tuple[int, Decimal | None]) -> None:
+    def summary(self, counts: Any, cost: Cost) -> None:
         self._tell(
             "summary",
             batch=str(self.batch.pk),
@@ -208,26 +199,11 @@ class JSONProgress(Progress):
             failed=counts.failed,
             cancelled=counts.cancelled,
             to_do=counts.pending + counts.running,
-            cost=str(counts.cost or Decimal(0)),
-            of_unknown_cost=counts.of_unknown_cost,
-            unknown_attempts=unknown[0],
-            possible_cost=None if unknown[1] is None else str(unknown[1]),
+            **cost.facts(),
         )
 
     def _tell(self, event: str, **values: Any) -> None:
         self.out.write(json.dumps({"event": event, **values}))
-
-
-def batch_cost(counts: Any) -> str:
-    """ "$1.20", "unknown" or "$1.20 and 3 of unknown cost": what is not known is not nothing."""
-    known = counts.cost or Decimal(0)
-    if not counts.of_unknown_cost:
-        return money(known)
-    return f"{money(known)} and {counts.of_unknown_cost:,} of unknown cost" if known else "unknown"
-
-
-def _more(amount: Decimal | None) -> str:
-    return "an amount that is not known" if amount is None else f"{money(amount)} more"
 
 
 def _duration(seconds: float) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
-from mediagen.engine.batches import lifecycle
-from mediagen.engine.batches.manifests import (
+from mediagen.engine.batches import (
     Checker,
     InvalidRow,
     Manifest,
@@ -19,14 +18,15 @@ from mediagen.engine.batches.manifests import (
     ResultWriter,
     ValidationReport,
     checked_rows,
+    lifecycle,
     open_manifest,
     options_by_provider,
     validate,
 )
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.generation import estimates
-from mediagen.engine.library.libraries import find_library
-from mediagen.engine.work.worker import Event, Until, Worker
+from mediagen.engine.library import find_library
+from mediagen.engine.work import Event, Until, Worker
 from mediagen.errors import InvalidRequest
 from mediagen.management.base import SOME_FAILED, STOPPED, MediagenCommand
 from mediagen.management.prompt_run import chosen_library, where
@@ -166,7 +166,7 @@ def _work(
         lifecycle.interrupted(batch, why)
     batch.refresh_from_db()
     counts: Any = GenerationBatch.objects.with_counts().get(pk=batch.pk)
-    progress.summary(counts, lifecycle.possible_cost(batch))
+    progress.summary(counts, batch.cost())
     if options["result"]:
         _write_results(batch, manifest, options)
         say.results(options["result"])

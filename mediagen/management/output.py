@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from decimal import Decimal
 from types import TracebackType
 from typing import Any, Protocol
 
 from django.core.management.base import OutputWrapper
+
+from mediagen.models.costs import NOTHING, Cost
+
+TO_SETTLE = (
+    "{number} attempts may have been billed, and nobody knows what. manage.py mediagen_settle lists them, says where "
+    "to look at the provider, and takes your word."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +32,8 @@ class Result:
     dry_run: bool
     attempts: int
     """providers that were really asked, retries included"""
-    cost: Decimal | None
-    """USD; None when it is not known"""
+    cost: Cost
+    """what was billed for it, all attempts together, and what may have been"""
     seconds: float
     file: str
     error: str
@@ -69,7 +75,9 @@ class JSONReporter(_Base):
         self._tell("resumed", waiting=waiting, made=made, bought=bought, begun_at=begun_at)
 
     def done(self, result: Result) -> None:
-        self._tell("asset", **asdict(result))
+        # By name: `asdict` would take the cost apart.
+        facts = {one.name: getattr(result, one.name) for one in fields(result)}
+        self._tell("asset", **facts | result.cost.facts())
 
     def summary(self, results: list[Result], *, earlier: int, waiting: int) -> None:
         made = sum(result.made for result in results)
@@ -79,8 +87,7 @@ class JSONReporter(_Base):
             failed=len(results) - made,
             earlier=earlier,
             waiting=waiting,
-            cost=str(total_cost(results)),
-            **_unknown(results),
+            **total_cost(results).facts(),
         )
 
     def _tell(self, event: str, **values: Any) -> None:
@@ -143,7 +150,7 @@ def cells(result: Result) -> tuple[str, ...]:
         result.asset_id or "-",
         provider if result.made else "FAILED",
         str(result.attempts),
-        money(result.cost) if result.made else "-",
+        str(result.cost),
         f"{result.seconds:.2f}",
         one_line(result.prompt, 40),
     )
@@ -151,15 +158,15 @@ def cells(result: Result) -> tuple[str, ...]:
 
 def closing_lines(results: list[Result], earlier: int, waiting: int) -> list[str]:
     made = [result for result in results if result.made]
-    cost = f"cost {money(total_cost(results))}"
-    if unknown := sum(result.cost is None for result in made):
-        cost += f" and {unknown} of unknown cost"
+    cost = total_cost(results)
     counted = [f"{len(made)} made", f"{len(results) - len(made)} failed"]
     if earlier:
         counted.append(f"{earlier} made earlier")
     if waiting:
         counted.append(f"{waiting} wait")
-    lines = [f"{', '.join(counted)}, {cost}."]
+    lines = [f"{', '.join(counted)}, cost {cost}."]
+    if cost.unsettled:
+        lines.append(TO_SETTLE.format(number=f"{cost.unsettled:,}"))
     if stood_in := sum(result.placeholder and not result.dry_run for result in made):
         lines.append(
             f"{stood_in} are placeholders: no provider delivered a real picture. "
@@ -173,17 +180,8 @@ def closing_lines(results: list[Result], earlier: int, waiting: int) -> list[str
     return lines
 
 
-def money(cost: Decimal | None) -> str:
-    return "unknown" if cost is None else f"${cost.normalize():f}" if cost else "$0"
-
-
-def total_cost(results: list[Result]) -> Decimal:
-    """USD of all whose cost is known."""
-    return sum((result.cost for result in results if result.cost is not None), Decimal(0))
-
-
-def _unknown(results: list[Result]) -> dict[str, int]:
-    return {"of_unknown_cost": sum(result.made and result.cost is None for result in results)}
+def total_cost(results: list[Result]) -> Cost:
+    return sum((result.cost for result in results), NOTHING)
 
 
 def one_line(text: str, length: int) -> str:

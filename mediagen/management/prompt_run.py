@@ -6,13 +6,9 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from mediagen.engine.generation import earlier
-from mediagen.engine.generation.earlier import Run
-from mediagen.engine.generation.options import check_options
-from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library
-from mediagen.engine.work.for_caller import CallersWorker
-from mediagen.engine.work.worker import Event, Until
+from mediagen.engine.generation import AssetOrder, Run, check_options, earlier
+from mediagen.engine.library import find_library, get_library, get_or_create_library
+from mediagen.engine.work import CallersWorker, Event, Until
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.management.base import SOME_FAILED, STOPPED, MediagenCommand
@@ -129,8 +125,8 @@ def _result(event: Event) -> Result:
         model=asset.model_name,
         placeholder=asset.is_placeholder,
         dry_run=asset.dry_run,
-        attempts=event.asked,
-        cost=asset.cost,
+        attempts=event.attempts,
+        cost=event.cost,
         seconds=event.seconds,
         file=where(asset),
         error=event.message,

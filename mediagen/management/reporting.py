@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
-from mediagen.engine.work.worker import Worker
+from mediagen.engine.work import Worker
 from mediagen.management.batch_output import JSONProgress, PlainProgress, Progress
 from mediagen.management.output import JSONReporter, PlainReporter, Reporter
 from mediagen.models import GenerationBatch

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mediagen.engine.work.worker import Event, Worker
+from mediagen.engine.work import Event, Worker
 from mediagen.management.batch_output import Progress as BatchProgress
 from mediagen.management.output import HEADINGS, Result, cells, closing_lines, found_text, one_line
 from mediagen.models import GenerationBatch

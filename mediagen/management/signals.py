@@ -15,7 +15,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from mediagen.engine.work.worker import Until, Worker
+from mediagen.engine.work import Until, Worker
 from mediagen.management.streams import ForgivingStream
 
 Chore = Callable[[asyncio.Event], Coroutine[Any, Any, None]]

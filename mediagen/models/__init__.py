@@ -1,8 +1,18 @@
 """The tables, one file each, the QuerySet beside its model."""
 
-from mediagen.models.asset import AssetSource, GenerationState, MediaAsset, MediaType, ReviewStatus, asset_storage
+from mediagen.models.answer import KeptAnswer
+from mediagen.models.asset import (
+    AssetSource,
+    GenerationState,
+    LabelRule,
+    MediaAsset,
+    MediaType,
+    ReviewStatus,
+    asset_storage,
+)
 from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.batch import BatchState, GenerationBatch
+from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
 from mediagen.models.dashboard import Dashboard
 from mediagen.models.export import AssetExport, ExportState, ExportTarget
@@ -11,9 +21,10 @@ from mediagen.models.health import ProviderHealth
 from mediagen.models.idempotency import IdempotentRequest
 from mediagen.models.job import BackgroundJob, JobState
 from mediagen.models.ledger import SpendAccount
-from mediagen.models.library import BudgetPeriod, MediaLibrary
+from mediagen.models.library import LabelPolicy, MediaLibrary
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
+from mediagen.models.reference import AssetReference
 from mediagen.models.rendition import Rendition
 from mediagen.models.tag import MediaTag
 from mediagen.models.token import ApiToken
@@ -21,12 +32,15 @@ from mediagen.models.usage import AssetUsage
 from mediagen.models.webhook import WebhookDelivery
 
 __all__ = [
+    "BUDGET_FIELDS",
     "ApiToken",
     "AssetExport",
+    "AssetReference",
     "AssetSource",
     "AssetUsage",
     "BackgroundJob",
     "BatchState",
+    "BudgetFields",
     "BudgetPeriod",
     "CanvaConnection",
     "CredentialField",
@@ -39,6 +53,9 @@ __all__ = [
     "GoOn",
     "IdempotentRequest",
     "JobState",
+    "KeptAnswer",
+    "LabelPolicy",
+    "LabelRule",
     "MediaAsset",
     "MediaLibrary",
     "MediaTag",

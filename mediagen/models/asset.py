@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.utils.deconstruct import deconstructible
 
 from mediagen import conf
+from mediagen.models.leased import Leased
 from mediagen.models.library import MediaLibrary
 from mediagen.types import uuid7
 
@@ -49,6 +50,11 @@ class AssetSource(models.TextChoices):
     UPLOADED = "uploaded", "uploaded"
     VARIANT = "variant", "made from another asset"
     IMPORTED = "imported", "imported"
+
+
+class LabelRule(models.TextChoices):
+    SHOW = "show", "show the label"
+    HIDE = "hide", "show none"
 
 
 class MediaType(models.TextChoices):
@@ -133,7 +139,7 @@ class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
         return self.filter(pk=pk, lease_token=token).exclude(generation_state=GenerationState.READY)
 
 
-class MediaAsset(models.Model):
+class MediaAsset(Leased):
     """One picture: what was asked, what came, who may use it, and what it cost."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -152,6 +158,17 @@ class MediaAsset(models.Model):
     height = models.PositiveIntegerField(default=0)
     file_size = models.PositiveBigIntegerField(default=0, help_text="Bytes.")
     content_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the file, hex.")
+    color = models.CharField(
+        max_length=7, blank=True, editable=False, help_text="#rrggbb, its mean; empty until a size of it was made."
+    )
+    digital_source_type = models.CharField(
+        max_length=60, blank=True, help_text="The IPTC's word for where it comes from, as it stands in the file."
+    )
+    credit = models.CharField(max_length=255, blank=True, help_text="Whom pages name for it.")
+    ai_label = models.CharField(
+        max_length=8, choices=LabelRule.choices, blank=True, help_text="Empty: as its library says."
+    )
+    ai_label_reason = models.CharField(max_length=255, blank=True, help_text="Why pages show no label.")
 
     prompt = models.TextField(blank=True)
     negative_prompt = models.TextField(blank=True)
@@ -170,9 +187,6 @@ class MediaAsset(models.Model):
 
     generation_state = models.CharField(max_length=16, choices=GenerationState.choices, default=GenerationState.PENDING)
     failure = models.TextField(blank=True, help_text="Why there is no picture.")
-    lease_worker = models.CharField(max_length=100, blank=True, editable=False)
-    lease_token = models.PositiveBigIntegerField(default=0, editable=False)
-    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Runs that were put off.")
     batch = models.ForeignKey(
         "mediagen.GenerationBatch", null=True, blank=True, on_delete=models.SET_NULL, related_name="assets"
@@ -251,6 +265,10 @@ class MediaAsset(models.Model):
             models.CheckConstraint(name="mediagen_asset_status_legal", condition=Q(status__in=ReviewStatus.values)),
             models.CheckConstraint(name="mediagen_asset_source_legal", condition=Q(source__in=AssetSource.values)),
             models.CheckConstraint(
+                name="mediagen_asset_label_explained",
+                condition=Q(ai_label__in=("", "show")) | (Q(ai_label="hide") & ~Q(ai_label_reason="")),
+            ),
+            models.CheckConstraint(
                 name="mediagen_asset_cost_positive", condition=Q(cost__isnull=True) | Q(cost__gte=0)
             ),
             models.CheckConstraint(
@@ -277,6 +295,18 @@ class MediaAsset(models.Model):
     def tag_names(self) -> list[str]:
         """Sorted; no query when `tags` was prefetched."""
         return sorted(tag.name for tag in self.tags.all())
+
+    @property
+    def origin(self) -> str:
+        """ "generated", "edited" (made of another picture), "uploaded", "imported"; "" of a variant: see its parent."""
+        if self.source == AssetSource.GENERATED:
+            return "edited" if self.is_made_of_others else "generated"
+        return "" if self.source == AssetSource.VARIANT else self.source
+
+    @property
+    def is_made_of_others(self) -> bool:
+        """Whether it was edited from pictures, and not made of words alone."""
+        return isinstance(self.parameters, dict) and bool(self.parameters.get("sources"))
 
     @property
     def is_ready(self) -> bool:

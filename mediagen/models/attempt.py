@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from mediagen.errors import Outcome
-from mediagen.types import AttemptState, ProviderJob, uuid7
+from mediagen.types import MAKES_PICTURES, AttemptState, ProviderJob, uuid7
 
 if TYPE_CHECKING:
     from mediagen.models.asset import MediaAsset
@@ -17,10 +17,28 @@ STATES = [(state.value, state.value) for state in AttemptState]
 OUTCOMES = [(outcome.value, outcome.value.replace("_", " ")) for outcome in Outcome]
 
 
+UNDER_WAY = (AttemptState.PLANNED, AttemptState.SUBMITTED)
+IS_OPEN = Q(state__in=UNDER_WAY)
+# Ended so that the provider may want money, where it has not said what.
+MAY_BE_BILLED_STATES = (AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState.UNKNOWN)
+MAY_BE_BILLED_OUTCOMES = (Outcome.BAD_RESPONSE, Outcome.ERROR)
+MAY_BE_BILLED = Q(state__in=MAY_BE_BILLED_STATES) | Q(outcome__in=MAY_BE_BILLED_OUTCOMES)
+UNSETTLED = MAY_BE_BILLED & Q(billable=True, cost__isnull=True, operation__in=tuple(MAKES_PICTURES))
+
+
 class GenerationAttemptQuerySet(models.QuerySet["GenerationAttempt"]):
     def open(self) -> Self:
         """Begun and not ended: in flight, or left behind by a process that died."""
-        return self.filter(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
+        return self.filter(IS_OPEN)
+
+    def unsettled(self) -> Self:
+        """Ended, perhaps billed, and nobody knows how much."""
+        return self.filter(UNSETTLED)
+
+    def to_settle(self) -> Self:
+        """Of these a person may say what came of them: the unsettled ones, and those whose end nobody saw."""
+        unknown = Q(state=AttemptState.UNKNOWN, billable=True, operation__in=tuple(MAKES_PICTURES))
+        return self.filter(UNSETTLED | unknown)
 
     def of(self, asset: MediaAsset) -> Self:
         """In the order in which they were made."""
@@ -33,6 +51,7 @@ class GenerationAttempt(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     asset = models.ForeignKey("mediagen.MediaAsset", null=True, on_delete=models.SET_NULL, related_name="attempts")
     library = models.ForeignKey("mediagen.MediaLibrary", null=True, on_delete=models.SET_NULL, related_name="+")
+    batch = models.ForeignKey("mediagen.GenerationBatch", null=True, on_delete=models.SET_NULL, related_name="+")
     provider_name = models.CharField(max_length=100)
     model_name = models.CharField(max_length=200, blank=True)
     operation = models.CharField(max_length=64)
@@ -46,6 +65,9 @@ class GenerationAttempt(models.Model):
         default=dict, blank=True, help_text="What the adapter needs to find the job again; never a credential."
     )
     request_digest = models.CharField(max_length=64, blank=True)
+    purchase_key = models.CharField(
+        max_length=36, blank=True, default="", help_text="Made before the request left; services may be asked by it."
+    )
     dry_run = models.BooleanField(default=False)
     billable = models.BooleanField(default=True)
     cost_held = models.DecimalField(
@@ -54,7 +76,27 @@ class GenerationAttempt(models.Model):
     cost = models.DecimalField(
         max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD it did cost; empty: not known."
     )
-    accounts = models.JSONField(default=list, blank=True, editable=False, help_text="Where cost_held is held.")
+    listed_price = models.DecimalField(
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="USD, as the price table says.",
+    )
+    accounts = models.JSONField(
+        default=list, blank=True, editable=False, help_text="Keys of the SpendAccounts in which it counts."
+    )
+    booked = models.DecimalField(
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="USD for which it counts as spent in its accounts; empty: cost_held counts as held.",
+    )
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="When a person said what it cost.")
+    settled_by = models.CharField(max_length=200, blank=True, help_text="Who said so.")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     latency_s = models.FloatField(null=True, blank=True)
@@ -70,6 +112,7 @@ class GenerationAttempt(models.Model):
             models.Index(fields=("started_at",), name="mediagen_attempt_started"),
             models.Index(fields=("provider_name", "-started_at"), name="mediagen_attempt_provider"),
             models.Index(fields=("library", "-started_at"), name="mediagen_attempt_library"),
+            models.Index(fields=("provider_name", "listed_price", "-started_at"), name="mediagen_attempt_kind"),
             models.Index(fields=("outcome", "-started_at"), name="mediagen_attempt_outcome"),
             models.Index(
                 fields=("provider_name", "provider_job_id"),
@@ -92,6 +135,7 @@ class GenerationAttempt(models.Model):
                 condition=(Q(cost__isnull=True) | Q(cost__gte=0)) & (Q(cost_held__isnull=True) | Q(cost_held__gte=0)),
             ),
         )
+        permissions = (("settle_generationattempt", "Can say what attempts of unknown outcome cost"),)
 
     def __str__(self) -> str:
         return f"{self.position}. {self.provider_name}: {self.outcome or self.state}"

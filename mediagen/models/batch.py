@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Count, Q
 
-from mediagen.models.ledger import SumOfMoney
+from mediagen.models.attempt import GenerationAttempt
+from mediagen.models.costs import NOTHING, Cost, costs_by
 from mediagen.types import uuid7
 
 
@@ -33,8 +35,7 @@ class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
         return self.filter(created_by=user.pk)
 
     def with_counts(self) -> Self:
-        """Adds `ready`, `placeholders`, `failed`, `running`, `pending`, `cancelled`, `cost` (USD, known ones) and
-        `of_unknown_cost`."""
+        """Adds `ready`, `placeholders`, `failed`, `running`, `pending`, `cancelled`: numbers of assets."""
 
         def count(**where: Any) -> Count:
             return Count("assets", filter=Q(**{f"assets__{key}": value for key, value in where.items()}))
@@ -46,8 +47,6 @@ class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
             running=count(generation_state="running"),
             pending=count(generation_state="pending"),
             cancelled=count(generation_state="cancelled"),
-            cost=SumOfMoney("assets__cost"),
-            of_unknown_cost=count(generation_state="ready", cost=None),
         )
 
 
@@ -85,6 +84,17 @@ class GenerationBatch(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def cost(self) -> Cost:
+        """What was billed for its pictures, those that did not come too, and what may have been. One query."""
+        return GenerationBatch.costs([self])[self.pk]
+
+    @staticmethod
+    def costs(batches: Iterable[GenerationBatch]) -> dict[Any, Cost]:
+        """The same of many, by key. One query."""
+        keys = [batch.pk for batch in batches]
+        found = costs_by("batch", GenerationAttempt.objects.filter(batch__in=keys))
+        return {key: found.get(key, NOTHING) for key in keys}
 
     @property
     def batch_id(self) -> str:

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from mediagen.models.clock import db_now
+from mediagen.models.leased import Leased
 from mediagen.types import uuid7
 
 
@@ -59,7 +60,7 @@ def _claimable() -> Q:
     return waiting | Q(state=ExportState.RUNNING, lease_token__gt=0, lease_until__lt=Now())
 
 
-class AssetExport(models.Model):
+class AssetExport(Leased):
     """One asset to be put into one place of another tool, and what is known of it."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -85,9 +86,6 @@ class AssetExport(models.Model):
     comment_id = models.CharField(max_length=100, blank=True)
     job_id = models.CharField(max_length=255, blank=True, help_text="The other side's job, while it runs.")
 
-    lease_worker = models.CharField(max_length=100, blank=True, editable=False)
-    lease_token = models.PositiveBigIntegerField(default=0, editable=False)
-    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from mediagen.models.asset import SiteStorage
+from mediagen.models.leased import Leased
 from mediagen.types import uuid7
 
 
@@ -48,7 +49,7 @@ class BackgroundJobQuerySet(models.QuerySet["BackgroundJob"]):
         return bool(taken)
 
 
-class BackgroundJob(models.Model):
+class BackgroundJob(Leased):
     """One long action: what is to be done, how far it is, what came of it."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -61,9 +62,6 @@ class BackgroundJob(models.Model):
     message = models.TextField(blank=True)
     result = models.JSONField(default=dict, blank=True)
     file = models.FileField(storage=SiteStorage(), blank=True, max_length=500, help_text="What it made: a zip, say.")
-    lease_worker = models.CharField(max_length=100, blank=True, editable=False)
-    lease_token = models.PositiveBigIntegerField(default=0, editable=False)
-    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

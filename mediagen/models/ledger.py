@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Q, Sum
-from django.db.models.functions import Round
+from django.db.models import F, Q, Sum, Value
+from django.db.models.functions import Greatest, Round
 
 DIGITS = 6
 LAST_DIGIT = Decimal(1).scaleb(-DIGITS)
@@ -38,9 +38,11 @@ class SpendAccountQuerySet(models.QuerySet["SpendAccount"]):
         room = Q(limit__isnull=True) | Q(limit__gte=_exact(F("spent") + F("held") + amount))
         return bool(self.filter(room, pk=pk).update(held=_exact(F("held") + amount)))
 
-    def settle(self, pk: int, *, held: Decimal, spent: Decimal) -> None:
-        """Give back what was held and book what was spent, USD."""
-        self.filter(pk=pk).update(held=_exact(F("held") - held), spent=_exact(F("spent") + spent))
+    def move(self, pk: int, *, held: Decimal, spent: Decimal) -> None:
+        """Add to what is held and to what is spent, USD, more or less than nothing. Asks for no limit."""
+        # Never below nothing, which no row may be: a hand in the table must not keep a paid picture from its row.
+        more = Greatest(_exact(F("spent") + spent), Value(Decimal(0)))
+        self.filter(pk=pk).update(held=_exact(F("held") + held), spent=more)
 
 
 def _exact(sum_of_money: Any) -> Round:

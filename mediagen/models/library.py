@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils.text import slugify
 
+from mediagen.models.budget import BudgetFields, BudgetPeriod
 from mediagen.types import uuid7
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ class MediaLibraryQuerySet(models.QuerySet["MediaLibrary"]):
         )
 
 
-class BudgetPeriod(models.TextChoices):
-    DAY = "day", "per day"
-    MONTH = "month", "per month"
-    TOTAL = "total", "in all"
+class LabelPolicy(models.TextChoices):
+    ALWAYS = "always", "always"
+    PUBLISHED = "published", "when published"
+    NEVER = "never", "never, with a reason"
 
 
-class MediaLibrary(models.Model):
+class MediaLibrary(BudgetFields):
     """A named collection of assets with an owner, groups, default tags and a budget."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -64,13 +65,14 @@ class MediaLibrary(models.Model):
     default_tags = models.ManyToManyField(
         "mediagen.MediaTag", blank=True, related_name="default_in", help_text="Given to every new asset."
     )
-    budget_limit = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD; empty: no limit."
+    ai_label = models.CharField(
+        "label on pages",
+        max_length=10,
+        choices=LabelPolicy.choices,
+        default=LabelPolicy.ALWAYS,
+        help_text="Whether pages say of its pictures that a model made them.",
     )
-    budget_period = models.CharField(max_length=8, choices=BudgetPeriod.choices, default=BudgetPeriod.MONTH)
-    budget_warning = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD spent in the period that warn."
-    )
+    ai_label_reason = models.CharField(max_length=255, blank=True, help_text="Why pages show no label.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -79,7 +81,10 @@ class MediaLibrary(models.Model):
     class Meta:
         ordering = ("name",)
         verbose_name_plural = "media libraries"
-        permissions = (("view_all_libraries", "Can see and use every media library"),)
+        permissions = (
+            ("view_all_libraries", "Can see and use every media library"),
+            ("change_budget", "Can change the budgets of media libraries"),
+        )
         constraints = (
             models.CheckConstraint(
                 name="mediagen_library_budget_positive",
@@ -88,6 +93,10 @@ class MediaLibrary(models.Model):
             models.CheckConstraint(
                 name="mediagen_library_warning_positive",
                 condition=Q(budget_warning__isnull=True) | Q(budget_warning__gte=0),
+            ),
+            models.CheckConstraint(
+                name="mediagen_library_label_explained",
+                condition=Q(ai_label__in=("always", "published")) | (Q(ai_label="never") & ~Q(ai_label_reason="")),
             ),
             models.CheckConstraint(
                 name="mediagen_library_period_legal", condition=Q(budget_period__in=BudgetPeriod.values)

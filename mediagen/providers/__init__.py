@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mediagen.providers.base import Generated, HealthReport, JobProvider, MediaGeneratorProvider
     from mediagen.providers.canva_api import CanvaAPIAdapter
+    from mediagen.providers.comfyui import ComfyUIAdapter
+    from mediagen.providers.fal import FalAdapter
     from mediagen.providers.figma_api import FigmaAPIAdapter
     from mediagen.providers.flux import FluxAdapter
+    from mediagen.providers.gemini import GeminiAdapter
     from mediagen.providers.noop_media import NoOpMediaAdapter
     from mediagen.providers.openai_images import OpenAIImagesAdapter
+    from mediagen.providers.openrouter import OpenRouterAdapter
     from mediagen.providers.options import Option
     from mediagen.providers.replicate_sdxl import ReplicateSDXLAdapter
     from mediagen.providers.sdxl import SDXLAdapter
@@ -21,9 +25,12 @@ if TYPE_CHECKING:
 _HOME = {
     "CanvaAPIAdapter": "mediagen.providers.canva_api",
     "CanvaExportResult": "mediagen.types",
+    "ComfyUIAdapter": "mediagen.providers.comfyui",
+    "FalAdapter": "mediagen.providers.fal",
     "FigmaAPIAdapter": "mediagen.providers.figma_api",
     "FigmaExportResult": "mediagen.types",
     "FluxAdapter": "mediagen.providers.flux",
+    "GeminiAdapter": "mediagen.providers.gemini",
     "Generated": "mediagen.providers.base",
     "GeneratedImage": "mediagen.types",
     "HealthReport": "mediagen.providers.base",
@@ -31,6 +38,7 @@ _HOME = {
     "MediaGeneratorProvider": "mediagen.providers.base",
     "NoOpMediaAdapter": "mediagen.providers.noop_media",
     "OpenAIImagesAdapter": "mediagen.providers.openai_images",
+    "OpenRouterAdapter": "mediagen.providers.openrouter",
     "Option": "mediagen.providers.options",
     "ReplicateSDXLAdapter": "mediagen.providers.replicate_sdxl",
     "SDXLAdapter": "mediagen.providers.sdxl",
@@ -40,9 +48,12 @@ _HOME = {
 __all__ = [
     "CanvaAPIAdapter",
     "CanvaExportResult",
+    "ComfyUIAdapter",
+    "FalAdapter",
     "FigmaAPIAdapter",
     "FigmaExportResult",
     "FluxAdapter",
+    "GeminiAdapter",
     "Generated",
     "GeneratedImage",
     "HealthReport",
@@ -50,6 +61,7 @@ __all__ = [
     "MediaGeneratorProvider",
     "NoOpMediaAdapter",
     "OpenAIImagesAdapter",
+    "OpenRouterAdapter",
     "Option",
     "ReplicateSDXLAdapter",
     "SDXLAdapter",

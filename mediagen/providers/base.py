@@ -21,7 +21,7 @@ from mediagen import conf, http, images
 from mediagen.errors import BadResponse, NotAPicture, ProviderError, UnsupportedRequest
 from mediagen.providers.options import Option, clean_options
 from mediagen.providers.service import HealthReport, ServiceProvider
-from mediagen.types import MAX_SEED, GeneratedImage, GenerationRequest, ProviderJob, current_call
+from mediagen.types import MAX_SEED, Answer, GeneratedImage, GenerationRequest, ProviderJob, current_call
 
 __all__ = [
     "Generated",
@@ -45,7 +45,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,199}")
 class Generated:
     """What an adapter's own code brings back: the bytes as they came, and what the service said about them."""
 
-    content: bytes
+    content: bytes | bytearray
     picture: images.Picture | None = None
     """what `content` is, when it has been looked into already"""
     model: str = ""
@@ -68,8 +68,11 @@ class MediaGeneratorProvider(ServiceProvider):
 
     def estimate(self, **request: Any) -> Decimal | None:
         """USD that `generate_image` with these arguments may cost at most; None when the price is not known."""
-        prepared, _ = self.prepared(GenerationRequest.checked(**request))
-        return self.price(prepared)
+        return self.at_most(self.prepared(GenerationRequest.checked(**request))[0])[0]
+
+    def estimate_reason(self, **request: Any) -> str:
+        """Why `estimate` is no exact price; "" when it is one, or when nothing is known."""
+        return self.at_most(self.prepared(GenerationRequest.checked(**request))[0])[1]
 
     async def generate_image(
         self, prompt: str, width: int = 1024, height: int = 1024, **options: Any
@@ -113,10 +116,23 @@ class MediaGeneratorProvider(ServiceProvider):
                 return self.prices[key]
         return None
 
+    def at_most(self, request: GenerationRequest) -> tuple[Decimal | None, str]:
+        """(USD that a picture may cost at most, why that is no price), for budgets. None when nobody can know."""
+        if (price := self.price(request)) is not None:
+            return price, ""
+        for key in self.price_keys(request):
+            if key in self.upper_prices:
+                usd, why = self.upper_prices[key]
+                return Decimal(usd), why
+        if self.price_when_unknown is not None:
+            return self.price_when_unknown, "no price is known: price_when_unknown is held"
+        return None, ""
+
     def prepared(self, request: GenerationRequest) -> tuple[GenerationRequest, dict[str, Any]]:
         """(request with cleaned and default options, report of what this provider cannot honour)."""
         try:
-            cleaned, unknown = clean_options(self.options, request.options)
+            known = {name: option for name, option in self.options.items() if self.knows_option(name)}
+            cleaned, unknown = clean_options(known, request.options)
         except ValueError as exc:
             raise UnsupportedRequest(f"{self.name}: {exc}") from None
         report: dict[str, Any] = {}
@@ -131,7 +147,8 @@ class MediaGeneratorProvider(ServiceProvider):
             why = f"{self.name} has no negative prompt"
             report["negative_prompt"], negative_prompt = not_honoured(negative_prompt, why), ""
         for option in unknown:
-            report[f"options.{option}"] = not_honoured(request.options[option], f"{self.name} has no such option")
+            whose = self.model if option in self.options else self.name
+            report[f"options.{option}"] = not_honoured(request.options[option], f"{whose} has no such option")
         for option in [o for o in cleaned if self.options[o].config_only]:
             why = f"only the configuration of {self.name} may say this"
             report[f"options.{option}"] = not_honoured(cleaned.pop(option), why)
@@ -183,6 +200,8 @@ class MediaGeneratorProvider(ServiceProvider):
             self._require_credential()
             async with http.session():
                 generated = await ask(request)
+                # From here on this is what was paid for: the answer around it need not stay in memory.
+                current_call().answer = Answer(generated.content)
             return await self._opened(request, generated, fit_report)
 
     async def _placeholder(self, request: GenerationRequest, fit_report: dict[str, Any]) -> GeneratedImage:
@@ -233,8 +252,9 @@ class MediaGeneratorProvider(ServiceProvider):
     ) -> GeneratedImage:
         """Believe the bytes only after they have been looked into; bring them to the asked size."""
         cost = generated.cost if generated.cost is not None else self.price(request)
+        came = generated.content if isinstance(generated.content, bytes) else bytes(generated.content)
         content, picture, size_report = await open_picture(
-            generated.content, request.width, request.height, cost=cost, picture=generated.picture
+            came, request.width, request.height, cost=cost, picture=generated.picture
         )
         return GeneratedImage(
             content=content,
@@ -244,7 +264,7 @@ class MediaGeneratorProvider(ServiceProvider):
             metadata=self._told(request, generated.metadata),
             provider_name=self.name,
             model_name=generated.model or self.model,
-            seed=generated.seed if generated.seed is not None else request.seed,
+            seed=_seed(request, generated),
             cost=cost,
             provider_job_id=generated.job_id,
             fit_report={**fit_report, **generated.not_honoured, **size_report, **_rewritten(request, generated)},
@@ -327,6 +347,13 @@ class JobProvider(MediaGeneratorProvider):
                 f"took the job and named no id that it can be found again by ({self.quoted(value, 60)!r})."
             )
         return value
+
+
+def _seed(request: GenerationRequest, generated: Generated) -> int | None:
+    """The one that the service names, else the one that it was given."""
+    if generated.seed is not None:
+        return generated.seed
+    return None if "seed" in generated.not_honoured else request.seed
 
 
 def _rewritten(request: GenerationRequest, generated: Generated) -> dict[str, Any]:

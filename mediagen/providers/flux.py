@@ -1,4 +1,4 @@
-"""Black Forest Labs: FLUX.2, FLUX1.1, Kontext. A task is submitted, polled at its own regional URL, fetched at once."""
+"""Black Forest Labs: FLUX 3, FLUX.2, FLUX1.1, Kontext. A job is submitted, polled at its regional URL and fetched."""
 
 from __future__ import annotations
 
@@ -21,21 +21,27 @@ from mediagen.errors import (
 from mediagen.http import JobEnded
 from mediagen.providers import webhooks
 from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, JobProvider
+from mediagen.providers.data import from_data
 from mediagen.providers.inline import json_limit
 from mediagen.providers.moderation import is_refusal, reads_as_refusal
 from mediagen.providers.options import Option
-from mediagen.providers.sizes import reduced_ratio, snap_to_grid
+from mediagen.providers.sizes import Size, nearest_ratio, reduced_ratio, snap_to_grid, tier_that_covers
 from mediagen.types import GenerationRequest, ProviderJob
 
 CREDIT_USD = Decimal("0.01")
 MAX_AREA_FLUX_2 = 2048 * 2048
 ONE_MEGAPIXEL = 1024 * 1024
 
-_FLUX_2_SIZES = ("flux-2-pro", "flux-2-max", "flux-2-flex", "flux-2-pro-preview")
-_KLEIN = ("flux-2-klein-4b", "flux-2-klein-9b", "flux-2-klein-9b-preview")
 _FLUX_1 = ("flux-pro-1.1", "flux-dev")
 _ULTRA = ("flux-pro-1.1-ultra",)
 _KONTEXT = ("flux-kontext-pro", "flux-kontext-max")
+
+# FLUX 3 takes a ratio and a tier. What 768sq is for other shapes than a square is not said.
+_RATIOS: tuple[Size, ...] = (
+    *((21, 9), (2, 1), (16, 9), (3, 2), (7, 5), (4, 3), (5, 4), (1, 1)),
+    *((4, 5), (3, 4), (5, 7), (2, 3), (9, 16), (1, 2), (9, 21)),
+)
+_TIERS = {"1k": 1024, "1.5k": 1536, "2k": 2048, "4k": 4096}
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{0,63}")
 # These work on a picture, or on a fine-tune that has to be named: no prompt alone makes anything there.
@@ -43,7 +49,11 @@ _NEEDS_MORE_THAN_A_PROMPT = re.compile(r"-(fill|expand|canny|depth|finetuned)\b"
 # A gateway that gave up does not know what became of the task behind it.
 _GATEWAY_GAVE_UP = frozenset({502, 504, 520, 521, 522, 523, 524})
 _ENDINGS = frozenset({"Ready", "Request Moderated", "Content Moderated", "Error", "Task not found"})
-_HIGHEST: Mapping[tuple[str, str], float] = {("safety_tolerance", "flux-2"): 5, ("guidance", "flux-dev"): 5}
+_HIGHEST: Mapping[tuple[str, str], float] = {
+    ("safety_tolerance", "flux-2"): 5,
+    ("safety_tolerance", "flux-3"): 4,
+    ("guidance", "flux-dev"): 5,
+}
 """(option, beginning of a model's name): the maximum there, where it is lower than the option's own"""
 
 
@@ -53,16 +63,23 @@ class FluxAdapter(JobProvider):
     name = "flux"
     label = "Black Forest Labs FLUX"
     default_base_url = "https://api.bfl.ai"
+    billing_url = "https://dashboard.bfl.ai"
     # The current generation, up to 4 megapixels, so that few pictures have to be enlarged afterwards.
     default_model = "flux-2-pro"
-    models = (*_FLUX_2_SIZES, *_KLEIN, *_FLUX_1, *_ULTRA, *_KONTEXT)
+    models = from_data("models", "flux")
+    announced_ends = from_data("ends", "flux")
+    default_prices = from_data("prices", "flux")
+    upper_prices = from_data("at_most", "flux")
     default_cooldown_s = 5.0  # the limit counts running tasks, and one of those ends soon
     credential_env = "BFL_API_KEY"
     supports_seed = True
     key_hosts = (".bfl.ai",)
     options: ClassVar[Mapping[str, Option]] = {
         "safety_tolerance": Option(
-            kind="int", minimum=0, maximum=6, help="0 moderates most strictly; at most 5 for flux-2 models. Vendor: 2."
+            kind="int",
+            minimum=0,
+            maximum=6,
+            help="0 moderates most strictly; at most 5 for flux-2, 4 for flux-3. Vendor: 2.",
         ),
         "output_format": Option(
             kind="choice", choices=("png", "jpeg", "webp"), help="What the service sends. Default: png."
@@ -81,29 +98,38 @@ class FluxAdapter(JobProvider):
             help="How closely to follow the prompt; at most 5 for flux-dev.",
         ),
         "raw": Option(kind="bool", only_models=_ULTRA, help="Less processed, more natural pictures."),
+        "grounding": Option(
+            kind="bool",
+            help="flux-3: search the web, also for pictures, before painting. Off unless set, though the vendor has it "
+            "on: the prompt would go to others, and would bring other pictures tomorrow.",
+        ),
     }
-    default_prices: ClassVar[Mapping[str, str]] = {
-        "flux-pro-1.1": "0.04",
-        "flux-pro-1.1-ultra": "0.06",
-        "flux-kontext-pro": "0.04",
-        "flux-kontext-max": "0.08",
-        # What has been charged, which is more than the published price of a megapixel: a budget holds this much.
-        **{
-            f"flux-2-pro/{mp}MP": str((Decimal(6) + Decimal("1.5") * max(0, mp - 2)) * CREDIT_USD) for mp in range(1, 5)
-        },
-        **{f"flux-2-max/{mp}MP": str((Decimal(16) + Decimal(3) * max(0, mp - 2)) * CREDIT_USD) for mp in range(1, 5)},
-    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.supports_seed = not self._is_flux_3
+
+    @property
+    def _is_flux_3(self) -> bool:
+        return self.model.startswith("flux-3")
+
+    def knows_option(self, name: str) -> bool:
+        # FLUX 3 refuses what it does not know, and it knows two of ours; one of them only it knows.
+        if self._is_flux_3:
+            return name in ("safety_tolerance", "grounding")
+        return name != "grounding" and super().knows_option(name)
 
     async def _submit(self, request: GenerationRequest) -> ProviderJob:
         payload: dict[str, Any] = {
             "prompt": request.prompt,
             **size_fields(self.model, request.width, request.height),
-            "output_format": "png",
+            **({"grounding": False} if self._is_flux_3 else {"output_format": "png"}),
             **request.options,
         }
         if request.seed is not None:
             payload["seed"] = request.seed
-        if self.webhook_url:
+        is_pushed = bool(self.webhook_url) and not self._is_flux_3  # whether its schema has these fields is not known
+        if is_pushed:
             payload |= {"webhook_url": self.webhook_url, "webhook_secret": self.webhook_secret}
         response = await self.service.request(
             "POST",
@@ -122,7 +148,7 @@ class FluxAdapter(JobProvider):
         data = {"polling_url": answer.get("polling_url"), "model": self.model}
         data.update({key: answer[key] for key in ("input_mp", "output_mp") if _is_number(answer.get(key))})
         job = ProviderJob(self._job_id(answer.get("id")), data, cost)
-        if self.webhook_url:
+        if is_pushed:
             data["is_pushed"] = True
         elif not isinstance(data["polling_url"], str) or not data["polling_url"]:
             raise BadResponse("took the task and named no polling_url to ask for it.", cost=cost, job=job)
@@ -253,6 +279,8 @@ class FluxAdapter(JobProvider):
     def price_keys(self, request: GenerationRequest) -> list[str]:
         size = size_fields(self.model, request.width, request.height)
         keys = super().price_keys(request)
+        if "resolution" in size:
+            keys.insert(0, f"{self.model}/{size['resolution']}")
         if "width" in size:
             keys.insert(1, f"{self.model}/{math.ceil(size['width'] * size['height'] / ONE_MEGAPIXEL)}MP")
         return keys
@@ -263,6 +291,11 @@ def size_fields(model: str, width: int, height: int) -> dict[str, Any]:
 
     A model that we do not know is taken for one of the newest family, flux-2.
     """
+    if model.startswith("flux-3"):
+        ratio = nearest_ratio(width, height, _RATIOS)
+        is_small = ratio == (1, 1) and max(width, height) <= 768
+        tier = "768sq" if is_small else tier_that_covers(width, height, ratio, _TIERS)
+        return {"aspect_ratio": f"{ratio[0]}:{ratio[1]}", "resolution": tier}
     if model.endswith("-ultra") or model.startswith("flux-kontext"):
         return {"aspect_ratio": reduced_ratio(width, height, lowest=(9, 21), highest=(21, 9))}
     if model.startswith(("flux-pro-1.", "flux-dev")):

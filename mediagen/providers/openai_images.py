@@ -5,6 +5,8 @@ An answer carries the picture as base64; there is no job, so an answer that is l
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,59 +25,41 @@ from mediagen.errors import (
     Refused,
     UnsupportedRequest,
 )
+from mediagen.providers import openai_prices
 from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, MediaGeneratorProvider, not_honoured
+from mediagen.providers.data import ProviderData, from_data, provider_data
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import codes_of, is_refusal
-from mediagen.providers.options import Option
+from mediagen.providers.openai_dialects import OPTIONS, dialect_named, on_grid, ratio_and_tier
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid
-from mediagen.types import GeneratedImage, GenerationRequest
+from mediagen.secrets import Secret
+from mediagen.types import GeneratedImage, GenerationRequest, utcnow
 
 THREE_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
 FIXED_SIZE_FAMILIES = ("gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image")
 """take `THREE_SIZES`; every other model, known or not, takes sizes on the grid of gpt-image-2"""
 
-SUCCESSORS = {"dall-e-2": "gpt-image-1-mini", "dall-e-3": "gpt-image-2", "gpt-image-1": "gpt-image-2"}
-"""Models that were shut down, and what to use instead."""
-
 # What a variant or a date adds to a name does not change what is charged. A name that is none of these is no family's.
-_FAMILY = re.compile(r"(gpt-image-(?:1-mini|1\.5|2|2\.5|2\.6))(?:-flare|-sunburst)?(?:-\d{4}-\d{2}-\d{2})?")
-_TEXT_IN, _IMAGE_IN, _IMAGE_OUT = "1M-text-in", "1M-image-in", "1M-image-out"
-
-
-def _published_prices() -> dict[str, str]:
-    """USD: for a picture by family, size and quality, and for a million tokens by family and kind."""
-    prices = {}
-    # A picture of low, medium and high quality: 1024x1024, then 1536x1024 and its turn.
-    for family, square, oblong in (
-        ("gpt-image-2", ("0.006", "0.053", "0.211"), ("0.005", "0.041", "0.165")),
-        ("gpt-image-1.5", ("0.009", "0.034", "0.133"), ("0.013", "0.05", "0.2")),
-        ("gpt-image-1-mini", ("0.005", "0.011", "0.036"), ("0.006", "0.015", "0.052")),
-    ):
-        for (width, height), by_quality in zip(THREE_SIZES, (square, oblong, oblong), strict=True):
-            for quality, price in zip(("low", "medium", "high"), by_quality, strict=True):
-                prices[f"{family}/{width}x{height}/{quality}"] = price
-    for family, text_in, image_in, image_out in (
-        ("gpt-image-2", "5", "8", "30"),
-        ("gpt-image-2.5", "5", "8", "30"),
-        ("gpt-image-2.6", "5", "8", "30"),
-        ("gpt-image-1.5", "5", "8", "32"),  # as others report it; it agrees with the published prices of a picture
-        ("gpt-image-1-mini", "2", "2.5", "8"),
-    ):
-        prices |= {f"{family}/{_TEXT_IN}": text_in, f"{family}/{_IMAGE_IN}": image_in}
-        prices[f"{family}/{_IMAGE_OUT}"] = image_out
-    return prices
-
-
-MOST_SOURCES = 16
+_FAMILY = re.compile(
+    r"(gpt-image-(?:1-mini|1\.5|2|2\.5|2\.6))(?:-flare|-sunburst)?(?:-\d{4}-\d{2}-\d{2})?"
+    r"|(?:dola-)?(seedream-\d-\d(?:-lite|-pro|-flash)?)(?:-\d{6})?"
+)
 SOURCE_FORMATS = ("png", "jpeg", "webp")
 MOST_TOKENS_OF_A_SOURCE = 6_500
 """what a picture that is handed over counts as at most (high fidelity: 6,240 for its shape, and its tiles)"""
 
 
+def _bytes_of(image: GeneratedImage) -> bytes:
+    return image.content if isinstance(image.content, bytes) else image.content.encode()
+
+
 def _part(image: GeneratedImage, stem: str) -> tuple[str, bytes, str]:
     """A file of a form: name, content, type."""
-    content = image.content if isinstance(image.content, bytes) else image.content.encode()
-    return f"{stem}.{image.format}", content, f"image/{image.format}"
+    return f"{stem}.{image.format}", _bytes_of(image), f"image/{image.format}"
+
+
+def _data_url(image: GeneratedImage) -> str:
+    return f"data:image/{image.format};base64,{base64.b64encode(_bytes_of(image)).decode()}"
 
 
 MISCONFIGURED_CODES = frozenset(
@@ -89,54 +73,42 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
     name = "openai_images"
     label = "OpenAI Images"
     default_base_url = "https://api.openai.com/v1"
+    billing_url = "https://platform.openai.com/usage"
     default_model = "gpt-image-2"
-    models = (
-        *("gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst", "gpt-image-2.6-flare"),
-        *("gpt-image-2.6-sunburst", "gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image-latest"),
-    )
-    announced_ends = {
-        "dall-e-2": "2026-05-12",
-        "dall-e-3": "2026-05-12",
-        "gpt-image-1": "2026-10-23",
-        "gpt-image-1-mini": "",
-    }
+    models = from_data("models", "openai_images")
+    announced_ends = from_data("ends", "openai_images")
+    default_prices = from_data("prices", "openai_images")
+    upper_prices = from_data("at_most", "openai_images")
     default_timeout_s = 600.0
     credential_env = "OPENAI_API_KEY"
-    default_prices = _published_prices()
-    options = {
-        "quality": Option(
-            kind="choice",
-            choices=("auto", "low", "medium", "high", "xhigh", "max"),
-            help="auto when not set. xhigh and max from gpt-image-2.5 on; older models get high instead.",
-        ),
-        "background": Option(
-            kind="choice",
-            choices=("auto", "opaque", "transparent"),
-            help="transparent needs png or webp, and a model that can.",
-        ),
-        "output_format": Option(
-            kind="choice", choices=("png", "jpeg", "webp"), help="png when not set; jpeg is quicker."
-        ),
-        "output_compression": Option(kind="int", minimum=0, maximum=100, help="For jpeg and webp; 100 when not set."),
-        "moderation": Option(kind="choice", choices=("auto", "low"), help="How strictly prompts are filtered."),
-        "safety_identifier": Option(
-            kind="text", max_length=64, help="A hash that stands for your end user, for the service's abuse checks."
-        ),
-        "organization": Option(
-            kind="text",
-            pattern=r"[A-Za-z0-9_\-]+",
-            max_length=128,
-            config_only=True,
-            help="Organization that pays (org-...).",
-        ),
-        "project": Option(
-            kind="text",
-            pattern=r"[A-Za-z0-9_\-]+",
-            max_length=128,
-            config_only=True,
-            help="Project that pays (proj_...).",
-        ),
-    }
+    key_hosts = ("api.openai.com",)
+    options = OPTIONS
+
+    def __init__(
+        self, api_key: str | Secret | None = None, base_url: str | None = None, model: str | None = None, **rest: Any
+    ) -> None:
+        """As of the base class. Every dialect but OpenAI's own needs a `base_url`."""
+        self.dialect = dialect = dialect_named(rest.get("dialect") or "openai")
+        # Written down, so that whoever decides where a key may go sees that it is not OpenAI that gets it.
+        if not base_url and dialect.name != "openai":
+            raise ConfigurationError(f"{self.name}: set base_url for {dialect.name}: {dialect.base_url}")
+        if not (model or dialect.default_model):
+            raise ConfigurationError(f"{self.name}: set the model: {dialect.name} has none that is everybody's.")
+        super().__init__(api_key, base_url or dialect.base_url, model or dialect.default_model, **rest)
+        self.supports_seed = dialect.seed
+        self.supports_negative_prompt = bool(dialect.negative_prompt)
+        self._api_version = str(self.default_options.get("api_version", "")) if dialect.name == "azure" else ""
+        if self._api_version:
+            self.base_url = self.base_url.removesuffix("/v1").removesuffix("/openai")
+
+    @property
+    def is_configured(self) -> bool:
+        return super().is_configured or not self.dialect.needs_key
+
+    def knows_option(self, name: str) -> bool:
+        is_ours = name in ("dialect", "family", "api_version")
+        is_openais = self.dialect.name == "openai" and name in ("organization", "project")
+        return is_ours or is_openais or name in self.dialect.options
 
     @property
     def max_prompt_chars(self) -> int | None:
@@ -144,13 +116,16 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
 
     @property
     def family(self) -> str:
-        """The model without its variant and date ("gpt-image-2.5" for "gpt-image-2.5-flare-2026-09-08")."""
+        """The configured one, or the model without its variant and date ("gpt-image-2.5" for
+        "gpt-image-2.5-flare-2026-09-08")."""
         found = _FAMILY.fullmatch(self.model)
-        return found[1] if found else self.model
+        return str(self.default_options.get("family") or (found and (found[1] or found[2])) or self.model)
 
     def wire_size(self, width: int, height: int) -> tuple[int, int]:
         """The size in pixels to ask for when (width, height) is wanted."""
-        if self.model.startswith(FIXED_SIZE_FAMILIES):
+        if self.dialect.grid:
+            return on_grid(self.dialect, width, height)
+        if self.family.startswith(FIXED_SIZE_FAMILIES):
             return nearest_ratio(width, height, THREE_SIZES)
         return snap_to_grid(
             width, height, multiple=16, min_side=16, max_side=3840, min_area=655_360, max_area=8_294_400, max_ratio=3
@@ -158,18 +133,55 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
 
     def wire_quality(self, quality: str) -> str:
         """The best quality that the model knows, when `quality` is one of those above."""
-        ends_at_high = self.family == "gpt-image-2" or self.model.startswith(FIXED_SIZE_FAMILIES)
+        if self.dialect.name == "xai":
+            return quality if quality in ("auto", "low", "medium") else "high"
+        ends_at_high = self.family == "gpt-image-2" or self.family.startswith(FIXED_SIZE_FAMILIES)
         return "high" if ends_at_high and quality in ("xhigh", "max") else quality
 
+    def size_fields(self, width: int, height: int) -> dict[str, Any]:
+        """The payload's fields for the size that comes nearest to width x height, as the dialect says it."""
+        if self.dialect.says_size_by == "ratio":
+            ratio, tier = ratio_and_tier(width, height)
+            return {"aspect_ratio": ratio, "resolution": tier}
+        w, h = self.wire_size(width, height)
+        return {"width": w, "height": h} if self.dialect.says_size_by == "sides" else {"size": f"{w}x{h}"}
+
     def price_keys(self, request: GenerationRequest) -> list[str]:
-        width, height = self.wire_size(request.width, request.height)
         quality = request.options.get("quality", "auto")
-        # What "auto" will choose is not known before; a budget is safer with the dearest of the old three.
-        return self._price_keys(f"{width}x{height}", "high" if quality == "auto" else quality)
+        if self.dialect.says_size_by == "ratio":
+            tier = ratio_and_tier(request.width, request.height)[1]
+            return [f"{self.model}/{tier}/{'medium' if quality == 'auto' else quality}", self.model]
+        width, height = self.wire_size(request.width, request.height)
+        return self._table.keys(f"{width}x{height}", openai_prices.as_paid(quality))
+
+    def price(self, request: GenerationRequest) -> Decimal | None:
+        known = super().price(request)
+        return known if known is not None or self.family != "gpt-image-2" else self._price_by_tokens(request)
+
+    def at_most(self, request: GenerationRequest) -> tuple[Decimal | None, str]:
+        if self.price(request) is None and self.family in ("gpt-image-2.5", "gpt-image-2.6"):
+            made = self._price_by_tokens(request)
+            if made is not None:
+                why = "its number of tokens is not published: that of gpt-image-2 and half as much again is held"
+                if request.options.get("quality") in ("xhigh", "max"):
+                    why += "; what xhigh and max take is assumed"
+                return made * openai_prices.ASSUMED, why
+        return super().at_most(request)
+
+    def _price_by_tokens(self, request: GenerationRequest) -> Decimal | None:
+        quality = openai_prices.as_paid(request.options.get("quality", "auto"))
+        return self._table.by_size(*self.wire_size(request.width, request.height), quality)
+
+    @property
+    def _table(self) -> openai_prices.Table:
+        return openai_prices.Table(self.prices, self.model, self.family)
 
     def prepared(self, request: GenerationRequest) -> tuple[GenerationRequest, dict[str, Any]]:
         prepared, report = super().prepared(request)
         options = dict(prepared.options)
+        if (format := options.get("output_format", "png")) not in self.dialect.formats:
+            del options["output_format"]
+            report["options.output_format"] = not_honoured(format, f"{self.dialect.name} does not make it")
         level = options.get("output_compression")
         if level is not None and options.get("output_format", "png") == "png":
             del options["output_compression"]
@@ -183,11 +195,15 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         self, *, images: Sequence[GeneratedImage], mask: GeneratedImage | None = None, **request: Any
     ) -> Decimal | None:
         """As `estimate`, for `edit_image`: what is handed over costs as well."""
-        made = self.estimate(**request)
-        per_token = self.prices.get(f"{self.model}/{_IMAGE_IN}", self.prices.get(f"{self.family}/{_IMAGE_IN}"))
-        if made is None or per_token is None:
+        made, handed_over = self.estimate(**request), len(images) + (mask is not None)
+        if made is None:
             return None
-        return made + (len(images) + (mask is not None)) * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000
+        if (per_source := self.prices.get(f"{self.model}/source")) is not None:
+            return made + handed_over * per_source
+        per_token = self._table.of("1M-image-in")
+        if per_token is None:
+            return made if self.dialect.grid else self.price_when_unknown
+        return made + handed_over * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000
 
     async def edit_image(
         self,
@@ -202,13 +218,20 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
 
         Options and errors as of `generate_image`.
         """
-        if not 1 <= len(images) <= MOST_SOURCES:
-            raise UnsupportedRequest(f"{self.name}: it edits 1 to {MOST_SOURCES} pictures, not {len(images)}.")
+        if not self.dialect.edits_by:
+            raise UnsupportedRequest(f"{self.name}: {self.dialect.name} edits no pictures by this API.")
+        most = self.dialect.most_sources
+        if not 1 <= len(images) <= most:
+            raise UnsupportedRequest(f"{self.name}: it edits 1 to {most} pictures, not {len(images)}.")
         for image in images:
             if image.format not in SOURCE_FORMATS:
                 raise UnsupportedRequest(
                     f"{self.name}: it edits {', '.join(SOURCE_FORMATS)}, not {image.format!r:.20}. Convert it first."
                 )
+        if mask is not None and self.dialect.edits_by != "form":
+            raise UnsupportedRequest(
+                f"{self.name}: {self.dialect.name} knows no mask. Say in the prompt what to change."
+            )
         if mask is not None and mask.format != "png":
             raise UnsupportedRequest(f"{self.name}: a mask must be png, not {mask.format!r:.20}. Convert it first.")
         request, fit_report = self.prepared(
@@ -223,16 +246,23 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
     async def _edit_image(
         self, request: GenerationRequest, images: Sequence[GeneratedImage], mask: GeneratedImage | None
     ) -> Generated:
-        width, height = self.wire_size(request.width, request.height)
-        options = dict(request.options)
-        headers = self._account_headers(options.pop("organization", None), options.pop("project", None))
-        fields = {"model": self.model, "prompt": request.prompt, "n": 1, "size": f"{width}x{height}", **options}
+        fields, headers = self._fields(request)
+        if self.dialect.edits_by != "form":
+            urls = [_data_url(image) for image in images]
+            if self.dialect.edits_by == "same":
+                return await self._ask(
+                    "generations", request, {**fields, "image": urls if urls[1:] else urls[0]}, headers
+                )
+            named = [{"type": "image_url", "url": url} for url in urls]
+            sources = {"images": named} if named[1:] else {"image": named[0]}
+            return await self._ask("edits", request, {**fields, **sources}, headers)
         files = [("image[]", _part(image, f"image-{number}")) for number, image in enumerate(images, start=1)]
         if mask is not None:
             files.append(("mask", _part(mask, "mask")))
         response = await self.service.request(
             "POST",
-            "/images/edits",
+            self._path("edits"),
+            params=self._params,
             headers=headers,
             form={name: str(value) for name, value in fields.items()},
             files=files,
@@ -242,14 +272,58 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         return await self._read(response, request)
 
     async def _generate_image(self, request: GenerationRequest) -> Generated:
-        width, height = self.wire_size(request.width, request.height)
-        options = dict(request.options)
-        headers = self._account_headers(options.pop("organization", None), options.pop("project", None))
-        payload = {"model": self.model, "prompt": request.prompt, "n": 1, "size": f"{width}x{height}", **options}
+        fields, headers = self._fields(request)
+        return await self._ask("generations", request, fields, headers)
+
+    async def _ask(
+        self, what: str, request: GenerationRequest, fields: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> Generated:
         response = await self.service.request(
-            "POST", "/images/generations", headers=headers, json=payload, max_bytes=json_limit(), purchase=True
+            "POST",
+            self._path(what),
+            params=self._params,
+            headers=headers,
+            json=fields,
+            max_bytes=json_limit(),
+            purchase=True,
         )
         return await self._read(response, request)
+
+    def _fields(self, request: GenerationRequest) -> tuple[dict[str, Any], dict[str, str]]:
+        """(the payload's fields, headers that say who pays)."""
+        dialect, options = self.dialect, dict(request.options)
+        headers = self._account_headers(options.pop("organization", None), options.pop("project", None))
+        fields = {
+            **({} if self._api_version else {"model": self.model}),
+            "prompt": request.prompt,
+            **self.size_fields(request.width, request.height),
+            **dialect.always,
+            **{dialect.options[name]: value for name, value in options.items() if name in dialect.options},
+        }
+        if dialect.name == "xai" and fields.get("quality") == "auto":
+            del fields["quality"]
+        if request.seed is not None:
+            fields["seed"] = request.seed
+        if request.negative_prompt and dialect.negative_prompt == "|":
+            fields["prompt"] = f"{request.prompt}|{request.negative_prompt}"
+        elif request.negative_prompt:
+            fields[dialect.negative_prompt] = request.negative_prompt
+        return fields, headers
+
+    def _path(self, what: str) -> str:
+        if self._api_version:
+            return f"/openai/deployments/{quote(self.model, safe='')}/images/{what}"
+        return f"/images/{what}"
+
+    @property
+    def _params(self) -> dict[str, str] | None:
+        return {"api-version": self._api_version} if self._api_version else None
+
+    def _auth(self) -> Mapping[str, str]:
+        if not self.credential:
+            return {}
+        names = ("api-key",) if self._api_version else self.dialect.key_headers
+        return {name: self.credential if name == "api-key" else f"Bearer {self.credential}" for name in names}
 
     async def _read(self, response: http.Response, request: GenerationRequest) -> Generated:
         """The picture in the service's answer, and what it says of it."""
@@ -277,6 +351,9 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         """The entry of the first picture, the one that was asked for, and how many there are."""
         data = answer.get("data")
         first = data[0] if isinstance(data, list) and data else None
+        is_empty = not isinstance(first, dict) or not (first.get("b64_json") or first.get("url"))
+        if is_empty and (why := _moderated(answer) or _moderated(first)):
+            raise Refused(f"moderation refused it: {self.quoted(why, 300)}", http_status=response.status, cost=cost)
         if not isinstance(data, list) or not isinstance(first, dict):
             raise BadResponse("answered 200 without a picture in it.", http_status=200, cost=cost)
         error = first.get("error")
@@ -305,15 +382,51 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
 
     async def _probe(self) -> str:
         headers = self._account_headers(self.default_options.get("organization"), self.default_options.get("project"))
-        response = await self.service.request(
-            "GET", f"/models/{quote(self.model, safe='')}", headers=headers, timeout_s=self.probe_timeout_s
-        )
+        if self.dialect.health == "readyz":
+            service = http.Service(self.base_url.removesuffix("/v1"), auth=self._auth(), timeout_s=self.timeout_s)
+            response = self.checked(await service.request("GET", "/readyz", timeout_s=self.probe_timeout_s))
+            if response.body[:1] == b"<":
+                raise BadResponse(f"answered {response.status} with {response.describe_body()}.")
+            return "ready"
+        if self.dialect.health == "models":
+            path = "/openai/models" if self._api_version else "/models"
+            response = await self.service.request(
+                "GET", path, params=self._params, timeout_s=self.probe_timeout_s, max_bytes=json_limit()
+            )
+            if response.status == 404 and response.error_object():
+                return "answers, and has no list of models: whether the key is good shows with the first picture"
+            self.checked(response).json()
+            return "answers"
+        path = f"/models/{quote(self.model, safe='')}"
+        response = await self.service.request("GET", path, headers=headers, timeout_s=self.probe_timeout_s)
         answer = self.checked(response).json_object()
         if not isinstance(answer.get("id"), str):
             raise BadResponse("answered without a model.", http_status=response.status)
-        if shutdown_date := self.quoted(answer.get("shutdown_date"), 40):
+        if shutdown_date := self.quoted(answer.get("shutdown_date"), 40) or self.announced_ends.get(self.model):
             return f"{self.model} answers; WARNING: it is shut down on {shutdown_date}. Choose another model before."
         return f"{self.model} answers"
+
+    async def fetched_data(self) -> ProviderData:
+        """The present table with the image models that OpenAI lists for this key, and their ends. Costs nothing."""
+        if self.dialect.name != "openai":
+            raise UnsupportedRequest(
+                f"{self.name}: only OpenAI's own list of models is read, not {self.dialect.name}'s."
+            )
+        response = await self.service.request("GET", "/models", timeout_s=self.probe_timeout_s, max_bytes=json_limit())
+        listed = self.checked(response).json_object().get("data")
+        if not isinstance(listed, list):
+            raise BadResponse("answered without a list of models.", http_status=response.status)
+        entries = {e["id"]: e for e in listed if isinstance(e, dict) and isinstance(e.get("id"), str)}
+        known = provider_data(type(self).name)
+        new = sorted(name for name in entries if name.startswith("gpt-image-") and len(name) <= 100)
+        ends = {name: str(e["shutdown_date"])[:10] for name, e in entries.items() if e.get("shutdown_date")}
+        ends = {name: day for name, day in ends.items() if name in new or name in known.models}
+        return known.renewed(
+            f"{self.base_url}/models",
+            utcnow().date(),
+            models=(*known.models, *(name for name in new if name not in (*known.models, *known.successors))),
+            ends={**known.ends, **ends},
+        )
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
         if options.get("background") == "transparent" and options.get("output_format") == "jpeg":
@@ -321,9 +434,10 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
 
     def _checked_model(self, model: str) -> str:
         model = super()._checked_model(model)
-        if model in SUCCESSORS:
+        instead = provider_data("openai_images").successors.get(model)
+        if instead and self.dialect.name == "openai":
             raise ConfigurationError(
-                f"{self.name}: {model} was shut down by OpenAI. Set the model to {SUCCESSORS[model]}, "
+                f"{self.name}: {model} was shut down by OpenAI. Set the model to {instead}, "
                 f"or leave it empty for {self.default_model}."
             )
         return model
@@ -332,43 +446,19 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         headers = {"openai-organization": organization, "openai-project": project}
         return {name: value for name, value in headers.items() if value}
 
-    def _price_keys(self, size: str, quality: str) -> list[str]:
-        sizes = [f"{size}/{quality}", size]
-        return [f"{model}/{rest}" for model in (self.model, self.family) for rest in sizes] + [self.model]
-
     def _cost(self, answer: Mapping[str, Any], request: GenerationRequest) -> Decimal | None:
         """USD by the tokens that the answer names; else by the size and quality it names; else None."""
         usage = answer.get("usage")
-        by_tokens = self._cost_of_tokens(usage) if isinstance(usage, dict) else None
+        if self.dialect.name == "xai" and isinstance(usage, dict):
+            return openai_prices.of_ticks(usage.get("cost_in_usd_ticks"))
+        by_tokens = self._table.of_usage(usage) if isinstance(usage, dict) else None
         size, quality = answer.get("size"), answer.get("quality")
         if by_tokens is not None or not isinstance(quality, str):
             return by_tokens
         if not isinstance(size, str):
             width, height = self.wire_size(request.width, request.height)
             size = f"{width}x{height}"
-        return next((self.prices[key] for key in self._price_keys(size, quality) if key in self.prices), None)
-
-    def _cost_of_tokens(self, usage: Mapping[str, Any]) -> Decimal | None:
-        """None when a count is missing or a price is not known. Text in the output counts as picture, the dearer.
-
-        None also without tokens in the output: a picture was made, so whoever says so does not count pictures.
-        """
-        if usage.get("output_tokens") == 0:
-            return None
-        details = usage.get("input_tokens_details")
-        details = details if isinstance(details, dict) else {"text_tokens": usage.get("input_tokens")}
-        counts = {
-            _TEXT_IN: details.get("text_tokens"),
-            _IMAGE_IN: details.get("image_tokens", 0),
-            _IMAGE_OUT: usage.get("output_tokens"),
-        }
-        total = Decimal(0)
-        for kind, count in counts.items():
-            price = self.prices.get(f"{self.model}/{kind}", self.prices.get(f"{self.family}/{kind}"))
-            if price is None or type(count) is not int or not 0 <= count < 10**9:
-                return None
-            total += count * price
-        return total / 1_000_000
+        return next((self.prices[key] for key in self._table.keys(size, quality) if key in self.prices), None)
 
     def _differences(self, options: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
         """What the service says it made otherwise than asked."""
@@ -408,3 +498,17 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
         if code == "rate_limit_exceeded":
             return RateLimited(text, http_status=status, retry_after_s=http.retry_after_s(response.headers))
         return None
+
+
+def _moderated(part: Any) -> str:
+    """Why a part of an answer 200 that holds no picture says that moderation was at work; "" when it does not."""
+    if not isinstance(part, dict):
+        return ""
+    if part.get("respect_moderation") is False:
+        return "respect_moderation is false"
+    for key, value in part.items():
+        if isinstance(value, str) and value and re.search(r"block|moderat|filter", key):
+            return str(value)
+        if key.endswith(("filter_result", "filter_results")) and '"filtered": true' in json.dumps(value):
+            return str(key)
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from mediagen.conf import FALSE_WORDS, TRUE_WORDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One declared option. `kind` is "int", "float", "bool", "text" or "choice"."""
+    """One declared option. `kind` is "int", "float", "bool", "text", "choice" or "object" (JSON)."""
 
     kind: str
     help: str = ""
@@ -35,6 +36,8 @@ class Option:
             return _clean_bool(value)
         if self.kind in ("int", "float"):
             return self._clean_number(value)
+        if self.kind == "object":
+            return _clean_object(value)
         if not isinstance(value, str):
             raise ValueError(f"must be text, not {type(value).__name__}")
         if self.kind == "choice" and value not in self.choices:
@@ -73,6 +76,16 @@ def _clean_bool(value: Any) -> bool:
     if isinstance(value, bool) or word in TRUE_WORDS | FALSE_WORDS:
         return value if isinstance(value, bool) else word in TRUE_WORDS
     raise ValueError(f"must be true or false, not {value!r:.40}")
+
+
+def _clean_object(value: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("must be a JSON object")
+    return found
 
 
 def clean_options(declared: Mapping[str, Option], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -1,4 +1,4 @@
-"""Replicate: SDXL by default. A prediction is created, polled by its id and fetched from replicate.delivery."""
+"""Replicate: SDXL, official models, and any that says what it takes. A prediction is created, polled, and fetched."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ from mediagen.errors import (
 from mediagen.http import JobEnded
 from mediagen.providers import webhooks
 from mediagen.providers.base import Generated, JobProvider, not_honoured
+from mediagen.providers.data import from_data
 from mediagen.providers.inline import json_limit
 from mediagen.providers.moderation import reads_as_refusal
 from mediagen.providers.options import Option
+from mediagen.providers.replicate_inputs import SDXL_INPUTS, Inputs, known_inputs, read_schema, worded
 from mediagen.providers.sizes import Size, snap_to_grid
 from mediagen.types import GenerationRequest, ProviderJob
 
@@ -38,19 +40,28 @@ SIGNING_KEY_AGE_S = 3600.0
 # (base_url, fingerprint of the token) -> (key that signs webhooks, when it was asked for)
 _signing_keys: dict[tuple[str, str], tuple[str, float]] = {}
 
+SCHEMA_AGE_S = 24 * 3600.0
+# (base_url, model) -> (what it takes, when that was read)
+_schemas: dict[tuple[str, str], tuple[Inputs, float]] = {}
+
 _MODEL = re.compile(r"(?:(?P<path>[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*):)?(?P<version>[0-9a-f]{64})", re.ASCII)
 _OFFICIAL_MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*", re.ASCII)
 _RESETS_IN = re.compile(r"resets? in ~?\s*(\d{1,6}(?:\.\d+)?)\s*s", re.IGNORECASE)
 
 
 class ReplicateSDXLAdapter(JobProvider):
-    """Text to image with stability-ai/sdxl, another version of it, or an official model of Replicate."""
+    """Text to image with stability-ai/sdxl, an official model, or any version of a model that takes a prompt."""
 
     name = "replicate_sdxl"
     label = "Replicate SDXL"
     default_base_url = "https://api.replicate.com/v1"
+    billing_url = "https://replicate.com/predictions"
+    job_url = "https://replicate.com/p/{job_id}"
     default_model = f"stability-ai/sdxl:{SDXL_VERSION}"
-    models = (default_model,)
+    models = from_data("models", "replicate_sdxl")
+    announced_ends = from_data("ends", "replicate_sdxl")
+    default_prices = from_data("prices", "replicate_sdxl")
+    upper_prices = from_data("at_most", "replicate_sdxl")
     # A cold start alone can take minutes.
     default_timeout_s = 300.0
     default_cooldown_s = 10.0
@@ -59,6 +70,9 @@ class ReplicateSDXLAdapter(JobProvider):
     supports_negative_prompt = True
     key_hosts = ("replicate.delivery", "api.replicate.com")
     options: ClassVar[Mapping[str, Option]] = {
+        "output_format": Option(
+            kind="choice", choices=("png", "jpeg", "webp"), help="Of models that have a choice; SDXL makes png."
+        ),
         "num_inference_steps": Option(kind="int", minimum=1, maximum=500, help="Denoising steps. Vendor: 50."),
         "guidance_scale": Option(kind="float", minimum=1, maximum=50, help="How closely to follow the prompt. 7.5."),
         "scheduler": Option(
@@ -92,17 +106,14 @@ class ReplicateSDXLAdapter(JobProvider):
     }
 
     async def _submit(self, request: GenerationRequest) -> ProviderJob:
-        width, height = sdxl_size(request.width, request.height)
-        inputs: dict[str, Any] = {"prompt": request.prompt, "width": width, "height": height}
-        if request.negative_prompt:
-            inputs["negative_prompt"] = request.negative_prompt
-        if request.seed is not None:
-            inputs["seed"] = request.seed
         path, version = _parsed(self.model)
-        if version:
+        taken = await self._inputs(path, version)
+        inputs, report = worded(taken, request, path or self.model)
+        if "refine" in taken:  # it is SDXL, or was trained on it
+            inputs["width"], inputs["height"] = sdxl_size(request.width, request.height)
+        if "apply_watermark" in taken:
             # Whoever publishes the picture says where it came from; the vendor's own default is True.
-            inputs["apply_watermark"] = False
-        inputs.update({key: value for key, value in request.options.items() if key != "price_per_second"})
+            inputs.setdefault("apply_watermark", False)
         body: dict[str, Any] = {"version": version, "input": inputs} if version else {"input": inputs}
         if self.webhook_url:
             body |= {"webhook": self.webhook_url, "webhook_events_filter": ["completed"]}
@@ -120,7 +131,27 @@ class ReplicateSDXLAdapter(JobProvider):
                 http_status=response.status,
             )
         answer = self.checked(response).json_object()
-        return ProviderJob(self._job_id(answer.get("id")), {"model": self.model})
+        data = {"model": self.model, **({"not_honoured": report} if report else {})}
+        return ProviderJob(self._job_id(answer.get("id")), data)
+
+    async def _inputs(self, path: str, version: str) -> Inputs:
+        """What the model takes: known, or read out of its own schema, once a day in each process. Buys nothing."""
+        if path in ("", "stability-ai/sdxl"):
+            return SDXL_INPUTS  # a version alone cannot be looked up
+        if not version and (known := known_inputs(path)) is not None:
+            return known
+        place = (self.base_url, self.model)
+        inputs, read_at = _schemas.get(place, ({}, 0.0))
+        if not inputs or time.monotonic() - read_at > SCHEMA_AGE_S:
+            where = f"/models/{path}/versions/{version}" if version else f"/models/{path}"
+            response = await self.service.request("GET", where, timeout_s=self.probe_timeout_s, max_bytes=json_limit())
+            found = self.checked(response).json_object()
+            latest = found if version else found.get("latest_version")
+            inputs = read_schema(latest.get("openapi_schema") if isinstance(latest, dict) else None)
+            if "prompt" not in inputs:
+                raise Misconfigured(f"{self.model} makes nothing out of a prompt, or does not say what it takes.")
+            _schemas[place] = (inputs, time.monotonic())
+        return inputs
 
     async def _collect(self, request: GenerationRequest, job: ProviderJob) -> Generated:
         service = self.service
@@ -152,7 +183,7 @@ class ReplicateSDXLAdapter(JobProvider):
             cost=cost,
             job_id=job.id,
             metadata=metadata,
-            not_honoured=_surplus(prediction),
+            not_honoured={**_reported(job), **_surplus(prediction)},
         )
 
     def _pushed(self, answer: http.Response) -> dict[str, Any] | None:
@@ -210,7 +241,8 @@ class ReplicateSDXLAdapter(JobProvider):
             seconds = next((metrics[key] for key in ("predict_time", "total_time") if _is_time(metrics.get(key))), None)
         if seconds is None:
             return None, {}
-        price = self.default_options.get("price_per_second")
+        # Official models, which have no version here, are charged by the picture.
+        price = self.default_options.get("price_per_second") if _parsed(self.model)[1] else None
         cost = None if price is None else (Decimal(str(seconds)) * Decimal(str(price))).quantize(Decimal("0.000001"))
         return cost, {"seconds": seconds}
 
@@ -286,6 +318,12 @@ def _surplus(prediction: Mapping[str, Any]) -> dict[str, Any]:
     output = prediction.get("output")
     count = len(output) if isinstance(output, list) else 1
     return {"pictures": not_honoured(1, f"the service sent {count}; the first was kept")} if count > 1 else {}
+
+
+def _reported(job: ProviderJob) -> dict[str, Any]:
+    """Entries of the fit report that were known when the prediction was asked for."""
+    found = job.data.get("not_honoured")
+    return found if isinstance(found, dict) else {}
 
 
 def _seed(prediction: Mapping[str, Any]) -> int | None:

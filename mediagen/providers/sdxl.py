@@ -26,6 +26,7 @@ from mediagen.errors import (
     UnsupportedRequest,
 )
 from mediagen.providers.base import Generated, MediaGeneratorProvider, not_honoured
+from mediagen.providers.data import from_data
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import is_refusal
 from mediagen.providers.options import Option
@@ -43,15 +44,6 @@ _LYING = ((1152, 896), (1216, 832), (1344, 768), (1536, 640))
 V1_SIZES = ((1024, 1024), *_LYING, *((height, width) for width, height in _LYING))
 """pixels; the engine refuses every other pair"""
 
-CREDITS = {
-    "core": "3",
-    "ultra": "8",
-    "sd3.5-large": "6.5",
-    "sd3.5-large-turbo": "4",
-    "sd3.5-medium": "3.5",
-    "sd3.5-flash": "2.5",
-}
-"""for one picture; not published for SDXL 1.0, which therefore costs an unknown sum, not nothing"""
 USD_PER_CREDIT = Decimal("0.01")
 
 STYLES = (
@@ -90,12 +82,15 @@ class SDXLAdapter(MediaGeneratorProvider):
     name = "sdxl"
     label = "Stability AI (SDXL, Stable Image)"
     default_base_url = "https://api.stability.ai"
+    billing_url = "https://platform.stability.ai/account/credits"
     default_model = "core"
-    models = (*V2_MODELS, V1_ENGINE)
+    models = from_data("models", "sdxl")
+    announced_ends = from_data("ends", "sdxl")
     models_are_closed = True
     default_cooldown_s = 60.0  # over 150 requests in 10 s shut the account out for that long
     credential_env = "SDXL_API_KEY"
-    default_prices = {model: str(Decimal(credits) * USD_PER_CREDIT) for model, credits in CREDITS.items()}
+    default_prices = from_data("prices", "sdxl")
+    upper_prices = from_data("at_most", "sdxl")
     supports_seed = True
     supports_negative_prompt = True
     options = {
@@ -227,7 +222,7 @@ class SDXLAdapter(MediaGeneratorProvider):
         left = f"{credits:.2f}".rstrip("0").rstrip(".")
         if credits <= 0:
             raise Misconfigured(f"{left} credits left: nothing can be made until credits are bought.")
-        if (needed := Decimal(CREDITS.get(self.model, "0"))) > Decimal(credits):
+        if (needed := Decimal(self.default_prices.get(self.model, "0")) / USD_PER_CREDIT) > Decimal(credits):
             raise Misconfigured(f"{left} credits left, and one picture of {self.model} takes {needed}: buy credits.")
         return f"{left} credits left"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -60,8 +61,14 @@ class ServiceProvider:
     options: ClassVar[Mapping[str, Option]] = {}
     default_prices: ClassVar[Mapping[str, str]] = {}
     """USD a picture by price key (see `price_keys`), as published; a ProviderConfig's `prices` go before them"""
-    supports_seed: ClassVar[bool] = False
-    supports_negative_prompt: ClassVar[bool] = False
+    billing_url: ClassVar[str] = ""
+    """the vendor's page that says what was billed"""
+    job_url: ClassVar[str] = ""
+    """the same of one job, with "{job_id}" for its id, where there is one"""
+    upper_prices: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """(USD, why it is no price) by price key, where only a range is known: held of a budget, never booked"""
+    supports_seed: bool = False
+    supports_negative_prompt: bool = False
     is_placeholder: ClassVar[bool] = False
     """True when its pictures stand in for real ones"""
     can_resume: ClassVar[bool] = False
@@ -69,7 +76,7 @@ class ServiceProvider:
     is_healthy_without_key: ClassVar[bool] = True
     """False: unhealthy without a credential in a dry run too, because it has no picture of its own to offer there"""
     key_hosts: ClassVar[tuple[str, ...]] = ()
-    """host endings beside base_url's host that may be sent the key"""
+    """the vendor's hosts, or endings of them, beside that of `default_base_url`: they may be sent the key"""
 
     def __init__(
         self,
@@ -81,6 +88,7 @@ class ServiceProvider:
         *,
         name: str | None = None,
         prices: Mapping[str, Any] | None = None,
+        price_when_unknown: Any = None,
         after_unknown: str = "next",
         after_refusal: str = "stop",
         **options: Any,
@@ -93,6 +101,8 @@ class ServiceProvider:
         self.dry_run = dry_run
         self.timeout_s = self._checked_timeout(timeout_s)
         self.prices = self._checked_prices(prices)
+        self.price_when_unknown = self._checked_usd("price_when_unknown", price_when_unknown)
+        """USD that a budget holds for a picture of which no price is known; None: it is passed over then"""
         for argument, value in (("after_unknown", after_unknown), ("after_refusal", after_refusal)):
             if value not in ("next", "stop"):
                 raise ConfigurationError(f'{self.name}: {argument} must be "next" or "stop", not {value!r:.40}.')
@@ -118,6 +128,12 @@ class ServiceProvider:
         mode = "dry run" if self.dry_run else "live"
         return f"<{type(self).__name__} {self.name!r} model={self.model!r} {mode}>"
 
+    @classmethod
+    def vendor_hosts(cls) -> tuple[str, ...]:
+        """Hosts, or endings of them, to which a key goes without anybody's consent."""
+        own = urlsplit(cls.default_base_url).hostname
+        return (*((own,) if own else ()), *cls.key_hosts)
+
     # ------------------------------------------------------------------ what the chain asks
 
     def get_name(self) -> str:
@@ -141,6 +157,13 @@ class ServiceProvider:
         except ProviderError as exc:
             return HealthReport(ok=False, detail=str(exc))
         return HealthReport(ok=True, detail=scrub(detail, self.secrets))
+
+    def where_billed(self, job_id: str = "") -> str:
+        """The vendor's page on which a person finds whether something was billed; "" behind another address than the
+        vendor's own."""
+        if self.base_url != self.default_base_url.rstrip("/"):
+            return ""
+        return self.job_url.replace("{job_id}", job_id) if job_id and self.job_url else self.billing_url
 
     # ------------------------------------------------------------------ what an adapter writes
 
@@ -213,7 +236,10 @@ class ServiceProvider:
         """`response` when it is 2xx; otherwise the `ProviderError` it means."""
         if response.is_success:
             return response
-        raise self._vendor_error(response) or http.error_for_status(response, self._vendor_text(response))
+        error = self._vendor_error(response) or http.error_for_status(response, self._vendor_text(response))
+        if response.status in (404, 410) and (near := self._near_models(self.model)):
+            error.args = (f"{str(error).rstrip('.')}. {near}",)
+        raise error
 
     def _vendor_text(self, response: http.Response) -> str:
         """What the service said of the error, in at most 300 characters."""
@@ -243,14 +269,13 @@ class ServiceProvider:
         return option is not None and (not option.only_models or self.model in option.only_models)
 
     def check_option(self, name: str, value: Any) -> None:
-        """ValueError that says what is taken, when the configured model does not take this value of a declared
-        option."""
+        """ValueError that says what is taken, when the configured model does not take this value of an option that it
+        has."""
         try:
             cleaned = self.options[name].clean(value)
         except ValueError as exc:
             raise ValueError(f"option {name} {exc}.") from None
-        if self.knows_option(name):
-            self._check_options({name: cleaned})
+        self._check_options({name: cleaned})
 
     # ------------------------------------------------------------------ inside
 
@@ -295,8 +320,16 @@ class ServiceProvider:
 
     def _checked_model(self, model: str) -> str:
         if self.models_are_closed and model not in self.models:
-            raise ConfigurationError(f"{self.name} has no model {model!r:.80}. It has: {', '.join(self.models)}.")
+            near = self._near_models(model) or f"It has: {', '.join(self.models)}."
+            raise ConfigurationError(f"{self.name} has no model {model!r:.80}. {near}")
         return model
+
+    def _near_models(self, model: str) -> str:
+        """For people: which models that we know have a name like this one; "" for a name that we know."""
+        if model in self.models:
+            return ""
+        near = get_close_matches(model, self.models, n=3, cutoff=0.5)
+        return f"Did you mean {' or '.join(near)}? It has: {', '.join(self.models)}." if near else ""
 
     def _checked_timeout(self, timeout_s: float | None) -> float:
         try:
@@ -310,16 +343,21 @@ class ServiceProvider:
     def _checked_prices(self, prices: Mapping[str, Any] | None) -> dict[str, Decimal]:
         table = {key: Decimal(value) for key, value in self.default_prices.items()}
         for key, value in (prices or {}).items():
-            try:
-                price = Decimal(str(value))
-            except ArithmeticError:
-                price = Decimal(-1)
-            if not price.is_finite() or price < 0:
-                raise ConfigurationError(
-                    f"{self.name}: the price of {key!r:.60} must be USD, 0 or more, not {value!r:.40}."
-                )
+            if (price := self._checked_usd(f"the price of {key!r:.60}", value)) is None:
+                raise ConfigurationError(f"{self.name}: the price of {key!r:.60} must be USD, 0 or more, not None.")
             table[key] = price
         return table
+
+    def _checked_usd(self, what: str, value: Any) -> Decimal | None:
+        if value is None:
+            return None
+        try:
+            usd = Decimal(str(value))
+        except ArithmeticError:
+            usd = Decimal(-1)
+        if not usd.is_finite() or usd < 0:
+            raise ConfigurationError(f"{self.name}: {what} must be USD, 0 or more, not {value!r:.40}.")
+        return usd
 
 
 def export_digest(image: GeneratedImage, *parts: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,6 +14,15 @@ def nearest_ratio(width: int, height: int, accepted: Iterable[Size]) -> Size:
     """The accepted (width, height) or (w, h) ratio whose shape is nearest; the larger area breaks a tie."""
     asked = math.log(width / height)
     return min(accepted, key=lambda pair: (round(abs(asked - math.log(pair[0] / pair[1])), 9), -pair[0] * pair[1]))
+
+
+def tier_that_covers(width: int, height: int, ratio: Size, tiers: Mapping[str, int]) -> str:
+    """The first of `tiers` (name to the side of its square, pixels, the small ones first) whose picture of the shape
+    `ratio` covers width x height; the last when none does."""
+    shape = math.sqrt(ratio[0] / ratio[1])
+    # Services round their sizes: Google's 3:2 of 1024 is 1264x848.
+    needed = max(width / shape, height * shape) / 1.02
+    return next((name for name, side in tiers.items() if side >= needed), list(tiers)[-1])
 
 
 @lru_cache(maxsize=1024)

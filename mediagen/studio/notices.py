@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
 from mediagen.models import MediaAsset, ReviewStatus
 
 TEXTS = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
@@ -15,7 +17,8 @@ from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 
-from mediagen.engine.library.access import PERMISSIONS, Access, Right
+from mediagen import conf
+from mediagen.engine.library import PERMISSIONS, Access, Right
 from mediagen.models import MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
 
@@ -52,7 +55,23 @@ class StudioPage(PermissionRequiredMixin):
         # Back in the browser's history must not show what was true before, nor a proxy one person's page to another.
         if "Cache-Control" not in response:
             patch_cache_control(response, private=True, no_cache=True, no_store=True)
+        with_policy(response)
         return response
+
+
+def with_policy(response: Any) -> None:
+    """The Content-Security-Policy of our pages, on an answer that has none of its own."""
+    policy = conf.get("PAGES_CSP")
+    if not policy or "Content-Security-Policy" in response:
+        return
+    static = urlsplit(str(settings.STATIC_URL or ""))
+    if static.netloc:  # scripts and styles on a host of their own
+        policy = policy.replace(
+            "default-src 'self'", f"default-src 'self' {static.scheme or 'https'}://{static.netloc}"
+        )
+    if conf.get("SERVE_FILES") == "storage":  # wherever that keeps its pictures
+        policy = policy.replace("img-src 'self'", "img-src 'self' https: http:")
+    response["Content-Security-Policy"] = policy
 
 
 def wants_json(request: HttpRequest) -> bool:

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.asset import ON_REQUEST
 from mediagen.models.clock import db_now

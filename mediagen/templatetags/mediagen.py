@@ -12,8 +12,10 @@ from django import template
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from mediagen.engine.files.links import download_name, picture_url, thumbnail_url
+from mediagen import pictures
+from mediagen.engine.files import download_name, picture_url, thumbnail_url
 from mediagen.models import GenerationAttempt, MediaAsset
+from mediagen.models.costs import Cost
 
 register = template.Library()
 
@@ -24,6 +26,10 @@ __all__ = ["download_name", "picture_url", "thumbnail_url"]
 register.filter(picture_url)
 register.filter(thumbnail_url)
 register.filter(download_name)
+register.simple_tag(pictures.picture)
+register.simple_tag(pictures.picture_src)
+register.simple_tag(pictures.ai_label)
+register.simple_tag(pictures.credit)
 
 
 @register.filter
@@ -55,15 +61,28 @@ def usd_cents(value: Any) -> str:
 
 
 @register.filter
+def cost_text(cost: Cost) -> str:
+    """ "$0.60 and up to $0.04 more": what was billed, and what may have been."""
+    return cost.in_words(usd)
+
+
+@register.filter
+def cost_beside(cost: Cost) -> str:
+    """ "and up to $0.04 more and 2 of unknown cost": what may have been billed beside; "" when all is known."""
+    return cost.beside(usd)
+
+
+@register.filter
 def attempt_cost(attempt: GenerationAttempt) -> str:
     """What an attempt cost, in words."""
     if not attempt.billable or attempt.state == "skipped":
         return _("nothing")
-    if attempt.cost is not None:
-        return usd(attempt.cost)
-    if attempt.cost_held is not None and attempt.state != "failed":
+    if attempt.finished_at is None and attempt.cost is None and attempt.cost_held is not None:
         return _("up to %(amount)s") % {"amount": usd(attempt.cost_held)}
-    return _("not known")
+    cost = Cost.of(attempt)
+    if cost.without_price:
+        return _("not known")
+    return cost.in_words(usd) if attempt.cost is not None or cost.unsettled else _("nothing known")
 
 
 @register.filter
@@ -154,10 +173,14 @@ def first_line(text: str) -> str:
 
 @register.filter
 def why(failure: str) -> str:
-    """A failure in a line or two: itself when it is short, else what became of the last provider that was asked."""
+    """A failure in a line or two: itself when it is short, else its one reason, else what became of the last provider
+    that was asked."""
     text = (failure or "").strip()
     if "\n" not in text:
         return first_line(text)
+    first, _lines, _rest = text.partition("\n")
+    if reason := first.partition(" attempt(s): ")[2]:
+        return f"{_('No provider delivered.')} {Truncator(reason).chars(160)}"
     tried = [line.strip().partition(". ")[2] for line in text.splitlines()[1:]]
     asked = [line for line in tried if line and ": skipped: " not in line] or [line for line in tried if line]
     if not asked:
@@ -198,7 +221,7 @@ def unlocalized(value: float) -> str:
 def mediagen_week(context: Any) -> dict[str, Any]:
     """The last seven days in numbers, for the app's page in the admin; nothing for those who may not see them."""
     from mediagen.engine.insight import statistics
-    from mediagen.engine.library.access import Access
+    from mediagen.engine.library import Access
 
     request = context.get("request")
     if request is None or not request.user.has_perms(("mediagen.view_generationattempt", "mediagen.view_mediaasset")):

@@ -125,6 +125,10 @@ ACTIONS: dict[tuple[str, str], tuple[set[str], dict[str, Any]]] = {
     ("generationbatch", "resume"): (WRITERS, {"before": {"state": "paused"}}),
     ("generationbatch", "retry"): (WRITERS, {"before": {"state": "paused"}}),
     ("generationbatch", "cancel"): (WRITERS, {}),
+    ("generationattempt", "settle"): (
+        WRITERS,
+        {"came": "not_billed", "before": {"state": "unknown", "outcome": "unknown", "cost": None}},
+    ),
     ("assetusage", "end"): (WRITERS, {}),
     ("assetexport", "retry"): (WRITERS, {"before": {"state": "failed", "target": "canva", "file_key": ""}}),
     ("assetexport", "cancel"): (WRITERS, {}),
@@ -248,6 +252,7 @@ def state(rows: dict[str, Any]) -> Any:
         list(models.MediaAsset.tags.through.objects.values_list("mediaasset", "mediatag")),
         list(models.BackgroundJob.objects.values_list("kind", "state")),
         list(models.GenerationBatch.objects.values_list("state")),
+        list(models.GenerationAttempt.objects.values_list("state", "cost")),
         list(models.AssetUsage.objects.values_list("ended_at")),
         list(models.AssetExport.objects.order_by("pk").values_list("target", "state")),
         models.MediaLibrary.objects.filter(pk=rows["library"].pk).exists(),

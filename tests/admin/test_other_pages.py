@@ -16,6 +16,7 @@ from tests.factories import (
     MediaAssetFactory,
     MediaLibraryFactory,
     MediaTagFactory,
+    UserFactory,
 )
 
 pytestmark = pytest.mark.django_db
@@ -174,6 +175,26 @@ def test_a_new_library_takes_its_default_tags(admin_client):
     admin_client.post(page("medialibrary", "add"), data)
 
     assert [tag.name for tag in MediaLibrary.objects.get(name="Shelf").default_tags.all()] == ["spring"]
+
+
+@pytest.mark.parametrize("may_change", [False, True])
+def test_a_budget_needs_a_permission_of_its_own(client, may_change):
+    budget = ["change_budget"] if may_change else []
+    user = UserFactory(may=["view_medialibrary", "add_medialibrary", "change_medialibrary", "view_mediaasset", *budget])
+    client.force_login(user)
+    library = MediaLibraryFactory(name="Shelf", budget_limit=Decimal(1), owner=user)
+    address = page("medialibrary", "change", library.pk)
+    assert ('name="budget_limit"' in client.get(address).content.decode()) is may_change
+    data = {"name": "Shelf", "slug": library.slug, "description": "new", "tag_names": "", "owner": user.pk}
+
+    sent = client.post(address, {**data, "budget_limit": "999", "budget_period": "day", "budget_warning": "5"})
+
+    assert sent.status_code == 302, sent.context["adminform"].form.errors
+    library.refresh_from_db()
+    assert library.description == "new"
+    expected = (Decimal(999), "day") if may_change else (Decimal(1), "month")
+    assert (library.budget_limit, library.budget_period) == expected
+    assert client.get(page("medialibrary", "add")).status_code == 200
 
 
 # ---------------------------------------------------------------------- tags

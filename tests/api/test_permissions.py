@@ -95,7 +95,7 @@ ROLES: dict[str, tuple[set[str], list[str], tuple[str, ...]]] = {
 }
 
 
-BY_SIGNATURE = ("files/<str:token>/",)
+BY_SIGNATURE = ("files/<str:token>/", "pictures/<str:token>")
 """whoever has the address may read the file"""
 
 

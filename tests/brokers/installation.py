@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 
 from tests.docs import pages
+from tests.factories import moved_to
 from tests.servers import ProviderServer
 
 PAGE = "docs/workers.md"
@@ -181,8 +182,8 @@ class Installation:
             connection.execute("UPDATE mediagen_providerconfig SET enabled = name = ANY(%s)", [names])
             for position, server in enumerate(servers):
                 connection.execute(
-                    "UPDATE mediagen_providerconfig SET base_url = %s, position = %s WHERE name = %s",
-                    [server.base_url, position, server.name],
+                    "UPDATE mediagen_providerconfig SET base_url = %s, key_consent = %s, position = %s WHERE name = %s",
+                    [*moved_to(server.name, server.base_url).values(), position, server.name],
                 )
         self.environment |= {server.env_key: server.key for server in servers}
 

@@ -218,7 +218,9 @@ def part_of_commands(command: str) -> list[list[str]]:
         "mediagen_token",
         "figma_plugin",
         "figma_import",
+        "mediagen_settle",
         "rotate_credentials",
+        "update_provider_data",
         "export_assets",
     ],
 )

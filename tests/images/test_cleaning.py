@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageStat
 from PIL.PngImagePlugin import PngInfo
 
 from mediagen.images import cleaned, inspect, upright
-from mediagen.images.cleaning import source_type_packet
+from mediagen.images.origin import source_type_in
 from tests import pictures
 from tests.images.samples import SAMPLES, sample
 
@@ -135,7 +135,7 @@ def test_a_turned_picture_is_upright_afterwards(format, orientation):
     assert mean_difference(after, wanted) <= (0 if format == "png" else 15)
     assert mean_difference(after, wanted.rotate(180)) > 20
     assert after.getexif().get(0x0112, 1) == 1
-    assert source_type_packet(turned)
+    assert source_type_in(turned)
 
 
 def test_what_is_upright_is_not_written_anew():
@@ -144,3 +144,87 @@ def test_what_is_upright_is_not_written_anew():
         assert upright(content, inspect(content))[0] is content
     animation = pictures.animation("webp", exif=exif(6))
     assert upright(animation, inspect(animation))[0] is animation
+
+
+# --- nothing that is not known to be harmless stays, wherever in the file it is
+
+PLACE = b"GPS 48.2084N 16.3725E"
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return (len(body) + 8).to_bytes(4, "big") + kind + body
+
+
+def planted() -> dict[str, bytes]:
+    """A place where no reader of metadata looks."""
+    png, jpeg, webp = pictures.png(40, 24), pictures.jpeg(40, 24), pictures.webp(40, 24)
+    avif, gif = pictures.avif(40, 24), pictures.gif(40, 24)
+    segment = (len(PLACE) + 2).to_bytes(2, "big") + PLACE
+    frame = pictures.animation("webp")
+    first = frame.index(b"ANMF")
+    size = int.from_bytes(frame[first + 4 : first + 8], "little")
+    chunk = b"prIv" + len(PLACE + b" ").to_bytes(4, "little") + PLACE + b" "
+    in_frame = frame[: first + 4] + (size + len(chunk)).to_bytes(4, "little") + frame[first + 8 : first + 8 + size]
+    in_frame += chunk + frame[first + 8 + size :]
+    in_frame = b"RIFF" + (len(in_frame) - 8).to_bytes(4, "little") + in_frame[8:]
+    plain = webp + b"prIv" + (len(PLACE) + 1).to_bytes(4, "little") + PLACE + b" "
+    meta = avif.index(b"meta") - 4
+    meta_size = int.from_bytes(avif[meta : meta + 4], "big")
+    return {
+        "png-private-chunk": png[:33] + pictures.png_chunk(b"prIv", PLACE) + png[33:],
+        "png-c2pa": png[:33] + pictures.png_chunk(b"caBX", PLACE) + png[33:],
+        "jpeg-app-segment": jpeg[:2] + b"\xff\xed" + segment + jpeg[2:],
+        "jpeg-between-scans": jpeg[:-2] + b"\xff\xfe" + segment + jpeg[-2:],
+        "jpeg-jfif-thumbnail": b"\xff\xd8\xff\xe0\x00\x25JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x07\x01"
+        + PLACE
+        + jpeg[jpeg.index(b"\xff\xdb") :],
+        "webp-unknown-chunk": b"RIFF" + (len(plain) - 8).to_bytes(4, "little") + plain[8:],
+        "webp-in-a-frame": in_frame,
+        "gif-under-a-loop's-name": gif[:-1]
+        + b"\x21\xff\x0bNETSCAPE2.0"
+        + bytes([len(PLACE)])
+        + PLACE
+        + b"\0"
+        + gif[-1:],
+        "avif-uuid": avif + box(b"uuid", bytes(range(16)) + PLACE),
+        "avif-c2pa": avif + box(b"uuid", bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + PLACE),
+        "avif-free": avif + box(b"free", PLACE),
+        "avif-data-of-no-item": avif + box(b"mdat", PLACE),
+        "avif-before-everything": avif[:meta] + moved(avif[meta:], box(b"skip", PLACE)),
+        "avif-in-meta": in_meta(avif, meta, meta_size),
+    }
+
+
+def moved(rest: bytes, before: bytes) -> bytes:
+    """Behind `before`: the one place that the sample's table names is moved with it."""
+    at = rest.index(b"iloc") + 4
+    return before + _shifted(rest, at, len(before))
+
+
+def in_meta(avif: bytes, meta: int, size: int) -> bytes:
+    extra = box(b"prIv", PLACE)
+    head = avif[:meta] + (size + len(extra)).to_bytes(4, "big") + avif[meta + 4 : meta + size] + extra
+    return _shifted(head + avif[meta + size :], head.index(b"iloc") + 4, len(extra))
+
+
+def _shifted(content: bytes, body: int, by: int) -> bytes:
+    """An `iloc` of version 0 with one item of one extent, as Pillow writes it: version, sizes, count, item, reference,
+    (base), count, offset, length."""
+    sizes = content[body + 4 : body + 6]
+    assert content[body] == 0
+    offset = body + 6 + 2 + 2 + 2 + (sizes[1] >> 4) + 2
+    moved = int.from_bytes(content[offset : offset + 4], "big") + by
+    return content[:offset] + moved.to_bytes(4, "big") + content[offset + 4 :]
+
+
+@pytest.mark.parametrize("name", planted())
+def test_a_place_that_is_hidden_anywhere_goes_and_every_pixel_stays(name):
+    content = planted()[name]
+    assert PLACE in content
+    before = opened(content)
+
+    after = cleaned(content, inspect(content))
+
+    assert PLACE not in after
+    assert opened(after).tobytes() == before.tobytes()
+    assert cleaned(after, inspect(after)) == after

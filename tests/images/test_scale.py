@@ -9,7 +9,7 @@ from PIL import Image
 
 from mediagen.errors import NotAPicture
 from mediagen.images import inspect, scaled
-from mediagen.images.cleaning import source_type_packet
+from mediagen.images.origin import source_type_in
 from mediagen.images.scale import FORMATS, covering_box
 from tests import pictures
 from tests.covering import covering
@@ -101,7 +101,7 @@ def test_origin_and_profile_stay_and_the_place_does_not(source, format):
 
     made = scaled(content, inspect(content), format, width=20).content
 
-    assert source_type_packet(made)
+    assert source_type_in(made)
     assert opened(made).info["icc_profile"] == b"profile" * 40
     assert not opened(made).getexif().get_ifd(0x8825)
 

@@ -19,6 +19,7 @@ from typing import Any
 from django.db import connections
 
 from mediagen.models import GenerationAttempt, GenerationBatch, MediaAsset, ProviderConfig, SpendAccount
+from tests.factories import moved_to
 from tests.servers import ProviderServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -91,7 +92,13 @@ class Site:
         configs.update(enabled=False)
         for position, name in enumerate(names):
             server = self.servers[name]
-            changed = {"base_url": server.base_url, "dry_run": False, "position": position, "enabled": True, **values}
+            changed = {
+                **moved_to(name, server.base_url),
+                "dry_run": False,
+                "position": position,
+                "enabled": True,
+                **values,
+            }
             configs.filter(name=name).update(**changed)
 
     def manifest(self, count: int, name: str = "prompts.txt") -> Path:

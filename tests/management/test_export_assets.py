@@ -97,8 +97,9 @@ def test_bad_usage_writes_nothing(asset, arguments, words):
 def server(provider_servers, monkeypatch, db):
     monkeypatch.setattr(canva_api, "POLL_INTERVAL_S", 0.005)
     found = provider_servers["canva_api"]
-    monkeypatch.setenv("CANVA_API_KEY", found.key)
-    ProviderConfig.objects.filter(name="canva_api").update(base_url=found.base_url, dry_run=False)
+    ProviderConfig.objects.filter(name="canva_api").update(
+        base_url=found.base_url, credentials=found.key, dry_run=False
+    )
     return found
 
 

@@ -22,10 +22,14 @@ from PIL import Image
 from mediagen.errors import Outcome, ProviderError
 from mediagen.providers import (
     CanvaAPIAdapter,
+    ComfyUIAdapter,
+    FalAdapter,
     FigmaAPIAdapter,
     FluxAdapter,
+    GeminiAdapter,
     GeneratedImage,
     OpenAIImagesAdapter,
+    OpenRouterAdapter,
     ReplicateSDXLAdapter,
     SDXLAdapter,
     ServiceProvider,
@@ -33,6 +37,7 @@ from mediagen.providers import (
 from mediagen.providers.base import JobProvider
 from tests.covering import covering
 from tests.servers import SERVERS, Fault, FaultKind, ProviderServer
+from tests.servers.comfyui import WORKFLOW
 
 OK = Outcome.SUCCEEDED
 UNAVAILABLE = Outcome.UNAVAILABLE
@@ -128,6 +133,14 @@ class Case:
     """(step, fault) to outcome, where the vendor means something else than `OUTCOMES` says"""
     cooldown_s: float = 30.0
     """after a 429 without any hint, seconds"""
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """further arguments of the adapter"""
+    needs_key: bool = True
+    """False: a server of one's own, which may be without one"""
+    ends_jobs: bool = False
+    """True: a job that cannot be asked for is known to be ended, because it is taken out of the queue"""
+    wrong_key_status: int = 401
+    """what the vendor answers to a key that it does not know"""
 
     def __str__(self) -> str:
         return f"{self.name}-{self.model.rpartition('/')[2][:24]}" if self.model else self.name
@@ -147,6 +160,11 @@ class Case:
         return self.operation != "" and len(self.server.generate_steps) > 1
 
     @property
+    def delivers_elsewhere(self) -> bool:
+        """Whether results come from another host than that of the API."""
+        return self.has_jobs and self.server.delivers_elsewhere
+
+    @property
     def contract_steps(self) -> tuple[str, ...]:
         return self.server.generate_steps if self.steps is None else self.steps
 
@@ -154,7 +172,7 @@ class Case:
         """The adapter, live, at this server and with its key."""
         values = {"base_url": server.base_url, "model": self.model or None, "dry_run": False, "timeout_s": 10.0}
         values[self.adapter.credential_argument] = server.key
-        return self.adapter(**{**values, **arguments})
+        return self.adapter(**{**values, **self.configuration, **arguments})
 
     async def call(self, adapter: Any, **arguments: Any) -> Any:
         """The operation's result."""
@@ -216,6 +234,44 @@ _OPENAI_MEANS: Mapping[tuple[str, str], Outcome] = {
 # A gateway that gave up; the service says 500 and 503 itself.
 _FLUX_MEANS: Mapping[tuple[str, str], Outcome] = {("submit", "http 502"): UNKNOWN}
 
+_GEMINI_MEANS: Mapping[tuple[str, str], Outcome] = {
+    ("submit", "http 504"): UNKNOWN,
+    ("submit", "http,status=400,code=FAILED_PRECONDITION"): MISCONFIGURED,
+    ("submit", "http,status=429,code=per_day"): MISCONFIGURED,
+    ("submit", "http,status=429,code=limit_0"): MISCONFIGURED,
+}
+_FAL_MEANS: Mapping[tuple[str, str], Outcome] = {
+    # A gateway's answer does not say whether the queue has it; fal's own 5xx says that it has not.
+    ("submit", "http 502"): UNKNOWN,
+    ("submit", "http,status=422,code=content_policy_violation"): REFUSED,
+    ("submit", "http,status=403,code=balance"): MISCONFIGURED,
+    ("poll", "job_failed,text=request_timeout,status=200"): UNAVAILABLE,
+}
+_OPENROUTER_MEANS: Mapping[tuple[str, str], Outcome] = {
+    ("submit", "http,status=502,code=content_policy_violation"): REFUSED,
+    ("submit", "http,status=200,code=provider_overloaded"): UNAVAILABLE,
+    ("submit", "http,status=403,code=moderation"): REFUSED,
+    ("submit", "http 504"): UNKNOWN,
+    ("submit", "http 413"): UNSUPPORTED,
+}
+# The job is known before it leaves: what was lost is looked for, and what takes too long is taken out of the queue.
+_COMFYUI_MEANS: Mapping[tuple[str, str], Outcome] = {
+    ("submit", "reset_before_body_read"): UNAVAILABLE,
+    **{
+        ("submit", kind): OK
+        for kind in ("reset_after_body_read", "hang", "truncated_body", "html_200", "empty_200", "trickle")
+    },
+    ("submit", "http,status=400,code=value_not_in_list"): MISCONFIGURED,
+    ("submit", "http,status=400,code=value_bigger_than_max"): UNSUPPORTED,
+    **{
+        ("poll", kind): UNAVAILABLE
+        for kind in (
+            *("reset_before_body_read", "reset_after_body_read", "hang", "http", "redirect", "truncated_body"),
+            *("html_200", "empty_200", "job_never_ends", "task_not_found"),
+        )
+    },
+}
+
 CASES: tuple[Case, ...] = (
     Case(adapter=SDXLAdapter, model="core", arguments=_asked(1536, 1536), deviates=_SDXL_MEANS, cooldown_s=60),
     Case(
@@ -252,6 +308,15 @@ CASES: tuple[Case, ...] = (
         steps=("submit",),
         cooldown_s=5,
     ),
+    Case(
+        adapter=FluxAdapter,
+        model="flux-3-image",
+        arguments=_asked(1024, 1024),
+        format="jpeg",
+        deviates=_FLUX_MEANS,
+        steps=("submit",),
+        cooldown_s=5,
+    ),
     Case(adapter=ReplicateSDXLAdapter, arguments=_asked(1024, 1024), deviates=_REPLICATE_MEANS),
     Case(
         adapter=ReplicateSDXLAdapter,
@@ -259,6 +324,36 @@ CASES: tuple[Case, ...] = (
         arguments=_asked(1024, 1024),
         deviates=_REPLICATE_MEANS,
         steps=("submit",),
+    ),
+    Case(adapter=GeminiAdapter, arguments=_asked(1024, 1024), deviates=_GEMINI_MEANS, wrong_key_status=400),
+    Case(
+        adapter=GeminiAdapter,
+        model="gemini-3.1-flash-lite-image",
+        arguments=_asked(1024, 1024),
+        deviates=_GEMINI_MEANS,
+        wrong_key_status=400,
+    ),
+    Case(
+        adapter=OpenRouterAdapter,
+        model="black-forest-labs/flux.2-pro",
+        arguments=_asked(1024, 1024),
+        deviates=_OPENROUTER_MEANS,
+    ),
+    Case(adapter=FalAdapter, model="fal-ai/flux/dev", arguments=_asked(512, 512), deviates=_FAL_MEANS),
+    Case(
+        adapter=FalAdapter,
+        model="fal-ai/nano-banana-pro",
+        arguments=_asked(1024, 1024),
+        deviates=_FAL_MEANS,
+        steps=("submit",),
+    ),
+    Case(
+        adapter=ComfyUIAdapter,
+        arguments=_asked(512, 512),
+        deviates=_COMFYUI_MEANS,
+        configuration={"workflow": WORKFLOW},
+        needs_key=False,
+        ends_jobs=True,
     ),
     Case(adapter=FigmaAPIAdapter, operation=""),
     Case(adapter=CanvaAPIAdapter, operation=""),
@@ -325,6 +420,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(JobProvider, "poll_interval_s", 0.005)
     monkeypatch.setattr(JobProvider, "poll_settle_s", 0.05)
     monkeypatch.setattr("mediagen.http.service.FETCH_BACKOFF_S", 0.005)
+    monkeypatch.setattr(FalAdapter, "find_for_s", 0.0)
 
 
 @pytest.fixture
@@ -333,7 +429,7 @@ def serve(provider_servers: Mapping[str, ProviderServer], settings: Any) -> Call
 
     def make(case: Case) -> ProviderServer:
         server = provider_servers[case.name]
-        delivery = server.deliver_elsewhere() if case.has_jobs else server.origin
+        delivery = server.deliver_elsewhere() if case.delivers_elsewhere else server.origin
         settings.MEDIAGEN = {"FIT": "keep", "TRUSTED_HOSTS": [urlsplit(delivery).netloc]}
         return server
 

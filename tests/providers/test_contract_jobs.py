@@ -63,10 +63,12 @@ def what_can_break(case, step, fault):
     return {("any", str(fault)), (case.name, fault.kind.value)}
 
 
+ENDS_THE_JOB = frozenset({FaultKind.JOB_FAILED, FaultKind.TASK_NOT_FOUND, FaultKind.NO_PICTURE})
 TROUBLES_OF_A_POLL = [
     entry
     for entry in faults(*JOB_MAKERS, steps=("poll",), pairs=what_can_break)
     if entry.values[0].outcome(*entry.values[1:]) in (OK, Outcome.UNKNOWN)
+    or (entry.values[0].ends_jobs and entry.values[2].kind not in ENDS_THE_JOB)
 ]
 TROUBLES_OF_A_DOWNLOAD = faults(*JOB_MAKERS, steps=("download",), pairs=what_can_break)
 
@@ -111,16 +113,18 @@ async def test_a_download_in_trouble_is_fetched_again_and_never_bought_again(
 @pytest.mark.parametrize("case", JOB_MAKERS, ids=str)
 async def test_the_job_is_told_of_before_the_first_poll(case, serve):
     server = serve(case)
+    told: list[str] = []
 
     class Watching(ListRecorder):
         async def job_submitted(self, attempt):
             await super().job_submitted(attempt)
             assert server.requests_for("poll") == []
-            assert attempt.provider_job_id == server.purchases[0].job_id
+            told.append(attempt.provider_job_id)
 
     with around(recorder=Watching()) as call:
         image = await case.call(case.build(server))
     assert [event for event, *_ in call.recorder.events] == ["job_submitted"]
+    assert told == [server.purchases[0].job_id]
     assert image.provider_job_id == server.purchases[0].job_id
     assert len(server.requests_for("poll")) >= 2
 
@@ -133,7 +137,7 @@ async def test_what_was_bought_is_fetched_later_by_its_job(case, fault, serve, m
     with monkeypatch.context() as patch:
         patch.setattr(JobProvider, "poll_timeout_s", 0.15)
         _, _, error = await asked(case, case.build(server))
-    assert error.outcome is Outcome.UNKNOWN
+    assert error.outcome is (Outcome.UNAVAILABLE if case.ends_jobs else Outcome.UNKNOWN)
     server.clear_faults()
     if server.cancelled:  # where the API can cancel, the deadline has done so
         server.jobs[error.job.id].ended = ""
@@ -152,7 +156,7 @@ async def test_a_job_that_is_gone_is_not_bought_again(case, serve):
     _, _, first = await asked(case, case.build(server))
     with around(resume=first.job):
         outcome, _, error = await asked(case, case.build(server))
-    assert outcome is Outcome.UNKNOWN
+    assert outcome is (Outcome.UNAVAILABLE if case.ends_jobs else Outcome.UNKNOWN)
     assert error.job.id == first.job.id == server.purchases[0].job_id
     assert len(server.requests_for("submit")) == 1
 
@@ -170,7 +174,7 @@ async def test_a_job_that_never_ends_is_waited_for_so_long_and_cancelled_where_t
         outcome, _, error = await asked(case, case.build(server, timeout_s=timeout_s))
     took_s = time.monotonic() - began
     assert 0.6 < took_s < 3.0
-    assert outcome is Outcome.UNKNOWN
+    assert outcome is (Outcome.UNAVAILABLE if case.ends_jobs else Outcome.UNKNOWN)
     (purchase,) = server.purchases
     assert error.job.id == purchase.job_id
     assert server.cancelled == ([purchase.job_id] if "cancel" in server.steps else [])

@@ -23,12 +23,14 @@ __all__ = ["hurry"]
 pytestmark = [pytest.mark.usefixtures("hurry"), pytest.mark.filterwarnings("default")]
 
 PLANTED = {name: f"Pl4nted/{name}+key=0123456789~xyz" for name in SERVERS}
-KEY_HEADERS = ("authorization", "x-key", "x-figma-token")
+KEY_HEADERS = ("authorization", "x-key", "x-figma-token", "x-goog-api-key")
 STATUSES = (200, 201, 302, 400, 401, 403, 404, 422, 429, 500)
 PICTURE = pictures.png(64, 64)
 IN_BASE64 = base64.b64encode(PICTURE).decode()
 SAMPLE = "http://parrot.test/sample.png"
-ACCEPTED = answer(json={"id": "job-1", "polling_url": "http://parrot.test/v1/get_result?id=job-1", "cost": 1})
+ACCEPTED = answer(
+    json={"id": "job-1", "request_id": "job-1", "polling_url": "http://parrot.test/v1/get_result?id=job-1", "cost": 1}
+)
 DOWNLOAD = answer(content=PICTURE, headers={"content-type": "image/png"})
 WORDS = ("message", "detail", "err", "title", "name", "code", "status", "id", "type", "credits", "handle", "username")
 SHAPES: dict[str, Callable[[str], Any]] = {
@@ -47,11 +49,25 @@ SHAPES: dict[str, Callable[[str], Any]] = {
         **dict.fromkeys(("size", "quality", "background", "output_format", "created"), text),
         "data": [{"b64_json": IN_BASE64, "revised_prompt": text}],
         "artifacts": [{"base64": IN_BASE64, "seed": text, "finishReason": "SUCCESS"}],
+        "candidates": [{"content": {"parts": [{"text": text}, {"inlineData": {"data": IN_BASE64, "mimeType": text}}]}}],
+        **dict.fromkeys(("responseId", "modelVersion"), text),
     },
+    "blocked": lambda text: {"promptFeedback": {"blockReason": text, "blockReasonMessage": text}},
     "Ready": lambda text: {
         "id": "job-1",
         "status": "Ready",
         "result": {"sample": SAMPLE, "prompt": text, "seed": text},
+    },
+    "COMPLETED": lambda text: {
+        **dict.fromkeys(("prompt", "seed", "model"), text),
+        **{"status": "COMPLETED", "images": [{"url": SAMPLE, "content_type": text}]},
+    },
+    # In the place of the id, which the one who asks has made.
+    "history": lambda text: {
+        "JOB": {
+            "outputs": {text: {"images": [{"filename": "1.png", "subfolder": text}, {"filename": "2.png"}]}},
+            "status": {"status_str": "success", "completed": True, "messages": [[text, {text: text}]]},
+        },
     },
     "succeeded": lambda text: {
         **dict.fromkeys(("model", "version", "logs", "error"), text),
@@ -78,7 +94,8 @@ def parrot(status: int, shape: str) -> Any:
         headers = {**dict.fromkeys(("x-request-id", "retry-after", "location", "seed"), text), "content-type": kind}
         if status != 200:
             headers["finish-reason"] = text
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        job = request.url.path.rpartition("/")[2].encode()
+        content = body if isinstance(body, bytes) else json.dumps(body).encode().replace(b'"JOB"', b'"%s"' % job)
         return httpx.Response(status, content=content, headers=headers)
 
     return repeat
@@ -88,7 +105,8 @@ def parrot(status: int, shape: str) -> Any:
 def test_a_service_that_repeats_the_key(case, overheard, settings, monkeypatch):
     settings.MEDIAGEN = {"FIT": "keep"}
     monkeypatch.setattr(JobProvider, "poll_timeout_s", 0.0)
-    values = {case.adapter.credential_argument: PLANTED[case.name], "base_url": "http://parrot.test"}
+    key = {case.adapter.credential_argument: PLANTED[case.name]}
+    values = {**case.configuration, **key, "base_url": "http://parrot.test"}
     made = 0
 
     async def run(*answers: Any) -> None:
@@ -110,4 +128,6 @@ def test_a_service_that_repeats_the_key(case, overheard, settings, monkeypatch):
             async_to_sync(run)(parrot(status, shape))
             if case.has_jobs:
                 async_to_sync(run)(ACCEPTED, parrot(status, shape), DOWNLOAD)
+                if shape in ("COMPLETED", "error", "fields"):  # the job's state, then its result
+                    async_to_sync(run)(ACCEPTED, parrot(200, "COMPLETED"), parrot(status, shape), DOWNLOAD)
     assert made or not case.operation

@@ -24,6 +24,7 @@ from mediagen.errors import (
 from mediagen.http.client import httpx
 from mediagen.providers import FluxAdapter
 from mediagen.providers.flux import MAX_AREA_FLUX_2, size_fields
+from mediagen.types import GenerationRequest
 from tests.providers.bfl_wire import (
     ACCEPTED,
     DOWNLOAD,
@@ -95,7 +96,10 @@ async def test_every_model_has_its_path_and_its_size(model):
         size = {"width": 1440, "height": 800}
     elif model.startswith("flux-2"):
         size = {"width": 1920, "height": 1072}
-    assert json_of(wire.only) == {"prompt": "a red fox", "output_format": "png", **size}
+    rest = {"output_format": "png"}
+    if model.startswith("flux-3"):
+        rest = {"resolution": "1.5k", "grounding": False}
+    assert json_of(wire.only) == {"prompt": "a red fox", **size, **rest}
 
 
 async def test_options_of_a_model_and_of_the_configuration():
@@ -177,7 +181,7 @@ def test_every_ratio_is_one_that_the_model_takes(width, height, model):
         ("flux-2-pro", (1024, 1024), {"width": 1024, "height": 1024}),
         ("flux-2-pro", (4096, 4096), {"width": 2048, "height": 2048}),
         ("flux-2-pro", (10, 10), {"width": 64, "height": 64}),
-        ("flux-3-new", (1000, 500), {"width": 992, "height": 496}),  # a model to come: as flux-2
+        ("flux-4-new", (1000, 500), {"width": 992, "height": 496}),  # a model to come: as flux-2
         ("flux-pro-1.1", (4096, 4096), {"width": 1440, "height": 1440}),
         ("flux-pro-1.1", (100, 100), {"width": 256, "height": 256}),
         ("flux-pro-1.1-ultra", (5000, 100), {"aspect_ratio": "7:3"}),
@@ -272,6 +276,76 @@ async def test_a_key_that_is_not_set_is_not_asked_with():
     with Wire(ACCEPTED) as wire, pytest.raises(CredentialsMissing, match="BFL_API_KEY"):
         await FluxAdapter(dry_run=False).generate_image("a red fox")
     assert wire.requests == []
+
+
+# ---------------------------------------------------------------- FLUX 3
+
+
+async def test_flux_3_is_sent_what_its_strict_schema_knows():
+    with Wire(ACCEPTED, READY, DOWNLOAD) as wire:
+        made = await adapter("flux-3-image").generate_image(
+            "a red fox", 1920, 1080, seed=7, output_format="png", prompt_upsampling=True, steps=20, safety_tolerance=1
+        )
+    sent = wire.requests[0]
+    assert str(sent.url) == "https://api.bfl.ai/v1/flux-3-image"
+    assert json_of(sent) == {
+        "prompt": "a red fox",
+        "aspect_ratio": "16:9",
+        "resolution": "1.5k",
+        "grounding": False,
+        "safety_tolerance": 1,
+    }
+    assert {"seed", "options.output_format", "options.prompt_upsampling", "options.steps"} <= made.fit_report.keys()
+
+
+async def test_grounding_is_on_only_when_somebody_says_so_and_only_in_flux_3():
+    with Wire(ACCEPTED, READY, DOWNLOAD, ACCEPTED, READY, DOWNLOAD) as wire:
+        await adapter("flux-3-image", grounding=True).generate_image("a red fox")
+        await adapter("flux-2-pro", grounding=True).generate_image("a red fox")
+    sent = [json_of(request) for request in wire.requests if request.method == "POST"]
+    assert sent[0]["grounding"] is True
+    assert "grounding" not in sent[-1]
+
+
+async def test_flux_3_takes_at_most_4_of_tolerance_and_is_polled_where_webhooks_are_set():
+    with pytest.raises(ConfigurationError, match="at most 4 for flux-3-image"):
+        adapter("flux-3-image", safety_tolerance=5)
+    flux = adapter("flux-3-image")
+    flux.webhook_url, flux.webhook_secret = "https://site.example/hook", "s3cret"
+    with Wire(ACCEPTED, READY, DOWNLOAD) as wire:
+        await flux.generate_image("a red fox")
+    assert "webhook_url" not in json_of(wire.requests[0])
+
+
+@pytest.mark.parametrize(
+    ("size", "fields"),
+    [
+        ((1024, 1024), ("1:1", "1k")),
+        ((640, 640), ("1:1", "768sq")),
+        ((1200, 800), ("3:2", "1k")),
+        ((1920, 1080), ("16:9", "1.5k")),
+        ((2048, 2048), ("1:1", "2k")),
+        ((500, 4000), ("9:21", "4k")),
+        ((8000, 8000), ("1:1", "4k")),
+    ],
+)
+def test_ratio_and_tier_of_flux_3(size, fields):
+    assert size_fields("flux-3-image", *size) == {"aspect_ratio": fields[0], "resolution": fields[1]}
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (1200, 800), (1920, 1080), (2048, 2048)])
+@pytest.mark.parametrize("model", FluxAdapter.models)
+def test_every_model_has_a_price_or_the_most_with_a_reason(model, size):
+    flux = adapter(model)
+    asked = {"prompt": "a red fox", "width": size[0], "height": size[1]}
+    assert flux.estimate(**asked) > 0
+    is_exact = flux.price(flux.prepared(GenerationRequest.checked(**asked))[0]) is not None
+    assert bool(flux.estimate_reason(**asked)) is not is_exact
+
+
+def test_the_prices_of_flux_3():
+    prices = [adapter("flux-3-image").estimate(prompt="x", width=side, height=side) for side in (768, 1024, 2048, 4096)]
+    assert prices == [Decimal("0.041"), Decimal("0.048"), Decimal("0.10"), Decimal("0.607")]
 
 
 # ---------------------------------------------------------------- cost

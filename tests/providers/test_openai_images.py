@@ -27,8 +27,9 @@ from mediagen.errors import (
     UnsupportedRequest,
 )
 from mediagen.http.client import httpx
-from mediagen.providers import OpenAIImagesAdapter
-from mediagen.providers.openai_images import SUCCESSORS, THREE_SIZES
+from mediagen.providers import OpenAIImagesAdapter, openai_prices
+from mediagen.providers.data import provider_data
+from mediagen.providers.openai_images import THREE_SIZES
 from mediagen.types import GeneratedImage, GenerationRequest
 from tests import pictures
 from tests.providers.wire import Wire, answer, json_of
@@ -163,6 +164,9 @@ def test_or_one_of_three_for_the_older_models(width, height, model):
     assert made in THREE_SIZES
     if made[0] != made[1]:
         assert (made[0] > made[1]) == (width > height)
+
+
+SUCCESSORS = provider_data("openai_images").successors
 
 
 @pytest.mark.parametrize("model", SUCCESSORS)
@@ -378,7 +382,7 @@ async def test_usage_without_details_counts_its_input_as_text():
         ("gpt-image-2", request_for(quality="medium"), "0.053"),
         ("gpt-image-2", request_for(), "0.211"),  # nobody knows what "auto" takes: the dearest
         ("gpt-image-2", request_for(1024, 1536, quality="high"), "0.165"),
-        ("gpt-image-2", request_for(1920, 1080, quality="high"), None),
+        ("gpt-image-2", request_for(1920, 1080, quality="high"), "0.1578"),
         ("gpt-image-2-2026-04-21", request_for(quality="low"), "0.006"),
         ("gpt-image-1.5", request_for(1920, 1080, quality="high"), "0.2"),
         ("gpt-image-1-mini", request_for(quality="medium"), "0.011"),
@@ -388,6 +392,47 @@ async def test_usage_without_details_counts_its_input_as_text():
 )
 def test_the_estimate_before_a_call(model, request_, price):
     assert adapter(model).price(request_) == (price and Decimal(price))
+
+
+PUBLISHED = {
+    (1024, 1024): {"low": "0.006", "medium": "0.053", "high": "0.211"},
+    (1536, 1024): {"low": "0.005", "medium": "0.041", "high": "0.165"},
+}
+
+
+@pytest.mark.parametrize("size", PUBLISHED)
+def test_the_tokens_that_follow_from_size_and_quality_give_the_published_prices(size):
+    for quality, price in PUBLISHED[size].items():
+        usd = openai_prices.picture_tokens(*size, quality) * Decimal(30) / 1_000_000
+        assert round(usd, 3) == Decimal(price)
+    assert openai_prices.picture_tokens(1024, 1024, "high") == 7024
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (1200, 800), (1920, 1080), (3840, 2160)])
+@pytest.mark.parametrize("model", OpenAIImagesAdapter.models)
+def test_every_model_has_a_price_or_the_most_with_a_reason_at_every_size(model, size):
+    openai = adapter(model)
+    for quality in ("auto", "low", "medium", "high", "xhigh", "max"):
+        asked = {"prompt": "a fox", "width": size[0], "height": size[1], "quality": quality}
+        assert openai.estimate(**asked) > 0
+        is_exact = openai.price(openai.prepared(GenerationRequest.checked(**asked))[0]) is not None
+        assert bool(openai.estimate_reason(**asked)) is not is_exact
+        assert openai.estimate_edit(**asked, images=[source()]) is None or is_exact or "2." in model
+
+
+async def test_the_most_that_is_held_is_never_booked():
+    with Wire(saying(usage=None)):
+        made = await adapter("gpt-image-2.5-flare").generate_image("a fox")
+    assert made.cost is None
+
+
+async def test_the_vendors_list_brings_models_and_ends():
+    listed = [{"id": name} for name in ("gpt-image-3", "gpt-5", "gpt-image-1")]
+    ending = {"id": "gpt-image-2", "shutdown_date": "2027-01-01"}
+    with Wire(answer(json={"data": [*listed, ending, 7]})):
+        found = await adapter().fetched_data()
+    assert found.models == (*OpenAIImagesAdapter.models, "gpt-image-3")
+    assert found.ends["gpt-image-2"] == "2027-01-01"
 
 
 @pytest.mark.parametrize("key", ["my-model/1024x1024/low", "my-model/1024x1024", "my-model"])

@@ -12,11 +12,16 @@ from urllib.parse import urlencode
 import httpx
 from PIL import Image
 
+from mediagen.providers.comfyui_workflow import filled
 from tests.servers import CanvaServer, FigmaServer, ProviderServer, pictures
+from tests.servers.comfyui import WORKFLOW
 from tests.servers.replicate import SDXL_VERSION
 
 PROMPT = "A lighthouse at dawn"
 WIDTH, HEIGHT = 512, 256
+KEY_HEADERS = {"flux": "x-key", "figma_api": "x-figma-token", "gemini": "x-goog-api-key"}
+"""of those that take no bearer token"""
+KEY_WORDS = {"fal": "Key"}
 DESIGN = {"type": "type_and_asset", "design_type": {"type": "custom", "width": 320, "height": 200}, "title": "Test"}
 
 
@@ -42,8 +47,9 @@ def absolute(server: ProviderServer, call: Call) -> str:
 
 def key_header(server: ProviderServer) -> dict[str, str]:
     """The header that carries the key, in the vendor's way."""
-    own = {"flux": {"x-key": server.key}, "figma_api": {"x-figma-token": server.key}}
-    return own.get(server.name, {"authorization": f"Bearer {server.key}"})
+    if server.name in KEY_HEADERS:
+        return {KEY_HEADERS[server.name]: server.key}
+    return {"authorization": f"{KEY_WORDS.get(server.name, 'Bearer')} {server.key}"}
 
 
 def texts(**fields: Any) -> dict[str, Any]:
@@ -73,6 +79,10 @@ def right_call(client: httpx.Client, server: ProviderServer, step: str) -> Call:
         "replicate_sdxl": _replicate_sdxl,
         "figma_api": _figma_api,
         "canva_api": _canva_api,
+        "gemini": _gemini,
+        "openrouter": _openrouter,
+        "fal": _fal,
+        "comfyui": _comfyui,
     }[server.name]
     return make(client, server, step)
 
@@ -183,3 +193,64 @@ def _canva_api(client: httpx.Client, server: ProviderServer, step: str) -> Call:
     if step == "export_poll":
         return Call("GET", f"/v1/exports/{_got(client, server, 'export')['job']['id']}")
     return Call("GET", _got(client, server, "export_poll")["job"]["urls"][0])
+
+
+def _gemini(client: httpx.Client, server: ProviderServer, step: str) -> Call:
+    if step == "health":
+        return Call("GET", "/models/gemini-nano-banana-2.1")
+    config = {"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "16:9", "imageSize": "1K"}}
+    body = {"contents": [{"role": "user", "parts": [{"text": PROMPT}]}], "generationConfig": config}
+    return Call("POST", "/models/gemini-nano-banana-2.1:generateContent", {"json": body})
+
+
+def _openrouter(client: httpx.Client, server: ProviderServer, step: str) -> Call:
+    if step == "health":
+        return Call("GET", "/key")
+    if step == "models":
+        return Call("GET", "/images/models/black-forest-labs/flux.2-pro/endpoints")
+    body = {"model": "black-forest-labs/flux.2-pro", "prompt": PROMPT, "provider": {"allow_fallbacks": False}}
+    return Call("POST", "/images", {"json": body})
+
+
+def _fal(client: httpx.Client, server: ProviderServer, step: str) -> Call:
+    paths = {
+        "health": "/v1/account/billing?expand=credits",
+        "prices": "/v1/models/pricing?endpoint_id=fal-ai/flux/dev",
+        "requests": "/v1/models/requests/by-endpoint?endpoint_id=fal-ai/flux/dev&start=2026-01-01T00:00:00Z",
+        "books": "/v1/models/billing-events?request_id=1",
+        "keys": "/.well-known/jwks.json",
+    }
+    if step in paths:
+        return Call("GET", paths[step])
+    if step == "submit":
+        headers = {
+            "x-fal-no-retry": "1",
+            "x-app-fal-disable-fallback": "true",
+            "x-fal-request-timeout": "60",
+            "x-fal-store-io": "0",
+            "x-fal-object-lifecycle-preference": '{"expiration_duration_seconds": 3600}',
+        }
+        size = {"width": WIDTH, "height": HEIGHT}
+        body = {"prompt": PROMPT, "image_size": size, "seed": 7, "output_format": "png"}
+        return Call("POST", "/fal-ai/flux/dev", {"json": body, "headers": headers})
+    if step == "cancel":
+        return Call("PUT", _got(client, server, "submit")["cancel_url"])
+    if step == "poll":
+        return Call("GET", _got(client, server, "submit")["response_url"])
+    return Call("GET", _got(client, server, "poll")["images"][0]["url"])
+
+
+def _comfyui(client: httpx.Client, server: ProviderServer, step: str) -> Call:
+    if step == "health":
+        return Call("GET", "/system_stats")
+    if step == "queue":
+        return Call("GET", "/queue")
+    if step == "submit":
+        values = {"prompt": PROMPT, "negative_prompt": "", "width": WIDTH, "height": HEIGHT, "seed": 7}
+        return Call("POST", "/prompt", {"json": {"prompt": filled(WORKFLOW, values), "client_id": "test"}})
+    if step == "cancel":
+        return Call("POST", "/queue", {"json": {"delete": [_got(client, server, "submit")["prompt_id"]]}})
+    if step == "poll":
+        return Call("GET", f"/history/{_got(client, server, 'submit')['prompt_id']}")
+    [entry] = _got(client, server, "poll").values()
+    return Call("GET", f"/view?{urlencode(entry['outputs']['9']['images'][0])}")

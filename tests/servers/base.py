@@ -33,6 +33,8 @@ class ProviderServer:
     moderation_step: ClassVar[str | None] = "submit"
     delivery_takes_key: ClassVar[bool] = False
     """whether the vendor's own delivery host may be sent the key"""
+    delivers_elsewhere: ClassVar[bool] = True
+    """whether the vendor hands results out on another host than that of its API"""
     special_faults: ClassVar[Mapping[str, Sequence[Fault]]] = {}
     """faults of this vendor beside those of every step, by step"""
 

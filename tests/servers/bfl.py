@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from tests.servers.base import ProviderServer
 from tests.servers.books import Job
-from tests.servers.checks import Field, Problem, problems
+from tests.servers.checks import Field, Problem, problems, words
 from tests.servers.faults import DEAD_PORT_URL, METADATA_URL, Fault, FaultKind
 from tests.servers.web import Answer, Answered, MalformedBody, Request, json_answer
 
@@ -104,6 +104,18 @@ DEV = {
     "steps": Field("int", nullable=True, minimum=1, maximum=50),
     "guidance": Field("number", nullable=True, minimum=1.5, maximum=5),
 }
+FLUX_3_RATIOS = words("auto 21:9 2:1 16:9 3:2 7:5 4:3 5:4 1:1 4:5 3:4 5:7 2:3 9:16 1:2 9:21")
+FLUX_3_SIDES = {"768sq": 768, "1k": 1024, "1.5k": 1536, "2k": 2048, "4k": 4096}
+# Its schema is strict: what is not here is refused.
+FLUX_3 = {
+    "prompt": NEEDED_PROMPT,
+    "images": Field("list", minimum=1, maximum=10),
+    "aspect_ratio": Field(choices=FLUX_3_RATIOS),
+    "resolution": Field(choices=tuple(FLUX_3_SIDES)),
+    "grounding": Field("bool"),
+    "safety_tolerance": Field("int", minimum=0, maximum=4),
+    "version": Field(),
+}
 # fields and credits per picture (flux-2: for the first megapixel)
 MODELS: dict[str, tuple[dict[str, Field], float]] = {
     "flux-pro-1.1": (PRO, 4.0),
@@ -112,6 +124,7 @@ MODELS: dict[str, tuple[dict[str, Field], float]] = {
     "flux-kontext-pro": (KONTEXT, 4.0),
     "flux-kontext-max": (KONTEXT, 8.0),
     "flux-pro-1.0-fill": (FILL, 5.0),
+    "flux-3-image": (FLUX_3, 4.8),
     "flux-2-pro": (_flux2(8), 3.0),
     "flux-2-pro-preview": (_flux2(8), 3.0),
     "flux-2-max": (_flux2(8), 7.0),
@@ -199,7 +212,7 @@ class BFLServer(ProviderServer):
         if not isinstance(asked, dict):
             raise self._invalid(request, [Problem("", "type", "Input should be a valid JSON object")])
         # The vendor drops unknown fields without a word; here they are refused while `strict`, so that we notice.
-        found = problems(asked, fields, strict=self.strict)
+        found = problems(asked, fields, strict=self.strict or model.startswith("flux-3"))
         found = found or self._more_problems(model, asked)
         if found:
             raise self._invalid(request, found)
@@ -236,7 +249,7 @@ class BFLServer(ProviderServer):
     def _more_problems(self, model: str, asked: dict[str, Any]) -> list[Problem]:
         """What the vendor's text says and its schema does not."""
         ratio = asked.get("aspect_ratio")
-        if ratio is not None:
+        if ratio is not None and not model.startswith("flux-3"):
             wide, low = (21 / 9, 9 / 21) if model.endswith("ultra") else (7 / 3, 3 / 7)
             match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", ratio)
             if match is None or not low - 1e-9 <= int(match[1]) / int(match[2]) <= wide + 1e-9:
@@ -320,6 +333,8 @@ def _output_size(model: str, asked: dict[str, Any]) -> tuple[int, int]:
         ratio = asked.get("aspect_ratio") or ("16:9" if model.endswith("ultra") else "1:1")
         across, down = (int(word) for word in ratio.split(":"))
         side = 2048 if model.endswith("ultra") else 1024
+        if model.startswith("flux-3"):
+            side = FLUX_3_SIDES[asked.get("resolution") or "1k"]
         return round(side * math.sqrt(across / down) / 16) * 16, round(side * math.sqrt(down / across) / 16) * 16
     if model.startswith("flux-2"):
         return asked.get("width") or 1024, asked.get("height") or 1024

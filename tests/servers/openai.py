@@ -107,6 +107,9 @@ class OpenAIServer(ProviderServer):
             return self._generate(request)
         if route == ("POST", "/v1/images/edits"):
             return self._edit(request)
+        if route == ("GET", "/v1/models"):
+            self.admit(request)
+            return json_answer({"object": "list", "data": [{"id": name, "object": "model"} for name in MODELS]})
         if request.method == "GET" and request.path.startswith("/v1/models/"):
             return self._model(request, request.path.removeprefix("/v1/models/"))
         raise self.refuse(

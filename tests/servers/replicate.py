@@ -17,11 +17,64 @@ from tests.servers.web import Answer, Answered, MalformedBody, Request, json_ans
 
 SDXL = "stability-ai/sdxl"
 SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
-OFFICIAL_MODELS = (
-    "black-forest-labs/flux-schnell",
-    "black-forest-labs/flux-1.1-pro",
-    "stability-ai/stable-diffusion-3.5-large",
-)
+ELEVEN = words("1:1 16:9 21:9 3:2 2:3 4:5 5:4 3:4 4:3 9:16 9:21")
+PROMPT = {"prompt": Field(required=True)}
+FORMAT = {"output_format": Field(choices=("png", "jpg", "webp"))}
+GOOGLE = words("match_input_image 1:1 2:3 3:2 3:4 4:3 4:5 5:4 9:16 16:9 21:9")
+SIDE_32 = Field("int", minimum=256, maximum=1440, multiple_of=32)
+OFFICIAL_MODELS: dict[str, dict[str, Field]] = {
+    "black-forest-labs/flux-schnell": {
+        **PROMPT,
+        **FORMAT,
+        "aspect_ratio": Field(choices=ELEVEN),
+        "seed": Field("int"),
+        "num_outputs": Field("int", minimum=1, maximum=4),
+        "num_inference_steps": Field("int", minimum=1, maximum=4),
+        "disable_safety_checker": Field("bool"),
+    },
+    "black-forest-labs/flux-1.1-pro": {
+        **PROMPT,
+        **FORMAT,
+        "aspect_ratio": Field(choices=("custom", *ELEVEN)),
+        "width": SIDE_32,
+        "height": SIDE_32,
+        "seed": Field("int"),
+    },
+    "stability-ai/stable-diffusion-3.5-large": {
+        **PROMPT,
+        **FORMAT,
+        "aspect_ratio": Field(choices=ELEVEN),
+        "negative_prompt": Field(),
+        "seed": Field("int"),
+    },
+    "google/nano-banana-pro": {
+        **PROMPT,
+        "aspect_ratio": Field(choices=GOOGLE),
+        "resolution": Field(choices=("1K", "2K", "4K")),
+        "output_format": Field(choices=("jpg", "png")),
+        "image_input": Field("list"),
+    },
+    "bytedance/seedream-4.5": {
+        **PROMPT,
+        "aspect_ratio": Field(choices=words("match_input_image 1:1 4:3 3:4 16:9 9:16 3:2 2:3 21:9")),
+        "size": Field(choices=("2K", "4K", "custom")),
+        "max_images": Field("int", minimum=1, maximum=15),
+    },
+    "recraft-ai/recraft-v4": {
+        **PROMPT,
+        "aspect_ratio": Field(
+            choices=("Not set", *words("1:1 4:3 3:4 3:2 2:3 16:9 9:16 1:2 2:1 4:5 5:4 6:10 14:10 10:14"))
+        ),
+        "size": Field(),
+    },
+    # Not in our table: what it takes has to be asked for.
+    "acme/painter": {
+        **PROMPT,
+        "image_size": Field(required=True, choices=("1024x1024", "1536x1024", "1024x1536")),
+        "num_images": Field("int", minimum=1, maximum=4),
+        "negative_prompt": Field(),
+    },
+}
 ENDED = ("succeeded", "failed", "canceled", "aborted")
 NSFW = "NSFW content detected. Try running it again, or try a different prompt."
 
@@ -133,6 +186,9 @@ class ReplicateServer(ProviderServer):
             return json_answer(
                 {"type": "user", "username": "test", "name": "Test", "github_url": "https://example.com/test"}
             )
+        described = re.fullmatch(r"/v1/models/([^/]+/[^/]+?)(?:/versions/([0-9a-f]{64}))?", request.path)
+        if request.method == "GET" and described:
+            return self._describe(request, *described.groups())
         if request.method == "GET" and request.path == "/v1/webhooks/default/secret":
             self.admit(request)
             return json_answer({"key": self.signing_key})
@@ -147,6 +203,16 @@ class ReplicateServer(ProviderServer):
         title = code or TITLES.get(status, "Error")
         body = {"title": title, "detail": message or f"{title}.", "status": status, **more}
         return json_answer(body, status, "application/problem+json")
+
+    def _describe(self, request: Request, model: str, version: str | None) -> Answer:
+        if model not in OFFICIAL_MODELS and self.versions.get(version or "") != model:
+            raise self.refuse(404, request, message="The requested resource could not be found.")
+        self.admit(request)
+        schema = schema_of(OFFICIAL_MODELS.get(model, SDXL_INPUT))
+        if version:
+            return json_answer({"id": version, "openapi_schema": schema})
+        owner, _, name = model.partition("/")
+        return json_answer({"owner": owner, "name": name, "latest_version": {"id": "a" * 64, "openapi_schema": schema}})
 
     def _create(self, request: Request) -> Answer:
         by_version = request.path == "/v1/predictions"
@@ -167,8 +233,7 @@ class ReplicateServer(ProviderServer):
             if model not in OFFICIAL_MODELS:
                 raise self.refuse(404, request, message="The requested resource could not be found.")
         given = asked["input"]
-        if model == SDXL:
-            self._complain(request, problems(given, SDXL_INPUT, strict=self.strict), "input.")
+        self._complain(request, problems(given, OFFICIAL_MODELS.get(model, SDXL_INPUT), strict=self.strict), "input.")
         self.admit(request)
 
         width, height = given.get("width", 1024), given.get("height", 1024)
@@ -325,3 +390,21 @@ class ReplicateServer(ProviderServer):
 
 def _iso(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z")
+
+
+def schema_of(fields: Mapping[str, Field]) -> dict[str, Any]:
+    """Inputs as a model's OpenAPI document has them: choices stand in a schema of their own."""
+    kinds = {"int": "integer", "number": "number", "bool": "boolean", "list": "array"}
+    properties: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for name, field in fields.items():
+        if field.choices:
+            schemas[name] = {"type": "string", "enum": list(field.choices)}
+            properties[name] = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], "description": ""}
+        else:
+            bounds = {"minimum": field.minimum, "maximum": field.maximum, "multipleOf": field.multiple_of}
+            properties[name] = {"type": kinds.get(field.kind, "string")}
+            properties[name] |= {key: value for key, value in bounds.items() if value is not None}
+    required = [name for name, field in fields.items() if field.required]
+    schemas["Input"] = {"type": "object", "properties": properties, "required": required}
+    return {"openapi": "3.0.2", "components": {"schemas": schemas}}

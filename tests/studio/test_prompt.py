@@ -273,6 +273,15 @@ def test_a_budget_that_does_not_suffice_is_said(maker, monkeypatch):
     assert said["is_too_much"]
 
 
+def test_the_studio_is_no_door_to_a_budget(maker):
+    library = MediaLibraryFactory(budget_limit=Decimal("0.05"))
+
+    ask(maker, library=library.pk, budget_limit="999", budget_period="day", budget_warning="1")
+
+    library.refresh_from_db()
+    assert (library.budget_limit, library.budget_period, library.budget_warning) == (Decimal("0.05"), "month", None)
+
+
 def test_a_price_of_nonsense_is_no_price(maker):
     answer = ask(maker, prompt="", estimate="1", headers=JSON)
 

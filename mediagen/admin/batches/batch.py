@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
 from mediagen.engine.work import in_server
 from mediagen.errors import InvalidRequest
 from mediagen.models import BatchState, GenerationBatch
@@ -50,13 +50,15 @@ BUTTONS: dict[str, tuple[Any, tuple[str, ...]]] = {
 
 
 class BatchList(ChangeList):
-    """Counts the lines of the batches on one page, in one query."""
+    """Counts the lines of the batches on one page and what they cost, in two queries."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         shown = [batch.pk for batch in self.result_list]
         rows = GenerationBatch.objects.filter(pk__in=shown).with_counts().select_related("created_by")
-        counted = {batch.pk: batch for batch in rows}
+        counted: dict[Any, Any] = {batch.pk: batch for batch in rows}
+        for pk, cost in GenerationBatch.costs(counted.values()).items():
+            counted[pk].billing = cost
         self.result_list = [counted[pk] for pk in shown if pk in counted]
 
 
@@ -141,11 +143,9 @@ class GenerationBatchAdmin(LargeListAdmin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("cost"))
     def spent(self, batch: Any) -> str:
-        known = usd(batch.cost or 0)
-        if not batch.of_unknown_cost:
-            return known
-        more = ngettext("%(number)s of unknown cost", "%(number)s of unknown cost", batch.of_unknown_cost)
-        return f"{known} + {more % {'number': f'{batch.of_unknown_cost:,}'}}"
+        if not hasattr(batch, "billing"):
+            batch.billing = batch.cost()
+        return str(batch.billing.in_words(usd))
 
     @admin.display(description=gettext_lazy("limit"))
     def limit(self, batch: GenerationBatch) -> str:

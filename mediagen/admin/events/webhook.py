@@ -21,7 +21,7 @@ from mediagen.admin.base import LargeListAdmin, ModelAdmin, ReadOnlyAdmin
 from mediagen.admin.secret_once import shown_once
 from mediagen.engine.events import endpoints
 from mediagen.engine.events import messages as outgoing_messages
-from mediagen.engine.library.access import sees_everything
+from mediagen.engine.library import sees_everything
 from mediagen.errors import InvalidRequest
 from mediagen.models import WebhookEndpoint, WebhookMessage
 from mediagen.models.outgoing import EVENTS, TEST_EVENT

@@ -13,10 +13,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen.admin.base import ModelAdmin, access_of
 from mediagen.admin.work.asset_jobs import AssetJobs
-from mediagen.engine.exports import requests
-from mediagen.engine.exports.requests import ExportOrder
-from mediagen.engine.exports.rows import ExportConflict
-from mediagen.engine.library.access import Right
+from mediagen.engine.exports import ExportConflict, ExportOrder, requests
+from mediagen.engine.library import Right
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin, access_of
 from mediagen.admin.exports.actions import ExportActions
-from mediagen.engine.library.access import Right, sees_everything
+from mediagen.engine.library import Right, sees_everything
 from mediagen.models import AssetExport
 from mediagen.templatetags.mediagen import first_line, pretty_json, thumbnail_url
 

@@ -26,7 +26,7 @@ from mediagen.admin.base import access_of
 from mediagen.admin.library.asset_list import AssetList
 from mediagen.admin.tag_names import TagNamesField
 from mediagen.engine.files import uploads
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
 from mediagen.engine.work import in_server
 from mediagen.errors import MediagenError
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary

@@ -18,10 +18,9 @@ from django.utils.translation import gettext_lazy
 
 from mediagen.admin.base import ReadOnlyAdmin
 from mediagen.admin.insight.charts import Chart, stacked
-from mediagen.engine.batches.manifests.cells import protect
-from mediagen.engine.insight import statistics
-from mediagen.engine.insight.statistics import Overview, Period
-from mediagen.engine.library.access import Access
+from mediagen.engine.batches import protect
+from mediagen.engine.insight import Overview, Period, statistics
+from mediagen.engine.library import Access
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.models import Dashboard
 from mediagen.templatetags.mediagen import outcome_text, usd

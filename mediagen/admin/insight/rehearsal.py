@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from mediagen.engine.insight.rehearsal import MOST_PICTURES, Rehearsal, RehearsedAttempt, RehearsedPicture, rehearse
+from mediagen.engine.insight import MOST_PICTURES, Rehearsal, RehearsedAttempt, RehearsedPicture, rehearse
 
 SCENARIO_CHOICES = [
     ("first_down", _("The first provider cannot be reached")),

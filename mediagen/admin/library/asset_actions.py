@@ -23,8 +23,7 @@ from mediagen.admin.base import access_of
 from mediagen.admin.library.asset_list import AssetList
 from mediagen.admin.tag_names import TagNamesField
 from mediagen.engine import get_media_engine
-from mediagen.engine.library import bulk, review, trash
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right, bulk, review, trash
 from mediagen.engine.work import in_server
 from mediagen.errors import AssetInUse, InvalidRequest, MediagenError
 from mediagen.models import AssetSource, MediaAsset, MediaLibrary, ReviewStatus

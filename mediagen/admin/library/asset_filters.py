@@ -12,8 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import access_of
 from mediagen.admin.inputs import Input, InputFilter
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.filters import AssetFilters, narrowed
+from mediagen.engine.library import AssetFilters, Right, narrowed, unlabelled
 from mediagen.models import MediaLibrary, ReviewStatus
 
 
@@ -51,6 +50,17 @@ class AssetInputFilter(InputFilter):
     def narrow(self, queryset: Any, given: dict[str, str]) -> QuerySet[Any]:
         found: QuerySet[Any] = narrowed(queryset, AssetFilters.of(given))
         return found
+
+
+class LabelFilter(admin.SimpleListFilter):
+    title = _("label on pages")
+    parameter_name = "unlabelled"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [("true", _("none, though made by a model and published"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        return queryset.filter(unlabelled()) if self.value() == "true" else None
 
 
 class ModelFilter(AssetInputFilter):

@@ -22,14 +22,14 @@ from mediagen.admin.filters import ProviderNameFilter
 from mediagen.admin.library.asset_filters import (
     CostFilter,
     DateFilter,
+    LabelFilter,
     LibraryFilter,
     ModelFilter,
     SizeFilter,
     StatusFilter,
     TagFilter,
 )
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.search import matching
+from mediagen.engine.library import Right, matching
 from mediagen.models import MediaAsset
 from mediagen.models.clock import from_db
 from mediagen.templatetags.mediagen import thumbnail_url
@@ -59,6 +59,7 @@ class AssetList(LargeListAdmin):
         StatusFilter,
         "generation_state",
         "source",
+        LabelFilter,
         ProviderNameFilter,
         ModelFilter,
         TagFilter,

@@ -22,7 +22,7 @@ from mediagen.engine.generation import claims
 from mediagen.engine.library import libraries
 from mediagen.engine.money import budgets, ledger
 from mediagen.errors import Conflict
-from mediagen.models import BudgetPeriod, MediaAsset, MediaLibrary
+from mediagen.models import BUDGET_FIELDS, BudgetPeriod, LabelPolicy, MediaAsset, MediaLibrary
 from mediagen.templatetags.mediagen import usd
 
 
@@ -66,10 +66,12 @@ class LibraryForm(TaggedForm):
 
     class Meta:
         model = MediaLibrary
-        fields = ("name", "slug", "description")
+        fields = ("name", "slug", "description", "ai_label", "ai_label_reason")
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.get("ai_label") == LabelPolicy.NEVER and not data.get("ai_label_reason"):
+            self.add_error("ai_label_reason", gettext("Say why pages show no label."))
         for field in {"name", "slug"} & set(self.changed_data) & data.keys():
             try:
                 libraries.check_free(data[field], pk=self.instance.pk)
@@ -98,7 +100,8 @@ class MediaLibraryAdmin(ModelAdmin):
                 "description": _("Without an owner and groups, everybody with the permission for assets may use it."),
             },
         ),
-        (_("Budget"), {"fields": ("budget_limit", "budget_period", "budget_warning", "spending", "used_of_budget")}),
+        (_("Budget"), {"fields": (*BUDGET_FIELDS, "spending", "used_of_budget")}),
+        (_("Label on pages"), {"fields": ("ai_label", "ai_label_reason")}),
         (_("Contents"), {"fields": ("asset_count", "total_size", "created_at", "updated_at")}),
     )
 
@@ -122,6 +125,18 @@ class MediaLibraryAdmin(ModelAdmin):
         if not hasattr(library, "is_editable"):
             library.is_editable = libraries.is_editable(access_of(request), library)
         return bool(library.is_editable)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """Budgets, too, for those who may change the library and not what it may spend."""
+        locked = () if libraries.may_change_budgets(access_of(request)) else BUDGET_FIELDS
+        return (*super().get_readonly_fields(request, obj), *locked)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        for name in {"viewer_groups", "editor_groups"} & form.base_fields.keys():
+            field: Any = form.base_fields[name]
+            field.queryset = libraries.groups_for(request.user, obj)
+        return form
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> dict[str, Any]:
         # Only of a new one: a slug that stands in addresses does not follow a new name.

@@ -17,8 +17,7 @@ from django.views.decorators.http import require_POST
 from mediagen.admin.asked_by import AskedByAdmin, AskedByForm
 from mediagen.admin.base import ModelAdmin
 from mediagen.admin.secret_once import shown_once
-from mediagen.engine.library import tokens
-from mediagen.engine.library.tokens import IssuedToken
+from mediagen.engine.library import IssuedToken, tokens
 from mediagen.errors import InvalidRequest
 from mediagen.models import ApiToken
 from mediagen.models.token import SCOPES

@@ -18,8 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen.admin.base import LargeListAdmin, access_of, may
 from mediagen.admin.inputs import Input, InputFilter
-from mediagen.engine.library import usage
-from mediagen.engine.library.access import Right, sees_everything
+from mediagen.engine.library import Right, sees_everything, usage
 from mediagen.errors import InvalidRequest
 from mediagen.models import AssetUsage
 from mediagen.models.usage import METRICS

@@ -20,6 +20,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from mediagen.admin.base import ModelAdmin
 from mediagen.engine.providers import canva_account, entries
+from mediagen.error_pages import hide_secrets
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import ProviderConfig
 from mediagen.secrets import Secret
@@ -85,6 +86,7 @@ class CanvaPages(_Base):
     @method_decorator(sensitive_post_parameters("client_secret"))
     def canva_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How the connection stands; POST stores id and secret (`save`) or ends the connection (`disconnect`)."""
+        hide_secrets(request)
         config = self._connectable(request, pk)
         form = CanvaClientForm(request.POST if "save" in request.POST else None)
         if request.method == "POST":
@@ -111,6 +113,7 @@ class CanvaPages(_Base):
     @method_decorator(transaction.non_atomic_requests)
     def canva_callback(self, request: HttpRequest) -> HttpResponse:
         """Where Canva sends people back, with a code or a refusal. Each way there counts once."""
+        hide_secrets(request)
         consents = request.session.get(SESSION_KEY, {})
         consent = consents.pop(request.GET.get("state", ""), None)
         if consent is None:

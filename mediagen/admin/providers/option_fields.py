@@ -42,6 +42,10 @@ def _field(name: str, option: Option) -> forms.Field:
         return forms.ChoiceField(choices=[("", _("not set")), *((word, word) for word in option.choices)], **common)
     if option.kind == "bool":
         return forms.TypedChoiceField(choices=YES_OR_NO, coerce=lambda word: word == "true", empty_value=None, **common)
+    if option.kind == "object":
+        return forms.JSONField(
+            widget=forms.Textarea(attrs={"rows": 10, "cols": 60, "class": "mediagen-code"}), **common
+        )
     if option.kind in ("int", "float"):
         kind = forms.IntegerField if option.kind == "int" else forms.FloatField
         return kind(min_value=option.minimum, max_value=option.maximum, **common)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import formats
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -26,14 +27,14 @@ from mediagen.admin.providers.canva import CanvaPages
 from mediagen.admin.providers.option_fields import option_fields
 from mediagen.admin.providers.provider_form import ProviderConfigForm, SwitchForm
 from mediagen.admin.providers.test_picture import TestPictureForm, trial
+from mediagen.destinations import elsewhere, withheld
 from mediagen.engine import get_media_engine
 from mediagen.engine.insight import statistics
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.providers import entries
-from mediagen.engine.providers.entries import CredentialState, ProviderState, makes_pictures
+from mediagen.engine.library import Access, Right
+from mediagen.engine.providers import CredentialState, ProviderState, entries, makes_pictures
 from mediagen.errors import MediagenError
 from mediagen.factory import chain_configs
-from mediagen.models import ProviderConfig
+from mediagen.models import BUDGET_FIELDS, ProviderConfig
 
 STEPS = {"up": -1, "down": 1}
 
@@ -49,7 +50,7 @@ class ProviderList(ChangeList):
         for number, (config, state) in enumerate(zip(rows, entries.states(rows), strict=True), start=1):
             config.admin_state, config.may_move = state, may_move
             config.admin_figures = figures.get(config.name, {})
-            config.is_first, config.is_last = number == 1, number == len(rows)
+            config.place, config.is_first, config.is_last = number, number == 1, number == len(rows)
 
 
 @admin.register(ProviderConfig)
@@ -62,15 +63,20 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
     list_per_page = 500  # the whole chain: its order is seen in one piece
     show_full_result_count = False  # nothing is filtered here, so it would count the same twice
     sortable_by = ()
-    ordering = ("position", "pk")
     actions = ("check_now", "reset_breakers", "generate_test")
-    readonly_fields = ("credential", "breaker", "position", "created_at", "updated_at")
+    readonly_fields = ("credential", "key_goes_to", "breaker", "position", "created_at", "updated_at")
 
     class Media:
         css = {"all": ("mediagen/admin.css", "mediagen/providers.css")}
         js = ("mediagen/providers.js",)
 
     # ------------------------------------------------------------------ pages
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderConfig]:
+        return ProviderConfig.objects.in_chain_order()
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("goes_last", "position", "pk")
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view
@@ -105,11 +111,15 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         key: tuple[str, ...] = ("credential",) if obj else ()
         if may_write:
             key += ("new_credential", "remove_credential") if obj and obj.credentials else ("new_credential",)
-        money = ("prices", "budget_limit", "budget_period", "budget_warning")
+        place: tuple[str, ...] = ("key_goes_to",) if obj else ()
+        if may_write and request.user.has_perm("mediagen.send_key_elsewhere"):
+            place += ("send_key_elsewhere",)
+        money = ("prices", "price_when_unknown", *BUDGET_FIELDS)
         fieldsets: list[Any] = [
             (None, {"fields": ("name", "adapter", "enabled", "dry_run", *(("breaker",) if obj else ()))}),
             (_("Credential"), {"fields": key}),
             *self._service_fieldsets(request, obj, may_write),
+            *([(_("Where the key is sent"), {"fields": place})] if place else []),
             (_("When it does not deliver"), {"fields": ("after_unknown", "after_refusal")}),
             (_("Limits"), {"fields": ("max_concurrency", "rate_per_minute")}),
             (_("Money"), {"fields": money}),
@@ -136,7 +146,12 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs.setdefault(
-            "form", type("ProviderConfigForm", (ProviderConfigForm,), option_fields(self._adapter(request, obj)))
+            "form",
+            type(
+                "ProviderConfigForm",
+                (ProviderConfigForm,),
+                {**option_fields(self._adapter(request, obj)), "asked_by": request.user},
+            ),
         )
         return super().get_form(request, obj, change, **kwargs)
 
@@ -159,9 +174,10 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
             raise Http404
         if not self.has_change_permission(request, config):
             raise PermissionDenied
+        before = list(self.get_queryset(request).values_list("pk", flat=True))
         order = [row.pk for row in self._moved(request, config)]
         place = order.index(config.pk) + 1
-        if place != config.position:
+        if place != before.index(config.pk) + 1:
             self.log_change(request, config, [{"changed": {"fields": ["position"]}}])
         text = _("“%(name)s” is number %(place)d of the chain now.") % {"name": config.name, "place": place}
         if request.accepts("application/json") and not request.accepts("text/html"):
@@ -230,6 +246,16 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         state = self._state(config).credential
         context = {"credential": state, "text": credential_text(state)}
         return render_to_string("mediagen/admin/_credential.html", context)
+
+    @admin.display(description=gettext_lazy("goes to"))
+    def key_goes_to(self, config: ProviderConfig) -> str:
+        place = elsewhere(config)
+        if entries.credential_state(config).source == "withheld":
+            return withheld(config, stored=bool(config.credentials))
+        if not entries.is_consented(config):
+            return place or _("the vendor")
+        about = {"place": place, "by": config.key_consent_by or "?", "when": formats.localize(config.key_consent_at)}
+        return _("%(place)s, as %(by)s allowed on %(when)s") % about
 
     @admin.display(description=gettext_lazy("breaker"))
     def breaker(self, config: Any) -> str:
@@ -310,5 +336,6 @@ def credential_text(state: CredentialState) -> str:
         "environment": _("from the environment"),
         "settings": _("from the settings"),
         "missing": _("not set"),
+        "withheld": _("not for this address"),
         "not needed": _("not needed"),
     }[state.source]

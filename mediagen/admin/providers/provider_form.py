@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.admin.widgets import AdminURLFieldWidget
@@ -12,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.providers.option_fields import PREFIX as OPTION
 from mediagen.admin.providers.option_fields import written
+from mediagen.destinations import destination, elsewhere
 from mediagen.engine.providers import entries
-from mediagen.models import ProviderConfig
+from mediagen.models import BUDGET_FIELDS, ProviderConfig
 from mediagen.models.fields import PREFIX
 from mediagen.secrets import Secret
 
@@ -35,6 +35,17 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         help_text=_("Then the environment's is used, if there is one."),
     )
+    send_key_elsewhere = forms.BooleanField(
+        label=_("Send the key to this address"),
+        required=False,
+        help_text=_(
+            "Only for a base URL that is not the vendor's: whoever runs it can read and use the key. Your name and the "
+            "time are kept. It ends when the address changes."
+        ),
+    )
+    asked_by: Any = None
+    """the user, when the page knows one"""
+
     # Said here because Django 5.2 warns of a URL field that does not name its scheme.
     base_url = forms.URLField(
         label=_("Base URL"),
@@ -42,7 +53,7 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         max_length=500,
         assume_scheme="https",
         widget=AdminURLFieldWidget,
-        help_text=_("Empty: the vendor's own address. The credential is sent there."),
+        help_text=_("Empty: the vendor's own address. Another one needs a credential of its own."),
     )
 
     class Meta:
@@ -56,20 +67,22 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
             "options",
             "timeout_s",
             "prices",
+            "price_when_unknown",
             "dry_run",
             "after_unknown",
             "after_refusal",
             "max_concurrency",
             "rate_per_minute",
-            "budget_limit",
-            "budget_period",
-            "budget_warning",
+            *BUDGET_FIELDS,
         )
         widgets = {"options": forms.Textarea(attrs={"rows": 6, "cols": 60, "class": "mediagen-code"})}
         widgets["prices"] = widgets["options"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.asked_by is None or not self.asked_by.has_perm("mediagen.send_key_elsewhere"):
+            del self.fields["send_key_elsewhere"]
+        self.initial["send_key_elsewhere"] = entries.is_consented(self.instance)
         for name in self.option_names:
             value = (self.instance.options or {}).get(name)
             self.initial[f"{OPTION}{name}"] = written(value)
@@ -141,24 +154,48 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
                 "new_credential",
                 _("This adapter takes its settings from MEDIAGEN['PROVIDERS'] only. Set the credential there."),
             )
-        if self.instance.credentials and not new and not remove and self._is_for_somebody_else(data):
+        if not new and adapter and not self._is_allowed(data):
             # Or else a changed address would be enough to be sent a key that nobody may read.
-            self.add_error(
-                "new_credential",
-                _("The stored credential was given to another service or address. Enter it again, or remove it."),
-            )
+            self._check_destination(data, keeps=bool(self.instance.credentials) and not remove)
 
-    def _is_for_somebody_else(self, data: dict[str, Any]) -> bool:
-        """Whether what is stored would now be sent to others than before. `instance` still is as it was."""
-        if data.get("adapter", self.instance.adapter) != self.instance.adapter:
-            return True
-        return _origin(data.get("base_url", self.instance.base_url)) != _origin(self.instance.base_url)
+    def _check_destination(self, data: dict[str, Any], *, keeps: bool) -> None:
+        """Whether the key that is not typed now may go where the form leads. `instance` still is as it was."""
+        trial = self._trial(data)
+        if keeps:
+            trial.credentials = self.instance.credentials
+            trial.credentials_for = self.instance.credentials_for or destination(self.instance)
+        if entries.credential_state(trial).source != "withheld":
+            return
+        if keeps:
+            text = _("The stored credential was given to another service or address. Enter it again, or remove it.")
+            self.add_error("new_credential", text)
+        else:
+            place = elsewhere(trial)
+            text = _("The key from the environment or the settings is not sent to %(place)s. Enter one for it.")
+            self.add_error("new_credential", text % {"place": place})
+            if "send_key_elsewhere" in self.fields:
+                self.add_error("send_key_elsewhere", _("Or tick this, when that address may have it."))
 
-    def _check_settings(self, data: dict[str, Any]) -> None:
-        """Whether an adapter can be built from them; what it refuses goes to the field at fault."""
+    def _is_allowed(self, data: dict[str, Any]) -> bool:
+        """Whether there is a consent to where the form leads: one that is given now, or one that stays."""
+        trial = self._trial(data)
+        if "send_key_elsewhere" in self.fields:
+            return bool(data.get("send_key_elsewhere") and elsewhere(trial))
+        trial.key_consent = self.instance.key_consent
+        return entries.is_consented(trial)
+
+    def _trial(self, data: dict[str, Any]) -> ProviderConfig:
+        """An entry as the form describes it, without a key."""
         names = {"name", "adapter", "after_unknown", "after_refusal", *entries.PARTS}
         trial = ProviderConfig(**{name: data[name] for name in names & data.keys()})
         trial.name = trial.name or trial.adapter
+        return trial
+
+    def _check_settings(self, data: dict[str, Any]) -> None:
+        """Whether an adapter can be built from them; what it refuses goes to the field at fault."""
+        trial = self._trial(data)
+        # Where keys may go is another question: without one nothing is refused for it.
+        trial.key_consent = destination(trial)
         for field, problem in entries.problems(trial).items():
             self.add_error(self._field_at_fault(field, problem), problem)
 
@@ -170,20 +207,28 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> ProviderConfig:
         if new := self.cleaned_data.get("new_credential"):
-            self.instance.credentials = new
+            entries.keep_key(self.instance, new)
         elif self.cleaned_data.get("remove_credential"):
-            self.instance.credentials = ""
+            entries.keep_key(self.instance, "")
+        allowed = self._is_allowed(self.cleaned_data)
+        self.consent_changed = not entries.is_consented(self.instance) if allowed else bool(self.instance.key_consent)
+        if self.consent_changed and allowed:
+            entries.consent(self.instance, self.asked_by)
+        elif self.consent_changed:
+            entries.end_consent(self.instance)
         config: ProviderConfig = super().save(commit)
         return config
 
     @property
     def changed_columns(self) -> list[str]:
-        """Columns of the row that this form has changed."""
+        """Columns of the row that this form has changed, once it was saved."""
         own = {"new_credential", "remove_credential"}
-        columns = {name for name in self.changed_data if name not in own}
+        columns = {name for name in self.changed_data if name not in {*own, "send_key_elsewhere"}}
+        if self.consent_changed:
+            columns |= {"key_consent", "key_consent_by", "key_consent_at"}
         options = {name for name in columns if name.startswith(OPTION)}
         columns = (columns - options) | ({"options"} if options else set())
-        return sorted(columns | ({"credentials"} if own & set(self.changed_data) else set()))
+        return sorted(columns | ({"credentials", "credentials_for"} if own & set(self.changed_data) else set()))
 
 
 class SwitchForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -197,8 +242,3 @@ class SwitchForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         # The column's heading is no label to a screen reader.
         self.fields["enabled"].widget.attrs["aria-label"] = _("%(name)s enabled") % {"name": self.instance.name}
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url or "")
-    return parts.scheme, parts.netloc.lower()

@@ -11,11 +11,10 @@ from django.utils.translation import gettext_lazy
 
 from mediagen import conf
 from mediagen.engine import get_media_engine
-from mediagen.engine.generation.estimates import Estimate, estimate
-from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.providers.entries import makes_pictures
-from mediagen.engine.work.in_server import work_soon
+from mediagen.engine.generation import AssetOrder, Estimate, estimate
+from mediagen.engine.library import Access, Right
+from mediagen.engine.providers import makes_pictures
+from mediagen.engine.work import work_soon
 from mediagen.errors import MediagenError
 from mediagen.models import MediaAsset, MediaLibrary, ProviderConfig
 from mediagen.templatetags.mediagen import usd

@@ -15,12 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mediagen.admin.library.asset_actions import MAX_AT_ONCE, AssetActions
-from mediagen.engine.files import variants
-from mediagen.engine.files.renditions import MAX_SIDE_PX
-from mediagen.engine.generation import claims
-from mediagen.engine.generation.estimates import estimate
-from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.library.access import Right
+from mediagen.engine.files import MAX_SIDE_PX, variants
+from mediagen.engine.generation import AssetOrder, claims, estimate
+from mediagen.engine.library import Right
 from mediagen.engine.work import jobs
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.images import can_write, scale

@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin, access_of
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
 from mediagen.engine.work import jobs
 from mediagen.models import BackgroundJob, JobState
 from mediagen.views_files import stored_file_response

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from decimal import Decimal
 from io import BytesIO
 from typing import Any, ClassVar
 from uuid import UUID
@@ -18,20 +17,19 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import Flag, Object, StrictSerializer, Text, Time, Usd
+from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Usd
 from mediagen.api.generation.generations import LONGEST_PROMPT
 from mediagen.api.pagination import paged
 from mediagen.api.parsing import Body
 from mediagen.api.problems import INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
-from mediagen.api.shown import EstimateSerializer, shown_estimate
+from mediagen.api.shown import CostSerializer, EstimateSerializer, shown_estimate
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine.batches import lifecycle, uploads
-from mediagen.engine.batches.manifests import ManifestError
-from mediagen.engine.batches.uploads import BatchRequest, Checked
-from mediagen.engine.library.access import Right
+from mediagen.engine.batches import BatchRequest, Checked, ManifestError, lifecycle, uploads
+from mediagen.engine.library import Right
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.models import BatchState, GenerationBatch
+from mediagen.models.costs import Cost
 
 MAX_PROBLEMS = 100
 FORMATS = ("csv", "jsonl", "txt")
@@ -42,7 +40,7 @@ class BatchTextSerializer(StrictSerializer):
     """A manifest as text, and what its rows have in common."""
 
     manifest = Text(help_text="The rows: see docs/manifests.md.")
-    format = serializers.ChoiceField(choices=FORMATS, required=False, help_text="csv.")
+    format = Choice(choices=FORMATS, required=False, help_text="csv.")
     template = Text(max_length=LONGEST_PROMPT, required=False, help_text="Makes the prompts from columns.")
     library = Text(max_length=200, required=False, allow_null=True, help_text="Id, slug or name.")
     defaults = Object(required=False, help_text="width, height, seed, count, providers, tags, dry_run, options.")
@@ -59,7 +57,7 @@ class BatchFileSerializer(StrictSerializer):
     """The same as a form with a file."""
 
     manifest = serializers.FileField(help_text="CSV, JSON lines or text.")
-    format = serializers.ChoiceField(choices=FORMATS, required=False)
+    format = Choice(choices=FORMATS, required=False)
     template = Text(max_length=LONGEST_PROMPT, required=False)
     library = Text(max_length=200, required=False)
     defaults = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True, help_text="A JSON object.")
@@ -88,7 +86,7 @@ class BatchCheckSerializer(serializers.Serializer[Any]):
     estimate = EstimateSerializer(allow_null=True)
 
 
-class BatchSerializer(serializers.Serializer[Any]):
+class BatchSerializer(CostSerializer):
     """A batch, and how far it is."""
 
     id = serializers.UUIDField()
@@ -96,7 +94,7 @@ class BatchSerializer(serializers.Serializer[Any]):
     result_url = serializers.URLField()
     name = serializers.CharField()
     file_name = serializers.CharField()
-    state = serializers.ChoiceField(choices=BatchState.choices)
+    state = Choice(choices=BatchState.choices)
     state_reason = serializers.CharField()
     total = serializers.IntegerField()
     ready = serializers.IntegerField()
@@ -105,8 +103,6 @@ class BatchSerializer(serializers.Serializer[Any]):
     running = serializers.IntegerField()
     pending = serializers.IntegerField()
     cancelled = serializers.IntegerField()
-    cost = Usd(help_text="USD of those whose cost is known.")
-    of_unknown_cost = serializers.IntegerField()
     max_cost = Usd(allow_null=True)
     created_at = Time()
     finished_at = Time(allow_null=True)
@@ -118,7 +114,7 @@ class StartedBatchSerializer(BatchSerializer):
     check = BatchCheckSerializer()
 
 
-def shown(batch: Any, addresses: Addresses) -> dict[str, Any]:
+def shown(batch: Any, cost: Cost, addresses: Addresses) -> dict[str, Any]:
     time = Time()
     counts = {
         name: getattr(batch, name) for name in ("ready", "placeholders", "failed", "running", "pending", "cancelled")
@@ -133,8 +129,7 @@ def shown(batch: Any, addresses: Addresses) -> dict[str, Any]:
         "state_reason": batch.state_reason,
         "total": batch.total,
         **counts,
-        "cost": f"{batch.cost or Decimal(0):.6f}",
-        "of_unknown_cost": batch.of_unknown_cost,
+        **cost.facts(),
         "max_cost": batch.options.get("max_cost"),
         "created_at": time.to_representation(batch.created_at),
         "finished_at": time.to_representation(batch.finished_at) if batch.finished_at else None,
@@ -191,7 +186,8 @@ class BatchesView(_TakesManifests):
 
         def shown_all(rows: list[GenerationBatch]) -> list[dict[str, Any]]:
             counted = GenerationBatch.objects.filter(pk__in=[row.pk for row in rows]).with_counts()
-            return [shown(row, addresses) for row in counted.order_by("-pk")]
+            costs = GenerationBatch.costs(rows)
+            return [shown(row, costs[row.pk], addresses) for row in counted.order_by("-pk")]
 
         return Response(paged(request, uploads.visible(self.access), shown_all))
 
@@ -250,7 +246,7 @@ def _detail(view: APIBase, pk: UUID) -> dict[str, Any]:
     batch = uploads.visible(view.access).with_counts().filter(pk=pk).first()
     if batch is None:
         raise not_found()
-    return shown(batch, Addresses.of(view.request))
+    return shown(batch, batch.cost(), Addresses.of(view.request))
 
 
 class BatchView(APIBase):

@@ -14,12 +14,12 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import Flag, StrictSerializer, Text, Time
+from mediagen.api.fields import Choice, Flag, StrictSerializer, Text, Time
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.engine.exports import requests, rows
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
 from mediagen.models import AssetExport, ExportState, ExportTarget
 
 TAGS = ["Exports"]
@@ -38,7 +38,7 @@ class NewAssetExportSerializer(StrictSerializer):
     """An asset to be put into another tool."""
 
     asset = serializers.UUIDField(help_text="A ready asset that you may change.")
-    target = serializers.ChoiceField(choices=ExportTarget.choices)
+    target = Choice(choices=ExportTarget.choices)
     title = Text(
         max_length=255,
         required=False,
@@ -61,8 +61,8 @@ class AssetExportSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     url = serializers.URLField(help_text="Of this export in the API.")
     asset = serializers.UUIDField()
-    target = serializers.ChoiceField(choices=ExportTarget.choices)
-    state = serializers.ChoiceField(
+    target = Choice(choices=ExportTarget.choices)
+    state = Choice(
         choices=ExportState.choices, help_text="waiting: for mediagen's plugin in Figma; pending: to be sent."
     )
     message = serializers.CharField(help_text="What went wrong, what was done otherwise, or what somebody has to do.")

@@ -25,13 +25,12 @@ from mediagen import conf
 from mediagen.api import problems
 from mediagen.api.authentication import TokenAuthentication
 from mediagen.api.base import APIBase
-from mediagen.api.fields import Time
+from mediagen.api.fields import Choice, Time
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, FORBIDDEN, TOO_LARGE, Problem
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.engine.exports import from_figma, pictures, plugin, rows
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.filters import AssetFilters, narrowed
+from mediagen.engine.library import Access, AssetFilters, Right, narrowed
 from mediagen.models import ApiToken, AssetExport, ExportState, MediaAsset
 
 SCOPE = "figma"
@@ -141,7 +140,7 @@ class ExportSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     asset = FigmaAssetSerializer()
-    state = serializers.ChoiceField(choices=ExportState.values)
+    state = Choice(choices=ExportState.values)
     message = serializers.CharField(help_text="What went wrong, or what somebody has to know.")
     file_key = serializers.CharField()
     page_id = serializers.CharField(help_text="Empty: the page that is open.")
@@ -201,7 +200,7 @@ class PlacedSerializer(serializers.Serializer[Any]):
 
 class NotPlacedSerializer(serializers.Serializer[Any]):
     token = serializers.IntegerField(min_value=1, max_value=2**53)
-    reason = serializers.ChoiceField(choices=sorted(plugin.REASONS))
+    reason = Choice(choices=sorted(plugin.REASONS))
     message = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
 
 

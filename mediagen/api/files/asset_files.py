@@ -20,13 +20,18 @@ from mediagen.api.fields import Flag, StrictSerializer, Time, Whole
 from mediagen.api.library.assets import AssetsBase
 from mediagen.api.problems import CONFLICT, LINK_REFUSED, Problem
 from mediagen.api.schema import Parameter, describe
-from mediagen.engine.files import links
-from mediagen.engine.files.links import LinkRefused
-from mediagen.engine.files.renditions import FITS, MAX_SIDE_PX
-from mediagen.engine.library.access import Right
+from mediagen.engine.files import FITS, MAX_SIDE_PX, LinkRefused, links
+from mediagen.engine.library import Right
 from mediagen.images.scale import FORMATS
 from mediagen.models import MediaAsset
-from mediagen.views_files import CONTENT_TYPES, picture_response, stored_file_response, wishes
+from mediagen.views_files import (
+    CONTENT_TYPES,
+    allow_origin,
+    page_picture_response,
+    picture_response,
+    signed_file_response,
+    wishes,
+)
 
 SIDE = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE_PX}
 WISHES = (
@@ -126,21 +131,37 @@ class SignedFileView(APIBase):
     )
     def get(self, request: Request, token: str) -> Any:
         try:
-            grant = links.check(token)
-            if grant.kind == "job":
-                job = links.granted_job(grant)
-                name = f"{job.kind}-{job.pk}.zip"
-                return stored_file_response(request._request, str(job.file.name), "application/zip", name)
-            asset = links.granted_asset(grant)
+            return signed_file_response(request._request, token)
         except LinkRefused as exc:
             raise Problem(LINK_REFUSED, str(exc)) from exc
-        return picture_response(
-            request._request,
-            asset,
-            wishes(request.query_params),
-            download=grant.is_download,
-            cache=f"private, max-age={grant.left_s}",
-        )
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        allow_origin(request._request, response)
+        return response
+
+
+class PagePictureView(APIBase):
+    """For everybody, where a page of the site names it."""
+
+    permission_classes = ()
+    throttle_classes = ()
+
+    def get_authenticators(self) -> list[Any]:
+        return []
+
+    @describe(
+        "A picture of a public page",
+        operation_id="pictures_page",
+        responses={**PICTURES, **PARTS, 302: None, 304: None},
+        description="Its address stands in the site's pages. It changes with the picture, so that browsers and a CDN "
+        "may keep it; 302 to the new one where an old page names an old one.",
+    )
+    def get(self, request: Request, token: str) -> Any:
+        try:
+            return page_picture_response(request._request, token)
+        except LinkRefused as exc:
+            raise Problem(LINK_REFUSED, str(exc)) from exc
 
 
 routes = [
@@ -148,4 +169,5 @@ routes = [
     path("assets/<uuid:pk>/renditions/", RenditionsView.as_view(), name="asset-renditions"),
     path("assets/<uuid:pk>/link/", LinkView.as_view(), name="asset-link"),
     path("files/<str:token>/", SignedFileView.as_view(), name="signed-file"),
+    path("pictures/<str:token>", PagePictureView.as_view(), name="page-picture"),
 ]

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase, AsyncAPIView, demand
-from mediagen.api.fields import Flag, Object, StrictSerializer, Text, Whole
+from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
 from mediagen.api.problems import not_found
 from mediagen.api.schema import EVENT, Parameter, describe
 from mediagen.api.shown import (
@@ -32,17 +32,17 @@ from mediagen.api.shown import (
     state_of,
 )
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine.database.hops import close_own_connections, hold_no_thread, in_database, patiently
-from mediagen.engine.events.progress import News, Story, Watch, news, watching
-from mediagen.engine.generation import idempotency, requests
-from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
-from mediagen.engine.library.access import Right
+from mediagen.engine.database import close_own_connections, hold_no_thread, in_database, patiently
+from mediagen.engine.events import News, Story, Watch, news, watching
+from mediagen.engine.generation import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed, idempotency, requests
+from mediagen.engine.library import Right
 from mediagen.engine.work import in_server
 from mediagen.errors import NotAllowed
-from mediagen.models import GenerationState, MediaAsset
-from mediagen.types import MAX_SEED, MAX_SIDE_PX
+from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.models.costs import cost_of
+from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE_PX
 
-LONGEST_PROMPT = 32_000
+LONGEST_PROMPT = MAX_PROMPT_CHARS
 LONGEST_WAIT_S = 120.0
 HEARTBEAT_S = 15.0
 STREAM_S = 300.0
@@ -88,7 +88,7 @@ class PicturesSerializer(StrictSerializer):
     alt_text = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True)
     options = Object(required=False, help_text="Of the providers, see providers/.")
     dry_run = Flag(required=False, allow_null=True, help_text="The site decides.")
-    on_placeholder = serializers.ChoiceField(
+    on_placeholder = Choice(
         choices=(ACCEPT, FAIL),
         required=False,
         help_text='When no provider delivers: "accept" a placeholder (the default), or "fail".',
@@ -203,6 +203,7 @@ class OneGeneration:
     """What the views of one generation have in common."""
 
     access: Any
+    request: Any
 
     def found(self, pk: UUID) -> list[MediaAsset]:
         """Its assets that may be seen; those that wait are taken up again, should a server have died with them."""
@@ -211,6 +212,12 @@ class OneGeneration:
             raise not_found()
         in_server.work_soon(asset.pk for asset in assets if _waits(asset))
         return assets
+
+    def shown(self, pk: UUID) -> dict[str, Any]:
+        """As it is now, with what it has cost so far."""
+        assets = self.found(pk)
+        cost = cost_of(GenerationAttempt.objects.filter(asset__in=assets))
+        return {**shown_generation(pk, assets, Addresses.of(self.request)), "billing": cost.facts()}
 
     def changeable(self, pk: UUID) -> list[MediaAsset]:
         assets = self.found(pk)
@@ -223,7 +230,7 @@ class OneGeneration:
 class GenerationView(OneGeneration, APIBase):
     @describe("How far it is", operation_id="generations_read", responses={200: GenerationSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
-        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)))
+        return Response(self.shown(pk))
 
 
 class EventsView(OneGeneration, AsyncAPIView):
@@ -269,7 +276,7 @@ class CancelView(OneGeneration, APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         requests.cancel(self.changeable(pk))
-        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)))
+        return Response(self.shown(pk))
 
 
 class RetryView(OneGeneration, APIBase):
@@ -289,7 +296,7 @@ class RetryView(OneGeneration, APIBase):
     def post(self, request: Request, pk: UUID) -> Response:
         demand(self.access, Right.GENERATE)
         in_server.work_soon(requests.retry(self.changeable(pk)))
-        return Response(shown_generation(pk, self.found(pk), Addresses.of(request)), status=202)
+        return Response(self.shown(pk), status=202)
 
 
 OPEN = (GenerationState.PENDING, GenerationState.RUNNING)
@@ -311,6 +318,7 @@ def shown_generation(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresse
         "events_url": addresses.to("generation-events", pk),
         "assets": shown_assets(assets, addresses),
         "estimate": None,
+        "billing": None,
     }
 
 

@@ -10,10 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.base import APIBase
-from mediagen.api.fields import StrictSerializer, Text, Time, Usd
+from mediagen.api.fields import Choice, StrictSerializer, Text, Time, Usd
 from mediagen.api.schema import Parameter, describe
-from mediagen.engine.insight import statistics
-from mediagen.engine.insight.statistics import Figures, Overview, Period
+from mediagen.engine.insight import Figures, Overview, Period, statistics
 
 PERIODS = tuple(statistics.PERIODS)
 
@@ -21,7 +20,7 @@ PERIODS = tuple(statistics.PERIODS)
 class StatsQuerySerializer(StrictSerializer):
     """Which period. Nothing: the last 7 days."""
 
-    period = serializers.ChoiceField(choices=PERIODS, required=False)
+    period = Choice(choices=PERIODS, required=False)
 
     def get_fields(self) -> dict[str, Any]:
         # "from" is a word of Python's.
@@ -40,11 +39,11 @@ class FiguresSerializer(serializers.Serializer[Figures]):
     skipped = serializers.IntegerField()
     outcomes = serializers.DictField(child=serializers.IntegerField(), help_text="Number by outcome.")
     success_rate = serializers.FloatField(allow_null=True)
-    spent = Usd()
-    possible = Usd(help_text="Held for attempts that may have been billed and whose cost is not known.")
-    of_unknown_cost = serializers.IntegerField()
+    spent = Usd(help_text="Billed, for pictures that did not come too.")
+    possible = Usd(help_text="What attempts may have cost of which nobody knows it, as far as a price is known.")
+    of_unknown_cost = serializers.IntegerField(help_text="Those of them whose price is not known: in neither sum.")
     unknown = serializers.IntegerField(help_text="Sent, and no answer came: may be made and billed.")
-    unknown_cost = Usd()
+    unknown_cost = Usd(allow_null=True, help_text="What those may have cost; null: the price of one is not known.")
     p50_s = serializers.FloatField(allow_null=True, help_text="Half of those that delivered took no longer, seconds.")
     p95_s = serializers.FloatField(allow_null=True)
 
@@ -74,7 +73,7 @@ class StatsSerializer(serializers.Serializer[Any]):
     period = serializers.CharField()
     since = Time()
     until = Time()
-    step = serializers.ChoiceField(choices=("hour", "day"))
+    step = Choice(choices=("hour", "day"))
     total = FiguresSerializer()
     providers = serializers.DictField(child=FiguresSerializer())
     slots = SlotSerializer(many=True)

@@ -19,18 +19,19 @@ from mediagen.api.fields import StrictSerializer, Text, Time, Whole
 from mediagen.api.library.assets import AssetsBase, page_of_assets
 from mediagen.api.problems import CONFLICT, INVALID, Problem
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
-from mediagen.api.shown import AssetSerializer, AttemptSerializer, shown_asset, shown_assets
+from mediagen.api.shown import AssetSerializer, AttemptSerializer, CostSerializer, shown_asset, shown_assets
 from mediagen.engine.files import uploads, variants
-from mediagen.engine.library import usage
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.usage import RATES
+from mediagen.engine.library import RATES, Right, usage
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
+from mediagen.models.costs import cost_of
 from mediagen.models.usage import METRICS
 
 MOST_SHOWN = 200
 
 
-class AttemptsSerializer(serializers.Serializer[Any]):
+class AttemptsSerializer(CostSerializer):
+    """All attempts, and what they cost together."""
+
     results = AttemptSerializer(many=True)
 
 
@@ -124,8 +125,9 @@ class BestSerializer(serializers.Serializer[Any]):
 class AttemptsView(AssetsBase):
     @describe("Who was asked for it", operation_id="assets_attempts", responses={200: AttemptsSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
-        rows = GenerationAttempt.objects.of(self.found(pk))[:MOST_SHOWN]
-        return Response({"results": AttemptSerializer(rows, many=True).data})
+        attempts = GenerationAttempt.objects.of(self.found(pk))
+        shown = AttemptSerializer(attempts[:MOST_SHOWN], many=True).data
+        return Response({"results": shown, **cost_of(attempts).facts()})
 
 
 class DuplicatesView(AssetsBase):

@@ -24,12 +24,18 @@ from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PI
 from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.engine.files import uploads
-from mediagen.engine.library import bulk, review, trash
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.filters import AssetFilters, narrowed
-from mediagen.engine.library.libraries import find_library, get_or_create_library
+from mediagen.engine.library import (
+    AssetFilters,
+    Right,
+    bulk,
+    find_library,
+    get_or_create_library,
+    narrowed,
+    review,
+    trash,
+)
 from mediagen.errors import AssetInUse, InvalidRequest
-from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
+from mediagen.models import AssetSource, GenerationState, LabelRule, MediaAsset, MediaLibrary, ReviewStatus
 
 LONGEST_TEXT = 32_000
 BOOL = {"type": "string", "enum": ["true", "false"]}
@@ -50,6 +56,7 @@ FILTERS = (
         "status", "Of the review; one of several. Without it all but the deleted ones.", _words(ReviewStatus.values)
     ),
     Parameter("source", "Where it came from; one of several.", _words(AssetSource.values)),
+    Parameter("unlabelled", "Made by a model and published, and pages show no label with it.", FLAG),
     Parameter("provider", "Who served it."),
     Parameter("model", "Which model did."),
     Parameter("tag", "Has this tag; repeated: all of them.", {"type": "array", "items": {"type": "string"}}),
@@ -78,6 +85,9 @@ class AssetPatchSerializer(StrictSerializer):
     name = Text(max_length=255, required=False, allow_blank=True)
     description = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
     alt_text = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
+    credit = Text(max_length=255, required=False, allow_blank=True)
+    ai_label = serializers.ChoiceField(choices=["", *LabelRule.values], required=False)
+    ai_label_reason = Text(max_length=255, required=False, allow_blank=True, help_text="Needed to hide the label.")
     focal_x = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="0: left, 1: right.")
     focal_y = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="0: top, 1: bottom.")
     library = Text(max_length=200, required=False, help_text="Moves it there. Id, slug or name.")

@@ -13,17 +13,29 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import StrictSerializer, Text, Time, Usd
+from mediagen.api.fields import Choice, StrictSerializer, Text, Time, Usd
 from mediagen.api.pagination import paged
 from mediagen.api.problems import not_found
 from mediagen.api.schema import PAGING, describe, page_of
-from mediagen.engine.library import libraries
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right, libraries
 from mediagen.models import BudgetPeriod, MediaLibrary
+from mediagen.models.budget import PERIOD_HELP
 
 
-class LibraryValuesSerializer(StrictSerializer):
-    """What of a library can be changed."""
+class BudgetValuesSerializer(StrictSerializer):
+    """A limit of USD a period, to be set."""
+
+    budget_limit = serializers.DecimalField(
+        max_digits=12, decimal_places=4, min_value=0, required=False, allow_null=True, help_text="USD; null: no limit."
+    )
+    budget_period = Choice(choices=BudgetPeriod.choices, required=False, help_text=PERIOD_HELP)
+    budget_warning = serializers.DecimalField(
+        max_digits=12, decimal_places=4, min_value=0, required=False, allow_null=True, help_text="USD that warn."
+    )
+
+
+class LibraryValuesSerializer(BudgetValuesSerializer):
+    """What of a library can be changed. What concerns its budget needs the permission mediagen.change_budget."""
 
     name = Text(max_length=200, required=False)
     description = Text(max_length=32_000, required=False, allow_blank=True)
@@ -34,13 +46,6 @@ class LibraryValuesSerializer(StrictSerializer):
         child=Text(max_length=150), max_length=100, required=False, help_text="Django groups, by name."
     )
     editor_groups = serializers.ListField(child=Text(max_length=150), max_length=100, required=False)
-    budget_limit = serializers.DecimalField(
-        max_digits=12, decimal_places=4, min_value=0, required=False, allow_null=True, help_text="USD; null: no limit."
-    )
-    budget_period = serializers.ChoiceField(choices=BudgetPeriod.choices, required=False)
-    budget_warning = serializers.DecimalField(
-        max_digits=12, decimal_places=4, min_value=0, required=False, allow_null=True, help_text="USD that warn."
-    )
 
 
 class NewLibrarySerializer(LibraryValuesSerializer):
@@ -62,7 +67,7 @@ class LibrarySerializer(serializers.Serializer[Any]):
     editor_groups = serializers.ListField(child=serializers.CharField())
     default_tags = serializers.ListField(child=serializers.CharField())
     budget_limit = Usd(allow_null=True)
-    budget_period = serializers.ChoiceField(choices=BudgetPeriod.choices)
+    budget_period = Choice(choices=BudgetPeriod.choices, help_text=PERIOD_HELP)
     budget_warning = Usd(allow_null=True)
     may_add = serializers.BooleanField(help_text="Whoever asks may have pictures made in it.")
     created_at = Time()
@@ -127,7 +132,7 @@ class LibrariesView(APIBase):
         request=NewLibrarySerializer,
         responses={201: LibraryDetailSerializer},
         problems=[409],
-        description="Needs the permission mediagen.add_medialibrary.",
+        description="Needs the permission mediagen.add_medialibrary, and with a budget mediagen.change_budget.",
     )
     def post(self, request: Request) -> Response:
         libraries.demand(self.access, "add")
@@ -149,7 +154,10 @@ class LibraryView(APIBase):
         request=LibraryValuesSerializer,
         responses={200: LibraryDetailSerializer},
         problems=[409],
-        description="Needs the permission mediagen.change_medialibrary, and to be among those who may add to it.",
+        description=(
+            "Needs the permission mediagen.change_medialibrary, and to be among those who may add to it. To change its "
+            "budget needs mediagen.change_budget too."
+        ),
     )
     def patch(self, request: Request, pk: UUID) -> Response:
         library = self._found(pk)

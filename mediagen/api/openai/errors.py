@@ -18,7 +18,7 @@ from rest_framework.views import set_rollback
 
 from mediagen.api import problems
 from mediagen.api.problems import Problem, retry_after
-from mediagen.engine.money.ledger import BudgetUsedUp
+from mediagen.engine.money import BudgetUsedUp
 from mediagen.errors import GenerationFailed, Outcome
 
 logger = logging.getLogger("mediagen.api")

@@ -18,13 +18,10 @@ from asgiref.sync import sync_to_async
 from mediagen.api.openai.errors import NO_RETRY, SERVER, Refusal, invalid
 from mediagen.api.openai.models import can, providers_of
 from mediagen.api.openai.reading import Wanted
-from mediagen.engine.database.hops import in_database, to_the_end
+from mediagen.engine.database import in_database, to_the_end
 from mediagen.engine.files import links, renditions, storage, uploads
-from mediagen.engine.generation import claims, idempotency, running
-from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.generation.running import Job
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import find_library, get_library
+from mediagen.engine.generation import AssetOrder, Job, claims, idempotency, running
+from mediagen.engine.library import Access, Right, find_library, get_library
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaLibrary
 from mediagen.models.routing import atomic

@@ -10,12 +10,13 @@ from typing import Any
 
 from mediagen.api.openai.errors import invalid
 from mediagen.errors import InvalidRequest
-from mediagen.types import MAX_SEED, checked_text
+from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, checked_text
 
 MOST = 10
 SQUARE = (1024, 1024)
 FORMATS = ("png", "jpeg", "webp")
 LONGEST_IDENTIFIER = 64
+MOST_TAGS, LONGEST_TAG = 100, 100
 _SIZE = re.compile(r"([1-9]\d{0,5})x([1-9]\d{0,5})")
 
 OF_PROVIDERS = ("background", "moderation", "output_format", "output_compression", "quality", "style")
@@ -68,7 +69,7 @@ def read(data: Any, operation: str = "generate_image") -> Wanted:
     if as_url and stream:
         raise invalid("A stream holds pictures as base64. Leave out response_format, or stream.", "response_format")
     return Wanted(
-        prompt=_read(given, "prompt", _text, ""),
+        prompt=_read(given, "prompt", _prompt, ""),
         model=model,
         count=_read(given, "n", _whole(1, MOST), 1),
         width=width,
@@ -116,6 +117,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _prompt(value: Any) -> str:
+    if len(_text(value)) > MAX_PROMPT_CHARS:
+        raise ValueError(f"at most {MAX_PROMPT_CHARS:,} characters, not {len(value):,}.")
+    return str(value)
+
+
 def _identifier(value: Any) -> str:
     if len(_text(value)) > LONGEST_IDENTIFIER:
         raise ValueError(f"at most {LONGEST_IDENTIFIER} characters.")
@@ -124,9 +131,11 @@ def _identifier(value: Any) -> str:
 
 def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        value = [part.strip() for part in value.split(",") if part.strip()]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("expected a list of texts.")
+    if len(value) > MOST_TAGS or any(len(item) > LONGEST_TAG for item in value):
+        raise ValueError(f"at most {MOST_TAGS} of at most {LONGEST_TAG} characters.")
     return tuple(checked_text(item, "tags") for item in value)
 
 
@@ -177,6 +186,6 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "quality": _one_of("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"),
     "style": _one_of("vivid", "natural"),
     "safety_identifier": _identifier,
-    "negative_prompt": _text,
+    "negative_prompt": _prompt,
     "seed": _whole(0, MAX_SEED),
 }

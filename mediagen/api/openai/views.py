@@ -24,7 +24,7 @@ from mediagen.api.openai.errors import Refusal
 from mediagen.api.openai.reading import Wanted, read
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
 from mediagen.engine.generation import idempotency
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
 from mediagen.models import MediaAsset
 
 logger = logging.getLogger("mediagen.api")

@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.base import APIBase
-from mediagen.api.fields import Time
+from mediagen.api.fields import Choice, Time
 from mediagen.api.schema import describe
-from mediagen.engine.library.access import Right
-from mediagen.engine.providers.description import ProviderDescription, descriptions
+from mediagen.engine.library import Right
+from mediagen.engine.providers import ProviderDescription, descriptions
 
 HEALTH = ("ok", "failing", "open", "waiting", "probing")
 
@@ -30,7 +30,7 @@ class ProviderSerializer(serializers.Serializer[ProviderDescription]):
     is_live = serializers.BooleanField(help_text="False: it answers with placeholders made here (dry run).")
     is_placeholder = serializers.BooleanField()
     is_configured = serializers.BooleanField(help_text="It has the key that it needs.")
-    health = serializers.ChoiceField(choices=HEALTH, help_text='"open": not asked until `reopens_at`.')
+    health = Choice(choices=HEALTH, help_text='"open": not asked until `reopens_at`.')
     reopens_at = Time(allow_null=True)
 
 

@@ -13,15 +13,13 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase, demand
-from mediagen.api.fields import Flag, StrictSerializer, Text, Time, iso
+from mediagen.api.fields import Choice, Flag, StrictSerializer, Text, Time, iso
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, describe, page_of
-from mediagen.engine.files import links
-from mediagen.engine.files.variants import MAX_SIZES
-from mediagen.engine.library.access import Right
-from mediagen.engine.work import jobs
-from mediagen.engine.work.job_kinds import HOW, KINDS
+from mediagen.engine.files import MAX_SIZES, links
+from mediagen.engine.library import Right
+from mediagen.engine.work import HOW, KINDS, jobs
 from mediagen.models import BackgroundJob, JobState
 from mediagen.views_files import stored_file_response
 
@@ -37,10 +35,10 @@ NEEDS = {
 class NewJobSerializer(StrictSerializer):
     """`sizes` goes with variants; `how` and `provider` with generate_again; `even_if_used` with delete."""
 
-    kind = serializers.ChoiceField(choices=tuple(KINDS))
+    kind = Choice(choices=tuple(KINDS))
     asset_ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=jobs.MAX_ASSETS)
     sizes = serializers.ListField(child=Text(max_length=20), required=False, min_length=1, max_length=MAX_SIZES)
-    how = serializers.ChoiceField(choices=HOW, required=False)
+    how = Choice(choices=HOW, required=False)
     provider = Text(max_length=100, required=False)
     even_if_used = Flag(required=False)
 
@@ -55,8 +53,8 @@ class JobSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     url = serializers.URLField()
-    kind = serializers.ChoiceField(choices=tuple(KINDS))
-    state = serializers.ChoiceField(choices=JobState.choices)
+    kind = Choice(choices=tuple(KINDS))
+    state = Choice(choices=JobState.choices)
     total = serializers.IntegerField()
     done = serializers.IntegerField()
     failed = serializers.IntegerField()

@@ -17,16 +17,12 @@ from django.db.models.functions import Now
 from mediagen import conf
 from mediagen.engine.batches.manifests import Manifest, ManifestRow
 from mediagen.engine.events import announcements
-from mediagen.engine.generation.claims import row_values
-from mediagen.engine.generation.leases import is_dead
-from mediagen.engine.library.access import Access
-from mediagen.engine.library.libraries import find_library, get_library
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.generation import is_dead, row_values
+from mediagen.engine.library import Access, find_library, get_library
+from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.models import (
     BatchState,
-    GenerationAttempt,
     GenerationBatch,
     GenerationState,
     MediaAsset,
@@ -119,7 +115,8 @@ def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
     if batch is None or limit is None:
         return []
     hint = " Go on with a higher --max-cost."
-    return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=hint, follows_account=True)]
+    label = f"batch '{batch.name}'"
+    return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=hint, label=label, follows_account=True)]
 
 
 def load(batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | None = None) -> int:
@@ -286,10 +283,3 @@ def _set_state(
         batch.assets.filter(kicked_at__isnull=False).update(kicked_at=None)
     batch.refresh_from_db()
     return bool(changed)
-
-
-def possible_cost(batch: GenerationBatch) -> tuple[int, Decimal | None]:
-    """(attempts of the batch whose outcome is not known, USD they may have cost or None when a price is not known)."""
-    unknown = GenerationAttempt.objects.filter(asset__batch=batch, state="unknown", billable=True)
-    without_price = unknown.filter(cost=None, cost_held=None).exists()
-    return unknown.count(), None if without_price else ledger.spending(unknown)

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from mediagen.engine.batches import lifecycle
+import mediagen.engine.batches.lifecycle as lifecycle
 from mediagen.engine.batches.manifests import (
     FORMATS,
     Checker,
@@ -26,13 +26,9 @@ from mediagen.engine.batches.manifests import (
     options_by_provider,
     validate,
 )
-from mediagen.engine.dispatch import task_engine
-from mediagen.engine.dispatch.waiting import batch_waits
-from mediagen.engine.generation import estimates, requests
-from mediagen.engine.generation.estimates import Estimate
-from mediagen.engine.generation.options import check_options
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import find_library
+from mediagen.engine.dispatch import batch_waits, task_engine
+from mediagen.engine.generation import Estimate, check_options, estimates, requests
+from mediagen.engine.library import Access, Right, find_library
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, MediaAsset

@@ -1,5 +1,36 @@
 """The database from coroutines: hops to its thread, work that is written together, ids as people give them.
 
 Keeps: one hop for what belongs together, patience with a database that is away for a moment, and no transaction that
-spans a provider's call. `hops`, `sync`, `ids`. Knows no other room.
+spans a provider's call. `hops`, `sync`, `ids`, `times` (how often something happened lately). Knows no other room.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mediagen.lazy import names_from
+
+if TYPE_CHECKING:
+    from mediagen.engine.database.hops import (
+        close_own_connections,
+        grouped,
+        hold_no_thread,
+        in_database,
+        is_full,
+        patiently,
+        to_the_end,
+        together,
+        update_where,
+    )
+    from mediagen.engine.database.ids import as_uuid
+    from mediagen.engine.database.sync import run_sync
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "hops": "close_own_connections grouped hold_no_thread in_database is_full patiently to_the_end together"
+        " update_where",
+        "ids": "as_uuid",
+        "sync": "run_sync",
+    },
+)

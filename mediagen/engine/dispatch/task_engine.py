@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from importlib import import_module
 from itertools import islice
 from typing import Any
 
 from django.db.models.functions import Now
 
 from mediagen import conf
+from mediagen.engine.dispatch.waiting import task_wanted
 from mediagen.models import MediaAsset
 from mediagen.models.routing import on_commit
 
@@ -40,9 +40,7 @@ def reason(exc: Exception) -> str:
 
 def send(task_name: str, *args: Any) -> None:
     """Give the task of this name in `mediagen.tasks` to the engine. Whatever the engine raises goes through."""
-    # Not imported at start: the engine is an extra, and is checked when its task is made.
-    task = getattr(import_module("mediagen.tasks"), task_name)
-    task.using(backend=conf.get("TASK_BACKEND"), queue_name=queue_name()).enqueue(*args)
+    task_wanted.send(None, name=task_name, args=args)
 
 
 def kick(pks: Iterable[Any]) -> int:

@@ -15,8 +15,8 @@ from typing import Any
 from django.db import models
 from django.dispatch import Signal
 
+import mediagen.engine.events.messages as messages
 from mediagen import signals
-from mediagen.engine.events import messages
 from mediagen.models import AssetExport, GenerationBatch, MediaAsset
 from mediagen.models.routing import on_commit
 

@@ -18,15 +18,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 from django.db import close_old_connections
 from django.db.models import F, Min
 
 from mediagen import conf, http
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.dispatch import periodic, task_engine
+from mediagen.engine.database import in_database
+from mediagen.engine.dispatch import periodic, server_wanted, task_engine
 from mediagen.errors import CredentialsUnreadable, ProviderError
 from mediagen.models import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.clock import db_now
@@ -78,8 +77,7 @@ def soon() -> None:
         if conf.get("TASK_BACKEND") is not None:
             task_engine.send("deliver_webhooks")
         else:
-            # Not imported above: it has the worker, whose events lead here.
-            import_module("mediagen.engine.work.in_server").run_soon(_deliverer.until_nothing_waits)
+            server_wanted.send(None, run=_deliverer.until_nothing_waits)
     except Exception as exc:
         logger.error("nobody could be told of waiting webhooks (%s); they wait for a sweep.", task_engine.reason(exc))
 

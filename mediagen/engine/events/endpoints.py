@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import mediagen.engine.events.delivery as delivery
 from mediagen import http
-from mediagen.engine.events import delivery
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaLibrary, WebhookEndpoint
 from mediagen.models.clock import db_now

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db import models
 
-from mediagen.engine.events import delivery, payloads
+import mediagen.engine.events.delivery as delivery
+import mediagen.engine.events.payloads as payloads
 from mediagen.models import AssetExport, GenerationBatch, MediaAsset, MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.clock import db_now
 from mediagen.models.outgoing import TEST_EVENT

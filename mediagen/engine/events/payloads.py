@@ -66,7 +66,7 @@ def of_asset(asset: MediaAsset) -> dict[str, Any]:
 
 def of_batch(batch: GenerationBatch) -> dict[str, Any]:
     counted: Any = GenerationBatch.objects.with_counts().get(pk=batch.pk)
-    counts = ("ready", "placeholders", "failed", "cancelled", "of_unknown_cost")
+    counts = ("ready", "placeholders", "failed", "cancelled")
     return {
         "batch": {
             "id": str(batch.pk),
@@ -74,7 +74,7 @@ def of_batch(batch: GenerationBatch) -> dict[str, Any]:
             "state": batch.state,
             "total": batch.total,
             **{name: getattr(counted, name) for name in counts},
-            "cost": str(counted.cost or 0),
+            **batch.cost().facts(),
             "created_at": _time(batch.created_at),
             "finished_at": _time(batch.finished_at),
         }

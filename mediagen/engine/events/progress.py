@@ -21,7 +21,7 @@ from uuid import UUID
 from django.db import close_old_connections
 from django.db.models import prefetch_related_objects
 
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.routing import on_commit
 from mediagen.types import AttemptState

@@ -18,14 +18,12 @@ from typing import Any
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+import mediagen.engine.exports.rows as rows
 from mediagen import conf
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.database.ids import as_uuid
-from mediagen.engine.exports import rows
+from mediagen.engine.database import as_uuid, in_database
 from mediagen.engine.exports.figma import as_image
-from mediagen.engine.generation import leases
-from mediagen.engine.generation.recorder import RowRecorder
-from mediagen.engine.library.assets import get_asset
+from mediagen.engine.generation import RowRecorder, leases
+from mediagen.engine.library import get_asset
 from mediagen.errors import GenerationFailed, InvalidRequest, MediagenError, Outcome
 from mediagen.execution import ChainOutcome
 from mediagen.factory import aget_media_generator_chain

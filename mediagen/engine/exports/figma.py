@@ -8,13 +8,14 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.urls import NoReverseMatch, reverse
 
+import mediagen.engine.exports.pictures as pictures
+import mediagen.engine.exports.rows as rows
 from mediagen import conf
 from mediagen.chain import MediaGeneratorChain
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.exports import pictures, rows
+from mediagen.engine.database import in_database
 from mediagen.engine.files import storage
-from mediagen.engine.generation.recorder import RowRecorder
-from mediagen.engine.library.assets import get_asset
+from mediagen.engine.generation import RowRecorder
+from mediagen.engine.library import get_asset
 from mediagen.errors import GenerationFailed, InvalidRequest, MediagenError
 from mediagen.factory import aget_media_generator_chain
 from mediagen.models import AssetExport, ExportTarget, MediaAsset

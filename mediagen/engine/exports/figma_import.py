@@ -10,13 +10,11 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid, in_database
 from mediagen.engine.exports.from_figma import TAG, new_asset
 from mediagen.engine.files import uploads
-from mediagen.engine.generation.recorder import RowRecorder
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import get_library
+from mediagen.engine.generation import RowRecorder
+from mediagen.engine.library import Access, Right, get_library
 from mediagen.errors import GenerationFailed, InvalidRequest, StorageFailed
 from mediagen.factory import aget_media_generator_chain
 from mediagen.images import Picture
@@ -72,7 +70,7 @@ async def import_from_figma(
     library = await in_database(get_library, as_uuid(library_id, "library_id"))
     chain = await aget_media_generator_chain(dry_run=dry_run)
     # There is no asset yet: its attempts stand with the library.
-    owner: Any = SimpleNamespace(pk=None, library_id=library.pk)
+    owner: Any = SimpleNamespace(pk=None, library_id=library.pk, batch_id=None)
     recorder = RowRecorder(owner)
     outcome = await chain.execute(
         "import_from_figma",

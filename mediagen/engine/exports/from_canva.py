@@ -7,12 +7,10 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid, in_database
 from mediagen.engine.files import uploads
-from mediagen.engine.generation.recorder import RowRecorder
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import get_library
+from mediagen.engine.generation import RowRecorder
+from mediagen.engine.library import Access, Right, get_library
 from mediagen.errors import GenerationFailed, InvalidRequest
 from mediagen.execution import ChainOutcome
 from mediagen.factory import aget_media_generator_chain

@@ -10,8 +10,7 @@ from django.db import IntegrityError
 
 from mediagen.engine.exports.plugin import placed_asset
 from mediagen.engine.files import uploads
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import find_library, get_library
+from mediagen.engine.library import Access, Right, find_library, get_library
 from mediagen.errors import InvalidRequest
 from mediagen.images import Picture
 from mediagen.models import AssetSource, MediaAsset, MediaLibrary, MediaTag

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from mediagen.engine.database.ids import as_uuid
-from mediagen.engine.exports import figma, rows
-from mediagen.engine.library.access import Access, Right
+import mediagen.engine.exports.figma as figma
+import mediagen.engine.exports.rows as rows
+from mediagen.engine.database import as_uuid
+from mediagen.engine.library import Access, Right
 from mediagen.errors import InvalidRequest
 from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 from mediagen.models.export import AssetExportQuerySet

@@ -15,7 +15,7 @@ NAMES = ("manifest.json", "code.js", "ui.html")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
-def plugin_files(site: str, *, plugin_id: str = "mediagen", name: str = "") -> dict[str, str]:
+def files_of_plugin(site: str, *, plugin_id: str = "mediagen", name: str = "") -> dict[str, str]:
     """{file name: content}. `site` is the address under which people's machines reach this site, https or local.
 
     `InvalidRequest` for what is no such address, `ConfigurationError` when the site's URLs leave out the API.

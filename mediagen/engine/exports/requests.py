@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mediagen.engine.database.sync import run_sync
-from mediagen.engine.exports import canva, figma, rows, sending
-from mediagen.engine.library.access import Access, Right
+import mediagen.engine.exports.canva as canva
+import mediagen.engine.exports.figma as figma
+import mediagen.engine.exports.rows as rows
+import mediagen.engine.exports.sending as sending
+from mediagen.engine.database import run_sync
+from mediagen.engine.library import Access, Right
 from mediagen.errors import GenerationFailed, InvalidRequest
 from mediagen.models import AssetExport, ExportTarget, MediaAsset
 from mediagen.models.export import AssetExportQuerySet

@@ -14,8 +14,7 @@ from django.db.models.functions import Now
 
 from mediagen import conf
 from mediagen.engine.events import announcements
-from mediagen.engine.library import review
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right, review
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 from mediagen.models.clock import db_now

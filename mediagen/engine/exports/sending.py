@@ -10,10 +10,10 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
+import mediagen.engine.exports.canva as canva
 from mediagen import conf
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.engine.dispatch import periodic, task_engine
-from mediagen.engine.exports import canva
 from mediagen.engine.work import in_server
 from mediagen.models.routing import on_commit
 

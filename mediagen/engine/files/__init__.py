@@ -1,5 +1,31 @@
 """Files of assets: where they lie, how they come and go, other sizes, addresses, uploads.
 
 Keeps: a file that no row names is found again or removed, a paid one is put aside and never thrown away. `storage`,
-`renditions`, `variants`, `links` (signed addresses), `uploads` (people's own pictures).
+`refusals`, `answers` (paid, without a usable picture), `renditions`,
+`responsive` (the sizes of a picture on a page), `variants`, `links` (signed addresses), `uploads`
+(people's own pictures).
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mediagen.lazy import names_from
+
+if TYPE_CHECKING:
+    from mediagen.engine.files.links import Grant, LinkRefused, download_name, picture_url, thumbnail_url
+    from mediagen.engine.files.renditions import FITS, MAX_SIDE_PX
+    from mediagen.engine.files.responsive import PagePicture, page_picture, page_picture_src
+    from mediagen.engine.files.uploads import upload
+    from mediagen.engine.files.variants import MAX_SIZES, make_variants
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "links": "Grant LinkRefused download_name picture_url thumbnail_url",
+        "renditions": "FITS MAX_SIDE_PX",
+        "responsive": "PagePicture page_picture page_picture_src",
+        "uploads": "upload",
+        "variants": "MAX_SIZES make_variants",
+    },
+)

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -23,7 +23,10 @@ from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 
 from mediagen import conf
 from mediagen.errors import InvalidRequest
-from mediagen.models import BackgroundJob, JobState, MediaAsset
+from mediagen.models import BackgroundJob, JobState, MediaAsset, Rendition
+
+if TYPE_CHECKING:
+    from mediagen.engine.files.renditions import Spec
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -34,6 +37,10 @@ EXTENSIONS = {"jpeg": "jpg"}
 
 class LinkRefused(InvalidRequest):
     """An address that is none of ours, has expired, or leads to a file that is not there any more."""
+
+
+class NotSigned(LinkRefused):
+    """An address that nobody here has signed: made up, or altered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ def check(text: str) -> Grant:
         kind, pk, mark, expires_at, how = _signer().unsign(text).split(".")
         grant = Grant({"a": "asset", "j": "job"}[kind], uuid.UUID(pk), mark, int(expires_at), how == "d")
     except (BadSignature, ValueError, KeyError):
-        raise LinkRefused("This address is not one that this site has signed. Ask for a new one.") from None
+        raise NotSigned("This address is not one that this site has signed. Ask for a new one.") from None
     if grant.expires_at <= time.time():
         raise LinkRefused("This address has expired. Ask for a new one.")
     return grant
@@ -119,6 +126,69 @@ def granted_job(grant: Grant) -> BackgroundJob:
     if grant.kind != "job" or job is None or str(job.lease_token) != grant.mark:
         raise LinkRefused("The file of this address is not there any more. Ask for a new address.")
     return job
+
+
+@dataclass(frozen=True, slots=True)
+class PageGrant:
+    """What the address of a picture on a public page stands for: one file of one content, as long as it is there."""
+
+    pk: uuid.UUID
+    mark: str
+    wanted: dict[str, Any]
+    """arguments of `renditions.rendition`; {}: the file itself"""
+
+
+def page_url(asset: MediaAsset, spec: Spec | None) -> str:
+    """The address of a picture on a page, for whoever has it: always the same for the same content, so that browsers
+    and a CDN keep it. What is wanted is signed with it: nobody can have others made. "" without our pages and API."""
+    pattern = _pattern(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix(), "page-picture")
+    if not pattern:
+        return ""
+    extension = asset.format if spec is None else spec.format
+    how = "" if spec is None else _spelled(spec)
+    text = f"p.{asset.pk.hex}.{asset.content_hash[:MARK_CHARS]}.{how}"
+    signed = _kept(settings.SECRET_KEY, text)
+    return pattern.replace(PLACE, f"{signed}.{EXTENSIONS.get(extension, extension)}")
+
+
+def _spelled(spec: Spec) -> str:
+    focus = "-".join(str(round(part * 100)) for part in spec.focus or ())
+    return "_".join((str(spec.width or ""), str(spec.height or ""), spec.format, spec.fit, str(spec.quality), focus))
+
+
+def check_page(text: str) -> PageGrant:
+    """What the last part of such an address stands for; `LinkRefused` when it is none of ours."""
+    try:
+        kind, pk, mark, how = _signer().unsign(text.rpartition(".")[0]).split(".")
+        if kind != "p":
+            raise ValueError(kind)
+        wanted: dict[str, Any] = {}
+        if how:
+            width, height, format, fit, quality, focus = how.split("_")
+            around = tuple(int(part) / 100 for part in focus.split("-")) if focus else None
+            wanted = {"width": width, "height": height, "format": format, "fit": fit, "focus": around}
+            wanted["quality"] = None if format == "png" else quality
+            if text.rpartition(".")[2] != EXTENSIONS.get(format, format):
+                raise ValueError(text)
+        return PageGrant(uuid.UUID(pk), mark, wanted)
+    except (BadSignature, ValueError):
+        raise LinkRefused("This address is not one that this site has signed.") from None
+
+
+def page_asset(grant: PageGrant) -> MediaAsset:
+    """The asset, which may have another picture by now; `LinkRefused` when it was deleted."""
+    asset = MediaAsset.objects.kept().exclude(file="").filter(pk=grant.pk).first()
+    if asset is None or not asset.content_hash:
+        raise LinkRefused("The picture of this address is not there any more.")
+    return asset
+
+
+def stored_renditions(asset: MediaAsset) -> dict[str, str]:
+    """With SERVE_FILES = "storage", where the storage itself gives the renditions that were made, by their key; else
+    {}. One query, unless `renditions` was prefetched."""
+    if conf.get("SERVE_FILES") != "storage":
+        return {}
+    return {made.key: url for made in asset.renditions.all() if (url := _storage_url(made))}
 
 
 def _signer() -> Signer:
@@ -148,7 +218,9 @@ def steady_url_maker() -> Callable[[Any], str]:
     """`signed_url(asset, steady=True)` as a function for the many assets of a list, which must have files: what is the
     same for all of them is found out once."""
     expires_at, key = _expires_at(None, True), settings.SECRET_KEY
-    before, place, behind = _pattern(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix()).partition(PLACE)
+    before, place, behind = _pattern(
+        get_urlconf() or settings.ROOT_URLCONF, get_script_prefix(), "signed-file"
+    ).partition(PLACE)
 
     def url(asset: Any) -> str:
         text = f"a.{asset.pk.hex}.{asset.content_hash[:MARK_CHARS]}.{expires_at}.i"
@@ -166,7 +238,7 @@ SHORT = {"width": "w", "height": "h", "quality": "q"}
 
 
 def _address(text: str, rendition: dict[str, Any]) -> str:
-    pattern = _pattern(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix())
+    pattern = _pattern(get_urlconf() or settings.ROOT_URLCONF, get_script_prefix(), "signed-file")
     return pattern and pattern.replace(PLACE, text) + rendition_query(**rendition)
 
 
@@ -180,11 +252,11 @@ PLACE = "here-stands-the-token"
 
 
 @lru_cache(maxsize=16)
-def _pattern(urlconf: str, prefix: str) -> str:
+def _pattern(urlconf: str, prefix: str, name: str) -> str:
     """The path of a signed file with `PLACE` in it: a list has a hundred of them, and to reverse each one is slow."""
-    for name in ("mediagen:signed-file", "mediagen_api:signed-file"):
+    for namespace in ("mediagen", "mediagen_api"):
         try:
-            return reverse(name, args=[PLACE])
+            return reverse(f"{namespace}:{name}", args=[PLACE])
         except NoReverseMatch:
             continue
     return ""
@@ -218,7 +290,7 @@ def thumbnail_url(asset: MediaAsset, width: int = 400) -> str:
     return f"{address}?w={width}&v={asset.content_hash[:8]}"
 
 
-def _storage_url(asset: MediaAsset) -> str | None:
+def _storage_url(asset: MediaAsset | Rendition) -> str | None:
     """None where the storage has no addresses: a site without MEDIA_URL, for instance. "" when it cannot say now."""
     if getattr(asset.file.storage, "base_url", None) == get_script_prefix():
         return None

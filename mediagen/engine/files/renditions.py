@@ -16,9 +16,10 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.db import IntegrityError
 
+import mediagen.engine.files.storage as storage
 from mediagen import conf, images
-from mediagen.engine.files import storage
-from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
+from mediagen.engine.database import times
+from mediagen.errors import ComeLater, InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import scale
 from mediagen.models import MediaAsset, Rendition, asset_storage
 from mediagen.models.routing import atomic, on_commit
@@ -27,8 +28,11 @@ from mediagen.types import uuid7
 logger = logging.getLogger("mediagen.engine")
 
 MAX_SIDE_PX = 4096
-MOST_KEPT = 50
-"""of one asset: whoever asks for every size there is fills no disk; the oldest go, and are made again when asked for"""
+MOST_KEPT = 200
+"""of one asset: whoever asks for every size there is fills no disk; the oldest go, and are made again when asked for.
+A page offers a dozen, and a picture may be on several."""
+STRANGERS_MAKE, PER_S = 30, 600
+"""renditions of one asset that holders of its signed address can have made, and in how many seconds"""
 FITS = ("inside", "cover")
 NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-(?P<made>[0-9a-f]{32})(?:_[A-Za-z0-9]+)?\.[a-z]+")
 """of a file: the asset's id, and an id of its own that holds the time"""
@@ -43,10 +47,18 @@ class Spec:
     format: str
     fit: str
     quality: int
+    focus: tuple[float, float] | None = None
+    """where "cover" cuts around, fractions from the left and the top; None: the asset's focal point"""
 
     @classmethod
     def checked(
-        cls, width: Any = None, height: Any = None, format: Any = None, fit: Any = "inside", quality: Any = None
+        cls,
+        width: Any = None,
+        height: Any = None,
+        format: Any = None,
+        fit: Any = "inside",
+        quality: Any = None,
+        focus: Any = None,
     ) -> Spec:
         """The spec; numbers may come as text. `InvalidRequest` with the `field` that is wrong and what it may be."""
         sides = _number(width, "width", MAX_SIDE_PX), _number(height, "height", MAX_SIDE_PX)
@@ -60,13 +72,13 @@ class Spec:
         if fit == "cover" and None in sides:
             raise InvalidRequest("fit=cover needs a width and a height.", field="width" if not sides[0] else "height")
         level = _number(quality, "quality", 100)
-        return cls(
-            *sides, wanted, fit or "inside", scale.QUALITY[wanted] if level is None or wanted == "png" else level
-        )
+        level = scale.QUALITY[wanted] if level is None or wanted == "png" else level
+        return cls(*sides, wanted, fit or "inside", level, checked_focus(focus) if fit == "cover" else None)
 
     def key(self, asset: MediaAsset) -> str:
         """Unique to what it is made of and how: w400-h0-inside-webp-q80-<first 16 of the source's hash>."""
-        focus = f"{round(asset.focal_x * 100)}.{round(asset.focal_y * 100)}-" if self.fit == "cover" else ""
+        x, y = self.focus or (asset.focal_x, asset.focal_y)
+        focus = f"{round(x * 100)}.{round(y * 100)}-" if self.fit == "cover" else ""
         size = f"w{self.width or 0}-h{self.height or 0}"
         return f"{size}-{self.fit}-{focus}{self.format}-q{self.quality}-{asset.content_hash[:16]}"
 
@@ -80,6 +92,20 @@ def _number(value: Any, name: str, most: int) -> int | None:
     return int(text)
 
 
+def checked_focus(value: Any) -> tuple[float, float] | None:
+    """(0.3, 0.5) or "0.3,0.5": fractions from the left and the top, to a hundredth; None and "" stay none."""
+    if value is None or value == "":
+        return None
+    try:
+        x, y = (float(part) for part in (value.split(",") if isinstance(value, str) else value))
+        is_inside = 0 <= x <= 1 and 0 <= y <= 1
+    except (TypeError, ValueError):
+        is_inside = False
+    if not is_inside:
+        raise InvalidRequest(f"focus is two fractions such as 0.3,0.5, not {str(value)!r:.40}.", field="focus")
+    return round(x, 2), round(y, 2)
+
+
 def rendition(
     asset: MediaAsset,
     *,
@@ -88,15 +114,23 @@ def rendition(
     format: Any = None,
     fit: Any = "inside",
     quality: Any = None,
+    focus: Any = None,
+    for_stranger: bool = False,
 ) -> Rendition:
     """The asset's picture with at most `width` x `height` pixels, as "webp" unless another format is asked for.
 
-    fit "inside" keeps the whole picture, "cover" fills the box and cuts around the asset's focal point. Nothing is
-    enlarged. Sides up to 4096, quality 1 to 100. `InvalidRequest` with `field` for anything else, and for an asset
-    without a picture; `StorageFailed` when its file is gone or damaged, or the rendition cannot be stored.
-    One query when it was made before. Two who ask at once get the same.
+    fit "inside" keeps the whole picture, "cover" fills the box and cuts around `focus`, two fractions, or else the
+    asset's focal point. Nothing is enlarged. Sides up to 4096, quality 1 to 100. `InvalidRequest` with `field` for
+    anything else, and for an asset without a picture; `StorageFailed` when its file is gone or damaged, or the
+    rendition cannot be stored.
+    One query when it was made before. Two who ask at once get the same. `for_stranger`: whoever asks has only an
+    address; `ComeLater` when such people have had many of this asset made in a short time.
     """
-    spec = Spec.checked(width, height, format, fit, quality)
+    return make(asset, Spec.checked(width, height, format, fit, quality, focus), for_stranger=for_stranger)
+
+
+def make(asset: MediaAsset, spec: Spec, *, for_stranger: bool = False) -> Rendition:
+    """The rendition of a spec that was checked; see `rendition`."""
     if not asset.is_ready or not asset.file:
         raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
     key = spec.key(asset)
@@ -104,7 +138,12 @@ def rendition(
     if (found := made.first()) is not None:
         return found
     with _alone(f"{asset.pk}:{key}") as has_waited:
-        return (made.first() if has_waited else None) or _make(asset, spec, key)
+        if has_waited and (found := made.first()) is not None:
+            return found
+        if for_stranger and not times.fits(f"renditions:{asset.pk}", STRANGERS_MAKE, PER_S):
+            text = "Many other sizes of this picture were made just now. Ask for one that was, or come later."
+            raise ComeLater(text, retry_after_s=PER_S)
+        return _make(asset, spec, key)
 
 
 def content_of(asset: MediaAsset, found: Rendition) -> bytes:
@@ -127,10 +166,17 @@ def content_of(asset: MediaAsset, found: Rendition) -> bytes:
 
 
 def _spec_of(made: Rendition) -> dict[str, Any]:
-    width, height, fit, *_, format, quality, _hash = made.key.split("-")
+    width, height, fit, *around, format, quality, _hash = made.key.split("-")
     sides = (int(side[1:]) or None for side in (width, height))
     level = int(quality[1:]) or None
-    return {**dict(zip(("width", "height"), sides, strict=True)), "fit": fit, "format": format, "quality": level}
+    focus = tuple(int(part) / 100 for part in around[0].split(".")) if around else None
+    return {
+        **dict(zip(("width", "height"), sides, strict=True)),
+        "fit": fit,
+        "format": format,
+        "quality": level,
+        "focus": focus,
+    }
 
 
 _locks: dict[str, tuple[threading.Lock, int]] = {}
@@ -186,6 +232,10 @@ def _make(asset: MediaAsset, spec: Spec, key: str) -> Rendition:
         storage.remove_file(name)
         raise
     _remove_surplus(asset)
+    if not asset.color and scaled.color:
+        # What a page shows until the file is there: known now that the picture was decoded.
+        MediaAsset.objects.filter(pk=asset.pk, content_hash=asset.content_hash, color="").update(color=scaled.color)
+        asset.color = scaled.color
     return made
 
 
@@ -212,8 +262,9 @@ def scaled_to(spec: Spec, asset: MediaAsset, source: bytes) -> images.Scaled:
             width=spec.width,
             height=spec.height,
             cover=spec.fit == "cover",
-            focus=(asset.focal_x, asset.focal_y),
+            focus=spec.focus or (asset.focal_x, asset.focal_y),
             quality=spec.quality,
+            source_type=asset.digital_source_type,
         )
     except NotAPicture as exc:
         logger.error("asset %s: %s", asset.pk, exc)

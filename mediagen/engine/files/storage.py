@@ -15,6 +15,7 @@ from pathlib import Path
 from asgiref.sync import sync_to_async
 from django.core.files.base import ContentFile
 
+import mediagen.engine.files.refusals as refusals
 from mediagen import conf
 from mediagen.models import MediaAsset, asset_storage
 
@@ -55,17 +56,23 @@ def left_files(asset: MediaAsset) -> list[str]:
     return [name for name in names if name != asset.file.name and storage.exists(name)]
 
 
-async def save_file(name: str, content: bytes, *, patience_s: float = 0.0) -> str:
+async def save_file(name: str, content: bytes, *, is_paid: bool = False) -> str:
     """Store the bytes; the name they really got. Off the ORM's thread: a bucket may take seconds.
 
-    A storage that fails is tried again for `patience_s`; then its exception is raised.
+    For what is paid a storage that fails is tried again for STORAGE_PATIENCE_S, and meanwhile nothing further is bought
+    (see `refusals`). Then its exception is raised.
     """
-    give_up_at = time.monotonic() + patience_s
+    give_up_at = time.monotonic() + (conf.get("STORAGE_PATIENCE_S") if is_paid else 0.0)
     wait_s = 0.2
     while True:
         try:
-            return await sync_to_async(_save, thread_sensitive=False)(name, content)
+            saved = await sync_to_async(_save, thread_sensitive=False)(name, content)
+            if is_paid:
+                refusals.taken()
+            return saved
         except Exception as exc:
+            if is_paid:
+                refusals.refused(exc, len(content))
             if time.monotonic() + wait_s > give_up_at:
                 raise
             logger.warning("the storage did not take %s (%s); trying again", name, type(exc).__name__)
@@ -100,15 +107,37 @@ async def put_aside(name: str, content: bytes) -> str:
 
 
 def _put_aside(name: str, content: bytes) -> str:
+    """Whole or not at all: a half would be taken for the picture, and a full disk writes halves."""
+    path = rescue_folder() / name.rpartition("/")[2]
+    # Not a name that `rescued` finds.
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        folder = rescue_folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / name.rpartition("/")[2]
-        path.write_bytes(content)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with unfinished.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+            sync_folder(path.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError:
-        logger.exception("the picture %s could not be put aside either: it is lost", name)
+        logger.exception("the picture %s could not be put aside either", name)
         return ""
     return str(path)
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Have the names in a folder outlive a power cut. Does nothing where folders cannot be opened (Windows)."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def rescued(asset: MediaAsset) -> list[Path]:

@@ -12,10 +12,10 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.db.models import QuerySet
 
+import mediagen.engine.files.storage as storage
 from mediagen import conf, images
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid
 from mediagen.engine.events import announcements
-from mediagen.engine.files import storage
 from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import Picture
 from mediagen.models import (
@@ -139,7 +139,7 @@ def store(asset: MediaAsset, content: bytes, picture: Picture, *, tags: Iterable
             f"The storage did not take the file ({type(exc).__name__}). Nothing was kept; try again later."
         ) from exc
     try:
-        _write(asset, name, picture, list(tags))
+        _write(asset, name, picture, images.source_type_in(content), list(tags))
     except BaseException:
         storage.remove_file(name)
         raise
@@ -147,10 +147,11 @@ def store(asset: MediaAsset, content: bytes, picture: Picture, *, tags: Iterable
 
 
 @atomic()
-def _write(asset: MediaAsset, name: str, picture: Picture, tags: list[str]) -> None:
+def _write(asset: MediaAsset, name: str, picture: Picture, source_type: str, tags: list[str]) -> None:
     asset.file.name = name
     asset.format, asset.width, asset.height = picture.format, picture.width, picture.height
     asset.file_size, asset.content_hash = picture.size_bytes, picture.sha256
+    asset.digital_source_type = source_type[:60]
     asset.fit_report = {**asset.fit_report, **picture.fit_report}
     asset.generation_state = GenerationState.READY
     asset.lease_token = 1

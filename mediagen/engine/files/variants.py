@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import mediagen.engine.files.renditions as renditions
+import mediagen.engine.files.uploads as uploads
 from mediagen import images
-from mediagen.engine.files import renditions, uploads
 from mediagen.engine.files.renditions import Spec
 from mediagen.errors import InvalidRequest
 from mediagen.images import scale
@@ -74,6 +75,9 @@ def _variant(asset: MediaAsset, source: bytes, spec: Spec, by: Any) -> MediaAsse
         name=f"{asset.name[:230]} {picture.width}\u00d7{picture.height}".strip(),
         description=asset.description,
         alt_text=asset.alt_text,
+        credit=asset.credit,
+        ai_label=asset.ai_label,
+        ai_label_reason=asset.ai_label_reason,
         prompt=asset.prompt,
         is_placeholder=asset.is_placeholder,
         dry_run=asset.dry_run,

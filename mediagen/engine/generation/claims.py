@@ -18,8 +18,8 @@ from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_ha
 from mediagen.engine.generation.options import check_values
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import Job
-from mediagen.engine.library.libraries import get_library
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import get_library
+from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
@@ -227,4 +227,5 @@ def library_budgets(library: MediaLibrary) -> list[Budget]:
     if library.budget_limit is None:
         return []
     hint = f" Raise the budget of library '{library.name}', or wait."
-    return [Budget(f"library:{library.pk}", library.budget_limit, library.budget_period, hint)]
+    label = f"library '{library.name}'"
+    return [Budget(f"library:{library.pk}", library.budget_limit, library.budget_period, hint, label)]

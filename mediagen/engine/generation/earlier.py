@@ -13,8 +13,9 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+import mediagen.engine.generation.claims as claims
+import mediagen.engine.generation.leases as leases
 from mediagen.engine.events import progress
-from mediagen.engine.generation import claims, leases
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaTag, ReviewStatus
 from mediagen.models.clock import db_now

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
-from mediagen.attempts import usd_if_it_is
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
+from mediagen.engine.money import Kind, of_late
 from mediagen.errors import InvalidRequest, ProviderError
 from mediagen.factory import get_media_generator_chain
+from mediagen.models.costs import usd as in_usd
+from mediagen.models.ledger import LAST_DIGIT
+from mediagen.types import usd_or_none
 
 
 @dataclass(slots=True)
@@ -30,17 +33,26 @@ class Estimate:
     """pictures for which no provider's price is known"""
     prices: dict[str, Decimal | None] = field(default_factory=dict)
     """USD of one picture (the dearest of them) by provider; None: not known"""
+    too_low: dict[str, Decimal] = field(default_factory=dict)
+    """what price tables say, by provider, that charged more of late: `prices` has what they charged"""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """by provider: why its price is no exact one, but the most that a picture may cost"""
     is_free: bool = True
     """nothing that costs money would be asked: dry run, placeholders"""
 
     def __str__(self) -> str:
         if self.is_free:
             return f"{self.pictures:,} pictures, which cost nothing (dry run or placeholders)"
+        unknown = ", ".join(sorted(self.unknown))
+        what_to_do = "; a budget passes it over unless its prices or price_when_unknown are set"
         if self.without_price == self.pictures:
-            return f"{self.pictures:,} pictures at a price that is not known ({', '.join(sorted(self.unknown))})"
+            return f"{self.pictures:,} pictures at a price that is not known ({unknown}){what_to_do}"
         text = f"{self.pictures:,} pictures, ${self.cheapest:,.2f} to ${self.dearest:,.2f}"
         if self.unknown:
-            text += f"; the price of {', '.join(sorted(self.unknown))} is not known and not in it"
+            text += f"; the price of {unknown} is not known and not in it{what_to_do}"
+        text += "".join(f"; {name} at most: {why}" for name, why in sorted(self.reasons.items()))
+        for name, listed in sorted(self.too_low.items()):
+            text += f"; {name} charged {in_usd(self.prices[name])} of late, its price table says {in_usd(listed)}"
         return text
 
 
@@ -52,6 +64,7 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
     total = Estimate()
     chains: dict[Any, list[Any]] = {}
     prices: dict[str, dict[str, Decimal | None]] = {}
+    charged: dict[Kind, Decimal] = {}
     for order in orders:
         chain_key = (order.providers, order.dry_run)
         if chain_key not in chains:
@@ -63,7 +76,7 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
         if key not in prices:
             if len(prices) > 10_000:
                 prices.clear()
-            prices[key] = _prices(chains[chain_key], asked)
+            prices[key] = _prices(chains[chain_key], asked, total.reasons, charged)
         known = [price for price in prices[key].values() if price is not None]
         unknown = [name for name, price in prices[key].items() if price is None]
         total.pictures += 1
@@ -77,6 +90,9 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
             total.dearest += max(known)
         elif unknown:
             total.without_price += 1
+    for kind, price in charged.items():
+        if price > kind.listed_price and price == total.prices.get(kind.provider_name):
+            total.too_low[kind.provider_name] = kind.listed_price
     return total
 
 
@@ -94,17 +110,28 @@ def _priced_providers(chain: MediaGeneratorChain) -> list[Any]:
     return asked
 
 
-def _prices(providers: list[Any], asked: dict[str, Any]) -> dict[str, Decimal | None]:
-    """USD by provider, None where it is not known; without those that would not take the request."""
+def _prices(
+    providers: list[Any], asked: dict[str, Any], reasons: dict[str, str], charged: dict[Kind, Decimal]
+) -> dict[str, Decimal | None]:
+    """USD by provider, None where it is not known; without those that would not take the request. Why one is the most
+    that it may be goes into `reasons`, what kinds of pictures cost of late into `charged`."""
     found: dict[str, Decimal | None] = {}
     for provider in providers:
         price = None
         if (ask := getattr(provider, "estimate", None)) is not None:
             try:
-                price = usd_if_it_is(ask(**asked), provider.get_name())
+                price = usd_or_none(ask(**asked), provider.get_name())
+                if price is not None and (why := getattr(provider, "estimate_reason", lambda **_: "")(**asked)):
+                    reasons[provider.get_name()] = why
             except ProviderError:
                 continue
             except InvalidRequest:
                 price = None
-        found[provider.get_name()] = price
+        name = provider.get_name()
+        if price is not None:
+            kind = Kind(name[:100], "generate_image", price.quantize(LAST_DIGIT, rounding=ROUND_UP))
+            if kind not in charged:
+                charged[kind] = of_late(kind) or price
+            price = max(price, charged[kind])
+        found[name] = price
     return found

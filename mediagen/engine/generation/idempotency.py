@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
 from mediagen.errors import InvalidRequest, KeyReused, NotAllowed
 from mediagen.models import IdempotentRequest
 from mediagen.models.asset import MediaAssetQuerySet

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from mediagen.engine.database.hops import in_database
+import mediagen.engine.generation.leases as leases
+from mediagen.engine.database import in_database
 from mediagen.engine.dispatch import task_engine
-from mediagen.engine.generation import leases
 from mediagen.errors import ConfigurationError, ProviderError
 from mediagen.factory import build_adapter
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, WebhookDelivery

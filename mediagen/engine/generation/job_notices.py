@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.models import WebhookDelivery
 
 

@@ -23,7 +23,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from mediagen import conf
-from mediagen.engine.database.hops import in_database, to_the_end
+from mediagen.engine.database import in_database, to_the_end
 from mediagen.errors import LeaseLost
 from mediagen.models import GenerationState, MediaAsset
 

@@ -42,6 +42,8 @@ def check_values(chain: MediaGeneratorChain, options: Mapping[str, Any]) -> None
                 break
             if not isinstance(declared.get(name), Option):
                 continue
+            if not getattr(provider, "knows_option", lambda name: True)(name):
+                continue  # another model of the same adapter has it
             try:
                 _check(provider, declared[name], name, value)
             except ValueError as exc:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid
 from mediagen.errors import InvalidRequest
 from mediagen.types import GenerationRequest, checked_text
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import mediagen.engine.generation.claims as claims
+import mediagen.engine.generation.leases as leases
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.events import progress
-from mediagen.engine.generation import claims, leases
 from mediagen.engine.generation.options import check_values
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.errors import InvalidRequest

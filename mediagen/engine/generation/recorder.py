@@ -9,15 +9,17 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
-from mediagen.engine.database.hops import together
+from mediagen.engine.database import together
 from mediagen.engine.events import progress
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
-from mediagen.errors import AssetCancelled, LeaseLost, Outcome
+from mediagen.engine.files import answers, refusals, storage
+from mediagen.engine.money import Budget, ledger
+from mediagen.errors import AssetCancelled, AttemptVetoed, LeaseLost, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
+from mediagen.models.attempt import UNDER_WAY
 from mediagen.models.clock import db_now, from_db, to_db
+from mediagen.models.costs import Cost
 from mediagen.models.routing import atomic, connection
-from mediagen.types import Attempt, AttemptState, ProviderJob
+from mediagen.types import MAKES_PICTURES, Attempt, AttemptState, ProviderJob
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -36,20 +38,26 @@ class RowRecorder:
         budgets: Sequence[Budget] = (),
         provider_budgets: dict[str, Budget] | None = None,
         lease_token: int | None = None,
+        only_looks: bool = False,
     ) -> None:
         """`budgets` bind every billable attempt, `provider_budgets` those of a provider. With a `lease_token` nothing
-        is written once somebody else has taken the asset."""
+        is written once somebody else has taken the asset. `only_looks`: what was bought is fetched, nothing else."""
         self.asset = asset
         self.lease_token = lease_token
+        self.only_looks = only_looks
         self.adoptable: dict[str, GenerationAttempt] = {}
         self.budgets = list(budgets)
         self.provider_budgets = provider_budgets or {}
         self.adopted: set[Any] = set()
+        self.fetchable: set[Any] = set()
         self._outcomes: set[Outcome | None] = set()
         self.pending: list[GenerationAttempt] = []
+        self.left_open: list[GenerationAttempt] = []
+        self.cost = Cost()
+        """what this run has added to what the asset cost before"""
 
     def adopt(self, rows: Iterable[GenerationAttempt]) -> None:
-        """Attempts of an earlier run whose jobs can be fetched: a purchase keeps its one row."""
+        """Attempts of an earlier run that can be brought to an end: a purchase keeps its one row."""
         self.adoptable = {row.provider_name: row for row in rows}
 
     @property
@@ -57,14 +65,25 @@ class RowRecorder:
         """What the chain is to fetch before it buys anything, by provider."""
         return {name: row.job for name, row in self.adoptable.items() if row.job is not None}
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """What the chain is to find out about before it buys anything: keys of purchases without a job, by provider."""
+        return {name: row.purchase_key for name, row in self.adoptable.items() if row.job is None}
+
     async def started(self, attempt: Attempt) -> None:
-        if attempt.job is not None and attempt.provider_name in self.adoptable:
+        if attempt.billable:
+            await refusals.wait_until_taken(self._file_name)
+        left = self.adoptable.get(attempt.provider_name)
+        if left is not None and (attempt.job is not None or attempt.purchase_key == left.purchase_key):
             attempt.state = AttemptState.SUBMITTED
             attempt.row = self.adoptable.pop(attempt.provider_name)
             attempt.started_at = from_db(attempt.row.started_at)
             attempt.row.lease_token = self.lease_token
             self.adopted.add(attempt.row.pk)
+            self.cost -= Cost.of(attempt.row)
             return
+        if self.only_looks:
+            raise AttemptVetoed("what was bought is looked for, and nothing is asked for.", stop=True)
         if not attempt.billable:
             return
         attempt.state = AttemptState.SUBMITTED
@@ -78,6 +97,7 @@ class RowRecorder:
 
     async def job_submitted(self, attempt: Attempt) -> None:
         _copy(attempt, attempt.row)
+        self.fetchable.add(attempt.row.pk)
         await self._to_be_written(_note_job, attempt)
 
     async def finished(self, attempt: Attempt) -> None:
@@ -88,6 +108,7 @@ class RowRecorder:
         _copy(attempt, attempt.row)
         if in_vain:  # looked for twice and not found: the next run buys anew
             attempt.row.provider_job = {**attempt.row.provider_job, "given_up": True}
+        self.cost += Cost.of(attempt.row)
         can_wait = not attempt.billable or attempt.state in (
             AttemptState.SKIPPED,
             AttemptState.SUCCEEDED,
@@ -97,6 +118,8 @@ class RowRecorder:
             self.pending.append(attempt.row)
         else:
             await self._to_be_written(_end, attempt)
+        if attempt.answer is not None and attempt.billable and attempt.operation in MAKES_PICTURES:
+            await answers.keep(attempt.row, attempt.answer)
 
     async def _to_be_written(self, write: Callable[[list[GenerationAttempt]], list[None]], attempt: Attempt) -> None:
         """What came of a request is known and may be paid for: a database that takes nothing does not lose it."""
@@ -118,7 +141,34 @@ class RowRecorder:
 
     def forget_success(self) -> None:
         """The picture could not be kept: its attempt stays open, and whoever takes the asset next looks for it."""
-        self.pending = [row for row in self.pending if not row.billable or row.outcome != Outcome.SUCCEEDED]
+        served = self._served()
+        self.pending = [row for row in self.pending if row not in served]
+
+    def leave_open(self, why: str) -> None:
+        """As `forget_success`, and the attempt says why it is open."""
+        for row in self._served():
+            row.state, row.outcome, row.finished_at = AttemptState.SUBMITTED.value, "", None
+            row.message = why
+            self.left_open.append(row)
+        self.pending = [row for row in self.pending if row not in self.left_open]
+
+    def lose_picture(self, why: str) -> None:
+        """The picture was bought and is lost, so its attempt has not succeeded; it is booked all the same."""
+        for row in self._served():
+            row.state, row.outcome, row.message = AttemptState.FAILED.value, Outcome.ERROR.value, why
+
+    @property
+    def served_by_job(self) -> str:
+        """The job that brought the picture, when it can be fetched again; else ""."""
+        known = self.fetchable | self.adopted
+        return next((row.provider_job_id for row in self._served() if row.pk in known), "")
+
+    def _served(self) -> list[GenerationAttempt]:
+        return [row for row in self.pending if row.billable and row.outcome == Outcome.SUCCEEDED]
+
+    def _file_name(self) -> str:
+        """Of a file that is not there for long; the sweep knows whose it was."""
+        return storage.file_name(self.asset, self.lease_token or 0, "")
 
     def flush(self) -> None:
         """Write what is pending. Inside the caller's transaction; safe to call again after a roll-back."""
@@ -128,11 +178,11 @@ class RowRecorder:
         """The pending rows, and those whose jobs nobody fetched."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
-            row.message = row.message or "its job was not fetched: the provider is no longer in the chain."
+            row.message = row.message or "its job was not asked for: the provider is no longer in the chain."
             row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
-        for row in self.pending:
+        for row in [*self.pending, *self.left_open]:
             row.lease_token = self.lease_token
         return self.pending
 
@@ -144,8 +194,13 @@ class RowRecorder:
 
 def flush(recorders: Iterable[RowRecorder]) -> None:
     """Write what is pending with all of them, in one statement. Inside the caller's transaction."""
+    recorders = list(recorders)
     if rows := [row for recorder in recorders for row in recorder.unwritten()]:
         _end(rows)
+    if rows := [row for recorder in recorders for row in recorder.left_open]:
+        lost = fenced(rows)
+        if ours := [row for row in rows if row.asset_id not in lost]:
+            _write(ours)  # what is held for them stays so
 
 
 @atomic()
@@ -200,37 +255,56 @@ def _begin_wanted(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | N
 @atomic()
 def _end(rows: list[GenerationAttempt]) -> list[None]:
     lost = fenced(rows)
-    ours = [row for row in rows if row.asset_id not in lost]
+    said = _settled(rows)
+    ours = [row for row in rows if row.asset_id not in lost and row.pk not in said]
     for row in rows:
         if row.asset_id in lost:
             logger.warning("attempt %s ended as %s, after others had taken its asset: not written", row.pk, row.state)
-    for row in ours:
-        ledger.settle(row)
     if ours:
+        ledger.book(ours)
         _write(ours)
     return [None] * len(rows)
+
+
+def _settled(rows: list[GenerationAttempt]) -> set[Any]:
+    """Of these, that end without anybody knowing what came of them, those for which a person has said it meanwhile."""
+    unknown = [row.pk for row in rows if row.state == AttemptState.UNKNOWN]
+    if not unknown:
+        return set()
+    known = GenerationAttempt.objects.filter(pk__in=unknown, state=AttemptState.SETTLED)
+    return set(known.values_list("pk", flat=True))
 
 
 @atomic()
 def _note_job(rows: list[GenerationAttempt]) -> list[None]:
     """Write what the provider calls the job. An attempt that others have ended stays ended: it only learns its job,
-    so that the job can be looked for."""
+    so that the job can be looked for, and what the provider wants for it."""
     lost = fenced(rows)
     known = GenerationAttempt.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk").select_for_update()
-    is_open = set(known.open().values_list("pk", flat=True))
-    ours = [row for row in rows if row.pk in is_open and row.asset_id not in lost]
+    written = {row.pk: row for row in known}
+    ours = [
+        row for row in rows if row.asset_id not in lost and row.pk in written and written[row.pk].state in UNDER_WAY
+    ]
     for row in ours:
-        if row.cost is not None and row.accounts and row.cost > (row.cost_held or 0):
-            # Dearer than the price table says: whoever asks the budget next has to know.
-            GenerationAttempt.objects.filter(pk=row.pk).update(cost_held=ledger.hold_more(row, row.cost))
+        if row.cost is not None:
+            # It is bought already: there is no asking whether a limit leaves so much. Whoever asks next has to know.
+            row.cost_held = max(row.cost, row.cost_held or row.cost)
     if ours:
+        ledger.book(ours)
         _write(ours)
     for row in rows:
-        if row not in ours:
-            GenerationAttempt.objects.filter(pk=row.pk, provider_job_id="").update(
-                provider_job_id=row.provider_job_id, provider_job=row.provider_job
-            )
+        if row not in ours and row.pk in written:
+            _tell(written[row.pk], row)
     return [None] * len(rows)
+
+
+def _tell(ended: GenerationAttempt, row: GenerationAttempt) -> None:
+    if not ended.provider_job_id:
+        ended.provider_job_id, ended.provider_job = row.provider_job_id, row.provider_job
+    if ended.state == AttemptState.UNKNOWN and ended.cost is None:
+        ended.cost = row.cost
+    ledger.book([ended])
+    ended.save(update_fields=["provider_job_id", "provider_job", "cost", "cost_held", "booked"])
 
 
 def _write(rows: list[GenerationAttempt]) -> list[None]:
@@ -247,9 +321,11 @@ def _row(asset: MediaAsset, attempt: Attempt) -> GenerationAttempt:
     row = GenerationAttempt(
         asset_id=asset.pk,
         library_id=asset.library_id,
+        batch_id=asset.batch_id,
         operation=attempt.operation,
         position=attempt.position,
         request_digest=attempt.request_digest,
+        purchase_key=attempt.purchase_key,
         dry_run=attempt.dry_run,
         billable=attempt.billable,
     )
@@ -286,7 +362,8 @@ UPDATABLE = [
     "provider_job_id",
     "provider_job",
     "cost",
-    "accounts",
+    "cost_held",
+    "booked",
     "finished_at",
     "latency_s",
 ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from asgiref.sync import sync_to_async
 
@@ -20,6 +22,7 @@ from mediagen.types import MAKES_PICTURES, AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
+EMPTY: Mapping[str, float] = MappingProxyType({})
 ADOPTABLE_FOR = timedelta(hours=1)
 """A job whose end nobody saw is looked for so long; the services keep results for ten minutes to a day."""
 
@@ -42,19 +45,30 @@ class Found:
 
 def open_attempt(asset: MediaAsset) -> GenerationAttempt | None:
     """The purchase that was under way when the worker died."""
-    attempts = GenerationAttempt.objects.of(asset).open()
-    return attempts.filter(operation__in=MAKES_PICTURES, billable=True).last()
+    return purchases(asset)[0]
 
 
-async def find_picture(asset: MediaAsset, attempt: GenerationAttempt | None) -> Found | None:
-    """The whole picture that an earlier worker stored, or put aside, before its row could be written.
+def purchases(asset: MediaAsset) -> tuple[GenerationAttempt | None, GenerationAttempt | None]:
+    """(the purchase that is open, the one that a rescued picture is of): the second may count as unknown by now."""
+    attempts = GenerationAttempt.objects.of(asset).filter(operation__in=MAKES_PICTURES, billable=True)
+    is_open = attempts.open().last()
+    return is_open, is_open or attempts.filter(state=AttemptState.UNKNOWN).last()
 
-    Anything else that it left, halves and pictures that were not paid for, is removed.
+
+async def find_picture(
+    asset: MediaAsset, attempt: GenerationAttempt | None, rescued_of: GenerationAttempt | None
+) -> Found | None:
+    """The whole picture that an earlier worker stored (of `attempt`), or put aside (of `rescued_of`), before its row
+    could be written.
+
+    Anything else that it left in the storage, halves and pictures that were not paid for, is removed.
     """
     found: Found | None = None
-    for path in storage.rescued(asset):
-        if attempt is not None and (image := _as_image(attempt, path.read_bytes())) is not None:
-            return Found(image, path, attempt)
+    if rescued_of is not None:
+        for path in storage.rescued(asset):
+            content = await sync_to_async(path.read_bytes, thread_sensitive=False)()
+            if (image := _as_image(rescued_of, content)) is not None:
+                return Found(image, path, rescued_of)
     for name in await sync_to_async(storage.left_files, thread_sensitive=False)(asset):
         image = _as_image(attempt, await storage.read_stored(name)) if attempt is not None else None
         if attempt is None or image is None or found is not None:
@@ -84,11 +98,23 @@ def _as_image(attempt: GenerationAttempt, content: bytes) -> GeneratedImage | No
     )
 
 
-def adopted(attempt: GenerationAttempt, image: GeneratedImage) -> GenerationAttempt:
+def adopted(found: Found) -> GenerationAttempt:
     """The attempt, ended by a picture that was found."""
+    attempt = found.attempt
     attempt.state, attempt.outcome = AttemptState.ADOPTED.value, Outcome.SUCCEEDED.value
-    attempt.message = "its worker died after the picture was stored; the picture was kept."
-    attempt.cost, attempt.finished_at = image.cost, db_now()
+    if isinstance(found.place, Path):
+        attempt.message = "the storage did not take the picture at once; it was kept aside and is stored now."
+    else:
+        attempt.message = "the picture was stored, and its worker ended before it could write the row; it was kept."
+    attempt.cost, attempt.finished_at = found.image.cost, db_now()
+    return attempt
+
+
+def read_later(attempt: GenerationAttempt, image: GeneratedImage) -> GenerationAttempt:
+    """The attempt, ended by a picture that was found in its answer only later."""
+    attempt.state, attempt.outcome = AttemptState.ADOPTED.value, Outcome.SUCCEEDED.value
+    attempt.message = f"its answer was kept, and read again later. Before: {attempt.message}"
+    attempt.cost = image.cost
     return attempt
 
 
@@ -97,7 +123,7 @@ class LeftBehind:
     """What earlier runs have bought, or may have."""
 
     adoptable: tuple[GenerationAttempt, ...] = ()
-    """attempts whose jobs can still be fetched"""
+    """attempts whose jobs can still be fetched, or whose providers can say what became of them"""
     may_be_paid: frozenset[str] = frozenset()
     """providers that may have been paid without a job to fetch"""
     stop_for: frozenset[str] = frozenset()
@@ -105,12 +131,12 @@ class LeftBehind:
 
 
 @atomic()
-def left_behind(asset: MediaAsset, token: int) -> LeftBehind:
+def left_behind(asset: MediaAsset, token: int, resolved_for_s: Mapping[str, float] = EMPTY) -> LeftBehind:
     """What whoever holds the asset with this token has to know before anything is bought for it. `LeaseLost` when
     somebody has taken it since.
 
     An attempt that a dead worker left open without a job id may have been bought: it is marked unknown, with what it
-    may cost in `cost_held`.
+    may cost in `cost_held`. `resolved_for_s` has the seconds for which a provider can say what became of one.
     """
     # Locked: who had it before writes its attempts under the same lock, if he has not lost it.
     if MediaAsset.objects.select_for_update().filter(pk=asset.pk, lease_token=token).first() is None:
@@ -126,11 +152,21 @@ def left_behind(asset: MediaAsset, token: int) -> LeftBehind:
         if has_job and (is_open or (row.state == AttemptState.UNKNOWN and is_recent)):
             adoptable.append(row)
             continue
+        may_be_asked = row.purchase_key and not row.provider_job and not row.provider_job_id
+        age_s = (now - row.started_at).total_seconds()
+        if (
+            may_be_asked
+            and (is_open or row.state == AttemptState.UNKNOWN)
+            and age_s < resolved_for_s.get(row.provider_name, 0.0)
+        ):
+            adoptable.append(row)
+            continue
         if is_open:
             row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, now
-            row.message = "the worker died after the request may have left: it may have been bought."
-            ledger.settle(row)
-            row.save()
+            # One that was left open on purpose says why.
+            row.message = row.message or "the worker died after the request may have left: it may have been bought."
+            ledger.book([row])
+            row.save(update_fields=["state", "outcome", "finished_at", "message", "cost_held", "booked"])
         if row.state == AttemptState.UNKNOWN:
             may_be_paid.add(row.provider_name)
     stopping = ProviderConfig.objects.filter(name__in=may_be_paid, after_unknown=GoOn.STOP) if may_be_paid else ()

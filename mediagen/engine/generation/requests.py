@@ -10,22 +10,24 @@ from typing import Any
 
 from django.db.models import Q, prefetch_related_objects
 
+import mediagen.engine.generation.claims as claims
+import mediagen.engine.generation.estimates as estimates
+import mediagen.engine.generation.idempotency as idempotency
+import mediagen.engine.generation.queue as queue
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.dispatch import task_engine
-from mediagen.engine.generation import claims, estimates, idempotency, queue
 from mediagen.engine.generation.estimates import Estimate
 from mediagen.engine.generation.options import check_options
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import provider_budgets
-from mediagen.engine.library import cancelling
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.libraries import find_library, get_library
-from mediagen.engine.money import ledger
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import Access, Right, cancelling, find_library, get_library
+from mediagen.engine.money import Budget, ledger
 from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
+from mediagen.models.clock import db_now
+from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
 
@@ -296,20 +298,22 @@ def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: 
     least = estimate.cheapest
     for budget in claims.library_budgets(library):
         left = _left(budget)
-        if left is not None and least > left:
-            raise BudgetTooSmall(
-                f"Library '{library.name}' has {ledger.usd(left)} left, and this costs {ledger.usd(least)} at least."
-                f"{budget.what_to_do}"
-            )
+        if left is None or (least <= left and not (left == 0 and estimate.without_price)):
+            continue
+        costs = f"this costs {usd(least)} at least" if least else "what this costs is not known"
+        raise BudgetTooSmall(
+            f"Library '{library.name}' has {usd(left)} left, and {costs}.{budget.renewal(db_now())}{budget.what_to_do}"
+        )
     limited = provider_budgets(chain)
     refused = []
     for name, price in estimate.prices.items():
         left = _left(limited[name]) if name in limited else None
         if left is None or price is None or price <= left:
             return
-        refused.append(f"{name} has {ledger.usd(left)} left and costs {ledger.usd(price)} a picture")
+        renewal = limited[name].renewal(db_now())
+        refused.append(f"{name} has {usd(left)} left and costs {usd(price)} a picture.{renewal}")
     if refused:
-        raise BudgetTooSmall(f"The budget of every provider is used up: {'; '.join(refused)}. Raise one, or wait.")
+        raise BudgetTooSmall(f"The budget of every provider is used up: {' '.join(refused)} Raise one, or wait.")
 
 
 def _left(budget: Budget) -> Decimal | None:

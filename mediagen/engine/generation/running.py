@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,21 +13,26 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
-from mediagen import conf
+import mediagen.engine.generation.job_notices as job_notices
+import mediagen.engine.generation.leases as leases
+import mediagen.engine.generation.memory_limit as memory_limit
+import mediagen.engine.generation.recovery as recovery
+import mediagen.engine.generation.sources as editing
+from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine.database.hops import in_database, to_the_end, together, update_where
+from mediagen.engine.database import in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.files import storage
-from mediagen.engine.generation import job_notices, leases, memory_limit, recovery
-from mediagen.engine.generation import sources as editing
+from mediagen.engine.files import refusals, storage
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
-from mediagen.engine.library.tagging import tag_served
-from mediagen.engine.money.ledger import Budget
+from mediagen.engine.library import tag_served
+from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
+from mediagen.images import origin
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.clock import db_now
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
 from mediagen.types import AttemptState, GeneratedImage
 
@@ -35,6 +41,14 @@ logger = logging.getLogger("mediagen.engine")
 MAX_TRIES = 10
 SHORTEST_WAIT_S = 0.5
 LONGEST_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class AsItWas:
+    """How an asset stood before it was taken."""
+
+    generation_state: str
+    failure: str
 
 
 @dataclass(slots=True)
@@ -61,6 +75,10 @@ class Job:
     """attempts of this run, without those that were skipped"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
+    only_looks: AsItWas | None = None
+    """nothing is bought: jobs that were are fetched, and when none brings a picture the asset stands as before"""
+    cost: Cost = NOTHING
+    """what the run has cost, once it is over"""
 
 
 class PutOff(MediagenError):
@@ -86,7 +104,15 @@ async def run(job: Job) -> MediaAsset:
         budgets=job.budgets,
         provider_budgets=provider_budgets(job.chain),
         lease_token=job.lease.token,
+        only_looks=job.only_looks is not None,
     )
+    try:
+        return await _run(job, recorder)
+    finally:
+        job.cost = recorder.cost
+
+
+async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
     left = recovery.LeftBehind()
     is_fetch = job.fetch_for_s is not None
     has_come = False
@@ -95,7 +121,9 @@ async def run(job: Job) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                left = await in_database(recovery.left_behind, job.asset, job.lease.token)
+                left = await in_database(
+                    recovery.left_behind, job.asset, job.lease.token, job.chain.purchases_resolved_for_s()
+                )
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
@@ -104,6 +132,7 @@ async def run(job: Job) -> MediaAsset:
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
                 resume=recorder.jobs,
+                keys=recorder.keys,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
                 fetch_for_s=job.fetch_for_s,
@@ -127,17 +156,26 @@ async def run(job: Job) -> MediaAsset:
         is_away = isinstance(exc, OperationalError | InterfaceError)
         if has_come and (is_away or is_stopped):
             recorder.forget_success()
+        # What was paid and lost is not bought again before somebody says so.
+        is_lost = isinstance(exc, StorageFailed) and exc.lost
         can_go_on = job.patient and (is_away or is_stopped or isinstance(exc, StorageFailed))
         can_go_on |= is_fetch or (is_stopped and job.left_as == GenerationState.INTERRUPTED)
         if is_fetch:
             recorder.leave_jobs()
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
-        leave = let_wait if can_go_on or (has_come and is_away) else give_up
+        leave = let_wait if (can_go_on and not is_lost) or (has_come and is_away) else give_up
+        if job.only_looks is not None and not has_come:
+            leave = as_it_was
         leases.let_go(job.asset.pk)
         said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
         await asyncio.shield(in_database(leave, job, recorder, said))
         raise
     leases.let_go(job.asset.pk)
+    if job.only_looks is not None:
+        await in_database(as_it_was, job, recorder, "")
+        raise GenerationFailed(
+            outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset
+        )
     if is_fetch:
         recorder.leave_jobs()
         await in_database(let_wait, job, recorder, job.asset.failure)
@@ -171,7 +209,8 @@ def provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
         limit, period = getattr(provider, "budget", (None, ""))
         if limit is not None:
             name = provider.get_name()
-            budgets[name] = Budget(f"provider:{name}", limit, period, " Raise the budget of the provider, or wait.")
+            hint = " Raise the budget of the provider, or wait."
+            budgets[name] = Budget(f"provider:{name}", limit, period, hint, label=f"provider '{name}'")
     return budgets
 
 
@@ -184,7 +223,7 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     """Whether and for how long the asset should wait instead of failing."""
     own_wait_s = min(2.0**job.asset.tries, 60.0)
     if outcome.vetoed is not None:
-        if getattr(outcome.vetoed, "may_pass", False) and job.asset.tries < MAX_TRIES:
+        if any(getattr(veto, "may_pass", False) for veto in outcome.vetoes) and job.asset.tries < MAX_TRIES:
             return PutOff(str(outcome.vetoed), retry_in_s=own_wait_s, vetoed=False, is_try=True)
         if job.asset.batch_id is None:
             return None  # nobody would start it again
@@ -198,13 +237,13 @@ def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
 
 
 async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
-    """Finish the asset with a picture that an earlier worker stored before it died. False when there is none."""
+    """Finish the asset with a picture that an earlier worker stored before it died, or put aside. False when there is
+    none."""
     recorder = recorder or RowRecorder(job.asset, lease_token=job.lease.token)
-    attempt = await in_database(recovery.open_attempt, job.asset)
-    found = await recovery.find_picture(job.asset, attempt)
+    found = await recovery.find_picture(job.asset, *await in_database(recovery.purchases, job.asset))
     if found is None:
         return False
-    recorder.pending.append(recovery.adopted(found.attempt, found.image))
+    recorder.pending.append(recovery.adopted(found))
     await store(job, found.image, recorder)
     # A copy was made: whoever stored it may live after all, and take his file away.
     await found.remove()
@@ -216,14 +255,16 @@ async def store(
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
     written is not left stored either. `is_stored` is called when its bytes need no memory any more."""
+    image = marked(image, job.order)
     content = image.content if isinstance(image.content, bytes) else b""
+    source_type = images.source_type_in(content)
     size_bytes = len(content)
     name = await _stored(job, image, content, recorder)
     image, content = replace(image, content=b""), b""
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        values = await together(complete, Stored(job, image, name, size_bytes, recorder))
+        values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type))
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except BaseException:
@@ -236,22 +277,45 @@ async def store(
     return job.asset
 
 
+def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
+    """What a picture is that says nothing of itself: the IPTC's word."""
+    if image.is_placeholder or image.dry_run:
+        return origin.BY_PROGRAM
+    return origin.PARTLY_BY_MODEL if order.source_ids else origin.BY_MODEL
+
+
+def marked(image: GeneratedImage, order: AssetOrder) -> GeneratedImage:
+    """The picture whose file says that a model made it: as its vendor wrote it, or else as we do. One that its vendor
+    has signed is left as it is."""
+    if not isinstance(image.content, bytes):
+        return image
+    content = images.marked(image.content, image.format, source_type_of(image, order))
+    if content is image.content:
+        return image
+    return replace(image, content=content, sha256=hashlib.sha256(content, usedforsecurity=False).hexdigest())
+
+
 async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder) -> str:
     """The name under which the picture is stored. A paid one that the storage will not take is put aside."""
     name = storage.file_name(job.asset, job.lease.token, image.format)
     is_paid = not (image.is_placeholder or image.dry_run)
     try:
-        return await storage.save_file(name, content, patience_s=conf.get("STORAGE_PATIENCE_S") if is_paid else 0.0)
+        return await storage.save_file(name, content, is_paid=is_paid)
     except Exception as exc:
         logger.exception("the storage did not take the picture of asset %s", job.asset.pk)
-        why = (
-            f"{type(exc).__name__}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
-        )
-        path = await storage.put_aside(name, content) if is_paid else ""
+        said = f"The storage did not take the picture ({refusals.reason(exc)})."
+        if not is_paid:
+            raise StorageFailed(said) from exc
+        path = await storage.put_aside(name, content)
         if path:
-            recorder.forget_success()
-        kept = f" It is kept in {path} and taken when the asset is generated again." if path else ""
-        raise StorageFailed(f"The storage did not take the picture ({why}).{kept}", rescued=path) from exc
+            said = f"{said} It is kept in {path} and taken when the asset is generated again."
+        elif job_id := recorder.served_by_job:
+            said = f"{said} Its job {job_id} is fetched, not bought, when the asset is generated again."
+        else:
+            said = f"Paid and lost: {said} The rescue folder did not take it either, and there is no job to fetch."
+        is_lost = not (path or recorder.served_by_job)
+        (recorder.lose_picture if is_lost else recorder.leave_open)(said)
+        raise StorageFailed(said, rescued=path, lost=is_lost, asset=job.asset) from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +327,8 @@ class Stored:
     name: str
     size_bytes: int
     recorder: RowRecorder
+    source_type: str
+    """what its file says of its origin"""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -275,6 +341,8 @@ class Stored:
             "height": image.height,
             "file_size": self.size_bytes,
             "content_hash": image.sha256,
+            "color": "",
+            "digital_source_type": self.source_type[:60] or source_type_of(image, self.job.order),
             "seed": image.seed if image.seed is not None else self.job.order.request.seed,
             "provider_name": image.provider_name[:100],
             "model_name": image.model_name[:200],
@@ -342,6 +410,15 @@ def end_cancelled(job: Job, recorder: RowRecorder) -> None:
 def let_wait(job: Job, recorder: RowRecorder, reason: str) -> None:
     """For whoever comes next, or whoever asked for it."""
     _leave(job, recorder, generation_state=job.left_as, failure=reason, lease_until=None)
+
+
+@atomic()
+def as_it_was(job: Job, recorder: RowRecorder, reason: str) -> None:
+    """Nothing was found: the asset stands as it did before anybody looked."""
+    assert job.only_looks is not None  # noqa: S101 - of such jobs alone
+    was = job.only_looks
+    recorder.forget_skips()
+    _leave(job, recorder, generation_state=was.generation_state, failure=was.failure, lease_until=None)
 
 
 @atomic()

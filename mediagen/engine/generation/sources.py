@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.engine.files import storage
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.errors import InvalidRequest

@@ -3,3 +3,21 @@
 Keeps: one query per figure, none per library or asset that is listed. `statistics`, `buckets` (hours, days, classes of
 latency), `rehearsal`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mediagen.lazy import names_from
+
+if TYPE_CHECKING:
+    from mediagen.engine.insight.rehearsal import MOST_PICTURES, Rehearsal, RehearsedAttempt, RehearsedPicture, rehearse
+    from mediagen.engine.insight.statistics import Figures, Overview, Period
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "rehearsal": "MOST_PICTURES Rehearsal RehearsedAttempt RehearsedPicture rehearse",
+        "statistics": "Figures Overview Period",
+    },
+)

@@ -13,12 +13,12 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
+import mediagen.engine.insight.statistics as statistics
 from mediagen import conf
 from mediagen.breaker import Circuit, CircuitState, MemoryBreakerStore
 from mediagen.chain import MediaGeneratorChain
 from mediagen.clock import Clock
-from mediagen.engine.insight import statistics
-from mediagen.engine.providers.entries import credential_state
+from mediagen.engine.providers import credential_state
 from mediagen.errors import (
     CredentialsRefused,
     InvalidRequest,
@@ -253,7 +253,7 @@ def _report(
         price=getattr(actor, "price", None),
         usual_s=getattr(actor, "usual_s", 0.0),
         is_measured=getattr(actor, "is_measured", False),
-        needs_key=credential_state(config).source in ("missing", "unreadable"),
+        needs_key=credential_state(config).source in ("missing", "unreadable", "withheld"),
         is_placeholder=bool(getattr(actor, "is_placeholder", False)),
         asked=sum(attempt.was_asked for attempt in attempts),
         breaker=circuit.state.value,

@@ -18,20 +18,18 @@ from django.conf import settings
 from django.db.models import Count, Max, Q, QuerySet
 
 from mediagen.engine.insight.buckets import LatencyClass, TimeText, percentile
-from mediagen.engine.library.access import Access, Right, sees_everything
-from mediagen.engine.money.budgets import BudgetReport, budgets
-from mediagen.engine.providers.entries import ProviderState, states
-from mediagen.errors import InvalidRequest, Outcome
+from mediagen.engine.library import Access, Right, sees_everything
+from mediagen.engine.money import BudgetReport, budget_reports
+from mediagen.engine.providers import ProviderState, states
+from mediagen.errors import InvalidRequest
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.models.clock import db_now
-from mediagen.models.ledger import SumOfMoney
+from mediagen.models.costs import NOTHING, Cost, from_row, sums
 from mediagen.types import MAKES_PICTURES, AttemptState
 
-ZERO = Decimal(0)
 PERIODS = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 LONGEST_DAYS = 366
 DELIVERED = (AttemptState.SUCCEEDED.value, AttemptState.ADOPTED.value)
-MAY_BE_BILLED = (Outcome.BAD_RESPONSE.value, Outcome.ERROR.value)
 
 # ---------------------------------------------------------------------- the period
 
@@ -121,18 +119,33 @@ class Figures:
     skipped: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     """number by outcome class, of those asked"""
-    spent: Decimal = ZERO
-    """as the providers or their price tables said"""
-    possible: Decimal = ZERO
-    """what was held for attempts that may have been billed and whose cost is not known"""
-    of_unknown_cost: int = 0
-    """attempts that may have been billed, with no price known: in neither sum"""
+    cost: Cost = NOTHING
     unknown: int = 0
     """sent, and no answer came: the picture may be made and billed"""
-    unknown_cost: Decimal = ZERO
-    """the part of `possible` that belongs to them"""
+    of_unknown: Cost = NOTHING
+    """the part of `cost` that belongs to them"""
     latencies: Counter[int] = field(default_factory=Counter, repr=False)
     last_delivered_at: datetime | None = None
+
+    @property
+    def spent(self) -> Decimal:
+        """As the providers or their price tables said."""
+        return self.cost.billed
+
+    @property
+    def possible(self) -> Decimal:
+        """What attempts may have cost that may have been billed, and of which nobody knows it."""
+        return self.cost.possible
+
+    @property
+    def of_unknown_cost(self) -> int:
+        """Those of them whose price is not known: in neither sum."""
+        return self.cost.without_price
+
+    @property
+    def unknown_cost(self) -> Decimal | None:
+        """What the `unknown` ones may have cost; None when a price is not known."""
+        return None if self.of_unknown.without_price else self.of_unknown.billed + self.of_unknown.possible
 
     @property
     def success_rate(self) -> float | None:
@@ -148,7 +161,7 @@ class Figures:
     def p95_s(self) -> float | None:
         return percentile(self.latencies, 0.95)
 
-    def add(self, row: Mapping[str, Any], number: int, spent: Decimal, held: Decimal, without_price: int) -> None:
+    def add(self, row: Mapping[str, Any], number: int, cost: Cost) -> None:
         """Count a group of attempts that are alike."""
         state, outcome = row["state"], row["outcome"]
         if state == AttemptState.SKIPPED:
@@ -158,7 +171,7 @@ class Figures:
         if not row["billable"]:
             self.placeholders += number if is_picture else 0
             return
-        self.spent += spent
+        self.cost += cost
         if not outcome:
             self.under_way += number
             return
@@ -166,12 +179,9 @@ class Figures:
         self.outcomes[outcome] += number
         self.delivered += number if state in DELIVERED else 0
         self.images += number if is_picture else 0
-        if state in (*DELIVERED, AttemptState.UNKNOWN) or outcome in MAY_BE_BILLED:
-            self.possible += held
-            self.of_unknown_cost += without_price
         if state == AttemptState.UNKNOWN:
             self.unknown += number
-            self.unknown_cost += held
+            self.of_unknown += cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +228,7 @@ def overview(access: Access | None, period: Period) -> Overview:
         approved=approved,
         cost_per_approved=total.spent / approved if approved else None,
         breakers=tuple(state for state in states(configs) if state.circuits) if configs else (),
-        budgets=tuple(budgets(access, configs)),
+        budgets=tuple(budget_reports(access, configs)),
     )
 
 
@@ -264,10 +274,8 @@ def _grouped(attempts: QuerySet[Any], *keys: str, within: Mapping[str, Q] = WHOL
     numbers: dict[str, Any] = {}
     for name, window in within.items():
         numbers |= {
+            **sums(window, f"{name}_"),
             f"number_{name}": Count("pk", filter=window),
-            f"spent_{name}": SumOfMoney("cost", filter=window),
-            f"held_{name}": SumOfMoney("cost_held", filter=window & Q(cost__isnull=True)),
-            f"without_price_{name}": Count("pk", filter=window & Q(cost__isnull=True, cost_held__isnull=True)),
             f"last_{name}": Max("started_at", filter=window),
         }
     return attempts.order_by().values(*keys, *ALIKE).annotate(**numbers)
@@ -276,8 +284,7 @@ def _grouped(attempts: QuerySet[Any], *keys: str, within: Mapping[str, Q] = WHOL
 def _add(figures: Figures, row: Mapping[str, Any], window: str = "") -> None:
     if not (number := row[f"number_{window}"]):
         return
-    spent, held = (row[f"{sum_of}_{window}"] or ZERO for sum_of in ("spent", "held"))
-    figures.add(row, number, spent, held, row[f"without_price_{window}"])
+    figures.add(row, number, from_row(row, f"{window}_"))
     if row["state"] in DELIVERED and row["billable"]:
         last = row[f"last_{window}"]
         figures.last_delivered_at = max(last, figures.last_delivered_at or last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset, ReviewStatus
 

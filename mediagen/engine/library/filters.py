@@ -13,8 +13,9 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid
 from mediagen.engine.library.access import Access
+from mediagen.engine.library.labels import unlabelled
 from mediagen.engine.library.libraries import find_library
 from mediagen.engine.library.search import Assets, matching
 from mediagen.errors import InvalidRequest
@@ -41,6 +42,8 @@ class AssetFilters:
     state: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
+    unlabelled: bool | None = None
+    """made by a model and published, and pages show no label with it"""
     provider: str = ""
     model: str = ""
     tag: tuple[str, ...] = ()
@@ -128,6 +131,8 @@ def narrowed(assets: Assets, filters: AssetFilters, access: Access | None = None
         "content_hash": filters.content_hash or None,
     }
     assets = assets.filter(**{name: value for name, value in conditions.items() if value is not None})
+    if filters.unlabelled is not None:
+        assets = assets.filter(unlabelled() if filters.unlabelled else ~unlabelled())
     for name in filters.tag:
         assets = _tagged(assets, name)
     return matching(assets, filters.q) if filters.q else assets
@@ -251,6 +256,7 @@ _READ: dict[str, Reader] = {
     "state": _words(GenerationState.values),
     "status": _words(ReviewStatus.values),
     "source": _words(AssetSource.values),
+    "unlabelled": _flag,
     "provider": _text,
     "model": _text,
     "tag": _words(),

@@ -8,12 +8,12 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import IntegrityError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from mediagen import conf
 from mediagen.engine.library.access import Access, Right
 from mediagen.errors import Conflict, InvalidRequest, NotAllowed
-from mediagen.models import MediaLibrary, MediaTag
+from mediagen.models import BUDGET_FIELDS, MediaLibrary, MediaTag
 from mediagen.models.library import MediaLibraryQuerySet
 from mediagen.models.routing import alias, atomic
 from mediagen.types import checked_text
@@ -84,7 +84,8 @@ def get_or_create_library(name: str) -> MediaLibrary:
 
 # ---------------------------------------------------------------------- made and changed by people
 
-PLAIN = ("name", "description", "budget_limit", "budget_period", "budget_warning")
+PLAIN = ("name", "description", *BUDGET_FIELDS)
+BUDGET_PERMISSION = "mediagen.change_budget"
 
 
 def visible(access: Access) -> MediaLibraryQuerySet:
@@ -102,7 +103,8 @@ def create(access: Access, values: Mapping[str, Any]) -> MediaLibrary:
     if access.token is not None and access.token.library_id is not None:
         raise NotAllowed("This token is for one library only, and makes no other one.")
     library = MediaLibrary(owner=access.user)
-    _write(library, values)
+    _demand_budget(access, library, values)
+    _write(library, values, access)
     return library
 
 
@@ -110,7 +112,8 @@ def create(access: Access, values: Mapping[str, Any]) -> MediaLibrary:
 def change(access: Access, library: MediaLibrary, values: Mapping[str, Any]) -> None:
     """Change what `values` names. `NotAllowed`, or `InvalidRequest` that names the field."""
     demand(access, "change", library)
-    _write(library, values)
+    _demand_budget(access, library, values)
+    _write(library, values, access)
 
 
 @atomic()
@@ -131,7 +134,20 @@ def demand(access: Access, verb: str, library: MediaLibrary | None = None) -> No
         raise NotAllowed("You may look into this library, and not change it.")
 
 
-def _write(library: MediaLibrary, values: Mapping[str, Any]) -> None:
+def may_change_budgets(access: Access) -> bool:
+    """Whoever may change a library could otherwise lift the limit that somebody else has set for it."""
+    return bool(access.user.has_perm(BUDGET_PERMISSION))
+
+
+def _demand_budget(access: Access, library: MediaLibrary, values: Mapping[str, Any]) -> None:
+    changed = [name for name in BUDGET_FIELDS if name in values and values[name] != getattr(library, name)]
+    if changed and not may_change_budgets(access):
+        raise NotAllowed(
+            f"To change {', '.join(changed)} needs the permission {BUDGET_PERMISSION}. Leave it out, or ask who has it."
+        )
+
+
+def _write(library: MediaLibrary, values: Mapping[str, Any], access: Access) -> None:
     name = values.get("name", library.name)
     if not checked_text(name, "name").strip():
         raise InvalidRequest("The name is empty. Say what belongs in it.", field="name")
@@ -147,16 +163,27 @@ def _write(library: MediaLibrary, values: Mapping[str, Any]) -> None:
         raise Conflict("There is a library with this name already. Take another one.") from None
     for field in ("viewer_groups", "editor_groups"):
         if field in values:
-            getattr(library, field).set(_groups(values[field], field))
+            getattr(library, field).set(_groups(values[field], field, groups_for(access.user, library)))
     if "default_tags" in values:
         library.default_tags.set(MediaTag.objects.ensure(values["default_tags"]))
 
 
-def _groups(names: Iterable[str], field: str) -> list[Group]:
+def groups_for(user: Any, library: MediaLibrary | None = None) -> QuerySet[Group]:
+    """The groups that somebody may share a library with: all for those with the permission auth.view_group, else the
+    own ones and those that the library has. Of the others not even the names are told."""
+    if user.has_perm("auth.view_group"):
+        return Group.objects.all()
+    known = Q(user=user)
+    if library is not None and not library._state.adding:
+        known |= Q(viewable_media_libraries=library) | Q(editable_media_libraries=library)
+    return Group.objects.filter(pk__in=Group.objects.filter(known).values("pk"))
+
+
+def _groups(names: Iterable[str], field: str, among: QuerySet[Group]) -> list[Group]:
     wanted = set(names)
-    found = list(Group.objects.filter(name__in=wanted))
+    found = list(among.filter(name__in=wanted))
     if missing := sorted(wanted - {group.name for group in found}):
-        raise InvalidRequest(f"There is no group {missing[0]!r:.80}.", field=field)
+        raise InvalidRequest(f"There is no group {missing[0]!r:.80} that you may name.", field=field)
     return found
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from django.db.models import Q
 
 from mediagen.errors import InvalidRequest
-from mediagen.models import GenerationState, MediaAsset, MediaTag, ReviewStatus
+from mediagen.models import GenerationState, LabelRule, MediaAsset, MediaTag, ReviewStatus
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 
-DESCRIPTIVE = frozenset({"name", "description", "alt_text", "focal_x", "focal_y"})
+DESCRIPTIVE = frozenset(
+    {"name", "description", "alt_text", "credit", "ai_label", "ai_label_reason", "focal_x", "focal_y"}
+)
 """what people may write; everything else of an asset is known from its generation"""
 
 MAX_AT_ONCE = 1000
@@ -94,10 +96,12 @@ def describe(asset: MediaAsset, fields: Collection[str]) -> None:
     """Write what a person has changed on `asset`: these fields, and no other.
 
     A worker may fill the row meanwhile; a save of the whole row would undo that. `InvalidRequest` for a field that
-    is not for people to write.
+    is not for people to write, and for a label that is hidden without a reason.
     """
     if foreign := sorted(set(fields) - DESCRIPTIVE):
         raise InvalidRequest(f"{', '.join(foreign)} cannot be edited: it is known from the generation.")
+    if asset.ai_label == LabelRule.HIDE and not asset.ai_label_reason.strip():
+        raise InvalidRequest("Say why pages show no label.", field="ai_label_reason")
     if fields:
         asset.save(update_fields=[*sorted(fields), "updated_at"])
 

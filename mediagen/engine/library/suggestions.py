@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
-from mediagen.engine.files.renditions import MAX_SIDE_PX
+from mediagen.engine.files import MAX_SIDE_PX
 from mediagen.models import AssetUsage, MediaAsset
 
 ENOUGH_IMPRESSIONS = 100

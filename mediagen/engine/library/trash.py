@@ -13,9 +13,10 @@ from typing import Any
 
 from django.db.models import Case, F, Value, When
 
+import mediagen.engine.library.cancelling as cancelling
+import mediagen.engine.library.elsewhere as elsewhere
 from mediagen import conf
 from mediagen.engine.files import storage
-from mediagen.engine.library import cancelling, elsewhere
 from mediagen.engine.library.review import bounded
 from mediagen.errors import AssetInUse
 from mediagen.models import AssetUsage, GenerationState, MediaAsset, Rendition, ReviewStatus

@@ -15,7 +15,8 @@ from django.core.validators import URLValidator
 from django.db.models import Count, ExpressionWrapper, F, FloatField, Q, Sum
 from django.db.models.functions import Cast
 
-from mediagen.engine.database.ids import as_uuid
+import mediagen.engine.library.elsewhere as elsewhere
+from mediagen.engine.database import as_uuid
 from mediagen.engine.library.suggestions import Suggestion, suggestions
 from mediagen.errors import InvalidRequest
 from mediagen.models import AssetUsage, GenerationState, MediaAsset, ReviewStatus
@@ -189,9 +190,9 @@ def best_assets(
 
 def unused(since: datetime | None = None, assets: MediaAssetQuerySet | None = None) -> MediaAssetQuerySet:
     """Ready assets that nobody uses: never used at all; with `since`, made before then and neither used after it nor
-    in use now. Deleted and archived ones are left out."""
+    in use now. What a row of another app uses is in use. Deleted and archived ones are left out."""
     found: Any = MediaAsset.objects.all() if assets is None else assets
-    found = found.ready().exclude(status__in=(ReviewStatus.DELETED, ReviewStatus.ARCHIVED))
+    found = elsewhere.without_uses(found.ready().exclude(status__in=(ReviewStatus.DELETED, ReviewStatus.ARCHIVED)))
     if since is None:
         return found.filter(usage_count=0)  # type: ignore[no-any-return]
     running = AssetUsage.objects.filter(ended_at__isnull=True).values("asset")

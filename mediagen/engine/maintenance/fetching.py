@@ -16,10 +16,8 @@ from asgiref.sync import async_to_sync
 from django.db.models import Q
 
 from mediagen import http
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.generation import claims, running
-from mediagen.engine.generation.leases import Lease
-from mediagen.engine.generation.running import Job, PutOff
+from mediagen.engine.database import in_database
+from mediagen.engine.generation import Job, Lease, PutOff, claims, running
 from mediagen.errors import GenerationFailed, MediagenError
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset

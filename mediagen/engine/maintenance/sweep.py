@@ -6,7 +6,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -14,23 +13,27 @@ from asgiref.sync import async_to_sync
 from django.db.models import Q
 from django.db.models.functions import Now
 
+import mediagen.engine.maintenance.fetching as fetching
 from mediagen import conf
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database.hops import is_full
+from mediagen.engine.database import is_full
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.events import delivery
 from mediagen.engine.exports import rows, sending
-from mediagen.engine.files import renditions
+from mediagen.engine.files import answers, renditions
 from mediagen.engine.files import storage as files
-from mediagen.engine.generation import claims, idempotency, incoming_webhooks, recovery, running
-from mediagen.engine.generation.leases import (
+from mediagen.engine.generation import (
     Lease,
+    claims,
     free_dead_workers,
+    idempotency,
+    incoming_webhooks,
     not_in_hand,
     out_of_hand,
+    recovery,
+    running,
 )
 from mediagen.engine.library import trash
-from mediagen.engine.maintenance import fetching
 from mediagen.engine.money import ledger
 from mediagen.engine.work import jobs
 from mediagen.errors import MediagenError, Outcome
@@ -41,7 +44,6 @@ from mediagen.models import (
     GenerationBatch,
     GenerationState,
     MediaAsset,
-    SpendAccount,
     asset_storage,
 )
 from mediagen.models.clock import db_now
@@ -67,6 +69,8 @@ class MaintenanceReport:
     attempts_closed: int = 0
     """attempts nobody will end any more, marked unknown"""
     accounts_corrected: int = 0
+    corrections: list[str] = field(default_factory=list)
+    """of which account, what stood there and what its attempts add up to"""
     batches_finished: int = 0
     deleted_purged: int = 0
     """assets deleted so long ago that their rows and files went"""
@@ -74,6 +78,8 @@ class MaintenanceReport:
     """messages to other sites that were due, taken there or not"""
     job_files_removed: int = 0
     """zips that were too old"""
+    answers_removed: int = 0
+    """kept answers without a picture that were too old"""
     kicked: int = 0
     """assets the task engine was told of"""
     exports_ended: int = 0
@@ -94,8 +100,8 @@ def maintain() -> MaintenanceReport:
     report = MaintenanceReport()
     for what, step in STEPS:
         try:
-            for name, count in (step() or {}).items():
-                setattr(report, name, count)
+            for name, found in (step() or {}).items():
+                setattr(report, name, found)
         except Exception as exc:  # whatever a host's tables, its storage or a broken row raises
             if is_full(exc):
                 logger.error("maintenance: %s failed: %s", what, exc)
@@ -134,7 +140,11 @@ def _sort_out_files() -> tuple[int, int]:
     names = _stored_names()
     while chunk := list(islice(names, 500)):
         by_asset: dict[str, list[str]] = defaultdict(list)
-        for name in [*renditions.unknown_among(chunk), *jobs.unknown_among(chunk)]:
+        for name in [
+            *renditions.unknown_among(chunk),
+            *jobs.unknown_among(chunk),
+            *answers.unknown_among(chunk),
+        ]:
             files.remove_file(name)
             removed += 1
         for name in chunk:
@@ -205,33 +215,23 @@ def _close_attempts() -> int:
                 "state": AttemptState.UNKNOWN.value,
                 "outcome": Outcome.UNKNOWN.value,
                 "finished_at": db_now(),
-                "message": "its process died: what came of it is not known.",
+                # One that was left open on purpose says why.
+                "message": row.message or "its process died: what came of it is not known.",
             }
             # Still open, said in the statement: whoever made it may have ended it meanwhile, and booked it.
             if not GenerationAttempt.objects.open().filter(pk=row.pk).update(**values):
                 continue
             for name, value in values.items():
                 setattr(row, name, value)
-            ledger.settle(row)
-            row.save(update_fields=["accounts"])
+            ledger.book([row])
+            row.save(update_fields=["cost_held", "booked"])
             closed += 1
     return closed
 
 
-@atomic()
-def _correct_accounts() -> int:
-    """Make `held` what open attempts hold. A difference is a bug or a hand in the table; it is logged."""
-    held: dict[int, Decimal] = defaultdict(Decimal)
-    for accounts, amount in GenerationAttempt.objects.exclude(accounts=[]).values_list("accounts", "cost_held"):
-        for account in accounts:
-            held[account] += amount or Decimal(0)
-    corrected = 0
-    for account in SpendAccount.objects.select_for_update():
-        if account.held != held[account.pk]:
-            logger.warning("account %s held %s and should hold %s", account, account.held, held[account.pk])
-            SpendAccount.objects.filter(pk=account.pk, held=account.held).update(held=held[account.pk])
-            corrected += 1
-    return corrected
+def _correct_accounts() -> dict[str, Any]:
+    corrections = ledger.correct_accounts()
+    return {"accounts_corrected": len(corrections), "corrections": corrections}
 
 
 def _quietly(step: Callable[[], Any]) -> None:
@@ -239,16 +239,17 @@ def _quietly(step: Callable[[], Any]) -> None:
 
 
 # Looked up when they run: what each is, and what of the report it fills.
-STEPS: tuple[tuple[str, Callable[[], dict[str, int] | None]], ...] = (
+STEPS: tuple[tuple[str, Callable[[], dict[str, Any] | None]], ...] = (
     ("freeing what dead workers held", lambda: _quietly(free_dead_workers)),
     ("putting stale work back", lambda: {"requeued": _requeue()}),
     ("removing assets deleted long ago", lambda: {"deleted_purged": trash.purge()}),
     ("removing old zips", lambda: {"job_files_removed": jobs.remove_expired()}),
+    ("removing old answers", lambda: {"answers_removed": answers.remove_old()}),
     ("telling of waiting jobs", lambda: _quietly(jobs.tell_again)),
     ("sorting out stored files", _sorted_files),
     ("fetching jobs", lambda: {"jobs_fetched": fetching.fetch_jobs()}),
     ("closing attempts", lambda: {"attempts_closed": _close_attempts()}),
-    ("correcting accounts", lambda: {"accounts_corrected": _correct_accounts()}),
+    ("correcting accounts", _correct_accounts),
     ("finishing batches", lambda: {"batches_finished": _finish_batches()}),
     ("removing old provider webhooks", lambda: _quietly(incoming_webhooks.remove_old)),
     ("removing old messages", lambda: _quietly(delivery.tidy_up)),

@@ -9,16 +9,22 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import CharField, DecimalField, F, Q, Value
+from django.db.models import CharField, DecimalField, F, Value
 from django.db.models.functions import Cast
 
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.money import ledger
+import mediagen.engine.money.ledger as ledger
+from mediagen.engine.library import Access, Right
 from mediagen.engine.money.ledger import Budget
-from mediagen.models import BudgetPeriod, GenerationAttempt, GenerationBatch, MediaLibrary, ProviderConfig, SpendAccount
+from mediagen.models import (
+    BudgetPeriod,
+    GenerationAttempt,
+    GenerationBatch,
+    MediaLibrary,
+    ProviderConfig,
+    SpendAccount,
+    costs,
+)
 from mediagen.models.clock import db_now
-from mediagen.models.ledger import SumOfMoney
-from mediagen.types import AttemptState
 
 MOST = 100
 """budgets of one kind that are reported"""
@@ -60,7 +66,7 @@ class BudgetReport:
         return self.warning is not None and self.spent + self.held >= self.warning
 
 
-def budgets(access: Access | None, configs: Iterable[ProviderConfig] = ()) -> list[BudgetReport]:
+def budget_reports(access: Access | None, configs: Iterable[ProviderConfig] = ()) -> list[BudgetReport]:
     """Limits of the libraries and unfinished batches that may be seen, and of these providers; the one that is used
     up most first. Two queries, and one more for each owner of whose present period no account is open yet."""
     now = db_now()
@@ -152,13 +158,6 @@ def spent_this_month(libraries: Iterable[MediaLibrary]) -> dict[UUID, Decimal]:
     """{library id: USD} of the attempts since the first of this month (the site's), those under way and of unknown
     outcome with what they may cost; as the ledger counts. One query for any number of libraries."""
     ids = [library.pk for library in libraries]
-    since = Budget("", ledger.ZERO, BudgetPeriod.MONTH).since(db_now())
-    may_be_billed = ledger.BILLED | Q(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
-    attempts = GenerationAttempt.objects.filter(library__in=ids, started_at__gte=since, billable=True)
-    rows = (
-        attempts.order_by()
-        .values_list("library")
-        .annotate(known=SumOfMoney("cost"), held=SumOfMoney("cost_held", filter=may_be_billed & Q(cost__isnull=True)))
-    )
-    found = {pk: (known or Decimal(0)) + (held or Decimal(0)) for pk, known, held in rows}
-    return {pk: found.get(pk, Decimal(0)) for pk in ids}
+    since = Budget("", costs.ZERO, BudgetPeriod.MONTH).since(db_now())
+    found = costs.costs_by("library", GenerationAttempt.objects.filter(library__in=ids, started_at__gte=since))
+    return {pk: found[pk].counts if pk in found else costs.ZERO for pk in ids}

@@ -1,32 +1,36 @@
-"""Money in the engine: held before a request leaves, settled when its end is known, in the attempt's transaction.
+"""Money in the engine: held before a request leaves, booked when its end is known, in the attempt's transaction.
 
-What may have been bought counts as bought: an unknown outcome keeps what was held for it.
+What may have been bought counts as bought: an unknown outcome keeps what was held for it. An attempt remembers in which
+accounts it counts and for how much, so that they follow when more is known of it, however late.
 """
 
 from __future__ import annotations
 
 import calendar
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
-from weakref import WeakSet
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from mediagen.errors import AttemptVetoed, Outcome
-from mediagen.models import BudgetPeriod, GenerationAttempt, SpendAccount
+import mediagen.engine.money.prices as prices
+from mediagen.errors import AttemptVetoed
+from mediagen.models import BudgetPeriod, GenerationAttempt, GenerationBatch, SpendAccount
+from mediagen.models.attempt import IS_OPEN, UNDER_WAY
 from mediagen.models.clock import db_now
-from mediagen.models.ledger import SumOfMoney
-from mediagen.models.routing import atomic
-from mediagen.types import AttemptState
+from mediagen.models.costs import ZERO, Cost, from_row, sums, usd
+from mediagen.models.ledger import LAST_DIGIT, SumOfMoney
+from mediagen.models.routing import atomic, connection
 
-ZERO = Decimal(0)
-# Rows of this process for which something is or was held; the others need no look into the table.
-_HOLDING: WeakSet[GenerationAttempt] = WeakSet()
+logger = logging.getLogger("mediagen.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,14 @@ class Budget:
     limit: Decimal
     period: str = BudgetPeriod.TOTAL
     what_to_do: str = ""
+    label: str = ""
+    """what people call its owner: "library 'Spring'" """
     follows_account: bool = False
     """whoever changes the limit writes it to the account too, so `limit` may be older than what stands there"""
+
+    @property
+    def whose(self) -> str:
+        return self.label or self.owner
 
     def period_key(self, now: datetime) -> str:
         """ "2026-11-22", "2026-11" or "", in the site's time zone."""
@@ -90,126 +100,179 @@ class BudgetUsedUp(AttemptVetoed):
         self.may_pass = may_pass
 
 
-def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -> None:
-    """Reserve what the attempt may cost in every account, all or nothing, and note it on the row.
+class PriceUnknown(BudgetUsedUp):
+    """There is a limit, and what the attempt may cost is not known. That a budget is used up is said before this."""
 
-    `BudgetUsedUp` when one does not leave so much, or when a limit is set and the price is not known: a limit that
-    rests on a guess would be none. Inside the caller's transaction, in which the row is written.
+    weight = 0
+
+
+def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -> None:
+    """Reserve what the attempt may cost in every account, all or nothing, and note it on the row: the price, or more
+    when the latest pictures of this kind cost more.
+
+    `BudgetUsedUp` when one does not leave so much; `PriceUnknown` when they leave something and the price is not known:
+    a limit that rests on a guess would be none. Inside the caller's transaction, in which the row is written.
     """
-    row.cost_held = price
+    row.listed_price = row.cost_held = None if price is None else price.quantize(LAST_DIGIT, rounding=ROUND_UP)
     if not budgets:
         return
     if price is None:
-        raise BudgetUsedUp(
-            f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].owner} has a limit. "
+        for budget in budgets:
+            if left_of(budget) == 0:
+                raise BudgetUsedUp(f"{budget.whose} has $0 left.{budget.renewal(db_now())}{budget.what_to_do}")
+        raise PriceUnknown(
+            f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].whose} has a limit. "
             f"Set it in the prices of ProviderConfig '{row.provider_name}'."
         )
-    accounts = []
-    for budget in sorted(budgets, key=lambda budget: budget.owner):  # always in one order: no two wait for each other
-        account = open_account(budget)
+    row.cost_held = price = prices.of_late(prices.Kind.of(row)) or price
+    opened = [(open_account(budget, row.started_at), budget) for budget in budgets]
+    for account, budget in sorted(opened, key=lambda pair: pair[0].pk):  # in one order: no two wait for each other
         if not SpendAccount.objects.hold(account.pk, price):
             account.refresh_from_db()
             limit = account.limit if account.limit is not None else budget.limit
             raise BudgetUsedUp(
-                f"{budget.owner} has {usd(account.left)} left of {usd(limit)}, and {row.provider_name} may cost "
+                f"{budget.whose} has {usd(account.left)} left of {usd(limit)}, and {row.provider_name} may cost "
                 f"{usd(price)}.{budget.renewal(db_now())}{budget.what_to_do}",
                 may_pass=account.spent + price <= limit,
             )
-        accounts.append(account.pk)
-    row.accounts = accounts
-    _HOLDING.add(row)
+    row.accounts = sorted(account.pk for account, _ in opened)
 
 
-def hold_more(row: GenerationAttempt, cost: Decimal) -> Decimal:
-    """Raise what is held for an attempt to the price that the provider has named; what is held now. It is bought
-    already: there is no asking whether the limit leaves so much."""
-    held = GenerationAttempt.objects.filter(pk=row.pk).values_list("cost_held", flat=True).first() or ZERO
-    if cost > held:
-        for account in row.accounts:
-            SpendAccount.objects.settle(account, held=held - cost, spent=ZERO)
-    row.cost_held = max(held, cost)
-    return row.cost_held
+def book(rows: Iterable[GenerationAttempt]) -> None:
+    """Move every account by the difference between what these attempts count for now and what they counted for when
+    they were last written, and note the new amount on the rows (`booked`, `cost_held`).
 
-
-def usd(amount: Decimal | None) -> str:
-    return f"${(amount or ZERO).normalize():f}"
-
-
-def settle(row: GenerationAttempt) -> None:
-    """Book what the attempt did cost, and write on the row that nothing is held for it any more.
-
-    Inside the transaction that writes the row. The table is asked what is held, not the object: after a roll-back
-    the same call does the same again.
+    Inside the transaction that writes the rows. The table is asked, not the objects: after a roll-back the same call
+    does the same again, and what others have written meanwhile is not counted twice.
     """
-    if not row.accounts and row not in _HOLDING:
-        return
-    _HOLDING.add(row)
-    held_in = GenerationAttempt.objects.filter(pk=row.pk).values_list("accounts", flat=True).first() or []
-    row.accounts = []
-    held, spent = row.cost_held or ZERO, spent_by(row)
-    for account in sorted(held_in):
-        SpendAccount.objects.settle(account, held=held, spent=spent)
+    found = {row.pk: row for row in rows if row.billable}
+    dearer: dict[prices.Kind, Decimal] = {}
+    known = GenerationAttempt.objects.filter(pk__in=found).order_by("pk").select_for_update()
+    moves: dict[int, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+    for pk, accounts, was_held, was_booked in known.values_list("pk", "accounts", "cost_held", "booked"):
+        row = found[pk]
+        if was_held is not None:  # it may have been raised by others
+            row.cost_held = max(was_held, row.cost_held or ZERO)
+        kind = prices.Kind.of(row)
+        if kind is not None and row.cost is not None and row.cost > max(was_held or ZERO, kind.listed_price):
+            dearer[kind] = max(row.cost, dearer.get(kind, ZERO))
+        is_open = row.state in UNDER_WAY
+        row.booked = None if is_open else Cost.of(row).counts
+        held = (row.cost_held or ZERO if is_open else ZERO) - (was_held or ZERO if was_booked is None else ZERO)
+        for account in accounts:
+            moves[account][0] += held
+            moves[account][1] += (row.booked or ZERO) - (was_booked or ZERO)
+    for kind, cost in dearer.items():
+        prices.warn(kind, cost)
+        _raise_held(kind, cost, but=found, moves=moves)
+    for account in sorted(moves):
+        held, spent = moves[account]
+        if held or spent:
+            SpendAccount.objects.move(account, held=held, spent=spent)
 
 
-def spent_by(row: GenerationAttempt) -> Decimal:
-    """USD an ended attempt counts for in a budget."""
-    if row.cost is not None:
-        return row.cost
-    billed = (AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState.UNKNOWN)
-    answered_badly = row.outcome in (Outcome.BAD_RESPONSE, Outcome.ERROR)
-    return row.cost_held or ZERO if row.state in billed or answered_badly else ZERO
+def _raise_held(kind: prices.Kind, cost: Decimal, *, but: Collection[Any], moves: dict[int, list[Decimal]]) -> None:
+    """What is under way will cost what the first of its kind did: hold as much, so that nothing more is bought until
+    it is known."""
+    # Locked by others: those are being ended, and what they cost is known.
+    skip = connection.features.has_select_for_update_skip_locked
+    others = kind.attempts.open().filter(cost_held__lt=cost).exclude(pk__in=but).select_for_update(skip_locked=skip)
+    for pk, accounts, held in list(others.values_list("pk", "accounts", "cost_held")):
+        GenerationAttempt.objects.filter(pk=pk).update(cost_held=cost)
+        for account in accounts:
+            moves[account][0] += cost - held
 
 
 def left_of(budget: Budget) -> Decimal:
     """USD that the budget leaves in its present period. Writes nothing: for people who want to know beforehand."""
     now = db_now()
     account = SpendAccount.objects.filter(owner=budget.owner, period=budget.period_key(now)).first()
+    if account is not None and budget.follows_account:
+        return ZERO if account.left is None else account.left
     taken = spent_so_far(budget, now) if account is None else account.spent + account.held
     return max(ZERO, budget.limit - taken)
 
 
-def open_account(budget: Budget) -> SpendAccount:
-    """The account of this budget's present period, with its present limit. New ones begin with what the attempts of
-    the period have cost so far."""
-    now = db_now()
-    key = budget.period_key(now)
+def open_account(budget: Budget, at: datetime | None = None) -> SpendAccount:
+    """The account of this budget's period at that time (now), with its present limit. New ones begin with what the
+    attempts of the period have cost so far, and follow them."""
+    key = budget.period_key(db_now() if at is None else at)
     account = SpendAccount.objects.filter(owner=budget.owner, period=key).first()
     if account is None:
-        spent = spent_so_far(budget, now)
         try:
             with atomic():
-                account = SpendAccount.objects.create(owner=budget.owner, period=key, limit=budget.limit, spent=spent)
+                account = _new_account(budget, key)
         except IntegrityError:
             account = SpendAccount.objects.get(owner=budget.owner, period=key)
     if account.limit != budget.limit and not budget.follows_account:
         SpendAccount.objects.filter(pk=account.pk).update(limit=budget.limit)
+        account.limit = budget.limit
     return account
+
+
+def _new_account(budget: Budget, key: str) -> SpendAccount:
+    attempts = _attempts_of(budget.owner, key)
+    held, spent = _add_up(attempts)
+    account = SpendAccount.objects.create(owner=budget.owner, period=key, limit=budget.limit, held=held, spent=spent)
+    may_change = (attempts.open() | attempts.to_settle()).order_by("pk").select_for_update()
+    for row in list(may_change.defer("provider_job", "message")):
+        row.accounts = [*row.accounts, account.pk]
+        row.booked = None if row.state in UNDER_WAY else Cost.of(row).counts
+        row.save(update_fields=["accounts", "booked"])
+    return account
+
+
+def _attempts_of(owner: str, period: str) -> Any:
+    """Those that may cost something, of an account's owner and period."""
+    kind, _, name = owner.partition(":")
+    try:
+        whose = {"provider_name": name} if kind == "provider" else {kind: UUID(name)}
+    except ValueError:
+        return GenerationAttempt.objects.none()
+    attempts = GenerationAttempt.objects.filter(**whose, billable=True)
+    if not period:
+        return attempts
+    first = date.fromisoformat(period if len(period) > 7 else f"{period}-01")
+    days = calendar.monthrange(first.year, first.month)[1] if len(period) == 7 else 1
+    return attempts.filter(started_at__gte=_midnight(first), started_at__lt=_midnight(first + timedelta(days=days)))
+
+
+def _add_up(attempts: QuerySet[Any]) -> tuple[Decimal, Decimal]:
+    """(held, spent) as an account has them, USD."""
+    found = attempts.order_by().aggregate(
+        **sums(~IS_OPEN), under_way=SumOfMoney("cost_held", filter=IS_OPEN & Q(billable=True))
+    )
+    return found["under_way"] or ZERO, from_row(found).counts
 
 
 def spent_so_far(budget: Budget, now: datetime) -> Decimal:
     """USD of the attempts of the period; those under way and the unknown ones with what they may cost."""
-    kind, _, owner = budget.owner.partition(":")
-    whose: dict[str, dict[str, Any]] = {
-        "library": {"library": owner},
-        "provider": {"provider_name": owner},
-        "batch": {"asset__batch": owner},
-    }
-    since = budget.since(now)
-    attempts = GenerationAttempt.objects.filter(**whose[kind], billable=True)
-    if since is not None:
-        attempts = attempts.filter(started_at__gte=since)
-    return spending(attempts)
+    return sum(_add_up(_attempts_of(budget.owner, budget.period_key(now))), ZERO)
 
 
-BILLED = Q(state__in=(AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState.UNKNOWN)) | Q(
-    outcome__in=(Outcome.BAD_RESPONSE, Outcome.ERROR)
-)
+def correct_accounts() -> list[str]:
+    """Make every account of a present period what its attempts add up to; in words, what was corrected.
+
+    A difference is a bug or a hand in the table, or attempts that ended while the owner had no limit.
+    """
+    now = db_now()
+    present = {Budget("", ZERO, period).period_key(now) for period in BudgetPeriod.values}
+    unfinished = [f"batch:{pk}" for pk in GenerationBatch.objects.unfinished().values_list("pk", flat=True)]
+    is_over = Q(owner__startswith="batch:") & ~Q(owner__in=unfinished)
+    accounts = SpendAccount.objects.filter((Q(period__in=present) & ~is_over) | ~Q(held=0))
+    return [said for pk in accounts.values_list("pk", flat=True) if (said := _correct(pk))]
 
 
-def spending(attempts: Any) -> Decimal:
-    """USD of a QuerySet of attempts: what each did cost, else what it may (have) cost. As `spent_by`, in SQL."""
-    may_be_billed = BILLED | Q(state__in=(AttemptState.PLANNED, AttemptState.SUBMITTED))
-    sums = attempts.aggregate(
-        known=SumOfMoney("cost"), held=SumOfMoney("cost_held", filter=may_be_billed & Q(cost__isnull=True))
+@atomic()
+def _correct(pk: int) -> str:
+    # Locked before anything is added up: who moves it has written, or waits and has not.
+    account = SpendAccount.objects.select_for_update().get(pk=pk)
+    held, spent = _add_up(_attempts_of(account.owner, account.period))
+    if (account.held, account.spent) == (held, spent):
+        return ""
+    said = (
+        f"{account}: spent {usd(account.spent)} should be {usd(spent)}, held {usd(account.held)} should be {usd(held)}"
     )
-    return (sums["known"] or ZERO) + (sums["held"] or ZERO)
+    logger.warning("account %s", said)
+    SpendAccount.objects.filter(pk=pk).update(held=held, spent=spent)
+    return said

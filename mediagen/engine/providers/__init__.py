@@ -1,5 +1,31 @@
 """The entries of the chain, for those who run a site: order, settings, credentials, health.
 
 Keeps: a credential goes in and is never shown again. `entries`, `description` (what each can do), `health`,
-`credentials` (encrypted anew), `canva_account`.
+`credentials` (encrypted anew), `canva_account`, `tables` (the vendors' models and prices).
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mediagen.lazy import names_from
+
+if TYPE_CHECKING:
+    from mediagen.engine.providers.description import OPERATIONS, ProviderDescription, descriptions
+    from mediagen.engine.providers.entries import (
+        CredentialState,
+        ProviderState,
+        credential_state,
+        makes_pictures,
+        states,
+    )
+    from mediagen.engine.providers.tables import update_tables
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "description": "OPERATIONS ProviderDescription descriptions",
+        "entries": "CredentialState ProviderState credential_state makes_pictures states",
+        "tables": "update_tables",
+    },
+)

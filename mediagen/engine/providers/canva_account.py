@@ -10,7 +10,7 @@ from django.db.models import F
 
 from mediagen import connections, http
 from mediagen.connections import client_of, connection_of
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.errors import InvalidRequest, Misconfigured, ProviderError
 from mediagen.factory import build_adapter, reset_breakers
 from mediagen.models import CanvaConnection, ProviderConfig

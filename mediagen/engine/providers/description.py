@@ -66,7 +66,7 @@ def _description(state: ProviderState) -> ProviderDescription:
         options=options_schema(cls),
         is_live=state.is_live,
         is_placeholder=state.is_placeholder,
-        is_configured=not state.problem and state.credential.source not in ("missing", "unreadable"),
+        is_configured=not state.problem and state.credential.source not in ("missing", "unreadable", "withheld"),
         health=circuits[0].status if circuits else "ok",
         reopens_at=circuits[0].reopens_at if circuits else None,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,12 +11,14 @@ from typing import Any
 
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
 from mediagen.connections import connection_of
+from mediagen.destinations import MAY_BE_A_CREDENTIAL, destination, elsewhere, holds_a_key, withheld
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import SharedBreaker, build_adapter, chain_configs, reset_breakers
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.providers.registry import adapter_class, settings_options
+from mediagen.secrets import Secret
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -73,8 +74,8 @@ def change(config: ProviderConfig, fields: Iterable[str]) -> None:
 
 def _locked() -> list[ProviderConfig]:
     """All entries in order. Locked by primary key, so that two who order at once do not wait for each other."""
-    rows = ProviderConfig.objects.select_for_update().defer("credentials").order_by("pk")
-    return sorted(rows, key=lambda row: (row.position, row.pk))
+    rows = {row.pk: row for row in ProviderConfig.objects.select_for_update().defer("credentials").order_by("pk")}
+    return [rows[pk] for pk in ProviderConfig.objects.in_chain_order().values_list("pk", flat=True) if pk in rows]
 
 
 def _find(rows: Sequence[ProviderConfig], config: ProviderConfig) -> ProviderConfig:
@@ -119,8 +120,7 @@ def _is_placeholder(config: ProviderConfig) -> bool:
 # ---------------------------------------------------------------------- settings
 
 # In the order in which they are tried: what an option may be depends on the model.
-PARTS = ("base_url", "model", "timeout_s", "prices", "options")
-_MAY_BE_A_CREDENTIAL = re.compile(r"key|token|secret|passw|credential|bearer", re.IGNORECASE)
+PARTS = ("base_url", "model", "timeout_s", "prices", "price_when_unknown", "options")
 
 
 def problems(config: ProviderConfig) -> dict[str, str]:
@@ -160,12 +160,51 @@ def _misplaced(config: ProviderConfig) -> str:
         if unknown := [name for name in names if name not in declared]:
             return f"There is no option {', '.join(unknown)}. There are: {', '.join(sorted(declared)) or 'none'}."
         return ""
-    if secret := [name for name in names if _MAY_BE_A_CREDENTIAL.search(name)]:
+    if secret := [name for name in names if MAY_BE_A_CREDENTIAL.search(name)]:
         return (
             f"Options are not encrypted: {', '.join(secret)} must not stand here. "
             f"Set MEDIAGEN['PROVIDERS'][{config.adapter!r}]['OPTIONS'] from the environment instead."
         )
     return ""
+
+
+def keep_key(config: ProviderConfig, key: Secret | str) -> None:
+    """Set the entry's own key, for the address that the entry has now, or take it away. Saves nothing."""
+    config.credentials = key
+    config.credentials_for = destination(config) if key else ""
+
+
+def consent(config: ProviderConfig, by: Any) -> None:
+    """Let the entry's key be sent to the address that it has now, although it is another's. Saves nothing.
+
+    `by` is the user who says so; whether he may is for the caller to know. It ends when the address changes.
+    """
+    config.key_consent, config.key_consent_by, config.key_consent_at = destination(config), by, db_now()
+
+
+def end_consent(config: ProviderConfig) -> None:
+    """Take a consent back. Saves nothing."""
+    config.key_consent, config.key_consent_by, config.key_consent_at = "", None, None
+
+
+def is_consented(config: ProviderConfig) -> bool:
+    """Whether somebody has consented to where the key would go now."""
+    return bool(elsewhere(config)) and config.key_consent == destination(config)
+
+
+def keys_elsewhere() -> list[str]:
+    """A sentence on each entry with an address that is not the vendor's: why its key is not sent there, or who allowed
+    it. One query."""
+    found = []
+    for config in ProviderConfig.objects.in_chain_order().select_related("key_consent_by"):
+        source = credential_state(config).source
+        if source == "withheld":
+            found.append(f"provider '{config.name}': {withheld(config, stored=bool(config.credentials))}")
+        elif is_consented(config) and source not in ("missing", "not needed"):
+            by = config.key_consent_by.get_username() if config.key_consent_by else "somebody who is gone"
+            day = f" on {config.key_consent_at:%Y-%m-%d}" if config.key_consent_at else ""
+            found.append(f"provider '{config.name}': a key is sent to {elsewhere(config)}, as {by} allowed{day}.")
+    return found
 
 
 def connects_by_oauth(adapter: str) -> bool:
@@ -204,8 +243,8 @@ class CredentialState:
     """Where a provider's key comes from; never the key."""
 
     source: str
-    """"connected", "broken" (accounts connected by OAuth), "stored", "unreadable", "environment", "settings", "missing"
-    or "not needed" """
+    """"connected", "broken" (accounts connected by OAuth), "stored", "unreadable", "environment", "settings",
+    "withheld" (there is one, and it is not for the entry's address), "missing" or "not needed" """
     ending: str = ""
     """of a stored one: its last four characters, where it is long enough to show them"""
 
@@ -259,7 +298,7 @@ class ProviderState:
         "failing" (the last attempt failed, or a breaker is being tried) or "well"."""
         if self.problem or self.credential.source == "unreadable":
             return "broken"
-        if self.is_live and self.credential.source == "missing":
+        if self.is_live and self.credential.source in ("missing", "withheld"):
             return "no key"
         statuses = {circuit.status for circuit in self.circuits}
         if "open" in statuses:
@@ -329,17 +368,28 @@ def _credential(config: ProviderConfig) -> CredentialState:
     if config.credentials:
         described: str = config.credentials.describe()
         source = "stored" if described.startswith("set") else "unreadable"
+        if source == "stored" and withheld(config, stored=True):
+            return CredentialState("withheld")
         return CredentialState(source, described.partition(", ends in ")[2])
     try:
         cls = adapter_class(config.adapter)
     except ConfigurationError:
         return CredentialState("missing")
     variable = getattr(cls, "credential_env", "")
+    source = "missing" if variable else "not needed"
     if variable and os.environ.get(variable, "").strip():
-        return CredentialState("environment")
-    if settings_options(config.adapter).get(getattr(cls, "credential_argument", "api_key")):
-        return CredentialState("settings")
-    return CredentialState("missing" if variable else "not needed")
+        source = "environment"
+    elif _settings_hold_a_key(cls, settings_options(config.adapter)):
+        source = "settings"
+    if source in ("environment", "settings") and withheld(config, stored=False):
+        source = "withheld"
+    return CredentialState(source)
+
+
+def _settings_hold_a_key(cls: type[Any], options: Mapping[str, Any]) -> bool:
+    if hasattr(cls, "credential_argument"):
+        return bool(options.get(cls.credential_argument))
+    return holds_a_key(options)
 
 
 def unlisted() -> tuple[list[str], str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mediagen import http
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import build_adapter, chain_configs, reset_breakers, runs_dry
 from mediagen.models import ProviderConfig

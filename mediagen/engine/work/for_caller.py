@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mediagen import conf
-from mediagen.engine.database.hops import in_database
-from mediagen.engine.generation import earlier
-from mediagen.engine.generation.earlier import Wanted
+from mediagen.engine.database import in_database
+from mediagen.engine.generation import Wanted, earlier
 from mediagen.engine.work.worker import Until, Worker
 from mediagen.models import GenerationState
 

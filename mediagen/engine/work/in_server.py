@@ -22,7 +22,7 @@ from django.db import close_old_connections
 
 from mediagen import conf
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.engine.work.worker import CHAIN_AGE_S, Event, Until, Worker, claim, claim_new
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.routing import on_commit

@@ -8,13 +8,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import mediagen.engine.work.in_server as in_server
+import mediagen.engine.work.zips as zips
 from mediagen.engine.files import variants
-from mediagen.engine.generation import queue
-from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.library import trash
-from mediagen.engine.library.access import Right
-from mediagen.engine.work import in_server, zips
-from mediagen.engine.work.jobs import Kind, Running
+from mediagen.engine.generation import AssetOrder, queue
+from mediagen.engine.library import Right, trash
+from mediagen.engine.work.running_job import Kind, Running
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.factory import chain_configs
 from mediagen.models import AssetSource, GenerationState, MediaAsset

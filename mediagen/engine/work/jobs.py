@@ -11,25 +11,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.db.models.functions import Now
 
+import mediagen.engine.work.in_server as in_server
 from mediagen import conf
-from mediagen.engine.database.ids import as_uuid
+from mediagen.engine.database import as_uuid
 from mediagen.engine.dispatch import periodic, task_engine
 from mediagen.engine.files import storage
 from mediagen.engine.generation import leases
-from mediagen.engine.library.access import Access
+from mediagen.engine.work.job_kinds import KINDS
+from mediagen.engine.work.running_job import LEASE_S, JobLost, JobPutBack, Running
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import ApiToken, BackgroundJob, JobState, asset_storage
 from mediagen.models.clock import db_now
@@ -40,39 +39,11 @@ logger = logging.getLogger("mediagen.engine")
 MAX_ASSETS = 10_000
 MAX_TRIES = 10
 """A job that took so many workers with it is not given to another one."""
-LEASE_S = 300.0
-STORING_S = 1800.0
-"""how long one step may take, and how long the storage may take for a file"""
-SAY_EVERY_S = 0.5
 LOOK_EVERY_S = 2.0
-MAX_ERRORS = 100
 KEPT_FOR = timedelta(days=30)
 
-Handler = Callable[["Running"], None]
 NAME = re.compile(r"(?P<id>[0-9a-f]{32})-(?P<token>[0-9]+)(?:_[A-Za-z0-9]+)?\.zip")
 """of a file that a job has made"""
-
-
-class JobLost(MediagenError):
-    """Somebody has cancelled the job, or another worker has taken it over. What this one does must stop."""
-
-
-class JobPutBack(MediagenError):
-    """The worker leaves; the job waits for another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of job. `check` gives the arguments as they are kept, or raises `InvalidRequest`."""
-
-    run: Handler
-    check: Callable[[dict[str, Any]], dict[str, Any]] = lambda arguments: arguments
-
-
-def kinds() -> Mapping[str, Kind]:
-    """All there are. Not imported above: they need this module."""
-    found: Mapping[str, Kind] = import_module("mediagen.engine.work.job_kinds").KINDS
-    return found
 
 
 # ---------------------------------------------------------------- beginning and ending
@@ -87,13 +58,13 @@ def start(
     access counts, within what `token` allows when one is given. `total` is how many steps it has, the assets' number
     if not said. `InvalidRequest` with `field` for a kind that there is not, and for arguments that cannot be.
     """
-    if kind not in kinds():
-        raise InvalidRequest(f"There is no kind of job {kind!r:.40}. There are: {', '.join(kinds())}.", field="kind")
+    if kind not in KINDS:
+        raise InvalidRequest(f"There is no kind of job {kind!r:.40}. There are: {', '.join(KINDS)}.", field="kind")
     if getattr(by, "pk", None) is None:
         raise InvalidRequest("A job is begun by somebody: give a user.", field="by")
     ids = checked_ids(arguments.get("asset_ids"))
     rest = {name: value for name, value in arguments.items() if name != "asset_ids"}
-    kept = {**kinds()[kind].check(rest), "asset_ids": ids}
+    kept = {**KINDS[kind].check(rest), "asset_ids": ids}
     if token is not None:
         kept["token"] = str(token.pk)
     job = BackgroundJob.objects.create(
@@ -131,7 +102,7 @@ def soon() -> None:
         if conf.get("TASK_BACKEND") is not None:
             task_engine.send("work_on_jobs")
         else:
-            import_module("mediagen.engine.work.in_server").run_soon(work_off_soon)
+            in_server.run_soon(work_off_soon)
     except Exception as exc:
         logger.error("nobody could be told of a waiting job (%s); it waits for a worker.", task_engine.reason(exc))
 
@@ -195,7 +166,7 @@ def _free_dead_workers() -> None:
 def _work(running: Running) -> None:
     job = running.job
     try:
-        kinds()[job.kind].run(running)
+        KINDS[job.kind].run(running)
         running.save(state=JobState.DONE, finished_at=db_now(), lease_until=None, lease_worker="")
     except JobLost:
         logger.info("job %s was cancelled or taken over", job.pk)
@@ -220,81 +191,7 @@ def _end(job: BackgroundJob, state: JobState, message: str) -> None:
     )
 
 
-@dataclass(slots=True)
-class Running:
-    """A job in the hands of this process: what its kind's function is given."""
-
-    job: BackgroundJob
-    should_stop: Callable[[], bool] = lambda: False
-    _said_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def access(self) -> Access:
-        """What the person who began it may do now. `InvalidRequest` when he, or his token, is gone."""
-        if self.job.created_by is None:
-            raise InvalidRequest("Whoever began the job is gone.")
-        token = None
-        if "token" in self.job.arguments:
-            token = ApiToken.objects.valid().filter(pk=self.job.arguments["token"]).select_related("library").first()
-            if token is None:
-                raise InvalidRequest("The token with which the job was begun has ended.")
-        return Access(self.job.created_by, token)
-
-    @property
-    def asset_ids(self) -> list[uuid.UUID]:
-        return [uuid.UUID(pk) for pk in self.job.arguments["asset_ids"]]
-
-    @property
-    def left(self) -> list[uuid.UUID]:
-        """Those that are still to be done: an earlier worker may have done the first ones."""
-        return self.asset_ids[self.job.done + self.job.failed :]
-
-    def did(self, count: int = 1, *, made: Iterable[Any] = ()) -> None:
-        """So many more are done; `made` are ids of new assets. Raises `JobLost` or `JobPutBack` when it is to stop."""
-        self.job.done += count
-        if made:
-            self.job.result.setdefault("made", []).extend(str(pk) for pk in made)
-        self._say()
-
-    def could_not(self, asset_id: Any, why: str) -> None:
-        """One that failed, and why; the others go on."""
-        self.job.failed += 1
-        errors = self.job.result.setdefault("errors", [])
-        if len(errors) < MAX_ERRORS:
-            errors.append({"asset_id": str(asset_id), "message": why})
-        self._say()
-
-    def _say(self) -> None:
-        if self.should_stop():
-            self.save()
-            raise JobPutBack("the worker leaves")
-        if time.monotonic() - self._said_at > SAY_EVERY_S:
-            self.save()
-
-    def save(self, *, lease_s: float = LEASE_S, **values: Any) -> None:
-        """Write how far it is, and hold it for longer. `JobLost` when it is not ours any more."""
-        self._said_at = time.monotonic()
-        kept: dict[str, Any] = {
-            "done": self.job.done,
-            "failed": self.job.failed,
-            "result": self.job.result,
-            "lease_until": Now() + timedelta(seconds=lease_s),
-            "updated_at": db_now(),
-        }
-        if not BackgroundJob.objects.held(self.job.pk, self.job.lease_token).update(**kept | values):
-            raise JobLost(f"job {self.job.pk} was cancelled or taken over.")
-
-
 # ---------------------------------------------------------------- files, and what is over
-
-
-def file_name(job: BackgroundJob) -> str:
-    """Where the file of this job, made by this worker, lies."""
-    return f"{conf.get('UPLOAD_TO').strip('/')}/jobs/{job.pk.hex}-{job.lease_token}.zip".lstrip("/")
-
-
-def expires_at() -> Any:
-    return db_now() + timedelta(hours=conf.get("KEEP_ZIPS_H"))
 
 
 def remove_expired() -> int:

@@ -7,7 +7,7 @@ import asyncio
 from asgiref.sync import async_to_sync
 from django.db.models import Min, Q
 
-from mediagen.engine.database.hops import in_database
+from mediagen.engine.database import in_database
 from mediagen.engine.work.worker import Until, Worker
 from mediagen.models import BatchState, GenerationState, MediaAsset
 from mediagen.models.clock import db_now

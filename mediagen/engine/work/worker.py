@@ -23,14 +23,14 @@ from mediagen import conf, http
 from mediagen.breaker import BreakerKey, Circuit
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database.hops import grouped, in_database, is_full, to_the_end
+from mediagen.engine.database import grouped, in_database, is_full, to_the_end
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.generation import claims, leases, running
-from mediagen.engine.generation.running import Job, PutOff
+from mediagen.engine.generation import Job, PutOff, claims, leases, running
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.factory import SharedBreaker, get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.clock import db_now
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
@@ -57,8 +57,10 @@ class Event:
     asset: MediaAsset
     seconds: float = 0.0
     message: str = ""
-    asked: int = 0
-    """providers, retries included"""
+    attempts: int = 0
+    """providers asked in this run, retries included"""
+    cost: Cost = NOTHING
+    """what this run of the asset has cost"""
 
 
 @dataclass(slots=True)
@@ -256,7 +258,7 @@ class Worker:
             if exc.vetoed and asset.batch is not None:
                 await in_database(lifecycle.pause, asset.batch, message)
         except StorageFailed as exc:
-            kind, message = "put_off" if self.patient else "failed", str(exc)
+            kind, message = "put_off" if self.patient and not exc.lost else "failed", str(exc)
             if not self.patient:
                 pass  # the row says so, and where the picture is kept meanwhile
             elif asset.batch is not None:  # every further picture would have the same fate
@@ -285,7 +287,8 @@ class Worker:
             leases.let_go(asset.pk)
         if kind in ("put_off", "lost"):
             self.begun -= 1
-        self.watch(Event(kind, asset, time.monotonic() - began, message, job.asked if job else 0))
+        asked, cost = (job.asked, job.cost) if job else (0, NOTHING)
+        self.watch(Event(kind, asset, time.monotonic() - began, message, asked, cost))
 
     async def _job(self, asset: MediaAsset) -> Job | None:
         """The job of a claimed row; None when its batch does not run any more, or when wrong settings keep every row

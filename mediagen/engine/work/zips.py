@@ -10,11 +10,10 @@ from typing import IO, Any
 
 from django.core.files.base import File
 
-from mediagen.engine.batches.manifests.cells import cell
+from mediagen.engine.batches import cell
 from mediagen.engine.files import links, storage
-from mediagen.engine.library.access import Right
-from mediagen.engine.work import jobs
-from mediagen.engine.work.jobs import Running
+from mediagen.engine.library import Right
+from mediagen.engine.work.running_job import STORING_S, Running, expires_at, file_name
 from mediagen.errors import InvalidRequest, StorageFailed
 from mediagen.models import MediaAsset, asset_storage
 
@@ -31,6 +30,10 @@ COLUMNS = (
     "tags",
     "status",
     "source",
+    "digital_source_type",
+    "credit",
+    "created_by",
+    "reviewed_by",
     "prompt",
     "negative_prompt",
     "seed",
@@ -67,18 +70,18 @@ def make_zip(running: Running) -> None:
         size = built.tell()
         built.seek(0)
         # A bucket may take long for gigabytes.
-        running.save(lease_s=jobs.STORING_S)
+        running.save(lease_s=STORING_S)
         name = _store(running, built)
     job.result["size_bytes"] = size
     try:
-        running.save(file=name, expires_at=jobs.expires_at())
+        running.save(file=name, expires_at=expires_at())
     except BaseException:
         storage.remove_file(name)
         raise
 
 
 def _store(running: Running, built: IO[bytes]) -> str:
-    name = jobs.file_name(running.job)
+    name = file_name(running.job)
     try:
         return asset_storage().save(name, File(built, name))
     except Exception as exc:
@@ -93,7 +96,10 @@ def _added(running: Running, archive: zipfile.ZipFile) -> Iterator[list[Any]]:
         group = ids[start : start + TOGETHER]
         # Asked anew for each group: a right that was taken away meanwhile counts.
         rows = running.access.assets(Right.READ).filter(pk__in=group)
-        found = {row.pk: row for row in rows.select_related("library").prefetch_related("tags").order_by()}
+        found = {
+            row.pk: row
+            for row in rows.select_related("library", "created_by", "reviewed_by").prefetch_related("tags").order_by()
+        }
         for pk in group:
             asset = found.get(pk)
             if asset is None:  # no word on whether it exists
@@ -149,6 +155,10 @@ def _line(asset: MediaAsset, name: str, problem: str) -> list[Any]:
         asset.tag_names,
         asset.status,
         asset.source,
+        asset.digital_source_type,
+        asset.credit,
+        _text(asset.created_by),
+        _text(asset.reviewed_by),
         asset.prompt,
         asset.negative_prompt,
         _text(asset.seed),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -13,9 +12,9 @@ from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
 from mediagen.errors import InvalidRequest
 from mediagen.management.base import MediagenCommand
-from mediagen.management.batch_output import batch_cost
 from mediagen.management.output import one_line
 from mediagen.models import GenerationBatch
+from mediagen.models.costs import Cost
 
 
 def _resume(batch: GenerationBatch) -> str:
@@ -74,15 +73,16 @@ class Command(MediagenCommand):
                 raise CommandError(str(exc), returncode=2) from None
         elif not options["all"]:
             shown = shown[:20]
-        found = False
-        for batch in shown:
-            found = True
-            self.stdout.write(json.dumps(_facts(batch)) if options["json"] else _line(batch))
-        if not found and not options["json"]:
+        batches = list(shown)
+        costs = GenerationBatch.costs(batches)
+        for batch in batches:
+            cost = costs[batch.pk]
+            self.stdout.write(json.dumps(_facts(batch, cost)) if options["json"] else _line(batch, cost))
+        if not batches and not options["json"]:
             self.stdout.write("There are no batches. manage.py generate_assets --from FILE makes one.")
 
 
-def _facts(batch: Any) -> dict[str, Any]:
+def _facts(batch: Any, cost: Cost) -> dict[str, Any]:
     return {
         "batch": str(batch.pk),
         "name": batch.name,
@@ -95,17 +95,16 @@ def _facts(batch: Any) -> dict[str, Any]:
         "running": batch.running,
         "pending": batch.pending,
         "cancelled": batch.cancelled,
-        "cost": str(batch.cost or Decimal(0)),
-        "of_unknown_cost": batch.of_unknown_cost,
+        **cost.facts(),
         "max_cost": batch.options.get("max_cost"),
         "created_at": batch.created_at.isoformat(),
     }
 
 
-def _line(batch: Any) -> str:
+def _line(batch: Any, cost: Cost) -> str:
     limit = f" of at most ${batch.options['max_cost']}" if batch.options.get("max_cost") else ""
     text = (
         f"{batch.pk}  {batch.state:<9}  {batch.ready:,}/{batch.total:,} made, {batch.failed:,} failed, "
-        f"{batch.running:,} running, {batch.pending:,} waiting, {batch_cost(batch)}{limit}  {batch.name}"
+        f"{batch.running:,} running, {batch.pending:,} waiting, {cost}{limit}  {batch.name}"
     )
     return f"{text}\n    {one_line(batch.state_reason, 200)}" if batch.state_reason else text

@@ -10,8 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.exports import canva, requests, sending
-from mediagen.engine.library.filters import AssetFilters, narrowed
-from mediagen.engine.library.libraries import find_library
+from mediagen.engine.library import AssetFilters, find_library, narrowed
 from mediagen.errors import ConfigurationError, InvalidRequest, MediagenError
 from mediagen.management.base import MediagenCommand
 from mediagen.management.output import one_line

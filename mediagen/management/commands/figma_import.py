@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine import get_media_engine
-from mediagen.engine.library.libraries import find_library
+from mediagen.engine.library import find_library
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest
 from mediagen.management.base import MediagenCommand
 from mediagen.models import MediaAsset

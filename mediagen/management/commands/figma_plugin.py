@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from mediagen import conf
-from mediagen.engine.exports.plugin_files import plugin_files
+from mediagen.engine.exports import files_of_plugin
 from mediagen.errors import MediagenError
 from mediagen.management.base import MediagenCommand
 
@@ -34,7 +34,7 @@ class Command(MediagenCommand):
                 'Say where people reach this site: --site https://media.example, or MEDIAGEN["SITE_URL"].'
             )
         try:
-            found = plugin_files(site, plugin_id=options["plugin_id"], name=options["name"])
+            found = files_of_plugin(site, plugin_id=options["plugin_id"], name=options["name"])
         except MediagenError as exc:
             raise CommandError(str(exc)) from None
         folder = Path(options["output"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from mediagen.engine.batches.manifests import FORMATS
+from mediagen.engine.batches import FORMATS
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.management import batch_run, prompt_run
 from mediagen.management.base import STOPPED, USAGE, MediagenCommand

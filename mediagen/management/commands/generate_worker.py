@@ -9,8 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.events import delivery
 from mediagen.engine.exports import sending
-from mediagen.engine.work import jobs
-from mediagen.engine.work.worker import Event, Until, Worker
+from mediagen.engine.work import Event, Until, Worker, jobs
 from mediagen.errors import InvalidRequest
 from mediagen.management.base import MediagenCommand
 from mediagen.management.output import one_line

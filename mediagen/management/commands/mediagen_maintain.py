@@ -23,6 +23,7 @@ SENTENCES = {
     "deleted_purged": "assets deleted long ago were removed with their files",
     "webhooks_sent": "webhooks were sent",
     "job_files_removed": "zips that were too old were removed",
+    "answers_removed": "kept answers that were too old were removed",
     "kicked": "assets were told to the task engine",
     "exports_ended": "exports that waited too long were ended",
     "exports_told": "waiting exports were told to the task engine",
@@ -48,6 +49,7 @@ class Command(MediagenCommand):
                 self.stdout.write(json.dumps(report))
             else:
                 done = [f"{report[name]:,} {text}." for name, text in SENTENCES.items() if report[name]]
+                done += [f"  {correction}" for correction in report["corrections"]]
                 self.stdout.write("\n".join(done) or "Nothing was to be done.")
             failed = "; ".join(report["failed"])
             if options["every"] is None:

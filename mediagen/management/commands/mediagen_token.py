@@ -10,9 +10,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
-from mediagen.engine.library import tokens
-from mediagen.engine.library.libraries import find_library
-from mediagen.engine.library.tokens import IssuedToken
+from mediagen.engine.library import IssuedToken, find_library, tokens
 from mediagen.errors import InvalidRequest
 from mediagen.management.base import MediagenCommand
 from mediagen.models import ApiToken

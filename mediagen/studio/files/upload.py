@@ -12,8 +12,8 @@ from django.utils.translation import ngettext
 from django.views.generic import View
 
 from mediagen import conf
-from mediagen.engine.files.uploads import upload
-from mediagen.engine.library.libraries import get_or_create_library
+from mediagen.engine.files import upload
+from mediagen.engine.library import get_or_create_library
 from mediagen.errors import MediagenError
 from mediagen.models import MediaAsset, MediaLibrary
 from mediagen.studio import tiles

@@ -14,13 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen import conf
-from mediagen.engine.generation import queue
-from mediagen.engine.generation.claims import library_budgets
-from mediagen.engine.generation.estimates import Estimate, estimate
-from mediagen.engine.generation.orders import AssetOrder
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.money.ledger import left_of
-from mediagen.engine.work.in_server import work_soon
+from mediagen.engine.generation import AssetOrder, Estimate, estimate, library_budgets, queue
+from mediagen.engine.library import Access, Right
+from mediagen.engine.money import left_of
+from mediagen.engine.work import work_soon
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset, MediaLibrary
 from mediagen.studio.generation.choices import MAX_COUNT, SIZES, Providers
@@ -263,7 +260,9 @@ class Price:
 
     @property
     def is_too_much(self) -> bool:
-        return self.left is not None and not self.estimate.is_free and self.estimate.cheapest > self.left
+        if self.left is None or self.estimate.is_free:
+            return False
+        return self.estimate.cheapest > self.left or (self.left == 0 and self.estimate.without_price > 0)
 
     @property
     def is_free(self) -> bool:

@@ -12,12 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mediagen.engine import get_media_engine
-from mediagen.engine.files.variants import make_variants
+from mediagen.engine.files import make_variants
 from mediagen.engine.generation import queue
-from mediagen.engine.library import cancelling, trash
-from mediagen.engine.library.access import Right
-from mediagen.engine.library.review import STEPS, review
-from mediagen.engine.work.in_server import work_soon
+from mediagen.engine.library import STEPS, Right, cancelling, review, trash
+from mediagen.engine.work import work_soon
 from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import MediaAsset, ReviewStatus
 from mediagen.models.asset import ON_REQUEST
@@ -83,7 +81,7 @@ def _token(said: QueryDict, user: Any) -> uuid.UUID:
 
 def _step(step: str) -> Callable[[MediaAsset, Any, QueryDict], Done]:
     def take(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
-        if not review([asset.pk], step, by=user).changed:
+        if not review.review([asset.pk], step, by=user).changed:
             raise InvalidRequest(_("It is not in a state for that any more. Load the page again."))
         return Done()
 

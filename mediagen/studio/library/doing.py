@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.generic import View
 
-from mediagen.engine.library.access import Right
+from mediagen.engine.library import Right
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet

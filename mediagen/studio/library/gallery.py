@@ -22,9 +22,8 @@ from django.utils.translation import gettext_lazy
 from django.views.generic import View
 from django.views.generic.base import ContextMixin, TemplateResponseMixin
 
-from mediagen.engine.library.access import Access, Right
-from mediagen.engine.library.filters import AssetFilters, narrowed
-from mediagen.engine.work.in_server import work_soon
+from mediagen.engine.library import Access, AssetFilters, Right, narrowed
+from mediagen.engine.work import work_soon
 from mediagen.errors import MediagenError
 from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
 from mediagen.studio import notices, tiles

@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.generic import TemplateView, View
 
-from mediagen.engine.library.access import Access, Right
+from mediagen.engine.library import Access, Right
 from mediagen.models import AssetExport, GenerationAttempt, MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
+from mediagen.models.costs import NOTHING, Cost
 from mediagen.studio import notices, tiles
 from mediagen.studio.library import actions
 from mediagen.studio.pages import StudioPage, admin_link
@@ -46,10 +47,12 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
     """What the templates need. Few queries, however long the story is."""
     [tile] = tiles.tiles_of([asset], access)
     seen = access.assets(Right.READ).only("name", "prompt")
+    attempts = list(GenerationAttempt.objects.of(asset))
     return {
         "asset": asset,
         "tile": tile,
-        "attempts": list(GenerationAttempt.objects.of(asset)),
+        "attempts": attempts,
+        "cost": sum(map(Cost.of, attempts), NOTHING),
         "actions": actions.possible(asset, tile.rights),
         "may_edit": bool(asset.prompt) and Right.GENERATE in tile.rights,
         "exports": list(AssetExport.objects.filter(asset=asset)[:MAX_EXPORTS]),

@@ -73,7 +73,7 @@ def test_the_page_has_the_numbers_the_charts_and_their_tables(signed_in, busy):
     for words in (
         "$0.68",
         "and up to $0.04 more",
-        "may have cost $0.04",
+        "<small>up to $0.04</small>",
         "78 %",
         "answered 503",
         "Fog",

@@ -213,7 +213,8 @@ def test_the_page_tells_the_whole_story(admin_client, asset):
 def test_what_was_generated_cannot_be_edited(admin_client, asset):
     form = admin_client.get(page("mediaasset", "change", asset.pk)).context["adminform"].form
 
-    assert set(form.fields) == {"name", "description", "alt_text", "tag_names", "focal_x", "focal_y"}
+    labels = {"credit", "ai_label", "ai_label_reason"}
+    assert set(form.fields) == {"name", "description", "alt_text", "tag_names", "focal_x", "focal_y"} | labels
 
 
 def edited(**changes):

@@ -15,6 +15,7 @@ from django.urls import reverse
 from mediagen.models import CanvaConnection, ProviderConfig, ProviderHealth
 from mediagen.providers.canva_oauth import challenge_of
 from tests.admin.conftest import page, said
+from tests.factories import moved_to
 from tests.servers import CanvaServer, Fault
 
 pytestmark = pytest.mark.django_db
@@ -205,6 +206,8 @@ def test_ids_and_secrets_that_cannot_be(admin_client, config, server, changes):
 def test_the_environments_client_serves_too(admin_client, config, server, monkeypatch):
     monkeypatch.setenv("CANVA_CLIENT_ID", server.client_id)
     monkeypatch.setenv("CANVA_CLIENT_SECRET", server.client_secret)
+    assert "not sent to http://127.0.0.1" in admin_client.get(address(config)).content.decode()
+    ProviderConfig.objects.filter(pk=config.pk).update(**moved_to("canva_api", server.base_url))
     come_back(admin_client, answers(link_to_canva(admin_client, config))["allow"])
     row = connection(config)
     assert (row.is_connected, row.client_id, bool(row.client_secret)) == (True, "", False)

@@ -50,7 +50,8 @@ class TestAsking:
         body = response.json()
         assert (response.status_code, body["state"]) == (202, "pending")
         assert response["Location"] == body["url"]
-        assert caller.get(body["url"]).json() == {**body, "estimate": None}
+        nothing = {"cost": "0.000000", "unsettled": 0, "possible_cost": "0.000000", "of_unknown_cost": 0}
+        assert caller.get(body["url"]).json() == {**body, "estimate": None, "billing": nothing}
         [asset] = body["assets"]
         kept = MediaAsset.objects.get(pk=asset["id"])
         assert (kept.generation_state, kept.prompt, kept.name, kept.tag_names) == (
@@ -200,7 +201,7 @@ class TestMoney:
         body = caller.send(URL + "estimate/", {**ASK, "count": 4}).json()
 
         assert (body["cheapest"], body["dearest"], body["is_free"]) == ("0.40", "0.40", False)
-        assert body["prices"] == [{"provider_name": "local", "usd": "0.10"}]
+        assert body["prices"] == [{"provider_name": "local", "usd": "0.10", "at_most": ""}]
         assert not MediaAsset.objects.exists()
 
     def test_a_library_whose_budget_does_not_leave_it(self, caller, settings):

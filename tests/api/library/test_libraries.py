@@ -13,7 +13,8 @@ from tests.api.callers import EVERYTHING, Caller, problem
 from tests.factories import GroupFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
 
 URL = "/api/v1/libraries/"
-MANAGE = [*EVERYTHING, "add_medialibrary", "change_medialibrary", "delete_medialibrary"]
+EDIT = [*EVERYTHING, "add_medialibrary", "change_medialibrary", "delete_medialibrary"]
+MANAGE = [*EDIT, "change_budget"]
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +63,7 @@ def test_counters():
 
 
 def test_make_one(manager):
-    Group.objects.create(name="Press")
+    manager.user.groups.add(Group.objects.create(name="Press"))
     values = {"name": "Sea", "default_tags": ["sea", "Sea"], "editor_groups": ["Press"], "budget_limit": "12.50"}
 
     response = manager.send(URL, values)
@@ -122,6 +123,24 @@ def test_change_one(manager):
     assert response.status_code == 200
     library.refresh_from_db()
     assert (library.name, library.description, library.budget_limit) == ("Sea", "", None)
+
+
+@pytest.mark.parametrize("change", [{"budget_limit": None}, {"budget_limit": "999"}, {"budget_period": "day"}])
+def test_a_budget_needs_a_permission_of_its_own(change):
+    editor = Caller(UserFactory(may=EDIT))
+    library = MediaLibraryFactory(name="Sea", budget_limit=Decimal("12.50"), owner=editor.user)
+    address = f"{URL}{library.pk}/"
+
+    refused = editor.send(address, {"description": "new", **change}, "patch")
+    assert (refused.status_code, problem(refused)) == (403, "forbidden")
+    assert "mediagen.change_budget" in refused.json()["detail"]
+    library.refresh_from_db()
+    assert (library.description, library.budget_limit, library.budget_period) == ("", Decimal("12.50"), "month")
+    assert problem(editor.send(URL, {"name": "new", "budget_limit": "1"})) == "forbidden"
+    # What stands there already is no change, and the rest is theirs.
+    same = {"description": "new", "budget_limit": "12.50", "budget_period": "month"}
+    assert editor.send(address, same, "patch").status_code == 200
+    assert editor.send(URL, {"name": "new"}).status_code == 201
 
 
 def test_remove_an_empty_one_only(manager):

@@ -93,12 +93,20 @@ class TestEdits:
         assert asset.is_ready
         assert live.requests[-1].path.endswith("/images/edits")
 
+    @pytest.mark.parametrize("model", ["flux", "sdxl", "noop_media"])
+    def test_a_model_that_cannot_edit(self, client, model):
+        response = client.post(EDITS, {"prompt": "add a hat", "image": file(), "model": model})
+
+        assert refused(response) == (400, "unsupported_value", "model")
+        assert "openai_images" in response.json()["error"]["message"]
+        assert not MediaAsset.objects.exists()
+
     def test_nobody_who_can(self, client):
         ProviderConfig.objects.filter(name="openai_images").update(enabled=False)
         form = {"prompt": "add a hat", "image": file()}
 
         assert refused(client.post(EDITS, form)) == (400, "unsupported_value", "model")
-        assert refused(client.post(EDITS, {**form, "image": file(), "model": "flux"}))[1] == "model_not_found"
+        assert refused(client.post(EDITS, {**form, "image": file(), "model": "flux"}))[1] == "unsupported_value"
         assert not MediaAsset.objects.exists()
 
     @pytest.mark.parametrize(

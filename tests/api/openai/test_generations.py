@@ -16,6 +16,7 @@ from django.db import connections
 from django.test import AsyncClient, Client
 from PIL import Image
 
+from mediagen.conf import BUILT_IN_PROVIDERS
 from mediagen.engine.library import tokens
 from mediagen.errors import OutcomeUnknown, RateLimited, Refused, Unavailable, UnsupportedRequest
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig
@@ -171,6 +172,14 @@ class TestModels:
         assert refused(ask(model=model)) == (404, "model_not_found", "model")
         assert not MediaAsset.objects.exists()
 
+    @pytest.mark.parametrize(
+        "more",
+        [{"prompt": "x" * 32_001}, {"negative_prompt": "x" * 32_001}, {"tags": ["x"] * 101}, {"tags": ["x" * 101]}],
+    )
+    def test_limits_are_those_of_the_native_api(self, ask, more):
+        assert refused(ask(**more)) == (400, "invalid_value", next(iter(more)))
+        assert not MediaAsset.objects.exists()
+
     def test_one_that_is_disabled(self, ask):
         ProviderConfig.objects.filter(name="flux").update(enabled=False)
 
@@ -185,12 +194,12 @@ class TestModels:
         assert names[0] == "auto"
         assert {"sdxl", "openai_images", "gpt-image-2"} <= set(names)
         assert "figma_api" not in names
-        assert client.get(f"{MODELS}/gpt-image-2").json() == {
-            "id": "gpt-image-2",
-            "object": "model",
-            "created": 0,
-            "owned_by": "openai_images",
-        }
+        model = client.get(f"{MODELS}/gpt-image-2").json()
+        told = model.pop("mediagen")
+        assert model == {"id": "gpt-image-2", "object": "model", "created": 0, "owned_by": "openai_images"}
+        assert (told["providers"], told["operations"]) == (["openai_images"], ["generate_image", "edit_image"])
+        assert {"quality", "background"} <= set(told["options"])
+        assert listed["data"][0]["mediagen"]["providers"] == [name for name in names if name in BUILT_IN_PROVIDERS]
         assert refused(client.get(f"{MODELS}/nobody")) == (404, "model_not_found", "model")
 
 

@@ -43,12 +43,17 @@ def asset(db):
 
 
 @pytest.fixture
-def server(canva_server, monkeypatch, db) -> CanvaServer:
+def server(canva_server, db) -> CanvaServer:
     """Canva, live, by a token set by hand."""
-    monkeypatch.setenv("CANVA_API_KEY", canva_server.key)
     ProviderConfig.objects.update_or_create(
         name="canva_api",
-        defaults={"adapter": "canva_api", "base_url": canva_server.base_url, "dry_run": False, "timeout_s": 2.0},
+        defaults={
+            "adapter": "canva_api",
+            "base_url": canva_server.base_url,
+            "credentials": canva_server.key,
+            "dry_run": False,
+            "timeout_s": 2.0,
+        },
     )
     return canva_server
 

@@ -196,14 +196,14 @@ class TestFencedAttempts:
             attempt.job, attempt.cost = ProviderJob("job-1", {"polling_url": "x"}), PRICE * 3
             await rows.job_submitted(attempt)
             row = await GenerationAttempt.objects.aget()
-            assert (row.state, row.accounts, row.provider_job_id) == ("unknown", [], "job-1")
+            assert (row.state, row.booked, row.provider_job_id) == ("unknown", PRICE * 3, "job-1")
             attempt.state = AttemptState(end)
             await rows.finished(attempt)
             await sync_to_async(rows.flush)()
 
         async_to_sync(outlive)()
         assert GenerationAttempt.objects.get().state == "unknown"
-        assert self.account() == (0, PRICE)
+        assert self.account() == (0, PRICE * 3), "as the provider has said"
 
     def test_the_sweep_closes_only_what_is_still_open(self, settings, monkeypatch):
         use_local(settings)

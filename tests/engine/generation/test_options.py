@@ -15,6 +15,7 @@ from tests.fakes import picture
 from tests.live_providers import live  # noqa: F401
 from tests.management.test_commands import run
 
+SDXL_1 = "stable-diffusion-xl-1024-v1-0"
 MISSPELT = "Option style_preset must be one of enhance, anime, "
 
 
@@ -54,12 +55,13 @@ def test_the_command_says_it_with_code_2(live, tmp_path):  # noqa: F811
 
 
 def test_the_first_that_has_the_option_decides():
-    sdxl, flux = SDXLAdapter(model="sd3.5-large"), FluxAdapter(model="flux-2-flex")
-    with pytest.raises(InvalidRequest, match="steps must be a whole number from 10 to 50"):
-        check_values(chain(OpenAIImagesAdapter(), sdxl, flux), {"steps": 5})
-    check_values(chain(flux, sdxl), {"steps": "5", "style_preset": None})
-    with pytest.raises(InvalidRequest, match=r"cfg_scale must be a number from 1 to 10 for sd3\.5-large"):
-        check_values(chain(sdxl, flux), {"cfg_scale": 20})
+    flux, old, new = FluxAdapter(model="flux-2-flex"), *(SDXLAdapter(model=model) for model in (SDXL_1, "sd3.5-large"))
+    with pytest.raises(InvalidRequest, match="Option steps must be a whole number from 10 to 50"):
+        check_values(chain(OpenAIImagesAdapter(), old, flux), {"steps": 5})
+    check_values(chain(flux, old), {"steps": "5", "style_preset": None})
+    check_values(chain(new, flux), {"steps": 5})  # another model of SDXL's adapter has it
+    with pytest.raises(InvalidRequest, match=r"Option cfg_scale must be a number from 1 to 10 for sd3\.5-large"):
+        check_values(chain(new, flux), {"cfg_scale": 20})
 
 
 def test_who_says_nothing_of_its_options_may_take_any_and_who_has_no_key_is_not_asked():

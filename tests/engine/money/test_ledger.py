@@ -17,6 +17,7 @@ from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget, BudgetUsedUp
 from mediagen.errors import GenerationFailed, Outcome
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig, SpendAccount
+from mediagen.models.costs import cost_of
 from mediagen.types import AttemptState, utcnow
 from tests.engine.work.working import attempt_states, commits_fail
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory
@@ -56,7 +57,7 @@ class TestAccounts:
         while SpendAccount.objects.hold(row.pk, amount):
             count += 1
             if settled:
-                SpendAccount.objects.settle(row.pk, held=amount, spent=amount)
+                SpendAccount.objects.move(row.pk, held=-amount, spent=amount)
         held, spent = now_of(row)
         assert count == times
         assert (held, spent) == ((0, times * amount) if settled else (times * amount, 0))
@@ -147,7 +148,8 @@ class TestPeriods:
         GenerationAttemptFactory(provider_name="flux", unavailable=True, cost_held="0.08")
         GenerationAttemptFactory(provider_name="flux", skipped=True)
         GenerationAttemptFactory(provider_name="flux", cost="0.16", billable=False)
-        assert ledger.open_account(Budget("provider:flux", Decimal(9))).spent == Decimal("0.07")
+        account = ledger.open_account(Budget("provider:flux", Decimal(9)))
+        assert (account.held, account.spent) == (Decimal("0.04"), Decimal("0.03"))
 
     def test_a_library_counts_its_own_and_keeps_counting_deleted_pictures(self):
         library = MediaLibraryFactory()
@@ -193,9 +195,9 @@ class TestSettle:
         recorder._end([row])
         held, spent = now_of(SpendAccount.objects.get())
         assert (held, spent) == (0, Decimal(counts))
-        assert ledger.spending(GenerationAttempt.objects.all()) == Decimal(counts), "in SQL it is the same"
+        assert cost_of(GenerationAttempt.objects.all()).counts == Decimal(counts), "in SQL it is the same"
         row.refresh_from_db()
-        assert row.accounts == []
+        assert row.booked == Decimal(counts)
 
     def test_once_however_often_it_is_called(self):
         row = attempt()
@@ -235,7 +237,10 @@ class TestADatabaseThatGoesAway:
         with commits_fail(monkeypatch, times=2, although_done=although_done):
             async_to_sync(together)(recorder._end, row)
         assert now_of(SpendAccount.objects.get()) == (0, TEN_CENTS)
-        assert (GenerationAttempt.objects.get().state, GenerationAttempt.objects.get().accounts) == ("succeeded", [])
+        assert (GenerationAttempt.objects.get().state, GenerationAttempt.objects.get().booked) == (
+            "succeeded",
+            TEN_CENTS,
+        )
 
     def test_an_outer_transaction_is_not_repeated_by_us(self, monkeypatch):
         calls = []

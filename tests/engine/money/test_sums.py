@@ -10,8 +10,8 @@ import pytest
 
 import mediagen
 from mediagen.engine.insight.statistics import Period, overview
-from mediagen.engine.money import ledger
 from mediagen.models import GenerationAttempt, GenerationBatch
+from mediagen.models.costs import cost_of
 from mediagen.models.ledger import SumOfMoney
 from tests.factories import GenerationAttemptFactory
 
@@ -32,7 +32,7 @@ def test_sums_have_six_places_and_no_more(cost, number):
 
     total = GenerationAttempt.objects.aggregate(total=SumOfMoney("cost"))["total"]
     assert str(total) == f"{exact:.6f}"
-    assert ledger.spending(GenerationAttempt.objects.all()) == exact
+    assert cost_of(GenerationAttempt.objects.all()).counts == exact
     assert str(overview(None, Period.named("7d")).total.spent) == f"{exact:.6f}"
 
 

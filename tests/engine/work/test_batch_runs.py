@@ -14,7 +14,6 @@ from mediagen.engine import get_media_engine
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.batches.manifests import ManifestRow, open_manifest
 from mediagen.engine.maintenance import sweep
-from mediagen.engine.money import ledger
 from mediagen.engine.work.worker import Until, Worker
 from mediagen.errors import InvalidRequest
 from mediagen.models import (
@@ -26,6 +25,7 @@ from mediagen.models import (
     SpendAccount,
     asset_storage,
 )
+from mediagen.models.costs import Cost, cost_of
 from mediagen.types import utcnow
 from tests.servers import Fault
 
@@ -203,7 +203,7 @@ class TestMoney:
         batch = load(5, max_cost=Decimal("0.25"))
         work(batch, concurrency=1)
         assert len(self.server.purchases) == 2
-        assert lifecycle.possible_cost(batch) == (2, Decimal("0.2"))
+        assert batch.cost() == Cost(unsettled=2, possible=Decimal("0.2"))
 
     def test_what_was_refused_does_not_count(self, load):
         self.server.fault("submit", Fault.moderation(), times=3)
@@ -246,7 +246,7 @@ class TestMoney:
         work(load(4), concurrency=1)
         rows = list(GenerationAttempt.objects.all())
         assert len(rows) == 4
-        assert ledger.spending(GenerationAttempt.objects.all()) == sum(ledger.spent_by(row) for row in rows)
+        assert cost_of(GenerationAttempt.objects.all()).counts == sum(Cost.of(row).counts for row in rows)
 
 
 class TestMaintenance:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from mediagen import tasks
 from mediagen.engine.files import storage
 from mediagen.engine.maintenance import sweep
-from mediagen.engine.work import job_kinds, jobs, zips
+from mediagen.engine.work import job_kinds, jobs, running_job, zips
 from mediagen.errors import InvalidRequest
 from mediagen.models import ApiToken, AssetUsage, BackgroundJob, MediaAsset, ProviderConfig, asset_storage
 from mediagen.types import uuid7
@@ -162,7 +162,7 @@ def test_old_zips_go_and_others_stay(editor, monkeypatch):
     old, young = (worked(start("zip", [MediaAssetFactory(ready=True)], editor)) for _ in range(2))
     BackgroundJob.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     monkeypatch.setattr(storage, "ARRIVES_WITHIN_S", 0.0)
-    left = stored(b"x", jobs.file_name(BackgroundJob(lease_token=7)))
+    left = stored(b"x", running_job.file_name(BackgroundJob(lease_token=7)))
 
     report = sweep.maintain()
 
@@ -290,7 +290,7 @@ def test_ten_thousand_is_the_most(editor):
 
 def test_a_cancelled_job_stops_before_its_next_step(editor, monkeypatch):
     assets = [MediaAssetFactory(ready=True) for _ in range(3)]
-    monkeypatch.setattr(jobs, "SAY_EVERY_S", 0.0)
+    monkeypatch.setattr(running_job, "SAY_EVERY_S", 0.0)
     job = start("variants", assets, editor, sizes=["8x8"])
     make = job_kinds.variants.make_variants
 
@@ -314,7 +314,7 @@ def test_a_job_that_waits_is_cancelled_at_once(editor):
 
 def test_another_worker_goes_on_where_one_died(editor, monkeypatch):
     assets = [MediaAssetFactory(ready=True) for _ in range(4)]
-    monkeypatch.setattr(jobs, "SAY_EVERY_S", 0.0)
+    monkeypatch.setattr(running_job, "SAY_EVERY_S", 0.0)
     job = start("generate_again", assets, editor)
     one_more = job_kinds._one_more
 

@@ -14,6 +14,7 @@ from asgiref.sync import async_to_sync
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+import mediagen
 from mediagen.engine import get_media_engine
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
@@ -62,7 +63,7 @@ def site_engine(settings, monkeypatch) -> TaskEngine:
     found = TaskEngine()
     module = ModuleType("mediagen.tasks")
     module.generate = found
-    monkeypatch.setitem(sys.modules, "mediagen.tasks", module)
+    monkeypatch.setattr(mediagen, "tasks", module, raising=False)
     return found
 
 

@@ -18,7 +18,7 @@ from mediagen.engine.batches.manifests.columns import (
 )
 from mediagen.engine.batches.manifests.problems import Problem, shown
 from mediagen.engine.batches.manifests.template import Template
-from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.generation import AssetOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

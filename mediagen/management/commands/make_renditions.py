@@ -1,0 +1,67 @@
+"""manage.py make_renditions: the sizes that pages name, made before anybody looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from mediagen import conf
+from mediagen.engine.files import renditions, responsive
+from mediagen.engine.library import AssetFilters, narrowed
+from mediagen.errors import MediagenError
+from mediagen.models import MediaAsset, Rendition
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes the renditions of ready assets that {% picture %} offers: those of the sets in MEDIAGEN['PICTURES'], or "
+        "those that the options describe. What was made before is left. Exit code 1: some could not be made."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("asset", nargs="*", help="Ids of assets; without any: all that the filters leave.")
+        parser.add_argument("--set", action="append", default=[], help="A set in MEDIAGEN['PICTURES']; repeatable.")
+        parser.add_argument("--widths", help='Pixels: "400,800".')
+        parser.add_argument("--formats", help='"avif,webp", beside the picture\'s own.')
+        parser.add_argument("--ratio", help="16:9")
+        parser.add_argument("--library", help="Id, slug or name.")
+        parser.add_argument("--status", default="approved,published", help='Default: "%(default)s"; "" for all.')
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            plans = self._plans(options)
+            filters = AssetFilters.of({name: options[name] or "" for name in ("library", "status")})
+            kept = MediaAsset.objects.kept().ready().select_related("library")
+            assets = kept.filter(pk__in=options["asset"]) if options["asset"] else narrowed(kept, filters)
+            made = there = failed = 0
+            for asset in assets.order_by("-pk").iterator(chunk_size=100):
+                specs = list(dict.fromkeys(spec for plan in plans for spec in responsive.specs_of(asset, plan)))
+                known = set(Rendition.objects.filter(asset=asset).values_list("key", flat=True)) if specs else set()
+                for spec in specs:
+                    if spec.key(asset) in known:
+                        there += 1
+                        continue
+                    try:
+                        renditions.make(asset, spec)
+                        made += 1
+                    except MediagenError as exc:
+                        failed += 1
+                        self.stderr.write(f"{asset.pk}: {exc}")
+                        break
+        except (MediagenError, ValueError) as exc:
+            raise CommandError(str(exc)) from exc
+        self.stdout.write(f"{made} made, {there} there before, {failed} assets failed")
+        if failed:
+            raise CommandError("Some pictures could not be made; see above.", returncode=1)
+
+    @staticmethod
+    def _plans(options: dict[str, Any]) -> list[responsive.Plan]:
+        given = {name: options[name] for name in ("widths", "formats", "ratio") if options[name]}
+        if given and not options["set"]:
+            return [responsive.Plan.checked(**given)]
+        names = options["set"] or list(conf.get("PICTURES"))
+        sets = [{**responsive.named_set(name), **given} for name in names]
+        for each in sets:
+            each.pop("sizes", None)
+        return [responsive.Plan.checked(**each) for each in sets] or [responsive.Plan.checked()]

@@ -1,0 +1,348 @@
+"""Google Gemini: the Nano Banana models. A picture and an edit of pictures are one call, `generateContent`.
+
+An answer carries the picture as base64; there is no job, so an answer that is lost is a picture that is lost.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import quote
+
+from mediagen import http
+from mediagen.errors import (
+    BadResponse,
+    ConfigurationError,
+    CredentialsRefused,
+    Misconfigured,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    Refused,
+    UnsupportedRequest,
+)
+from mediagen.providers.base import Generated, MediaGeneratorProvider
+from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.inline import json_limit, picture_bytes
+from mediagen.providers.options import Option
+from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
+from mediagen.types import GeneratedImage, GenerationRequest, utcnow
+
+_EIGHT_RATIOS: tuple[Size, ...] = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (9, 16), (16, 9), (21, 9))
+_FOURTEEN_RATIOS = (*_EIGHT_RATIOS, (4, 5), (5, 4), (1, 4), (4, 1), (1, 8), (8, 1))
+_SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}
+"""the side of a square of each tier, pixels"""
+
+
+class _Kind(NamedTuple):
+    ratios: tuple[Size, ...]
+    tiers: tuple[str, ...]
+    """what `imageSize` may be; of one alone nothing is sent"""
+
+
+_KINDS = {
+    "gemini-nano-banana-2.1": _Kind(_FOURTEEN_RATIOS, ("1K", "2K", "4K")),
+    "gemini-3-pro-image": _Kind(_EIGHT_RATIOS, ("1K", "2K", "4K")),
+    "gemini-3.1-flash-lite-image": _Kind(_EIGHT_RATIOS, ("1K",)),
+    "gemini-2.5-flash-image": _Kind(_EIGHT_RATIOS, ("1K",)),
+}
+_UNKNOWN_KIND = _Kind(_EIGHT_RATIOS, ("1K", "2K", "4K"))
+
+MOST_SOURCES = 14
+SOURCE_FORMATS = ("png", "jpeg", "webp")
+MOST_TOKENS_OF_A_SOURCE = 2_500
+_THOUGHT_TOKENS = {"minimal": 1_000, "medium": 4_000, "high": 8_000}
+"""held for what the model thinks, which is charged and not published; medium when nothing is set"""
+_IN, _TEXT_OUT, _IMAGE_OUT = "1M-in", "1M-text-out", "1M-image-out"
+
+# Why an answer ends, where that is a refusal. The others (STOP, MAX_TOKENS, NO_IMAGE, IMAGE_OTHER ...) are none.
+_REFUSALS = frozenset(
+    {
+        *("SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "RECITATION", "MODEL_ARMOR", "JAILBREAK"),
+        *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
+    }
+)
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{0,99}")
+_VERSIONED = re.compile(r"/v\d+(?:alpha|beta)?$")
+_DELAY = re.compile(r"(\d{1,7}(?:\.\d+)?)s")
+# A quota that no wait of seconds fills up again.
+_USED_UP = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
+
+
+class GeminiAdapter(MediaGeneratorProvider):
+    """Google's image models by the Gemini Developer API. Synchronous, and silent until the picture is done."""
+
+    name = "gemini"
+    label = "Google Gemini"
+    default_base_url = "https://generativelanguage.googleapis.com/v1beta"
+    default_model = "gemini-nano-banana-2.1"
+    models = from_data("models", "gemini")
+    announced_ends = from_data("ends", "gemini")
+    default_prices = from_data("prices", "gemini")
+    upper_prices = from_data("at_most", "gemini")
+    default_timeout_s = 300.0
+    credential_env = "GEMINI_API_KEY"
+    key_hosts = ("generativelanguage.googleapis.com",)
+    options: ClassVar[Mapping[str, Option]] = {
+        "thinking": Option(
+            kind="choice",
+            choices=tuple(_THOUGHT_TOKENS),
+            only_models=("gemini-nano-banana-2.1",),
+            help="How long it thinks before it paints; thoughts are charged. Vendor: medium.",
+        ),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not _VERSIONED.search(self.base_url):
+            self.base_url += "/v1beta"
+
+    def wire_size(self, width: int, height: int) -> tuple[str, str]:
+        """(aspectRatio, imageSize) to ask for: the nearest shape, and the smallest tier that covers width x height."""
+        kind = _KINDS.get(self.model, _UNKNOWN_KIND)
+        ratio = nearest_ratio(width, height, kind.ratios)
+        tiers = {tier: _SIDES[tier] for tier in kind.tiers}
+        return f"{ratio[0]}:{ratio[1]}", tier_that_covers(width, height, ratio, tiers)
+
+    def price_keys(self, request: GenerationRequest) -> list[str]:
+        return [f"{self.model}/{self.wire_size(request.width, request.height)[1]}", *super().price_keys(request)]
+
+    def at_most(self, request: GenerationRequest) -> tuple[Decimal | None, str]:
+        price, why = super().at_most(request)
+        text_out, text_in = (self.prices.get(f"{self.model}/{kind}") for kind in (_TEXT_OUT, _IN))
+        if price is None or text_out is None or text_in is None:
+            return price, why
+        thoughts = _THOUGHT_TOKENS[request.options.get("thinking", "medium")] if self.knows_option("thinking") else 1000
+        # A character is at most a token or two, and mostly a quarter of one.
+        price += (thoughts * text_out + len(request.prompt) * text_in) / 1_000_000
+        return price, f"{why}, and {thoughts:,} tokens of thoughts, which are charged as they come"
+
+    def estimate_edit(
+        self, *, images: Sequence[GeneratedImage], mask: GeneratedImage | None = None, **request: Any
+    ) -> Decimal | None:
+        """As `estimate`, for `edit_image`: what is handed over costs as well."""
+        made, per_token = self.estimate(**request), self.prices.get(f"{self.model}/{_IN}")
+        if made is None or per_token is None:
+            return made
+        return made + len(images) * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000
+
+    async def edit_image(
+        self,
+        prompt: str,
+        images: Sequence[GeneratedImage],
+        width: int = 1024,
+        height: int = 1024,
+        mask: GeneratedImage | None = None,
+        **options: Any,
+    ) -> GeneratedImage:
+        """A picture made out of 1 to 14 others as the prompt says. Options and errors as of `generate_image`."""
+        if not 1 <= len(images) <= MOST_SOURCES:
+            raise UnsupportedRequest(f"{self.name}: it edits 1 to {MOST_SOURCES} pictures, not {len(images)}.")
+        for image in images:
+            if image.format not in SOURCE_FORMATS:
+                raise UnsupportedRequest(
+                    f"{self.name}: it edits {', '.join(SOURCE_FORMATS)}, not {image.format!r:.20}. Convert it first."
+                )
+        if mask is not None:
+            raise UnsupportedRequest(f"{self.name}: it knows no mask. Say in the prompt what is to change, and where.")
+        request, fit_report = self.prepared(
+            GenerationRequest.checked(prompt=prompt, width=width, height=height, **options)
+        )
+
+        async def ask(request: GenerationRequest) -> Generated:
+            return await self._generate_image(request, images)
+
+        return await self._delivered(request, fit_report, ask)
+
+    async def _generate_image(self, request: GenerationRequest, sources: Iterable[GeneratedImage] = ()) -> Generated:
+        ratio, tier = self.wire_size(request.width, request.height)
+        shape = {"aspectRatio": ratio}
+        if len(_KINDS.get(self.model, _UNKNOWN_KIND).tiers) > 1:
+            shape["imageSize"] = tier
+        config: dict[str, Any] = {"responseModalities": ["IMAGE"], "imageConfig": shape}
+        if "thinking" in request.options:
+            config["thinkingConfig"] = {"thinkingLevel": request.options["thinking"].upper()}
+        parts = [{"text": request.prompt}, *map(_inline, sources)]
+        response = await self.service.request(
+            "POST",
+            f"/models/{quote(self.model, safe='')}:generateContent",
+            json={"contents": [{"role": "user", "parts": parts}], "generationConfig": config},
+            max_bytes=json_limit(),
+            purchase=True,
+        )
+        answer, encoded = self.checked(response).json_object_and("data")
+        if isinstance(answer.get("error"), dict):
+            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
+            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        found = _last_picture(answer)
+        cost = self._cost(answer.get("usageMetadata"), made=found is not None)
+        if found is None:
+            raise self._without_picture(answer, response, cost)
+        metadata = {
+            "request_id": self.quoted(answer.get("responseId")),
+            "model_version": self.quoted(answer.get("modelVersion")),
+            "aspect_ratio": ratio,
+            "image_size": tier,
+        }
+        return Generated(
+            content=picture_bytes(http.taken(found.get("data"), encoded), cost=cost),
+            cost=cost,
+            metadata={key: value for key, value in metadata.items() if value},
+        )
+
+    def _without_picture(
+        self, answer: Mapping[str, Any], response: http.Response, cost: Decimal | None
+    ) -> ProviderError:
+        """What an answer that holds no picture means."""
+        feedback = answer.get("promptFeedback")
+        blocked = self.quoted(feedback.get("blockReason"), 60) if isinstance(feedback, dict) else ""
+        if blocked and blocked != "BLOCK_REASON_UNSPECIFIED":
+            said = self.quoted(feedback.get("blockReasonMessage"), 200) if isinstance(feedback, dict) else ""
+            return Refused(f"moderation refused the prompt ({blocked}). {said}".rstrip(), http_status=200, cost=cost)
+        candidate = _candidates(answer)[0] if _candidates(answer) else {}
+        reason = self.quoted(candidate.get("finishReason"), 60)
+        said = self.quoted(candidate.get("finishMessage"), 200) or self.quoted(_text_of(candidate), 200)
+        if reason in _REFUSALS:
+            return Refused(f"moderation refused the picture ({reason}). {said}".rstrip(), http_status=200, cost=cost)
+        what = f"text in place of a picture: {said}" if said else "no picture in it"
+        return BadResponse(f"answered 200 ({reason or 'no reason'}) with {what}", http_status=200, cost=cost)
+
+    def _cost(self, usage: Any, *, made: bool) -> Decimal | None:
+        """USD by the tokens that the answer counts; None when a count or a price is missing, or where a picture came
+        and none was counted."""
+        if not isinstance(usage, dict):
+            return None
+        details = usage.get("candidatesTokensDetails")
+        details = details if isinstance(details, list) else []
+        out = usage.get("candidatesTokenCount", 0)
+        image = [d.get("tokenCount") for d in details if isinstance(d, dict) and d.get("modality") == "IMAGE"]
+        counted = image[0] if image else out if made else 0  # without details all of it counts as picture, the dearer
+        thoughts = usage.get("thoughtsTokenCount", 0)
+        counts: tuple[Any, ...] = (usage.get("promptTokenCount"), out, counted, thoughts)
+        if any(type(count) is not int or not 0 <= count < 10**9 for count in counts) or (made and not counted):
+            return None
+        prompt, out, counted, thoughts = map(int, counts)
+        known = (self.prices.get(f"{self.model}/{kind}") for kind in (_IN, _TEXT_OUT, _IMAGE_OUT))
+        prices = [price for price in known if price is not None]
+        if len(prices) < 3:
+            return None
+        per_in, per_text, per_image = prices
+        text = max(0, out - counted) + thoughts
+        return Decimal(prompt * per_in + text * per_text + counted * per_image) / 1_000_000
+
+    async def _probe(self) -> str:
+        path = f"/models/{quote(self.model, safe='')}"
+        response = await self.service.request("GET", path, timeout_s=self.probe_timeout_s)
+        answer = self.checked(response).json_object()
+        if not isinstance(answer.get("name"), str):
+            raise BadResponse("answered without a model.", http_status=response.status)
+        if end := self.announced_ends.get(self.model):
+            return f"{self.model} answers; WARNING: it is shut down on {end}. Choose another model before."
+        return f"{self.model} answers"
+
+    async def fetched_data(self) -> ProviderData:
+        """The present table with the image models that Google lists for this key. Costs nothing."""
+        response = await self.service.request(
+            "GET", "/models", params={"pageSize": "1000"}, timeout_s=self.probe_timeout_s
+        )
+        listed = self.checked(response).json_object().get("models")
+        if not isinstance(listed, list):
+            raise BadResponse("answered without a list of models.", http_status=response.status)
+        names = [str(entry.get("name", "")).rpartition("/")[2] for entry in listed if isinstance(entry, dict)]
+        known = provider_data(type(self).name)
+        new = [n for n in names if _MODEL_NAME.fullmatch(n) and ("image" in n or "nano-banana" in n)]
+        models = (*known.models, *sorted(n for n in new if n not in known.models and not n.startswith("imagen")))
+        return known.renewed(f"{self.base_url}/models", utcnow().date(), models=models)
+
+    def _auth(self) -> Mapping[str, str]:
+        return {"x-goog-api-key": self.credential}
+
+    def _checked_model(self, model: str) -> str:
+        model = model.removeprefix("models/")
+        if not _MODEL_NAME.fullmatch(model):
+            raise ConfigurationError(
+                f"{self.name}: {model!r:.80} cannot be a model's name. It has: {', '.join(self.models)}."
+            )
+        if model.startswith("imagen"):
+            raise ConfigurationError(f"{self.name}: {model} was shut down by Google. Take {self.default_model}.")
+        return super()._checked_model(model)
+
+    def _vendor_error(self, response: http.Response) -> ProviderError | None:
+        error = response.error_object().get("error")
+        if not isinstance(error, dict):
+            return None
+        code, status = self.quoted(error.get("status"), 60), response.status
+        text = f"{status} {code}".strip() + f": {self._vendor_text(response)}"
+        if code == "UNAUTHENTICATED" or "API_KEY_INVALID" in _reasons(error) or "api key not valid" in text.lower():
+            return CredentialsRefused(text, http_status=status)
+        if code in ("FAILED_PRECONDITION", "NOT_FOUND"):  # billing or region; a model that is not there
+            return Misconfigured(text, http_status=status)
+        if code == "PERMISSION_DENIED":
+            return CredentialsRefused(text, http_status=status)
+        if code == "DEADLINE_EXCEEDED" or status == 504:
+            return OutcomeUnknown(f"{text} The picture may be made and charged all the same.", http_status=status)
+        if code == "RESOURCE_EXHAUSTED" or status == 429:
+            if _USED_UP.search(f"{text} {_quota_ids(error)}"):
+                text += " It is a quota of nothing, or of a day: waiting seconds does not help."
+                return Misconfigured(text, http_status=status)
+            wait_s = _retry_delay_s(error)
+            if wait_s is None:
+                wait_s = http.retry_after_s(response.headers)
+            return RateLimited(text, http_status=status, retry_after_s=wait_s)
+        return None
+
+
+def _inline(image: GeneratedImage) -> dict[str, Any]:
+    content = image.content if isinstance(image.content, bytes) else image.content.encode()
+    return {"inlineData": {"mimeType": f"image/{image.format}", "data": base64.b64encode(content).decode()}}
+
+
+def _candidates(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = answer.get("candidates")
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def _parts(candidate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def _last_picture(answer: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The last picture that is no draft out of the model's thoughts, of the first candidate that has one."""
+    for candidate in _candidates(answer):
+        for part in reversed(_parts(candidate)):
+            inline = part.get("inlineData", part.get("inline_data"))
+            if isinstance(inline, dict) and inline.get("data") and part.get("thought") is not True:
+                return inline
+    return None
+
+
+def _text_of(candidate: Mapping[str, Any]) -> str:
+    parts = [part for part in _parts(candidate) if part.get("thought") is not True]
+    return " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def _details(error: Mapping[str, Any]) -> list[dict[str, Any]]:
+    details = error.get("details")
+    return [entry for entry in details if isinstance(entry, dict)] if isinstance(details, list) else []
+
+
+def _reasons(error: Mapping[str, Any]) -> set[str]:
+    return {str(entry.get("reason")) for entry in _details(error)}
+
+
+def _quota_ids(error: Mapping[str, Any]) -> str:
+    found = [violation for entry in _details(error) for violation in entry.get("violations") or []]
+    return " ".join(str(violation.get("quotaId")) for violation in found if isinstance(violation, dict))
+
+
+def _retry_delay_s(error: Mapping[str, Any]) -> float | None:
+    for entry in _details(error):
+        delay = entry.get("retryDelay")
+        if isinstance(delay, str) and (found := _DELAY.fullmatch(delay)):
+            return float(found[1])
+    return None
