@@ -270,6 +270,15 @@ class ServiceProvider:
         option = self.options.get(name)
         return option is not None and (not option.only_models or self.model in option.only_models)
 
+    def check_option(self, name: str, value: Any) -> None:
+        """ValueError that says what is taken, when the configured model does not take this value of an option that it
+        has."""
+        try:
+            cleaned = self.options[name].clean(value)
+        except ValueError as exc:
+            raise ValueError(f"option {name} {exc}.") from None
+        self._check_options({name: cleaned})
+
     # ------------------------------------------------------------------ inside
 
     def _require_credential(self) -> None:

@@ -19,6 +19,7 @@ import mediagen.engine.generation.queue as queue
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.generation.estimates import Estimate
+from mediagen.engine.generation.options import check_options
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import provider_budgets
 from mediagen.engine.library import Access, Right, cancelling, find_library, get_library
@@ -30,7 +31,6 @@ from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
-from mediagen.providers.options import Option
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
 
 MOST_AT_ONCE = 10
@@ -306,37 +306,6 @@ def size_of(width: int | None, height: int | None, aspect_ratio: str = "") -> tu
 
 def _stepped(side: float) -> int:
     return min(max(STEP_PX, round(side / STEP_PX) * STEP_PX), MAX_SIDE_PX)
-
-
-def check_options(chain: MediaGeneratorChain, options: Mapping[str, Any]) -> None:
-    """`InvalidRequest` for an option that no provider of the chain knows, or with a value that none takes."""
-    declared = [getattr(provider, "options", None) for provider in chain.providers]
-    known = [one for one in declared if isinstance(one, Mapping)]
-    may_know_any = any(
-        not isinstance(one, Mapping) and hasattr(provider, "generate_image")
-        for one, provider in zip(declared, chain.providers, strict=True)
-    )
-    for name, value in options.items():
-        having = [one[name] for one in known if isinstance(one.get(name), Option)]
-        if not having and not may_know_any:
-            names = ", ".join(sorted({key for one in known for key in one}))
-            raise InvalidRequest(
-                f"No provider that would be asked has an option {name!r:.60}. They have: {names}.", field="options"
-            )
-        if having and value is not None and (reason := _refused_by_all(having, value)) and not may_know_any:
-            raise InvalidRequest(f"Option {name} {reason}.", field=f"options.{name}")
-
-
-def _refused_by_all(options: Iterable[Option], value: Any) -> str:
-    reason = ""
-    for option in options:
-        try:
-            option.clean(value)
-        except ValueError as exc:
-            reason = str(exc)
-        else:
-            return ""
-    return reason
 
 
 def _without_stand_ins(chain: MediaGeneratorChain) -> list[str]:
