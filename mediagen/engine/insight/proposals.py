@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from mediagen.engine.insight import statistics
+import mediagen.engine.insight.statistics as statistics
 from mediagen.engine.providers import ModelEnd, ProviderState, arrange, makes_pictures, states
 from mediagen.errors import ConfigurationError, ProviderError
 from mediagen.factory import build_adapter
