@@ -21,6 +21,9 @@ def remove_provider(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
+    # Backwards a row is deleted before the column goes, which PostgreSQL does not do in one transaction.
+    atomic = False
+
     dependencies = [("mediagen", "0007b_failure_code")]
 
     operations = [
@@ -38,5 +41,5 @@ class Migration(migrations.Migration):
                 validators=[django.core.validators.MinValueValidator(0)],
             ),
         ),
-        migrations.RunPython(add_provider, remove_provider),
+        migrations.RunPython(add_provider, remove_provider, atomic=True),
     ]
