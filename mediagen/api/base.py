@@ -180,6 +180,12 @@ class AsyncAPIView(APIBase):
             self.begun = begin(request, *args, **kwargs)
 
 
+def holds_a_worker(request: Request) -> bool:
+    """Whether the server gives this request a process or thread of its own until it is answered (WSGI): it must not
+    wait for long, for servers kill a worker that does, and others wait for it."""
+    return not isinstance(request._request, ASGIRequest)
+
+
 async def _rendered(response: Any) -> Any:
     return Response.render(response)
 

@@ -17,6 +17,7 @@ from django.utils.deconstruct import deconstructible
 from mediagen import conf
 from mediagen.models.leased import Leased
 from mediagen.models.library import MediaLibrary
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class SiteStorage(Storage):
         return getattr(asset_storage(), name)
 
 
-class MediaAssetQuerySet(models.QuerySet["MediaAsset"]):
+class MediaAssetQuerySet(WriterQuerySet["MediaAsset"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """Assets in the libraries that the user may look into."""
         return self.filter(library__in=MediaLibrary.objects.visible_to(user))

@@ -277,7 +277,10 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         for report in reports:
             words = _("healthy") if report.healthy else _("not healthy")
             detail = f": {report.detail}" if report.detail else "."
-            level = messages.SUCCESS if report.healthy else messages.ERROR
+            for breaker in report.breakers:
+                detail += f" {breaker.operation}: {breaker.state.replace('_', ' ')} ({breaker.reason.rstrip('.')}); "
+                detail += f"{breaker.until or ''} {breaker.next}.".lstrip()
+            level = messages.SUCCESS if report.can_serve else messages.ERROR
             self.message_user(request, f"{report.name}: {words}{detail}", level)
 
     @admin.action(description=gettext_lazy("Reset the breakers"), permissions=["change"])

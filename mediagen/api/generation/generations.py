@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
-from mediagen.api.base import APIBase, AsyncAPIView, demand
+from mediagen.api.base import APIBase, AsyncAPIView, demand, holds_a_worker
 from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
 from mediagen.api.problems import not_found
 from mediagen.api.schema import EVENT, Parameter, describe
@@ -47,6 +47,8 @@ LONGEST_WAIT_S = 120.0
 HEARTBEAT_S = 15.0
 STREAM_S = 300.0
 """A stream ends after so long, so that what its reader may see is asked anew; a browser comes back by itself."""
+WSGI_WAIT_S = 5.0
+"""The longest wait and the longest stream under WSGI, where each holds one of the server's workers."""
 EVENT_STREAM = "text/event-stream"
 RATIO = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 
@@ -108,7 +110,9 @@ class PicturesSerializer(StrictSerializer):
 
 
 PREFER = Parameter(
-    "Prefer", "wait=N: answer when the pictures are ready, after N seconds (120 at most) at the latest.", where="header"
+    "Prefer",
+    "wait=N: answer when the pictures are ready, after N seconds (120 at most, 5 under WSGI) at the latest.",
+    where="header",
 )
 KEY = Parameter(
     "Idempotency-Key",
@@ -151,13 +155,13 @@ class GenerationsView(AsyncAPIView):
             headers["Idempotency-Replayed"] = "true"
         new = assets if placed.is_new else []
         if _wants_stream(request):
-            in_server.work_now(ids, new=new)
-            return _stream_response(ids, "", addresses, headers)
+            await in_server.work_now(ids, new=new)
+            return await _stream_response(request, ids, "", addresses, headers)
         if wait_s:
             headers["Preference-Applied"] = f"wait={wait_s:.0f}"
             assets = await _after(assets, wait_s, is_new=placed.is_new) or assets
         else:
-            in_server.work_now(ids, new=new)
+            await in_server.work_now(ids, new=new)
         is_done = bool(wait_s) and state_of(assets) == "ready"
         answer = shown_generation(placed.generation_id, assets, addresses)
         answer["estimate"] = shown_estimate(placed.estimate) if placed.estimate else None
@@ -252,7 +256,7 @@ class EventsView(OneGeneration, AsyncAPIView):
             async with watching([asset.pk for asset in assets]) as watch:
                 if next(news(watch.stories, position), None) is None:
                     return Response(status=204)
-        return _stream_response([asset.pk for asset in assets], position, Addresses.of(request), {})
+        return await _stream_response(request, [asset.pk for asset in assets], position, Addresses.of(request), {})
 
 
 class EventsWithSlashView(EventsView):
@@ -323,7 +327,10 @@ def shown_generation(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresse
 
 
 def _wait_of(request: Request) -> float:
-    return 0.0 if _wants_stream(request) else wait_of(request.headers.get("Prefer", ""))
+    if _wants_stream(request):
+        return 0.0
+    wait_s = wait_of(request.headers.get("Prefer", ""))
+    return min(wait_s, WSGI_WAIT_S) if holds_a_worker(request) else wait_s
 
 
 def wait_of(prefer: str) -> float:
@@ -344,7 +351,7 @@ async def _after(assets: Sequence[MediaAsset], wait_s: float, *, is_new: bool) -
     # Watched before they are begun here, so that new ones need not be read: what is known of them is so until then.
     known = [Story(asset, ()) for asset in assets] if is_new else []
     async with watching(ids, known=known, for_the_end=True) as watch:
-        in_server.work_now(ids, new=assets if is_new else ())
+        await in_server.work_now(ids, new=assets if is_new else ())
         while not watch.is_over and (left := until - asyncio.get_running_loop().time()) > 0:
             await watch.change(left)
         return [story.asset for story in watch.stories]
@@ -358,23 +365,28 @@ def _wants_stream(request: Request) -> bool:
     return any(one.partition(";")[0].strip() == EVENT_STREAM for one in accepted)
 
 
-def _stream_response(
-    ids: Sequence[UUID], position: str, addresses: Addresses, headers: Mapping[str, str]
+async def _stream_response(
+    request: Request, ids: Sequence[UUID], position: str, addresses: Addresses, headers: Mapping[str, str]
 ) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(
-        _stream(ids, position, addresses), content_type=EVENT_STREAM, headers=dict(headers)
-    )
+    events: Any = _stream(ids, position, addresses)
+    if holds_a_worker(request):
+        # Django would send nothing before the end: what there is goes out soon, and the reader comes back for more.
+        events = [event async for event in _stream(ids, position, addresses, longest_s=WSGI_WAIT_S)]
+    response = StreamingHttpResponse(events, content_type=EVENT_STREAM, headers=dict(headers))
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
 
 
-async def _stream(ids: Sequence[UUID], position: str, addresses: Addresses) -> AsyncIterator[bytes]:
-    """Everything since `position`, until the last asset is over. Who goes away ends the stream and nothing else."""
+async def _stream(
+    ids: Sequence[UUID], position: str, addresses: Addresses, longest_s: float | None = None
+) -> AsyncIterator[bytes]:
+    """Everything since `position`, until the last asset is over, for `longest_s` (None: STREAM_S) at most. Who goes
+    away ends the stream and nothing else; a browser comes back after `retry`."""
     yield b": open\nretry: 2000\n\n"
     await hold_no_thread()
     loop = asyncio.get_running_loop()
-    until = loop.time() + STREAM_S
+    until = loop.time() + (STREAM_S if longest_s is None else longest_s)
     async with watching(ids) as watch:
         while True:
             for one in news(watch.stories, position):
@@ -385,7 +397,7 @@ async def _stream(ids: Sequence[UUID], position: str, addresses: Addresses) -> A
                 return
             if loop.time() > until:
                 return
-            if not await watch.change(HEARTBEAT_S):
+            if not await watch.change(min(HEARTBEAT_S, max(until - loop.time(), 0.0))):
                 yield b": still here\n\n"
 
 

@@ -20,7 +20,7 @@ import mediagen.engine.generation.recovery as recovery
 import mediagen.engine.generation.sources as editing
 from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine.database import in_database, to_the_end, together, update_where
+from mediagen.engine.database import durable, in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.files import refusals, storage
 from mediagen.engine.generation.leases import Lease
@@ -360,6 +360,7 @@ class Stored:
         }
 
 
+@durable
 @atomic()
 def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
     """Assets, tags and attempts, all or nothing, and only those whose lease is ours; for each picture the values that

@@ -255,7 +255,7 @@ class TestWaiting:
 
         body = response.json()
         assert (response.status_code, body["state"]) == (201, "ready")
-        assert response["Preference-Applied"] == "wait=20"
+        assert response["Preference-Applied"] == "wait=5", "a sync server's worker is not held for longer"
         assert {asset["provider_name"] for asset in body["assets"]} == {"local"}
         assert all(asset["file_url"] and Decimal(asset["cost"]) == Decimal("0.10") for asset in body["assets"])
 
@@ -265,6 +265,18 @@ class TestWaiting:
         response = Caller().send(URL, ASK, Prefer="wait=1")
 
         assert (response.status_code, response.json()["state"]) == (202, "pending")
+
+    def test_a_stream_of_a_sync_server_ends_early_and_says_when_to_come_back(self, settings, monkeypatch):
+        settings.MEDIAGEN = {**settings.MEDIAGEN, "RUN_IN_SERVER": False}
+        monkeypatch.setattr("mediagen.api.generation.generations.WSGI_WAIT_S", 0.1)
+        caller = Caller()
+
+        response = caller.send(URL, ASK, Accept="text/event-stream")
+
+        text = b"".join(response).decode()
+        assert ("retry: 2000" in text, "event: asset" in text, "event: done" in text) == (True, True, False)
+        again = b"".join(caller.get(f"{response['Location']}events")).decode()
+        assert ("event: asset" in again, "event: done" in again) == (True, False)
 
     def test_a_failure_is_told_as_soon_as_it_is_known(self, settings):
         async def answer(prompt):
