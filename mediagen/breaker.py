@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from mediagen.errors import BreakerEffect, ProviderError
+from mediagen.errors import BreakerEffect, Outcome, ProviderError
 
 
 class BreakerKey(NamedTuple):
@@ -50,6 +50,8 @@ class Circuit:
     probe_until: datetime | None = None
     """half open: until then the probe belongs to somebody"""
     outcome: str = ""
+    http_status: int | None = None
+    """of the answer that opened it; None when there was none"""
     reason: str = ""
     config_digest: str = ""
     last_failure_at: datetime | None = None
@@ -104,7 +106,7 @@ class BreakerRules:
         if circuit.state is CircuitState.OPEN:
             return failed  # it was in flight when the circuit opened: the cooldown stays as it is
         if circuit.state is CircuitState.CLOSED and failed.failures < self.failures:
-            return replace(failed, outcome=error.outcome.value, reason=str(error))
+            return replace(failed, outcome=error.outcome.value, http_status=error.http_status, reason=str(error))
         wait_s = min(self.cooldown_s * 2.0**circuit.openings, self.max_cooldown_s)
         return self._opened(failed, now + timedelta(seconds=wait_s), error)
 
@@ -119,6 +121,7 @@ class BreakerRules:
             open_until=until,
             probe_until=None,
             outcome=error.outcome.value,
+            http_status=error.http_status,
             reason=str(error),
         )
 
@@ -149,6 +152,22 @@ class BreakerStore(Protocol):
 def after_success(circuit: Circuit, *, was_probe: bool) -> Circuit:
     """A success closes what it probed. One that was in flight when the circuit opened leaves it open."""
     return Circuit() if was_probe or circuit.state is CircuitState.CLOSED else circuit
+
+
+def after_health_check(circuit: Circuit, now: datetime) -> Circuit:
+    """The circuit when the service has answered a call that buys nothing.
+
+    That proves that the service can be reached: what opened because it could not is closed. Of an outage while it was
+    asked for pictures it proves less: the wait ends, and the next picture tries it. Of a rate limit, a refused key or
+    model and unusable answers it proves nothing.
+    """
+    if circuit.state is not CircuitState.OPEN or circuit.open_until is None:
+        return circuit
+    if circuit.outcome == Outcome.UNAVAILABLE and circuit.http_status is None:
+        return Circuit()
+    if circuit.outcome in (Outcome.UNAVAILABLE, Outcome.UNKNOWN):
+        return replace(circuit, open_until=min(circuit.open_until, now))
+    return circuit
 
 
 def probe_is_free(circuit: Circuit, now: datetime, config_digest: str) -> bool:

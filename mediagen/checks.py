@@ -78,6 +78,10 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
+    if value.get("RUN_IN_SERVER", True) not in (True, False, "at_once"):
+        yield Error('MEDIAGEN["RUN_IN_SERVER"] must be True, False or "at_once".', id="mediagen.E003")
+    if not isinstance(value.get("SYNC_TO_DISK", True), bool):
+        yield Error('MEDIAGEN["SYNC_TO_DISK"] must be True or False.', id="mediagen.E003")
     for name in ("PROXY", "WEBHOOK_BASE_URL", "SITE_URL"):
         url = value.get(name)
         if url is not None and not (isinstance(url, str) and url.startswith(("http://", "https://"))):
@@ -138,6 +142,71 @@ def _wrong_pictures(value: dict[str, Any]) -> Iterator[CheckMessage]:
             references.watched()
         except ConfigurationError as exc:
             yield Error(str(exc), id="mediagen.E031")
+
+
+@register("mediagen", Tags.security, deploy=True)
+def check_who_makes_pictures(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A WSGI server recycles and kills its processes; pictures that take minutes should not be made in them."""
+    is_said = "RUN_IN_SERVER" in conf.user_settings() or conf.get("TASK_BACKEND") is not None
+    has_asgi = bool(getattr(settings, "ASGI_APPLICATION", None))
+    if is_said or has_asgi or not getattr(settings, "WSGI_APPLICATION", None):
+        return []
+    return [
+        CheckWarning(
+            "The server's processes make the pictures, and WSGI servers recycle and kill their processes.",
+            hint="Run manage.py generate_worker and set MEDIAGEN['RUN_IN_SERVER'] to False; or say True, if that is "
+            "meant. A site served by ASGI says so in ASGI_APPLICATION. See docs/deploying.md.",
+            id="mediagen.W032",
+        )
+    ]
+
+
+@register("mediagen", Tags.database)
+def check_commits_are_kept(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """A commit is on the disk when it returns: else a power cut takes purchases back. Runs with `migrate` and with
+    `check --database`."""
+    from mediagen.engine.database import durability
+    from mediagen.models.routing import alias
+
+    if alias() not in (databases or ()) or not conf.get("SYNC_TO_DISK"):
+        return []
+    how = durability.unsynced()
+    if not how:
+        return []
+    return [
+        CheckWarning(
+            f"The database does not write its commits to the disk at once ({how}), so that a power cut takes back what "
+            "was bought in the last moments: it would be bought again.",
+            hint="Turn it on for the role or the database that mediagen uses. See docs/reliability.md.",
+            id="mediagen.W033",
+        )
+    ]
+
+
+@register("mediagen")
+def check_one_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Our tables are in one database, together with those that they point at: no foreign key reaches another one."""
+    from django.apps import apps
+    from django.db import router
+
+    if not settings.DATABASE_ROUTERS:
+        return []
+    ours = list(apps.get_app_config("mediagen").get_models())
+    theirs = {field.related_model for model in ours for field in model._meta.get_fields() if field.is_relation}
+    where = {model: router.db_for_write(model) for model in {*ours, *theirs} if isinstance(model, type)}
+    home = where[apps.get_model("mediagen", "MediaAsset")]
+    elsewhere = sorted(f"{model._meta.label} in {alias!r}" for model, alias in where.items() if alias != home)
+    if not elsewhere:
+        return []
+    return [
+        Error(
+            f"mediagen's assets are in the database {home!r}, and {', '.join(elsewhere)}: foreign keys and joins do "
+            "not reach another database.",
+            hint="Let the site's routers (DATABASE_ROUTERS) keep the app 'mediagen' in one database with the site's "
+            "users and groups. Replicas for reading are no trouble. See docs/embedding.md.",
+            id="mediagen.E032",
+        )
+    ]
 
 
 SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}

@@ -35,6 +35,9 @@ DEFAULTS: dict[str, Any] = {
     # for pictures put aside (None: a folder in the system's temporary one).
     "STORAGE_PATIENCE_S": 30.0,
     "RESCUE_DIR": None,
+    # Whether the begin of a purchase, and a picture before its row says ready, are on the disk before work goes on, so
+    # that a power cut does not take them back. False is quicker on slow disks.
+    "SYNC_TO_DISK": True,
     # Answers that were paid for and held no usable picture are kept in the storage for so many days (0: none is), as
     # long as all of them together have no more bytes than that.
     "KEEP_ANSWERS_DAYS": 30,
@@ -59,6 +62,7 @@ DEFAULTS: dict[str, Any] = {
     # Alias in the site's TASKS setting whose engine is told of waiting work; None: workers find it by themselves.
     "TASK_BACKEND": None,
     # Without an engine: whether pages and API fill what was asked of them in their own process. False: only workers do.
+    # "at_once": while they ask, in their own connection (tests).
     "RUN_IN_SERVER": True,
     # "app": files go through our views, which ask for access; "storage": by the storage's own addresses.
     "SERVE_FILES": "app",

@@ -24,6 +24,7 @@ from mediagen.breaker import (
     Change,
     Circuit,
     CircuitState,
+    after_health_check,
     after_success,
     probe_is_free,
 )
@@ -38,6 +39,7 @@ from mediagen.models.fields import webhook_secret
 from mediagen.models.routing import atomic, connection
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
+from mediagen.types import utcnow
 
 logger = logging.getLogger("mediagen.chain")
 
@@ -363,6 +365,20 @@ def _claim_probe(key: BreakerKey, now: datetime, until: datetime, config_digest:
         return False, circuit
     probing = Circuit(**{**asdict(circuit), "state": CircuitState.HALF_OPEN, "probe_until": until})
     return (True, probing) if _save(row, probing) else (False, circuit)
+
+
+def note_health(provider: str) -> None:
+    """The provider has answered a call that buys nothing: its breakers become what that proves."""
+    now = utcnow()
+    for key in [key for key in _read_circuits() if key.provider == provider]:
+        _change(key, lambda circuit: after_health_check(circuit, now))
+
+
+def circuits_of(provider: str) -> dict[BreakerKey, Circuit]:
+    """What all processes know of a provider; closed circuits without a failure left out."""
+    return {
+        key: circuit for key, circuit in _read_circuits().items() if key.provider == provider and not circuit.is_healthy
+    }
 
 
 def reset_breakers(provider: str) -> int:

@@ -65,6 +65,25 @@ def media_root(tmp_path: Path, settings) -> Path:
     return root
 
 
+@pytest.fixture
+def syncing() -> None:
+    """For tests that want files on the disk as a site does."""
+
+
+@pytest.fixture
+def at_once() -> None:
+    """For tests that want work done as in a site's own tests."""
+
+
+@pytest.fixture(autouse=True)
+def no_disk_waits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of small pictures need not outlive a power cut."""
+    if "syncing" not in request.fixturenames and asks_database(request.node):
+        from mediagen.engine.files import storage
+
+        monkeypatch.setattr(storage, "_sync", lambda *args: None)
+
+
 @pytest.fixture(autouse=True)
 def nothing_beside_a_transaction(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server process's own thread gets no work from a test that holds a transaction: it would not see the rows,
@@ -76,6 +95,9 @@ def nothing_beside_a_transaction(request: pytest.FixtureRequest, monkeypatch: py
     from mediagen.engine.work import in_server
 
     monkeypatch.setattr(in_server._thread, "call", lambda *args: None)
+    if "at_once" not in request.fixturenames:
+        # What is asked for stays to be looked at, where a site's tests would have it made.
+        monkeypatch.setattr(in_server, "is_at_once", lambda: False)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,13 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
 
-from mediagen.checks import check_database, check_encryption_keys, check_settings, check_storage
+from mediagen.checks import (
+    check_database,
+    check_encryption_keys,
+    check_settings,
+    check_storage,
+    check_who_makes_pictures,
+)
 
 
 def found(settings, value):
@@ -53,6 +59,8 @@ def test_what_can_work_is_right(settings, value):
         ({"PROVIDERS": {"acme": "no.such.module.Acme"}}, "E007", "cannot be imported"),
         ({"PROVIDERS": {"acme": "tests.admin.acme.Missing"}}, "E007", "cannot be imported"),
         ({"PROVIDERS": {"acme": {"OPTIONS": {}}}}, "E007", "needs an 'ADAPTER'"),
+        ({"RUN_IN_SERVER": "later"}, "E003", 'True, False or "at_once"'),
+        ({"SYNC_TO_DISK": 1}, "E003", "True or False"),
         ({"STORAGE": "bucket"}, "E008", "names 'bucket'"),
     ],
 )
@@ -113,3 +121,13 @@ def test_a_database_that_nobody_tried_is_told(monkeypatch):
     monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.vendor", "oracle")
     monkeypatch.setattr(type(connections["default"]), "vendor", "oracle")
     assert [message.id for message in check_database(None)] == ["mediagen.W020"]
+
+
+def test_a_site_with_wsgi_alone_is_told_who_makes_its_pictures(settings):
+    settings.MEDIAGEN, settings.ASGI_APPLICATION = {}, None
+    [said] = check_who_makes_pictures(None)
+    assert (said.id, "generate_worker" in said.hint) == ("mediagen.W032", True)
+    settings.MEDIAGEN = {"RUN_IN_SERVER": True}
+    assert check_who_makes_pictures(None) == []
+    settings.MEDIAGEN, settings.ASGI_APPLICATION = {}, "config.asgi.application"
+    assert check_who_makes_pictures(None) == []

@@ -46,7 +46,7 @@ def test_a_new_database_has_the_seven_providers_in_their_order():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_provider_that_is_added_moves_nobody_and_goes_again():
-    before = ("mediagen", "0003_keys")
+    before = ("mediagen", "0007_key_consent")
     leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")
     ProviderConfig.objects.filter(name="flux").update(position=20)
     MigrationExecutor(connection).migrate([before])

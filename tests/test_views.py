@@ -11,7 +11,7 @@ from django.urls import include, path, reverse
 from django.utils import translation
 from django.utils.translation import trans_real
 
-from mediagen.models import asset_storage
+from mediagen.models import Rendition, asset_storage
 from mediagen.studio.library import gallery
 from mediagen.templatetags.mediagen import picture_url, thumbnail_url
 from mediagen.types import uuid7
@@ -319,6 +319,17 @@ def test_a_picture_comes_from_our_view_and_from_the_storage_where_the_site_says_
     assert picture_url(asset) == file_of(asset)
 
     assert picture_url(MediaAssetFactory()) == ""
+
+
+def test_a_rendition_is_fetched_from_the_storage_where_the_site_says_so(reader, settings):
+    settings.MEDIAGEN = {"SERVE_FILES": "storage"}
+    asset = MediaAssetFactory(ready=True)
+    response = reader.get(thumbnail_url(asset, 32))
+    made = Rendition.objects.get()
+    assert (response.status_code, response["Location"]) == (302, f"/media/{made.file.name}")
+
+    settings.MEDIA_URL = ""  # a storage without addresses
+    assert reader.get(thumbnail_url(asset, 32)).status_code == 200
 
 
 def test_a_storage_that_cannot_say_an_address_does_not_break_a_page(reader, monkeypatch, caplog, settings):

@@ -73,7 +73,6 @@ class AssetForm(TaggedForm):
         return data
 
 
-@admin.register(MediaAsset)
 class MediaAssetAdmin(AssetMaking, AssetExports):
     change_form_template = "mediagen/admin/asset_form.html"
     form = AssetForm

@@ -163,11 +163,11 @@ class MediaEngine:
         return await import_from_figma(file_key, node_ids, format, scale, **options)
 
     async def check_providers(
-        self, names: list[str] | None = None, *, live: bool = False
+        self, names: list[str] | None = None, *, live: bool = False, close: bool = False
     ) -> list[health.ProviderReport]:
         """Ask every provider of the chain, disabled ones too, by calls that cost nothing; those in dry run only
-        when `live`."""
-        return await health.check_providers(names, live=live)
+        when `live`. `close`: close all breakers of those that are healthy, not only what the call proves."""
+        return await health.check_providers(names, live=live, close=close)
 
     def generate_asset_from_prompt_sync(self, *args: Any, **kwargs: Any) -> MediaAsset | None:
         return run_sync(self.generate_asset_from_prompt, *args, **kwargs)

@@ -143,7 +143,7 @@ def _writable(image: Image.Image, format: str) -> Image.Image:
         ground.paste(image.convert("RGB"), mask=image.convert("RGBA").getchannel("A"))
         return ground
     image = saving.eight_bits(image)
-    if image.mode == "CMYK" and format != "jpeg":
+    if image.mode == "CMYK":  # a browser may show it, other programs show wrong colours
         return saving.in_rgb(image)
     if format in ("avif", "webp") and image.mode in ("L", "LA"):  # they have no grey
         return image.convert("RGB" if image.mode == "L" else "RGBA")

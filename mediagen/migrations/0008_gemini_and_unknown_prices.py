@@ -21,7 +21,7 @@ def remove_provider(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0007_key_consent")]
+    dependencies = [("mediagen", "0007b_failure_code")]
 
     operations = [
         migrations.AddField(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from mediagen.models.asset import SiteStorage
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 
@@ -21,6 +22,8 @@ class KeptAnswer(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     tried_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When it was last read again.")
     trouble = models.TextField(blank=True, editable=False, help_text="Why that was in vain.")
+
+    objects = WriterQuerySet["KeptAnswer"].as_manager()
 
     class Meta:
         ordering = ("-id",)

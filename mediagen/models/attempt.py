@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from mediagen.errors import Outcome
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import MAKES_PICTURES, AttemptState, ProviderJob, uuid7
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAY_BE_BILLED = Q(state__in=MAY_BE_BILLED_STATES) | Q(outcome__in=MAY_BE_BILLED_
 UNSETTLED = MAY_BE_BILLED & Q(billable=True, cost__isnull=True, operation__in=tuple(MAKES_PICTURES))
 
 
-class GenerationAttemptQuerySet(models.QuerySet["GenerationAttempt"]):
+class GenerationAttemptQuerySet(WriterQuerySet["GenerationAttempt"]):
     def open(self) -> Self:
         """Begun and not ended: in flight, or left behind by a process that died."""
         return self.filter(IS_OPEN)

@@ -11,6 +11,7 @@ from django.db.models import Count, Q
 
 from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.costs import NOTHING, Cost, costs_by
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 
@@ -22,7 +23,7 @@ class BatchState(models.TextChoices):
     CANCELLED = "cancelled", "cancelled"
 
 
-class GenerationBatchQuerySet(models.QuerySet["GenerationBatch"]):
+class GenerationBatchQuerySet(WriterQuerySet["GenerationBatch"]):
     def unfinished(self) -> Self:
         return self.exclude(state__in=(BatchState.FINISHED, BatchState.CANCELLED))
 

@@ -11,9 +11,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from mediagen.models.fields import CredentialField
+from mediagen.models.writer import WriterQuerySet
 
 
-class CanvaConnectionQuerySet(models.QuerySet["CanvaConnection"]):
+class CanvaConnectionQuerySet(WriterQuerySet["CanvaConnection"]):
     def claim(self, pk: Any, *, version: int, lease_s: float) -> bool:
         """Take the right to refresh, if the tokens still are those of `version` and nobody else is at it.
 

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from mediagen.models.clock import db_now
 from mediagen.models.leased import Leased
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 
@@ -30,7 +31,7 @@ class ExportState(models.TextChoices):
     CANCELLED = "cancelled", "cancelled"
 
 
-class AssetExportQuerySet(models.QuerySet["AssetExport"]):
+class AssetExportQuerySet(WriterQuerySet["AssetExport"]):
     def visible_to(self, user: Any) -> Self:
         """Exports of assets in the libraries that the user may look into."""
         from mediagen.models.library import MediaLibrary

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from mediagen.models.writer import WriterQuerySet
+
 STATES = [("closed", "closed"), ("open", "open"), ("half_open", "half open")]
 
 
@@ -22,12 +24,17 @@ class ProviderHealth(models.Model):
     )
     probe_until = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=16, blank=True)
+    http_status = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Of the answer that opened it; empty: there was none."
+    )
     reason = models.TextField(blank=True, help_text="Scrubbed of secrets.")
     config_digest = models.CharField(max_length=64, blank=True, editable=False)
     last_failure_at = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveBigIntegerField(default=0, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = WriterQuerySet["ProviderHealth"].as_manager()
 
     class Meta:
         ordering = ("provider_name", "model_name", "operation")

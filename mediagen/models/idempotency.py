@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from mediagen.models.writer import WriterQuerySet
+
 
 class IdempotentRequest(models.Model):
     """An `Idempotency-Key` of a user's token or session, what it was sent with, and the assets it made. Kept for a
@@ -18,6 +20,8 @@ class IdempotentRequest(models.Model):
     digest = models.CharField(max_length=64, help_text="SHA-256 of method, address and body, hex.")
     result = models.JSONField(default=dict, help_text="Ids of what it made.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = WriterQuerySet["IdempotentRequest"].as_manager()
 
     class Meta:
         ordering = ("-pk",)

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from mediagen.models.asset import SiteStorage
 from mediagen.models.leased import Leased
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 
@@ -22,7 +23,7 @@ class JobState(models.TextChoices):
     CANCELLED = "cancelled", "cancelled"
 
 
-class BackgroundJobQuerySet(models.QuerySet["BackgroundJob"]):
+class BackgroundJobQuerySet(WriterQuerySet["BackgroundJob"]):
     def takeable(self) -> Self:
         """Waiting for a worker, or left by one whose lease is over; the database's clock decides."""
         return self.filter(

@@ -13,6 +13,8 @@ from django.db import models
 from django.db.models import F, Q, Sum, Value
 from django.db.models.functions import Greatest, Round
 
+from mediagen.models.writer import WriterQuerySet
+
 DIGITS = 6
 LAST_DIGIT = Decimal(1).scaleb(-DIGITS)
 
@@ -32,7 +34,7 @@ def _to_digits(value: Decimal | None, expression: Any, connection: Any) -> Decim
     return None if value is None else Decimal(value).quantize(LAST_DIGIT)
 
 
-class SpendAccountQuerySet(models.QuerySet["SpendAccount"]):
+class SpendAccountQuerySet(WriterQuerySet["SpendAccount"]):
     def hold(self, pk: int, amount: Decimal) -> bool:
         """Reserve `amount` USD; False when the limit does not leave so much."""
         room = Q(limit__isnull=True) | Q(limit__gte=_exact(F("spent") + F("held") + amount))

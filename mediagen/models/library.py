@@ -10,13 +10,14 @@ from django.db.models import Count, Q, Sum
 from django.utils.text import slugify
 
 from mediagen.models.budget import BudgetFields, BudgetPeriod
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
-class MediaLibraryQuerySet(models.QuerySet["MediaLibrary"]):
+class MediaLibraryQuerySet(WriterQuerySet["MediaLibrary"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """Libraries the user may look into: all with the model permission `view_all_libraries` or as superuser,
         else those owned, those shared with one of the user's groups, and those that belong to nobody."""

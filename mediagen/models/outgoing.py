@@ -11,6 +11,7 @@ from django.db.models import Q
 from mediagen.models.clock import db_now
 from mediagen.models.fields import CredentialField
 from mediagen.models.library import MediaLibrary
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 EVENTS = ("asset.ready", "asset.failed", "batch.finished", "export.placed", "export.failed")
@@ -24,7 +25,7 @@ class MessageState(models.TextChoices):
     FAILED = "failed", "given up"
 
 
-class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+class WebhookEndpointQuerySet(WriterQuerySet["WebhookEndpoint"]):
     def visible_to(self, user: Any) -> Self:
         """Those of libraries that the user may look into; those of all libraries only for who sees all of them."""
         if user.is_active and (user.is_superuser or user.has_perm("mediagen.view_all_libraries")):
@@ -65,7 +66,7 @@ class WebhookEndpoint(models.Model):
         return self.name
 
 
-class WebhookMessageQuerySet(models.QuerySet["WebhookMessage"]):
+class WebhookMessageQuerySet(WriterQuerySet["WebhookMessage"]):
     def due(self) -> Self:
         """Those to be sent now, that nobody sends: their time has come, and their endpoint is on."""
         now = db_now()

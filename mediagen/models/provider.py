@@ -12,6 +12,7 @@ from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from mediagen import conf
 from mediagen.models.budget import BudgetFields, BudgetPeriod
 from mediagen.models.fields import CredentialField
+from mediagen.models.writer import WriterQuerySet
 
 
 def provider_choices() -> list[tuple[str, str]]:
@@ -24,7 +25,7 @@ class GoOn(models.TextChoices):
     STOP = "stop", "stop"
 
 
-class ProviderConfigQuerySet(models.QuerySet["ProviderConfig"]):
+class ProviderConfigQuerySet(WriterQuerySet["ProviderConfig"]):
     def in_chain_order(self) -> Self:
         """The first to be tried first, enabled or not.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from mediagen.models.asset import SiteStorage
+from mediagen.models.writer import WriterQuerySet
 
 
 class Rendition(models.Model):
@@ -19,6 +20,8 @@ class Rendition(models.Model):
     file_size = models.PositiveBigIntegerField(help_text="Bytes.")
     content_hash = models.CharField(max_length=64, help_text="SHA-256 of the file, hex.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = WriterQuerySet["Rendition"].as_manager()
 
     class Meta:
         ordering = ("-pk",)

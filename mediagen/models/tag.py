@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from django.db import models
 
 from mediagen.errors import InvalidRequest
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import checked_text
 
 MAX_LENGTH = 100
 
 
-class MediaTagQuerySet(models.QuerySet["MediaTag"]):
+class MediaTagQuerySet(WriterQuerySet["MediaTag"]):
     def clean_names(self, names: Iterable[str]) -> list[str]:
         """The names with single spaces, each once. `InvalidRequest` for one that is empty or too long. No query."""
         return list(dict.fromkeys(clean_tag(name) for name in names))

@@ -13,13 +13,14 @@ from django.views.decorators.debug import sensitive_variables
 
 from mediagen.models.clock import db_now
 from mediagen.models.library import MediaLibrary
+from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 PREFIX = "mgt_"
 SCOPES = ("read", "generate", "change", "approve", "figma")
 
 
-class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+class ApiTokenQuerySet(WriterQuerySet["ApiToken"]):
     def valid(self) -> Self:
         """Neither revoked nor expired, of users who may still sign in."""
         alive = Q(expires_at__isnull=True) | Q(expires_at__gt=db_now())

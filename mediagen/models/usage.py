@@ -7,6 +7,8 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
+from mediagen.models.writer import WriterQuerySet
+
 METRICS = ("impressions", "clicks", "engagements", "conversions", "shares", "comments")
 
 
@@ -26,6 +28,8 @@ class AssetUsage(models.Model):
     first_used_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     ended_at = models.DateTimeField(null=True, blank=True, help_text="Empty: in use.")
+
+    objects = WriterQuerySet["AssetUsage"].as_manager()
 
     class Meta:
         ordering = ("-updated_at", "-pk")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from mediagen.models.writer import WriterQuerySet
+
 
 class WebhookDelivery(models.Model):
     """A verified answer about a job, as the provider sent it. Kept until maintenance removes it after some days."""
@@ -13,6 +15,8 @@ class WebhookDelivery(models.Model):
     job_id = models.CharField(max_length=255)
     payload = models.JSONField()
     received_at = models.DateTimeField(auto_now_add=True)
+
+    objects = WriterQuerySet["WebhookDelivery"].as_manager()
 
     class Meta:
         ordering = ("-pk",)

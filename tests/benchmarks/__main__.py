@@ -11,6 +11,7 @@ from importlib import import_module
 
 BENCHMARKS = {
     "throughput": "tests.benchmarks.throughput",
+    "durability": "tests.benchmarks.throughput",
     "waiting": "tests.benchmarks.waiting",
     "failover": "tests.benchmarks.waiting",
     "rows": "tests.benchmarks.waiting",

@@ -47,13 +47,15 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Work `batch` off with `concurrency`. `failed` are rows without a picture; `seconds` how long each one took, in
-    the order in which they ended."""
+    """Work `batch` off with `concurrency`; `sync`: whether purchases and pictures wait for the disk. `failed` are rows
+    without a picture; `seconds` how long each one took, in the order in which they ended."""
     from asgiref.sync import async_to_sync
+    from django.conf import settings
 
     from mediagen.engine.work.worker import Event, Until, Worker
     from mediagen.models import GenerationAttempt, MediaAsset
 
+    settings.MEDIAGEN = {**settings.MEDIAGEN, "SYNC_TO_DISK": job.get("sync", True)}
     ended: list[float] = []
     providers: dict[str, int] = {}
 

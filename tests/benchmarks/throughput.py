@@ -37,7 +37,12 @@ def ours(job: dict[str, Any], base_url: str, without: tuple[str, ...] = ()) -> d
         )
         return run(
             "ours",
-            {"action": "run", "batch": prepared["batch"], "concurrency": job["concurrency"]},
+            {
+                "action": "run",
+                "batch": prepared["batch"],
+                "concurrency": job["concurrency"],
+                "sync": job.get("sync", True),
+            },
             data_dir=folder,
             without=without,
         )
@@ -63,6 +68,22 @@ def throughput(quick: bool) -> None:
                 measured.setdefault("ours with httpx2", []).append(ours(job, url, codecs))
                 measured.setdefault("ours, all fast", []).append(ours(job, url))
         show(name, job, measured)
+
+
+def durability(quick: bool) -> None:
+    """What waiting for the disk costs: S1 and S2, and one picture after the other, with SYNC_TO_DISK and without."""
+    alone = {"size_bytes": 64 * 1024, "latency_s": 0.0, "concurrency": 1, "pictures": 100}
+    for name, scenario in {**SCENARIOS, "64 KiB, no latency, one at a time": alone}.items():
+        job = {**scenario, "pictures": 100} if quick else scenario
+        with started(size=job["size_bytes"], latency=job["latency_s"]) as provider:
+            measured: dict[str, list[dict[str, Any]]] = {"without": [], "with": []}
+            for _ in range(1 if quick else 3):
+                for label, results in measured.items():
+                    results.append(ours({**job, "sync": label == "with"}, provider.base_url))
+        print(f"\n{name}, {job['pictures']} pictures")
+        for label, results in measured.items():
+            cpu, wall = (median(results, key) / job["pictures"] * 1000 for key in ("cpu_s", "wall_s"))
+            print(f"{label:<10}{cpu:>8.2f} CPU ms a picture{wall:>10.2f} ms a picture")
 
 
 def show(name: str, job: dict[str, Any], measured: dict[str, list[dict[str, Any]]]) -> None:

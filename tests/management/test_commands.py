@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,8 +13,18 @@ from django.db import OperationalError
 
 from mediagen import conf
 from mediagen.engine.maintenance import sweep
-from mediagen.models import GenerationAttempt, GenerationBatch, MediaAsset, MediaLibrary, ProviderConfig
+from mediagen.factory import get_media_generator_chain
+from mediagen.models import (
+    GenerationAttempt,
+    GenerationBatch,
+    MediaAsset,
+    MediaLibrary,
+    ProviderConfig,
+    ProviderHealth,
+)
+from mediagen.models.clock import to_db
 from mediagen.providers.registry import adapter_class
+from mediagen.types import utcnow
 from tests.servers import Fault
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +145,7 @@ class TestBatches:
         _, out, _ = run("generate_assets", manifest=manifest("prompt\na cat\na dog\n"), check=True)
         assert "2 pictures, $0." in out
         assert "the price of replicate_sdxl is not known" in out
+        assert "price_when_unknown" in out
 
     @pytest.mark.parametrize(
         ("text", "says"),
@@ -262,9 +274,53 @@ class TestCheckProviders:
         assert (code, out.count("not configured")) == (1, with_keys)
         assert "credential" in error
 
-    def test_one_that_is_well_is_enough_and_its_breaker_closes(self, live):
+    def test_one_that_is_well_is_enough(self, live):
         live("flux")
         assert run("check_providers", "flux", "--live")[0] == 0
+
+    @pytest.mark.parametrize(
+        ("opened_by", "is_open", "code"),
+        [
+            ({"outcome": "unavailable"}, False, 0),
+            ({"outcome": "unavailable", "http_status": 503}, True, 0),
+            ({"outcome": "unknown"}, True, 0),
+            ({"outcome": "rate_limited", "http_status": 429}, True, 1),
+            ({"outcome": "misconfigured", "http_status": 401, "open_until": None}, True, 1),
+            ({"outcome": "bad_response", "http_status": 200}, True, 1),
+        ],
+        ids=lambda value: str(value) if isinstance(value, dict) else "",
+    )
+    def test_a_check_closes_only_what_it_proves(self, live, opened_by, is_open, code):
+        live("openai_images")
+        provider = get_media_generator_chain().providers[0]
+        values = {
+            "open_until": to_db(utcnow() + timedelta(hours=1)),
+            "config_digest": provider.config_digest,
+            "reason": "it said no",
+            "last_failure_at": to_db(utcnow()),
+            **opened_by,
+        }
+        ProviderHealth.objects.create(
+            provider_name="openai_images",
+            model_name=provider.model,
+            operation="generate_image",
+            state="open",
+            failures=5,
+            **values,
+        )
+        ended, out, error = run("check_providers", "openai_images")
+        assert (ended, ProviderHealth.objects.filter(state="open").exists()) == (code, is_open)
+        assert ("breaker of generate_image" in out, "it said no" in out) == (is_open, is_open)
+        if is_open:
+            assert ("the next picture is tried there" in out) is (code == 0)
+        assert ("breaker open" in error) is (code == 1)
+        assert run("check_providers", "openai_images", "--close")[0] == 0
+        assert not ProviderHealth.objects.exclude(state="closed").exists()
+
+    def test_a_dry_site_is_told_what_was_asked_and_what_not(self, live):
+        assert "--live asks the services" in run("check_providers")[1]
+        live("flux", dry_run=None)
+        assert "This site runs dry" in run("check_providers", "flux", "--live")[1]
 
     def test_one_that_refuses_the_key(self, live):
         (server,) = live("flux")

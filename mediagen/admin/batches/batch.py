@@ -62,7 +62,6 @@ class BatchList(ChangeList):
         self.result_list = [counted[pk] for pk in shown if pk in counted]
 
 
-@admin.register(GenerationBatch)
 class GenerationBatchAdmin(LargeListAdmin, ReadOnlyAdmin):
     list_display = ("name", "stage", "progress", "spent", "created_by", "created_at")
     list_filter = ("state", "created_at")

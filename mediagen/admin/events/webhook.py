@@ -66,7 +66,6 @@ class EndpointForm(AskedByForm):
         return data
 
 
-@admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(AskedByAdmin, ModelAdmin):
     """People see the endpoints of libraries that they may look into."""
 
@@ -217,7 +216,6 @@ class EventFilter(admin.SimpleListFilter):
         return queryset.filter(event=value) if value else queryset
 
 
-@admin.register(WebhookMessage)
 class WebhookMessageAdmin(LargeListAdmin, ReadOnlyAdmin):
     list_display = ("created_at", "event", "endpoint", "state", "tries", "http_status", "short_message", "next_try_at")
     list_select_related = ("endpoint",)

@@ -24,7 +24,6 @@ TIMES = ("created_at", "updated_at", "placed_at", "expires_at")
 PLACE = ("file_key", "page_id", "frame_name", "external_id", "design_id", "job_id", "asked")
 
 
-@admin.register(AssetExport)
 class AssetExportAdmin(ExportActions, LargeListAdmin, ReadOnlyAdmin):
     list_display = ("created_at", "thumbnail", "asset_link", "target", "stage", "where", "short_message", "created_by")
     list_display_links = ("created_at",)

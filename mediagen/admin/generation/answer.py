@@ -24,7 +24,6 @@ from mediagen.templatetags.mediagen import first_line
 logger = logging.getLogger("mediagen.admin")
 
 
-@admin.register(KeptAnswer)
 class KeptAnswerAdmin(LargeListAdmin, ReadOnlyAdmin):
     list_display = ("created_at", "attempt_link", "asset_link", "size", "content_type", "said", "tried_at", "trouble")
     list_display_links = ("created_at",)

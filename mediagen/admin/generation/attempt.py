@@ -83,7 +83,6 @@ class SettleForm(forms.Form):
         return data
 
 
-@admin.register(GenerationAttempt)
 class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
     list_display = (
         "started_at",

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -22,7 +21,6 @@ from mediagen.engine.batches import protect
 from mediagen.engine.insight import Overview, Period, statistics
 from mediagen.engine.library import Access
 from mediagen.errors import InvalidRequest, Outcome
-from mediagen.models import Dashboard
 from mediagen.templatetags.mediagen import outcome_text, usd
 
 PERIOD_CHOICES = [
@@ -33,7 +31,6 @@ PERIOD_CHOICES = [
 MOST_SERIES = 7
 
 
-@admin.register(Dashboard)
 class DashboardAdmin(ReadOnlyAdmin):
     """A page in a list's place. Whoever may view attempts may view it, and sees the libraries that are theirs."""
 

@@ -68,6 +68,11 @@ class LibraryForm(TaggedForm):
         model = MediaLibrary
         fields = ("name", "slug", "description", "ai_label", "ai_label_reason")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "ai_label" in self.fields:
+            self.fields["ai_label"].required = False  # what sends none means the default
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if data.get("ai_label") == LabelPolicy.NEVER and not data.get("ai_label_reason"):
@@ -80,7 +85,6 @@ class LibraryForm(TaggedForm):
         return data
 
 
-@admin.register(MediaLibrary)
 class MediaLibraryAdmin(ModelAdmin):
     list_display = ("name", "owner", "asset_count", "total_size", "spending", "created_at")
     list_select_related = ("owner",)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -32,7 +31,6 @@ class MediaTagForm(forms.ModelForm):  # type: ignore[type-arg]
         return name
 
 
-@admin.register(MediaTag)
 class MediaTagAdmin(ModelAdmin):
     form = MediaTagForm
     list_display = ("name",)

@@ -68,7 +68,6 @@ class TokenForm(AskedByForm):
         return data
 
 
-@admin.register(ApiToken)
 class ApiTokenAdmin(AskedByAdmin, ModelAdmin):
     """A person sees and makes tokens of their own, a superuser anybody's. A token that is made stays as it is."""
 

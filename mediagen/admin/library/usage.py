@@ -75,7 +75,6 @@ class RunningFilter(admin.SimpleListFilter):
         return queryset.filter(ended_at__isnull=self.value() == "1") if self.value() in ("0", "1") else None
 
 
-@admin.register(AssetUsage)
 class AssetUsageAdmin(LargeListAdmin):
     list_display = ("thumbnail", "asset_link", "campaign", "channel", "impressions", "clicks", *RATES, "in_use")
     list_display_links = ("campaign",)

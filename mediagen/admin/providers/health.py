@@ -15,7 +15,6 @@ from mediagen.engine.providers import entries
 from mediagen.models import ProviderHealth
 
 
-@admin.register(ProviderHealth)
 class ProviderHealthAdmin(ReadOnlyAdmin):
     list_display = (
         "provider_name",

@@ -53,7 +53,6 @@ class ProviderList(ChangeList):
             config.place, config.is_first, config.is_last = number, number == 1, number == len(rows)
 
 
-@admin.register(ProviderConfig)
 class ProviderConfigAdmin(CanvaPages, ModelAdmin):
     form = ProviderConfigForm
     change_list_template = "mediagen/admin/provider_list.html"
@@ -278,7 +277,10 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         for report in reports:
             words = _("healthy") if report.healthy else _("not healthy")
             detail = f": {report.detail}" if report.detail else "."
-            level = messages.SUCCESS if report.healthy else messages.ERROR
+            for breaker in report.breakers:
+                detail += f" {breaker.operation}: {breaker.state.replace('_', ' ')} ({breaker.reason.rstrip('.')}); "
+                detail += f"{breaker.until or ''} {breaker.next}.".lstrip()
+            level = messages.SUCCESS if report.can_serve else messages.ERROR
             self.message_user(request, f"{report.name}: {words}{detail}", level)
 
     @admin.action(description=gettext_lazy("Reset the breakers"), permissions=["change"])

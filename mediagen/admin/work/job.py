@@ -40,7 +40,6 @@ WORDS = {
 }
 
 
-@admin.register(BackgroundJob)
 class BackgroundJobAdmin(LargeListAdmin, ReadOnlyAdmin):
     """Everybody sees what they have started themselves, superusers all."""
 

@@ -18,11 +18,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
-from mediagen.api.base import APIBase, AsyncAPIView, demand
+from mediagen.api.base import APIBase, AsyncAPIView, demand, holds_a_worker
 from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
-from mediagen.api.problems import not_found
-from mediagen.api.schema import EVENT, Parameter, describe
+from mediagen.api.pagination import paged
+from mediagen.api.problems import INVALID, Problem, not_found
+from mediagen.api.schema import EVENT, KEY, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import (
+    GENERATION_STATES,
     AttemptSerializer,
     EstimateSerializer,
     GenerationSerializer,
@@ -47,6 +49,8 @@ LONGEST_WAIT_S = 120.0
 HEARTBEAT_S = 15.0
 STREAM_S = 300.0
 """A stream ends after so long, so that what its reader may see is asked anew; a browser comes back by itself."""
+WSGI_WAIT_S = 5.0
+"""The longest wait and the longest stream under WSGI, where each holds one of the server's workers."""
 EVENT_STREAM = "text/event-stream"
 RATIO = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 
@@ -108,20 +112,55 @@ class PicturesSerializer(StrictSerializer):
 
 
 PREFER = Parameter(
-    "Prefer", "wait=N: answer when the pictures are ready, after N seconds (120 at most) at the latest.", where="header"
-)
-KEY = Parameter(
-    "Idempotency-Key",
-    "The same key with the same body gives the same assets for 24 hours.",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    "Prefer",
+    "wait=N: answer when the pictures are ready, after N seconds (120 at most, 5 under WSGI) at the latest.",
     where="header",
 )
 LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send it by themselves.", where="header")
 
 
 class GenerationsView(AsyncAPIView):
-    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
+    honours_key = True
+    rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
+
+    def get_throttles(self) -> list[Any]:
+        return [RoleThrottle()] if self.request.method in ("GET", "HEAD") else super().get_throttles()
+
+    @describe(
+        "What I asked for",
+        operation_id="generations_list",
+        parameters=[
+            *PAGING,
+            Parameter("state", "Only those; one of several, with commas.", {"type": "string"}),
+        ],
+        responses={200: page_of(GenerationSerializer)},
+        description=(
+            "The newest first, so that a page finds its work again: what you asked for here or in the studio, each "
+            "with those of its assets that you may see."
+        ),
+    )
+    async def get(self, request: Request) -> Response:
+        return Response(self.begun)
+
+    def begin_get(self, request: Request) -> dict[str, Any]:
+        words = request.query_params.get("state", "").split(",")
+        wanted = [word.strip() for word in words if word.strip()]
+        if wrong := [word for word in wanted if word not in GENERATION_STATES]:
+            text = f"There is no state {wrong[0]!r:.40}. There are: {', '.join(GENERATION_STATES)}."
+            raise Problem(INVALID, text, field="state")
+        addresses = Addresses.of(request)
+
+        def shown(firsts: list[MediaAsset]) -> list[dict[str, Any]]:
+            # All of their assets at once, and what they have in common.
+            ids = [first.generation_id for first in firsts]
+            found = _with_relations(self.access.assets().filter(generation_id__in=ids).order_by("pk"))
+            together: dict[Any, list[MediaAsset]] = {pk: [] for pk in ids}
+            for asset in found:
+                together[asset.generation_id].append(asset)
+            return [shown_generation(pk, assets, addresses) for pk, assets in together.items() if assets]
+
+        return paged(request, requests.asked_for(self.access, wanted), shown)
 
     @describe(
         "Ask for pictures",
@@ -142,8 +181,7 @@ class GenerationsView(AsyncAPIView):
         ),
     )
     async def post(self, request: Request) -> Any:
-        placed, assets = self.begun
-        addresses = Addresses.of(request)
+        placed, assets, addresses = self.begun
         wait_s = _wait_of(request)
         ids = [asset.pk for asset in assets]
         headers = {"Location": addresses.to("generation", placed.generation_id)}
@@ -151,13 +189,13 @@ class GenerationsView(AsyncAPIView):
             headers["Idempotency-Replayed"] = "true"
         new = assets if placed.is_new else []
         if _wants_stream(request):
-            in_server.work_now(ids, new=new)
-            return _stream_response(ids, "", addresses, headers)
+            await in_server.work_now(ids, new=new)
+            return await _stream_response(request, ids, "", addresses, headers)
         if wait_s:
             headers["Preference-Applied"] = f"wait={wait_s:.0f}"
             assets = await _after(assets, wait_s, is_new=placed.is_new) or assets
         else:
-            in_server.work_now(ids, new=new)
+            await in_server.work_now(ids, new=new)
         is_done = bool(wait_s) and state_of(assets) == "ready"
         answer = shown_generation(placed.generation_id, assets, addresses)
         answer["estimate"] = shown_estimate(placed.estimate) if placed.estimate else None
@@ -165,12 +203,14 @@ class GenerationsView(AsyncAPIView):
         patch_vary_headers(response, ["Accept", "Prefer"])
         return response
 
-    def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset]]:
+    def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset], Addresses]:
         body = self.read(PicturesSerializer)
-        placed = patiently(partial(self._place, body))
+        placed, assets = patiently(partial(self._place, body))
+        addresses = Addresses.of(request)
+        addresses.known.learn(assets, addresses.access)
         if _wants_stream(request) or _wait_of(request):
             close_own_connections()  # here, where it needs no hop of its own
-        return placed
+        return placed, assets, addresses
 
     def _place(self, body: dict[str, Any]) -> tuple[Placed, list[MediaAsset]]:
         key = self.request.headers.get("Idempotency-Key", "")
@@ -246,13 +286,20 @@ class EventsView(OneGeneration, AsyncAPIView):
         ),
     )
     async def get(self, request: Request, pk: UUID) -> Any:
-        assets = await in_database(self.found, pk)
+        addresses = Addresses.of(request)
+
+        def read() -> list[MediaAsset]:
+            assets = self.found(pk)
+            addresses.known.learn(assets, addresses.access)
+            return assets
+
+        assets = await in_database(read)
         position = request.headers.get("Last-Event-ID", "")
         if position and all(asset.generation_state not in OPEN for asset in assets):
             async with watching([asset.pk for asset in assets]) as watch:
                 if next(news(watch.stories, position), None) is None:
                     return Response(status=204)
-        return _stream_response([asset.pk for asset in assets], position, Addresses.of(request), {})
+        return await _stream_response(request, [asset.pk for asset in assets], position, addresses, {})
 
 
 class EventsWithSlashView(EventsView):
@@ -323,7 +370,10 @@ def shown_generation(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresse
 
 
 def _wait_of(request: Request) -> float:
-    return 0.0 if _wants_stream(request) else wait_of(request.headers.get("Prefer", ""))
+    if _wants_stream(request):
+        return 0.0
+    wait_s = wait_of(request.headers.get("Prefer", ""))
+    return min(wait_s, WSGI_WAIT_S) if holds_a_worker(request) else wait_s
 
 
 def wait_of(prefer: str) -> float:
@@ -344,7 +394,7 @@ async def _after(assets: Sequence[MediaAsset], wait_s: float, *, is_new: bool) -
     # Watched before they are begun here, so that new ones need not be read: what is known of them is so until then.
     known = [Story(asset, ()) for asset in assets] if is_new else []
     async with watching(ids, known=known, for_the_end=True) as watch:
-        in_server.work_now(ids, new=assets if is_new else ())
+        await in_server.work_now(ids, new=assets if is_new else ())
         while not watch.is_over and (left := until - asyncio.get_running_loop().time()) > 0:
             await watch.change(left)
         return [story.asset for story in watch.stories]
@@ -358,23 +408,28 @@ def _wants_stream(request: Request) -> bool:
     return any(one.partition(";")[0].strip() == EVENT_STREAM for one in accepted)
 
 
-def _stream_response(
-    ids: Sequence[UUID], position: str, addresses: Addresses, headers: Mapping[str, str]
+async def _stream_response(
+    request: Request, ids: Sequence[UUID], position: str, addresses: Addresses, headers: Mapping[str, str]
 ) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(
-        _stream(ids, position, addresses), content_type=EVENT_STREAM, headers=dict(headers)
-    )
+    events: Any = _stream(ids, position, addresses)
+    if holds_a_worker(request):
+        # Django would send nothing before the end: what there is goes out soon, and the reader comes back for more.
+        events = [event async for event in _stream(ids, position, addresses, longest_s=WSGI_WAIT_S)]
+    response = StreamingHttpResponse(events, content_type=EVENT_STREAM, headers=dict(headers))
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
 
 
-async def _stream(ids: Sequence[UUID], position: str, addresses: Addresses) -> AsyncIterator[bytes]:
-    """Everything since `position`, until the last asset is over. Who goes away ends the stream and nothing else."""
+async def _stream(
+    ids: Sequence[UUID], position: str, addresses: Addresses, longest_s: float | None = None
+) -> AsyncIterator[bytes]:
+    """Everything since `position`, until the last asset is over, for `longest_s` (None: STREAM_S) at most. Who goes
+    away ends the stream and nothing else; a browser comes back after `retry`."""
     yield b": open\nretry: 2000\n\n"
     await hold_no_thread()
     loop = asyncio.get_running_loop()
-    until = loop.time() + STREAM_S
+    until = loop.time() + (STREAM_S if longest_s is None else longest_s)
     async with watching(ids) as watch:
         while True:
             for one in news(watch.stories, position):
@@ -385,7 +440,7 @@ async def _stream(ids: Sequence[UUID], position: str, addresses: Addresses) -> A
                 return
             if loop.time() > until:
                 return
-            if not await watch.change(HEARTBEAT_S):
+            if not await watch.change(min(HEARTBEAT_S, max(until - loop.time(), 0.0))):
                 yield b": still here\n\n"
 
 

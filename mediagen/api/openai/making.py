@@ -22,6 +22,7 @@ from mediagen.engine.database import in_database, to_the_end
 from mediagen.engine.files import links, renditions, storage, uploads
 from mediagen.engine.generation import AssetOrder, Job, claims, idempotency, running
 from mediagen.engine.library import Access, Right, find_library, get_library
+from mediagen.engine.work import in_server
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaLibrary
 from mediagen.models.routing import atomic
@@ -39,6 +40,9 @@ NOTHING_BOUGHT = (Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.SKIPPED)
 LOOK_EVERY_S = 0.5
 URL_LIFETIME_S = 3600
 """as OpenAI's"""
+
+WSGI_WAIT_S = 20.0
+"""how long a request under WSGI waits: servers kill a worker that is silent for 30 s"""
 
 _under_way: set[asyncio.Task[MediaAsset]] = set()
 
@@ -143,14 +147,17 @@ def _rows(wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: Me
 
 
 async def begin(
-    wanted: Wanted, access: Access, sent: Sent, sources: Sources | None = None
+    wanted: Wanted, access: Access, sent: Sent, sources: Sources | None = None, *, outlives_request: bool = True
 ) -> list[asyncio.Task[MediaAsset]]:
     """A task for each picture, which nobody's leaving ends. With an idempotency key that came before, or of a request
-    that an SDK repeats: a task for each picture of that time, which waits for it."""
-    return await to_the_end(_begin(wanted, access, sent, sources))
+    that an SDK repeats: a task for each picture of that time, which waits for it. The event loop of this request may
+    not live as long (`outlives_request` False): then the pictures are made in that of the server's own thread."""
+    return await to_the_end(_begin(wanted, access, sent, sources, outlives_request))
 
 
-async def _begin(wanted: Wanted, access: Access, sent: Sent, sources: Sources | None) -> list[asyncio.Task[MediaAsset]]:
+async def _begin(
+    wanted: Wanted, access: Access, sent: Sent, sources: Sources | None, outlives_request: bool
+) -> list[asyncio.Task[MediaAsset]]:
     key, by_sdk = sent.key, not sent.key and sent.repeat is not None
     digest = await in_database(_digest, wanted, sources) if key or by_sdk else ""
     if by_sdk:
@@ -163,20 +170,24 @@ async def _begin(wanted: Wanted, access: Access, sent: Sent, sources: Sources | 
     images, mask = await sync_to_async(keep)(sources, library, access) if sources is not None else ([], None)
     jobs: list[Job] = []
 
+    def made() -> list[asyncio.Task[MediaAsset]]:
+        pictures = [running.run(job) for job in jobs]
+        return [_task(one if outlives_request else in_server.awaited(one)) for one in pictures]
+
     def make() -> dict[str, Any]:
         jobs[:] = _rows(wanted, access, images, mask)
         return {"assets": [job.asset.asset_id for job in jobs]}
 
     if not key:
         await in_database(make)
-        return [_task(running.run(job)) for job in jobs]
+        return made()
     if by_sdk:
         await in_database(idempotency.remember, access, key, digest, make)
-        return [_task(running.run(job)) for job in jobs]
+        return made()
     result, is_new = await in_database(idempotency.once, access, key, digest, make)
     # Ours also when they were committed, and only the answer to that was lost.
     is_ours = is_new or result["assets"] == [job.asset.asset_id for job in jobs]
-    return [_task(running.run(job)) for job in jobs] if is_ours else await _made_before(access, result)
+    return made() if is_ours else await _made_before(access, result)
 
 
 async def _made_before(access: Access, result: Mapping[str, Any]) -> list[asyncio.Task[MediaAsset]]:
@@ -248,6 +259,23 @@ async def all_of(tasks: Sequence[asyncio.Task[MediaAsset]]) -> list[MediaAsset]:
     if not made:
         raise next(result for result in results if isinstance(result, BaseException))
     return made
+
+
+async def wait(tasks: Sequence[asyncio.Task[MediaAsset]], longest_s: float, *, may_repeat: bool) -> None:
+    """Until all are over; a refusal when that takes longer. `may_repeat`: the same request, sent again, joins them."""
+    _, left = await asyncio.wait(tasks, timeout=longest_s)
+    for task in left:
+        task.cancel()  # it only waits: what it waits for goes on
+    if left and may_repeat:
+        text = "The picture is still being made. The same request, sent again, waits for it and buys nothing."
+        again = {"Retry-After": "1", "x-should-retry": "true"}
+        raise Refusal(503, text, SERVER, code="still_being_made", headers=again)
+    if left:
+        text = (
+            "The picture is still being made, for longer than this server lets a request wait. It will be in the "
+            "library. Send an Idempotency-Key, so that the same request can be sent again to wait for it."
+        )
+        raise Refusal(503, text, SERVER, code="still_being_made", headers=NO_RETRY)
 
 
 async def as_they_come(tasks: Sequence[asyncio.Task[MediaAsset]], every_s: float) -> AsyncIterator[Any]:

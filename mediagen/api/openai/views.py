@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.urls import path, re_path
 from rest_framework.authentication import BaseAuthentication
@@ -18,13 +17,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.authentication import TokenAuthentication
-from mediagen.api.base import APIBase, AsyncAPIView, Nowhere
+from mediagen.api.base import APIBase, AsyncAPIView, Nowhere, holds_a_worker
 from mediagen.api.openai import errors, making, models
 from mediagen.api.openai.errors import Refusal
 from mediagen.api.openai.reading import Wanted, read
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
 from mediagen.engine.generation import idempotency
 from mediagen.engine.library import Right
+from mediagen.engine.work import in_server
 from mediagen.models import MediaAsset
 
 logger = logging.getLogger("mediagen.api")
@@ -82,18 +82,25 @@ class Elsewhere(Door, Nowhere):
 class GenerationsView(Door, AsyncAPIView):
     """One to ten pictures of a prompt."""
 
+    honours_key = True
     rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
 
     async def post(self, request: Request) -> HttpResponseBase:
         wanted = read(request.data)
-        return await self.made(request, wanted, await making.begin(wanted, self.access, _sent(request)))
+        return await self.made(request, wanted)
 
-    async def made(self, request: Request, wanted: Wanted, tasks: Sequence[Any]) -> HttpResponseBase:
+    async def made(self, request: Request, wanted: Wanted, sources: making.Sources | None = None) -> HttpResponseBase:
+        sent, is_sync = _sent(request), holds_a_worker(request)
+        is_short = is_sync and not await in_server.is_in_test()
+        tasks = await making.begin(wanted, self.access, sent, sources, outlives_request=not is_short)
+        if is_short:
+            may_repeat = bool(sent.key) or sent.repeat is not None
+            await making.wait(tasks, making.WSGI_WAIT_S, may_repeat=may_repeat)
         if wanted.stream:
             kind = "image_edit" if wanted.operation == "edit_image" else "image_generation"
             events = _events(tasks, wanted, kind)
-            if not isinstance(request._request, ASGIRequest):
+            if is_sync:
                 # The event loop of a sync server's request ends with this method, and the pictures' tasks with it.
                 return streamed([event async for event in events])
             return streamed(events)
@@ -130,7 +137,7 @@ class EditsView(GenerationsView):
         fields = {name.removesuffix("[]"): value for name, value in data.items() if name not in files}
         wanted = read(fields, "edit_image")
         sources = making.Sources(images, masks[0] if masks else None)
-        return await self.made(request, wanted, await making.begin(wanted, self.access, _sent(request), sources))
+        return await self.made(request, wanted, sources)
 
 
 def _sent(request: Request) -> making.Sent:

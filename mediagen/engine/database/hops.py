@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import InterfaceError, OperationalError, connections, models
 
+from mediagen.engine.database.durability import durably, is_durable
 from mediagen.models.routing import alias, atomic, connection
 
 logger = logging.getLogger("mediagen.engine")
@@ -165,7 +166,7 @@ def _run_group(works: list[tuple[Callable[..., Any], list[Any]]]) -> list[Any]:
     singly = [(work, [item]) for work, items in works for item in items]
     if len(singly) > 1:
         try:
-            with atomic():
+            with durably(any(is_durable(work) for work, _ in works)), atomic():
                 return [result for work, items in works for result in _called(work, items, in_group=True)]
         except (OperationalError, InterfaceError):
             raise
@@ -177,7 +178,8 @@ def _run_group(works: list[tuple[Callable[..., Any], list[Any]]]) -> list[Any]:
 def _called(work: Callable[[list[Any]], Sequence[Any]], items: list[Any], *, in_group: bool = False) -> Sequence[Any]:
     try:
         if not in_group:
-            return work(items)
+            with durably(is_durable(work)):
+                return work(items)
         with atomic():
             return work(items)
     except (OperationalError, InterfaceError):
@@ -224,7 +226,7 @@ def patiently(work: Callable[[], T]) -> T:
             return work()
         except (OperationalError, InterfaceError) as exc:
             # Inside the caller's own transaction there is nothing left to save: it is his to repeat.
-            if connection.in_atomic_block or not _may_pass(exc) or time.monotonic() + wait_s > give_up_at:
+            if connection.in_atomic_block or not may_pass(exc) or time.monotonic() + wait_s > give_up_at:
                 raise
             logger.warning("the database is away (%s); trying again in %.1f s", type(exc).__name__, wait_s)
             connection.close()
@@ -239,8 +241,9 @@ def is_full(exc: BaseException) -> bool:
     return code == "53100" or number in (1021, 1114) or "disk is full" in str(exc)
 
 
-def _may_pass(exc: Exception) -> bool:
-    """Whether waiting can help. SQLite says "no such table" by the same class as "database is locked"."""
+def may_pass(exc: Exception) -> bool:
+    """Whether waiting can help, after such an exception of the database. SQLite says "no such table" by the same class
+    as "database is locked"."""
     said = str(exc)
     # "table is locked" is a shared in-memory database, whose other user may be waiting for us.
     return connection.vendor != "sqlite" or ("locked" in said and "table is locked" not in said) or "busy" in said

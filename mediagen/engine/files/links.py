@@ -23,7 +23,7 @@ from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 
 from mediagen import conf
 from mediagen.errors import InvalidRequest
-from mediagen.models import BackgroundJob, JobState, MediaAsset, Rendition
+from mediagen.models import BackgroundJob, JobState, MediaAsset
 
 if TYPE_CHECKING:
     from mediagen.engine.files.renditions import Spec
@@ -157,7 +157,7 @@ def _spelled(spec: Spec) -> str:
 
 
 def check_page(text: str) -> PageGrant:
-    """What the last part of such an address stands for; `LinkRefused` when it is none of ours."""
+    """What the last part of such an address stands for; `NotSigned` when it is none of ours."""
     try:
         kind, pk, mark, how = _signer().unsign(text.rpartition(".")[0]).split(".")
         if kind != "p":
@@ -172,7 +172,7 @@ def check_page(text: str) -> PageGrant:
                 raise ValueError(text)
         return PageGrant(uuid.UUID(pk), mark, wanted)
     except (BadSignature, ValueError):
-        raise LinkRefused("This address is not one that this site has signed.") from None
+        raise NotSigned("This address is not one that this site has signed.") from None
 
 
 def page_asset(grant: PageGrant) -> MediaAsset:
@@ -188,7 +188,7 @@ def stored_renditions(asset: MediaAsset) -> dict[str, str]:
     {}. One query, unless `renditions` was prefetched."""
     if conf.get("SERVE_FILES") != "storage":
         return {}
-    return {made.key: url for made in asset.renditions.all() if (url := _storage_url(made))}
+    return {made.key: url for made in asset.renditions.all() if (url := storage_url(made.file))}
 
 
 def _signer() -> Signer:
@@ -270,12 +270,12 @@ def picture_url(asset: MediaAsset) -> str:
     """
     if not asset.file:
         return ""
-    if conf.get("SERVE_FILES") == "storage" and (url := _storage_url(asset)) is not None:
+    if conf.get("SERVE_FILES") == "storage" and (url := storage_url(asset.file)) is not None:
         return url
     try:
         return reverse("mediagen:asset-file", args=[asset.pk])
     except NoReverseMatch:
-        return _storage_url(asset) or ""
+        return storage_url(asset.file) or ""
 
 
 def thumbnail_url(asset: MediaAsset, width: int = 400) -> str:
@@ -290,17 +290,18 @@ def thumbnail_url(asset: MediaAsset, width: int = 400) -> str:
     return f"{address}?w={width}&v={asset.content_hash[:8]}"
 
 
-def _storage_url(asset: MediaAsset | Rendition) -> str | None:
-    """None where the storage has no addresses: a site without MEDIA_URL, for instance. "" when it cannot say now."""
-    if getattr(asset.file.storage, "base_url", None) == get_script_prefix():
+def storage_url(file: Any) -> str | None:
+    """The storage's own address of a stored file. None where it has none: a site without MEDIA_URL, for instance. ""
+    when it cannot say now."""
+    if getattr(file.storage, "base_url", None) == get_script_prefix():
         return None
     try:
-        return str(asset.file.url)
+        return str(file.url)
     except (NotImplementedError, ValueError):
         return None
     except Exception as exc:
         # A bucket that cannot sign now: a list of other things must not fail with it.
-        logger.warning("the storage has no address for %s (%s)", asset.file.name, type(exc).__name__)
+        logger.warning("the storage has no address for %s (%s)", file.name, type(exc).__name__)
         return ""
 
 

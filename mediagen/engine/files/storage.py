@@ -10,10 +10,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from asgiref.sync import sync_to_async
 from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
 
 import mediagen.engine.files.refusals as refusals
 from mediagen import conf
@@ -23,6 +25,8 @@ logger = logging.getLogger("mediagen.engine")
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "avif": "avif", "gif": "gif"}
 LEASES_BACK = 3
+_SYNCED_FOLDERS: set[Path] = set()
+"""that stood in their own folders, and those in theirs, when this process last synced them"""
 ARRIVES_WITHIN_S = 3600.0
 """An upload stores its file before it writes its row; whoever is not done by then is dead."""
 # The id of the asset and the token of the lease under which the file was made.
@@ -81,7 +85,31 @@ async def save_file(name: str, content: bytes, *, is_paid: bool = False) -> str:
 
 
 def _save(name: str, content: bytes) -> str:
-    return asset_storage().save(name, _InOnePiece(content))
+    storage = asset_storage()
+    saved = storage.save(name, _InOnePiece(content))
+    if conf.get("SYNC_TO_DISK"):
+        try:
+            _sync(storage, saved)
+        except OSError:  # some disks say only now that they are full
+            remove_file(saved)
+            raise
+    return saved
+
+
+def _sync(storage: Storage, name: str) -> None:
+    """Have a stored file outlive a power cut: its bytes, its name, and the folders that were made for it."""
+    try:
+        path = Path(storage.path(name))
+    except NotImplementedError:
+        return  # no folder of this machine: whoever takes the bytes answers for them
+    with path.open("r+b" if os.name == "nt" else "rb") as file:
+        os.fsync(file.fileno())
+    folder = path.parent
+    sync_folder(folder)
+    if folder not in _SYNCED_FOLDERS:
+        for above in folder.parents:
+            sync_folder(above)
+        _SYNCED_FOLDERS.add(folder)  # one a month
 
 
 class _InOnePiece(ContentFile):  # type: ignore[type-arg]
@@ -129,15 +157,13 @@ def _put_aside(name: str, content: bytes) -> str:
 
 
 def sync_folder(folder: str | Path) -> None:
-    """Have the names in a folder outlive a power cut. Does nothing where folders cannot be opened (Windows)."""
-    try:
+    """Have the names in a folder outlive a power cut. Does nothing where folders cannot be opened or synced."""
+    with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def rescued(asset: MediaAsset) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
-from mediagen.engine.database import together
+from mediagen.engine.database import durable, together
 from mediagen.engine.events import progress
 from mediagen.engine.files import answers, refusals, storage
 from mediagen.engine.money import Budget, ledger
@@ -199,6 +199,7 @@ def flush(recorders: Iterable[RowRecorder]) -> None:
             _write(ours)  # what is held for them stays so
 
 
+@durable
 @atomic()
 def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
     why_not = _why_not([row for row, _, _ in begun])
@@ -271,6 +272,7 @@ def _settled(rows: list[GenerationAttempt]) -> set[Any]:
     return set(known.values_list("pk", flat=True))
 
 
+@durable
 @atomic()
 def _note_job(rows: list[GenerationAttempt]) -> list[None]:
     """Write what the provider calls the job. An attempt that others have ended stays ended: it only learns its job,

@@ -8,11 +8,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
+import mediagen.engine.generation.failures as failures
 import mediagen.engine.generation.job_notices as job_notices
 import mediagen.engine.generation.leases as leases
 import mediagen.engine.generation.memory_limit as memory_limit
@@ -20,7 +22,7 @@ import mediagen.engine.generation.recovery as recovery
 import mediagen.engine.generation.sources as editing
 from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine.database import in_database, to_the_end, together, update_where
+from mediagen.engine.database import durable, in_database, to_the_end, together, update_where
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.files import refusals, storage
 from mediagen.engine.generation.leases import Lease
@@ -31,6 +33,7 @@ from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.images import origin
 from mediagen.models import GenerationState, MediaAsset
+from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
@@ -110,9 +113,9 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                left = await in_database(
-                    recovery.left_behind, job.asset, job.lease.token, job.chain.purchases_resolved_for_s()
-                )
+                # A question with a purchase's key may buy it, if it never came there: not where only jobs are fetched.
+                resolved_for_s = {} if is_fetch else job.chain.purchases_resolved_for_s()
+                left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolved_for_s)
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
@@ -152,7 +155,8 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
         if is_fetch:
             recorder.leave_jobs()
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
-        leave = let_wait if (can_go_on and not is_lost) or (has_come and is_away) else give_up
+        waits = (can_go_on and not is_lost) or (has_come and is_away)
+        leave = let_wait if waits else partial(give_up, code=failures.of_exception(exc))
         leases.let_go(job.asset.pk)
         said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
         await asyncio.shield(in_database(leave, job, recorder, said))
@@ -173,7 +177,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
     if job.patient and (put_off := _put_off(job, outcome)) is not None:
         await in_database(postpone, job, recorder, put_off)
         raise put_off
-    await in_database(give_up, job, recorder, outcome.explain())
+    await in_database(give_up, job, recorder, outcome.explain(), failures.of_outcome(outcome))
     raise GenerationFailed(
         outcome.explain(),
         attempts=outcome.attempts,
@@ -334,6 +338,7 @@ class Stored:
             "dry_run": image.dry_run,
             "generation_state": GenerationState.READY,
             "failure": "",
+            "failure_code": "",
             "cancel_requested_at": None,
             "lease_until": None,
             "lease_worker": "",
@@ -342,6 +347,7 @@ class Stored:
         }
 
 
+@durable
 @atomic()
 def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
     """Assets, tags and attempts, all or nothing, and only those whose lease is ours; for each picture the values that
@@ -372,11 +378,11 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
 
 
 @atomic()
-def give_up(job: Job, recorder: RowRecorder, reason: str) -> None:
+def give_up(job: Job, recorder: RowRecorder, reason: str, code: str = FailureCode.ERROR) -> None:
     """The row says why there is no picture. A placeholder that was to be replaced stays what it was."""
     state = GenerationState.READY if job.asset.file else GenerationState.FAILED
     values = {"generation_state": state, "failure": reason, "lease_until": None, "cancel_requested_at": None}
-    if _leave(job, recorder, **values) and not job.asset.file:
+    if _leave(job, recorder, **values, failure_code=code) and not job.asset.file:
         announcements.assets_failed([job.asset.pk])
 
 
@@ -417,7 +423,8 @@ def _leave(job: Job, recorder: RowRecorder, **values: Any) -> bool:
     held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
     is_left = bool(held.update(**values, lease_worker="", updated_at=db_now()))
     if is_left:
-        job.asset.generation_state, job.asset.failure = values["generation_state"], values["failure"]
+        for name in {"generation_state", "failure", "failure_code"} & values.keys():
+            setattr(job.asset, name, values[name])
     recorder.flush()
     progress.changed([job.asset.pk], is_end=True)
     return is_left

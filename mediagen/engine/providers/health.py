@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from mediagen import http
+from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
 from mediagen.engine.database import in_database
 from mediagen.errors import ConfigurationError, InvalidRequest
-from mediagen.factory import build_adapter, chain_configs, reset_breakers, runs_dry
+from mediagen.factory import build_adapter, chain_configs, circuits_of, note_health, reset_breakers, runs_dry
 from mediagen.models import ProviderConfig
+from mediagen.types import utcnow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerReport:
+    """A breaker that is not closed, or whose last attempt failed. Times are ISO 8601, UTC."""
+
+    operation: str
+    model: str
+    state: str
+    until: str | None
+    """when it lets the next one through; None: it does already, or not by itself"""
+    last_failure_at: str | None
+    outcome: str
+    reason: str
+    next: str
+    """what will happen"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +47,21 @@ class ProviderReport:
     """its pictures stand in for real ones"""
     model: str
     detail: str
+    breakers: list[BreakerReport]
+    can_serve: bool
+    """whether it would be asked for a picture now: healthy, and no breaker of its model is in the way"""
 
 
-async def check_providers(names: list[str] | None = None, *, live: bool = False) -> list[ProviderReport]:
+async def check_providers(
+    names: list[str] | None = None, *, live: bool = False, close: bool = False
+) -> list[ProviderReport]:
     """Reports in chain order; all at once, so it takes as long as the slowest. `live` asks the services also of
-    providers that run dry. Closes the breakers of one that answers. `InvalidRequest` for a name that does not exist."""
+    providers that run dry. Of one that answers, breakers are closed that this proves wrong (`after_health_check`), with
+    `close` all of them. `InvalidRequest` for a name that does not exist."""
     configs = await in_database(_all_configs, names)
     async with http.session():
         return list(
-            await asyncio.gather(*(_check(place, config, live) for place, config in enumerate(configs, start=1)))
+            await asyncio.gather(*(_check(place, config, live, close) for place, config in enumerate(configs, start=1)))
         )
 
 
@@ -51,7 +76,7 @@ def _all_configs(names: list[str] | None) -> list[ProviderConfig]:
     return [entry for entry in entries if names is None or entry.name in names]
 
 
-async def _check(place: int, config: ProviderConfig, live: bool) -> ProviderReport:
+async def _check(place: int, config: ProviderConfig, live: bool, close: bool) -> ProviderReport:
     try:
         adapter = build_adapter(config, dry_run=False if live else None)
     except ConfigurationError as exc:
@@ -62,7 +87,10 @@ async def _check(place: int, config: ProviderConfig, live: bool) -> ProviderRepo
     else:
         healthy, detail = await _probe(adapter)
     if healthy and not is_dry:
-        await in_database(reset_breakers, config.name)
+        await in_database(reset_breakers if close else note_health, config.name)
+    circuits = {} if is_dry else await in_database(circuits_of, config.name)
+    now, digest, model = utcnow(), str(getattr(adapter, "config_digest", "")), str(getattr(adapter, "model", ""))
+    denied = [key for key, circuit in circuits.items() if circuit.verdict(now, digest) is Verdict.DENY]
     return _report(
         place,
         config,
@@ -70,9 +98,40 @@ async def _check(place: int, config: ProviderConfig, live: bool) -> ProviderRepo
         configured=bool(getattr(adapter, "is_configured", True)),
         dry_run=is_dry,
         placeholder=bool(getattr(adapter, "is_placeholder", False)),
-        model=str(getattr(adapter, "model", "")),
+        model=model,
+        breakers=[_breaker(key, circuit, now, digest) for key, circuit in sorted(circuits.items())],
+        can_serve=config.enabled and healthy and not any(key.model == model for key in denied),
         detail=detail if getattr(adapter, "is_configured", True) else _unconfigured(adapter, detail),
     )
+
+
+def _breaker(key: BreakerKey, circuit: Circuit, now: datetime, digest: str) -> BreakerReport:
+    until = None
+    if circuit.verdict(now, digest) is not Verdict.DENY:
+        what = (
+            "the next picture is tried there" if circuit.state is not CircuitState.CLOSED else "it is asked as always"
+        )
+    elif circuit.state is CircuitState.HALF_OPEN:
+        what = "one picture is being tried there now"
+    elif circuit.open_until is None:
+        what = "it is not asked until its configuration changes, or its breaker is closed by --close or in the admin"
+    else:
+        until = circuit.open_until
+        what = "then one picture is tried there"
+    return BreakerReport(
+        operation=key.operation,
+        model=key.model,
+        state=circuit.state.value,
+        until=_iso(until),
+        last_failure_at=_iso(circuit.last_failure_at),
+        outcome=circuit.outcome,
+        reason=circuit.reason,
+        next=what,
+    )
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def _probe(adapter: Any) -> tuple[bool, str]:
@@ -92,5 +151,6 @@ def _unconfigured(adapter: Any, detail: str) -> str:
 
 
 def _report(place: int, config: ProviderConfig, **found: Any) -> ProviderReport:
-    values = {"dry_run": False, "placeholder": False, "model": config.model, "detail": "", **found}
+    values: dict[str, Any] = {"dry_run": False, "placeholder": False, "model": config.model, "detail": ""}
+    values |= {"breakers": [], "can_serve": False, **found}
     return ProviderReport(name=config.name, adapter=config.adapter, position=place, enabled=config.enabled, **values)

@@ -7,17 +7,21 @@ truth: what it holds when the process dies waits in the rows, and whoever asks f
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
+from asgiref.sync import async_to_sync
 from django.db import close_old_connections
 
 from mediagen import conf
@@ -25,10 +29,13 @@ from mediagen.engine.batches import lifecycle
 from mediagen.engine.database import in_database
 from mediagen.engine.work.worker import CHAIN_AGE_S, Event, Until, Worker, claim, claim_new
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
-from mediagen.models.routing import on_commit
+from mediagen.models.routing import connection, on_commit
 
 logger = logging.getLogger("mediagen.engine")
 
+T = TypeVar("T")
+
+AT_ONCE_WORD = "at_once"
 AT_ONCE = 512
 """generations open at a time; further ones wait in their rows. What is in memory of them is bounded by `intake`."""
 OF_BATCHES_AT_ONCE = 32
@@ -38,11 +45,48 @@ LINGER_S = 10.0
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.5, 5.0
 """how often it looks whether what was put off may be taken; doubled each time in vain"""
 PER_LOOK = 1000
+END_S = 20.0
+"""how long pictures under way are waited for when the process ends; servers kill after 30 s by default"""
+CANCEL_S = 5.0
+"""and how long it then may take to write that they wait"""
 
 
 def is_wanted() -> bool:
     """Whether this process is to do the work: no engine is told of it, and the site has not said no."""
     return conf.get("TASK_BACKEND") is None and bool(conf.get("RUN_IN_SERVER"))
+
+
+def is_at_once() -> bool:
+    """Whether work that is asked for here is done here and now, by the caller and in his connection: RUN_IN_SERVER is
+    "at_once", or a TestCase keeps everything in a transaction that nobody else could look into. Asks the database's
+    thread."""
+    return is_wanted() and (conf.get("RUN_IN_SERVER") == AT_ONCE_WORD or _holds_test())
+
+
+async def is_in_test() -> bool:
+    """Whether a TestCase holds the connection of this coroutine's database work."""
+    return _may_be_test() and await in_database(_holds_test)
+
+
+def _may_be_test() -> bool:
+    # Nothing but tests imports it: a site under way is not asked.
+    return "django.test.testcases" in sys.modules
+
+
+def _holds_test() -> bool:
+    return _may_be_test() and any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+
+
+async def _is_at_once() -> bool:
+    return conf.get("RUN_IN_SERVER") == AT_ONCE_WORD or (_may_be_test() and await in_database(is_at_once))
+
+
+async def _do_at_once(asset_ids: Iterable[Any]) -> None:
+    await Worker(asset_ids=list(asset_ids)).run(Until.IDLE)
+
+
+async def _do_batch_at_once(batch_id: Any) -> None:
+    await Worker(batch_id=batch_id).run(Until.IDLE)
 
 
 def work_soon(asset_ids: Iterable[Any]) -> None:
@@ -52,17 +96,23 @@ def work_soon(asset_ids: Iterable[Any]) -> None:
     them, or says `RUN_IN_SERVER: False` because workers find them. Safe to repeat.
     """
     ids = set(asset_ids)
-    if ids and is_wanted():
+    if ids and is_at_once():
+        async_to_sync(_do_at_once)(ids)
+    elif ids and is_wanted():
         on_commit(partial(_thread.call, _work.feed, ids, ()))
 
 
-def work_now(asset_ids: Iterable[Any], *, new: Iterable[MediaAsset] = ()) -> None:
-    """As `work_soon`, for assets that are committed already; also for coroutines.
+async def work_now(asset_ids: Iterable[Any], *, new: Iterable[MediaAsset] = ()) -> None:
+    """As `work_soon`, for coroutines, and assets that are committed already.
 
     `new`: those of them that the caller has just made, with their library. Their rows need not be read again.
     """
     ids = set(asset_ids)
-    if ids and is_wanted():
+    if not ids or not is_wanted():
+        return
+    if await _is_at_once():
+        await _do_at_once(ids)
+    else:
         _thread.call(_work.feed, ids, (), [_copied(asset) for asset in new])
 
 
@@ -75,15 +125,27 @@ def _copied(asset: MediaAsset) -> MediaAsset:
 
 def work_on_batch_soon(batch_id: Any) -> None:
     """As `work_soon`, for all that waits in a running batch."""
-    if is_wanted():
+    if is_at_once():
+        async_to_sync(_do_batch_at_once)(batch_id)
+    elif is_wanted():
         on_commit(partial(_thread.call, _work.feed, (), {batch_id}))
 
 
 def run_soon(work: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
     """Run other work, a coroutine function with these arguments, in this process after the commit; only where
     `is_wanted`. Its rows must say by themselves whether it is still to be done."""
-    if is_wanted():
+    if is_at_once():
+        on_commit(partial(async_to_sync(work), *args))
+    elif is_wanted():
         on_commit(partial(_thread.call, _work.begin, work, args))
+
+
+async def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives, which is done in the thread of this process: it goes on there when nobody waits any more."""
+    result: Future[T] = Future()
+    result.set_running_or_notify_cancel()
+    _thread.call(_work.tell, work, result)
+    return await asyncio.wrap_future(result)
 
 
 class _Thread:
@@ -93,19 +155,35 @@ class _Thread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_over = False
         os.register_at_fork(after_in_child=self._forget)
 
     def call(self, function: Callable[..., None], *args: Any) -> None:
         """Call the function there, soon."""
         with self._lock:
+            if self._is_over:
+                return
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                _at_exit(self.end)
                 threading.Thread(target=self._loop.run_forever, name="mediagen", daemon=True).start()
             # Not in the caller's context: the thread for his request's database work ends with the request.
             self._loop.call_soon_threadsafe(function, *args, context=contextvars.Context())
 
+    def end(self) -> None:
+        """The process is about to end: finish what is under way, and hand the rest over to whoever comes next."""
+        with self._lock:
+            loop, self._loop, self._is_over = self._loop, None, True
+        if loop is None:
+            return
+        ended = asyncio.run_coroutine_threadsafe(_work.end(), loop)
+        try:
+            ended.result(END_S + 2 * CANCEL_S)
+        except Exception as exc:  # killed or not, the rows say what there is to do
+            logger.warning("work in the server process could not be handed over in order (%s)", type(exc).__name__)
+
     def _forget(self) -> None:
-        self._lock, self._loop = threading.Lock(), None
+        self._lock, self._loop, self._is_over = threading.Lock(), None, False
         _work.forget()
 
 
@@ -123,8 +201,11 @@ class _Work:
         self._worker: _FedWorker | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_running = False
+        self._is_ending = False
 
     def feed(self, assets: Iterable[Any], batches: Iterable[Any], new: Iterable[MediaAsset] = ()) -> None:
+        if self._is_ending:
+            return
         self.assets.update(assets)
         now = asyncio.get_running_loop().time()
         self.new.update((asset.pk, (now, asset)) for asset in new)
@@ -135,10 +216,45 @@ class _Work:
             self._is_running = True
             self.begin(self._run, ())
 
+    async def end(self) -> None:
+        """Begin nothing new, wait for what is under way for `END_S`, then let it wait in its rows."""
+        self._is_ending = True
+        for told in (self.assets, self.batches, self.new):
+            told.clear()
+        if self._worker is not None:
+            self._worker.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=END_S)
+        if self._worker is not None:
+            self._worker.stop_now()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CANCEL_S)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CANCEL_S)
+
     def begin(self, work: Callable[..., Coroutine[Any, Any, Any]], args: Iterable[Any]) -> None:
+        if self._is_ending:
+            return
         task = asyncio.get_running_loop().create_task(_logged(work(*args)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def tell(self, work: Coroutine[Any, Any, T], result: Future[T]) -> None:
+        task = asyncio.get_running_loop().create_task(_with_connections_closed(work))
+        self._tasks.add(task)
+
+        def ended(task: asyncio.Task[T]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                result.set_exception(asyncio.CancelledError())
+            elif (exc := task.exception()) is not None:
+                result.set_exception(exc)
+            else:
+                result.set_result(task.result())
+
+        task.add_done_callback(ended)
 
     async def _run(self) -> None:
         try:
@@ -170,6 +286,8 @@ class _FedWorker(Worker):
         if event.kind == "started":
             return
         self._of_batches -= event.asset.batch_id is not None
+        if _work._is_ending:
+            return
         if event.kind in ("put_off", "lost"):
             _work.assets.add(event.asset.pk)
             # Others may be asked of other providers: they need not wait for what keeps this one waiting.
@@ -233,7 +351,24 @@ class _FedWorker(Worker):
         return False
 
 
+def _at_exit(call: Callable[[], None]) -> None:
+    """Have it called when the interpreter begins to end: while the threads for the database still take work, which is
+    over by the time of `atexit`."""
+    register = getattr(threading, "_register_atexit", atexit.register)
+    try:
+        register(call)
+    except RuntimeError:  # it ends already
+        logger.debug("the process ends already")
+
+
 STANDING = (BatchState.PAUSED, BatchState.CANCELLED, BatchState.FINISHED, BatchState.LOADING)
+
+
+async def _with_connections_closed(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await work
+    finally:
+        await in_database(close_old_connections)
 
 
 async def _logged(work: Coroutine[Any, Any, Any]) -> None:

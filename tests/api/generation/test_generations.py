@@ -201,7 +201,7 @@ class TestMoney:
         body = caller.send(URL + "estimate/", {**ASK, "count": 4}).json()
 
         assert (body["cheapest"], body["dearest"], body["is_free"]) == ("0.40", "0.40", False)
-        assert body["prices"] == [{"provider_name": "local", "usd": "0.10", "at_most": ""}]
+        assert body["prices"] == [{"provider": "local", "usd": "0.10", "at_most": ""}]
         assert not MediaAsset.objects.exists()
 
     def test_a_library_whose_budget_does_not_leave_it(self, caller, settings):
@@ -255,8 +255,8 @@ class TestWaiting:
 
         body = response.json()
         assert (response.status_code, body["state"]) == (201, "ready")
-        assert response["Preference-Applied"] == "wait=20"
-        assert {asset["provider_name"] for asset in body["assets"]} == {"local"}
+        assert response["Preference-Applied"] == "wait=5", "a sync server's worker is not held for longer"
+        assert {asset["provider"] for asset in body["assets"]} == {"local"}
         assert all(asset["file_url"] and Decimal(asset["cost"]) == Decimal("0.10") for asset in body["assets"])
 
     def test_no_longer_than_asked(self, settings):
@@ -265,6 +265,18 @@ class TestWaiting:
         response = Caller().send(URL, ASK, Prefer="wait=1")
 
         assert (response.status_code, response.json()["state"]) == (202, "pending")
+
+    def test_a_stream_of_a_sync_server_ends_early_and_says_when_to_come_back(self, settings, monkeypatch):
+        settings.MEDIAGEN = {**settings.MEDIAGEN, "RUN_IN_SERVER": False}
+        monkeypatch.setattr("mediagen.api.generation.generations.WSGI_WAIT_S", 0.1)
+        caller = Caller()
+
+        response = caller.send(URL, ASK, Accept="text/event-stream")
+
+        text = b"".join(response).decode()
+        assert ("retry: 2000" in text, "event: asset" in text, "event: done" in text) == (True, True, False)
+        again = b"".join(caller.get(f"{response['Location']}events")).decode()
+        assert ("event: asset" in again, "event: done" in again) == (True, False)
 
     def test_a_failure_is_told_as_soon_as_it_is_known(self, settings):
         async def answer(prompt):
@@ -275,7 +287,7 @@ class TestWaiting:
 
         body = response.json()
         assert (response.status_code, body["state"]) == (202, "failed")
-        assert "moderation" in body["assets"][0]["failure"]
+        assert "moderation" in body["assets"][0]["failure"]["detail"]
 
     @pytest.mark.parametrize("prefer", ["wait=x", "wait=-1", "wait=", "handling=lenient", "wait", "wait=1.5", "=", ";"])
     def test_a_preference_that_is_none_is_left_aside(self, settings, prefer):
@@ -488,11 +500,11 @@ class TestEvents:
         assert response["X-Accel-Buffering"] == "no"
         assert "/generations/" in response["Location"]
         assert told[0][0] == "asset"
-        attempts = [(data["provider_name"], data["state"]) for kind, _, data in told if kind == "attempt"]
+        attempts = [(data["provider"], data["state"]) for kind, _, data in told if kind == "attempt"]
         assert ("local", "failed") in attempts
         assert ("second", "succeeded") in attempts
         assert [kind for kind, _, _ in told][-2:] == ["asset", "done"]
-        assert told[-2][2]["generation_state"] == told[-1][2]["state"] == "ready"
+        assert told[-2][2]["state"] == told[-1][2]["state"] == "ready"
 
     def test_go_on_after_the_last_one_heard(self):
         asset = MediaAssetFactory(ready=True)

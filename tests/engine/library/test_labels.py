@@ -75,7 +75,8 @@ def test_credit_is_what_somebody_wrote_or_else_the_model():
 
 def test_a_placeholder_says_that_it_is_one():
     asset = get_media_engine().generate_asset_sync("A lighthouse", 64, 64)
-    assert source_type_in(asset.file.open().read()) == asset.digital_source_type == "algorithmicMedia"
+    with asset.file.open() as file:
+        assert source_type_in(file.read()) == asset.digital_source_type == "algorithmicMedia"
     assert label_of(asset).text == "Placeholder"
 
 

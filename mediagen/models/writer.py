@@ -1,0 +1,32 @@
+"""Our rows are read where they are written, whatever a site's routers say of reads.
+
+What we read decides: who has a row, what a budget leaves, whether something was bought before. A replica that lags by
+a second would have it bought twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.db import models, router
+
+M = TypeVar("M", bound=models.Model)
+
+
+class WriterQuerySet(models.QuerySet[M]):
+    """Reads from the database that is written to, unless `using` says otherwise."""
+
+    @property
+    def db(self) -> str:
+        hints: dict[str, Any] = getattr(self, "_hints", {})
+        return self._db or router.db_for_write(self.model, **hints)  # type: ignore[attr-defined]
+
+
+def read_relations_from_writer(model: type[models.Model]) -> None:
+    """Have rows that others point at, rows that are read again (`refresh_from_db`) and tables between two others read
+    in the same way."""
+    # Cached properties of Options, filled before they are asked. `Meta.base_manager_name` would put it into migrations.
+    for name in ("base_manager", "default_manager") if model._meta.auto_created else ("base_manager",):
+        manager: Any = models.Manager.from_queryset(WriterQuerySet)()
+        manager.name, manager.model, manager.auto_created = f"_{name}", model, True
+        vars(model._meta)[name] = manager
