@@ -7,13 +7,16 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from django import template
+from django.urls import reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from mediagen import pictures
 from mediagen.engine.files import download_name, picture_url, thumbnail_url
+from mediagen.engine.library import Limits
 from mediagen.models import GenerationAttempt, MediaAsset
 from mediagen.models.costs import Cost
 
@@ -30,6 +33,13 @@ register.simple_tag(pictures.picture)
 register.simple_tag(pictures.picture_src)
 register.simple_tag(pictures.ai_label)
 register.simple_tag(pictures.credit)
+
+
+@register.inclusion_tag("mediagen/fields/picker.html")
+def picture_chooser(**limits: Any) -> dict[str, Any]:
+    """The chooser for an editor of rich text, which the page's own script opens; limits as of `MediaAssetField`."""
+    query = urlencode(Limits.checked(**limits).query)
+    return {"url": reverse("mediagen:chooser") + (f"?{query}" if query else "")}
 
 
 @register.filter

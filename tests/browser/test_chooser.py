@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from mediagen.models import MediaAsset
@@ -181,3 +183,28 @@ def test_without_scripts_it_is_a_list_and_a_page_with_a_search(browser, site, co
     assert (one.cover.name, [asset.name for asset in one.gallery.all()]) == ("Pier 2", ["Pier 5"])
     assert MediaAsset.objects.count() == len(assets) + 1
     plain.close()
+
+
+def test_an_editor_of_rich_text_opens_it_by_an_event(page, editor, article, assets, settings):
+    from django.http import HttpResponse
+    from django.template import Context, Template
+    from django.urls import path
+
+    from tests.host import URLS
+
+    markup = "{% load mediagen %}<!doctype html><html lang=en><title>Text</title>{% picture_chooser %}<p id=text></p>"
+    module = sys.modules[URLS]
+    module.urlpatterns.insert(0, path("text/", lambda request: HttpResponse(Template(markup).render(Context()))))
+    page.goto("/text/")
+    page.locator("html.mediagen-choosing").wait_for(state="attached")
+    page.evaluate(
+        "document.dispatchEvent(new CustomEvent('mediagen:choose', { detail: { chosen: (picture) => {"
+        " const image = new Image(); image.src = picture.url; image.alt = picture.alt;"
+        " document.getElementById('text').append(image); } } }))"
+    )
+    page.locator(".mediagen-chooser-dialog").get_by_role("button", name="Pier 3").click()
+    assert page.locator("#text img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 300
+    assert page.locator("#text img").get_attribute("alt") == "A pier, number 3"
+    assert (
+        page.request.get(page.locator("#text img").get_attribute("src")).headers["cache-control"].startswith("public")
+    )

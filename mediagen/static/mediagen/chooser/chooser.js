@@ -42,6 +42,7 @@ function elements(html) {
 const listOf = (chooser) => chooser.querySelector("select");
 const itemsOf = (chooser) => chooser.querySelector(".mediagen-chosen");
 const isMany = (chooser) => "many" in chooser.dataset;
+const isPicker = (chooser) => "mediagenPicker" in chooser.dataset;
 
 function choose(chooser, picked) {
   const list = listOf(chooser);
@@ -95,7 +96,7 @@ function move(button) {
 // The label of the field names the whole, and leads to its button: the list that it is for is hidden.
 function name(chooser) {
   const list = listOf(chooser);
-  const label = list.id && document.querySelector(`label[for="${CSS.escape(list.id)}"]`);
+  const label = list?.id && document.querySelector(`label[for="${CSS.escape(list.id)}"]`);
   if (!label) return;
   label.id ||= `${list.id}_label`;
   chooser.setAttribute("role", "group");
@@ -185,8 +186,24 @@ function mark() {
   }
 }
 
+// For an editor of rich text: document.dispatchEvent(new CustomEvent("mediagen:choose", { detail: { chosen } })), and
+// `chosen` is called with { url, alt, name, width, height, asset, pick }.
+let chosen = null;
+document.addEventListener("mediagen:choose", (event) => {
+  const picker = document.querySelector("[data-mediagen-picker]");
+  if (!picker) return;
+  chosen = event.detail.chosen;
+  open(picker);
+});
+
 function take(choice) {
   const picked = { ...choice.dataset, asset: choice.closest("li").dataset.asset };
+  if (isPicker(root)) {
+    const tell = chosen;
+    dialog.close();
+    tell?.(picked);
+    return;
+  }
   if (!isMany(root)) {
     choose(root, picked);
     dialog.close();
