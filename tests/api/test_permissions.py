@@ -68,6 +68,7 @@ NEEDS: dict[str, dict[str, str]] = {
     "assets/<uuid:pk>/publish/": {"POST": "approve"},
     "assets/<uuid:pk>/archive/": {"POST": "approve"},
     "assets/<uuid:pk>/restore/": {"POST": "approve"},
+    "jobs/count/": {"POST": "read"},
     "jobs/": {"GET": "read", "POST": "read"},
     "jobs/<uuid:pk>/": {"GET": "read"},
     "jobs/<uuid:pk>/cancel/": {"POST": "read"},
