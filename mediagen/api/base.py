@@ -44,8 +44,9 @@ class Allowed(BasePermission):
         if not getattr(request.user, "is_authenticated", False):
             raise NotAuthenticated("Send an API token (Authorization: Bearer mgt_...), or sign in to the site first.")
         right = view.rights["GET" if request.method == "HEAD" else request.method]
-        if right is not None:
-            demand(access_of(request), right)
+        wanted = right if isinstance(right, tuple) else (right,)
+        if right is not None and not any(access_of(request).has(one) for one in wanted):
+            demand(access_of(request), wanted[0])
         return True
 
 
@@ -87,8 +88,8 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
 class APIBase(APIView):
     """A sync view. Subclasses name in `rights` what each of their methods needs."""
 
-    rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ}
-    """by method; None: to be signed in is enough. Which library and asset it goes for is asked of `access`."""
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": Right.READ}
+    """by method; of several one is enough; None: to be signed in is. Which library and asset: see `access`."""
 
     honours_key: ClassVar[bool] = False
     """whether its POST is carried out once for an Idempotency-Key"""

@@ -166,6 +166,19 @@ class TestGenerations:
         assert caller.get(GENERATIONS).json()["results"] == []
 
 
+def test_a_token_that_only_generates_watches_what_it_made(settings):
+    settings.MEDIAGEN = {**settings.MEDIAGEN, "RUN_IN_SERVER": False}
+    caller = Caller(scopes=("generate",))
+    other = MediaAssetFactory(created_by=UserFactory(), generation_id=uuid7())
+    made = caller.send(GENERATIONS, {"prompt": "a fox"}).json()
+
+    assert caller.get(made["url"]).json()["state"] == "pending"
+    assert [one["id"] for one in caller.get(GENERATIONS).json()["results"]] == [made["id"]]
+    assert caller.get(f"{GENERATIONS}{other.generation_id}/").status_code == 404
+    assert caller.get(ASSETS).status_code == 403
+    assert Caller(caller.user, scopes=("change",)).get(made["url"]).status_code == 403
+
+
 # ---------------------------------------------------------------------- why did it fail
 
 

@@ -348,7 +348,7 @@ def test_three_lines_in_a_new_site(tmp_path):
     assert ("tests" in in_tests.words, "storage" in storage.words) == (True, True)
     pictures = tmp_path / "pictures"
     with (host / "settings.py").open("a") as file:
-        file.write(lines.text + storage.text.replace("/srv/pictures", str(pictures)))
+        file.write(lines.text + storage.text.replace("/srv/pictures", str(pictures)) + reports.text)
     with (host / "urls.py").open("a") as file:
         file.write(pages.marked(page, "urls")[0].text)
 

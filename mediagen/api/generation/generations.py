@@ -45,6 +45,8 @@ from mediagen.models.costs import cost_of
 from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE_PX
 
 LONGEST_PROMPT = MAX_PROMPT_CHARS
+WATCH = (Right.READ, Right.GENERATE)
+"""either will do: who has pictures made may see what comes of it"""
 LONGEST_WAIT_S = 120.0
 HEARTBEAT_S = 15.0
 STREAM_S = 300.0
@@ -121,7 +123,7 @@ LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send i
 
 class GenerationsView(AsyncAPIView):
     honours_key = True
-    rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH, "POST": Right.GENERATE}
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
 
     def get_throttles(self) -> list[Any]:
@@ -154,7 +156,7 @@ class GenerationsView(AsyncAPIView):
         def shown(firsts: list[MediaAsset]) -> list[dict[str, Any]]:
             # All of their assets at once, and what they have in common.
             ids = [first.generation_id for first in firsts]
-            found = _with_relations(self.access.assets().filter(generation_id__in=ids).order_by("pk"))
+            found = _with_relations(self.access.watchable().filter(generation_id__in=ids).order_by("pk"))
             together: dict[Any, list[MediaAsset]] = {pk: [] for pk in ids}
             for asset in found:
                 together[asset.generation_id].append(asset)
@@ -247,7 +249,7 @@ class OneGeneration:
 
     def found(self, pk: UUID) -> list[MediaAsset]:
         """Its assets that may be seen; those that wait are taken up again, should a server have died with them."""
-        assets = list(_with_relations(requests.assets_of(self.access.assets(), pk)))
+        assets = list(_with_relations(requests.assets_of(self.access.watchable(), pk)))
         if not assets:
             raise not_found()
         in_server.work_soon(asset.pk for asset in assets if _waits(asset))
@@ -268,12 +270,16 @@ class OneGeneration:
 
 
 class GenerationView(OneGeneration, APIBase):
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH}
+
     @describe("How far it is", operation_id="generations_read", responses={200: GenerationSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
         return Response(self.shown(pk))
 
 
 class EventsView(OneGeneration, AsyncAPIView):
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH}
+
     @describe(
         "What happens, as it happens",
         operation_id="generations_events",

@@ -183,7 +183,11 @@ def wanted_fields(request: Request) -> list[str] | None:
 
 def filters_of(request: Request) -> AssetFilters:
     """The query's filters. `InvalidRequest` with the field at fault, by its name here."""
-    query = request.query_params.copy()
+    return filters_from(request, request.query_params.copy())
+
+
+def filters_from(request: Request, query: Any) -> AssetFilters:
+    """The same of a query of one's own, which is changed."""
     if "review" in query:
         query.setlist("status", query.pop("review"))
     if "mine" in query:

@@ -211,7 +211,7 @@ def assets_of(assets: MediaAssetQuerySet, generation_id: Any) -> MediaAssetQuery
 def asked_for(access: Access, states: Iterable[str] = ()) -> MediaAssetQuerySet:
     """The first asset of each request of this person, of those assets that they may see; `states` narrows it to
     requests that have come so far, in the words of the API ("partial": some of them came)."""
-    mine = access.assets().filter(created_by=access.user, generation_id__isnull=False)
+    mine = access.watchable().filter(created_by=access.user, generation_id__isnull=False)
     siblings = MediaAsset.objects.kept().filter(generation_id=OuterRef("generation_id")).order_by()
     mine = mine.filter(~Exists(siblings.filter(pk__lt=OuterRef("pk"))))
     if not (wanted := set(states)):

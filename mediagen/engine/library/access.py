@@ -80,6 +80,13 @@ class Access:
             return assets  # type: ignore[no-any-return]
         return assets.filter(library__in=self.libraries(right))  # type: ignore[no-any-return]
 
+    def watchable(self) -> MediaAssetQuerySet:
+        """The assets that they may watch come: those that they may read, and with a right to generate alone those that
+        they have asked for themselves."""
+        if self.has(Right.READ):
+            return self.assets()
+        return self.assets(Right.GENERATE).filter(created_by=self.user)
+
     def files(self) -> MediaAssetQuerySet:
         """The assets whose files they may have: those that they may read, and deleted ones that they may have back."""
         found = self.assets(Right.READ)
