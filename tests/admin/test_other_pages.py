@@ -19,6 +19,9 @@ from tests.factories import (
     UserFactory,
 )
 
+DEFAULTS = {"budget_period": "month", "ai_label": "always"}
+"""what a new library's form is filled with"""
+
 pytestmark = pytest.mark.django_db
 
 OURS = (
@@ -182,7 +185,7 @@ def test_default_tags_are_words_with_commas(admin_client):
 
 
 def test_a_new_library_takes_its_default_tags(admin_client):
-    data = {"name": "Shelf", "slug": "", "budget_period": "month", "ai_label": "always", "tag_names": "spring"}
+    data = {"name": "Shelf", "slug": "", **DEFAULTS, "tag_names": "spring"}
 
     admin_client.post(page("medialibrary", "add"), data)
 
