@@ -34,7 +34,9 @@ class Secret:
     @staticmethod
     def alive() -> list[Secret]:
         """One of each value that somebody in this process still holds, for those who write what others say."""
-        return list({secret.reveal(): secret for secret in _alive.copy().values()}.values())
+        # A list of the references is made in one step: other threads make secrets meanwhile.
+        found = [secret for reference in _alive.valuerefs() if (secret := reference()) is not None]
+        return list({secret.reveal(): secret for secret in found}.values())
 
     def reveal(self) -> str:
         return self._value
