@@ -204,7 +204,7 @@ def check_one_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             "not reach another database.",
             hint="Let the site's routers (DATABASE_ROUTERS) keep the app 'mediagen' in one database with the site's "
             "users and groups. Replicas for reading are no trouble. See docs/embedding.md.",
-            id="mediagen.E032",
+            id="mediagen.E034",
         )
     ]
 

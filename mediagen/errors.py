@@ -46,6 +46,15 @@ class ConfigurationError(MediagenError):
     """A setting is wrong. Not a `ProviderError`, so that no failover hides it."""
 
 
+class CostRefused(ConfigurationError):
+    """An adapter gave a `GeneratedImage` a cost that is no sum of money. `image` is the picture, without it: it may be
+    paid for, and a chain keeps it."""
+
+    def __init__(self, message: str, *, image: Any) -> None:
+        super().__init__(message)
+        self.image = image
+
+
 class InvalidRequest(MediagenError, ValueError):
     """The caller asked for something no provider could ever do (empty prompt, negative size).
 

@@ -25,6 +25,7 @@ from mediagen.errors import (
     BadResponse,
     BreakerEffect,
     ConfigurationError,
+    CostRefused,
     InvalidRequest,
     JobFailed,
     MediagenError,
@@ -53,7 +54,6 @@ from mediagen.types import (
     current_call,
     reset_current_call,
     set_current_call,
-    usd,
     usd_or_none,
 )
 
@@ -231,7 +231,8 @@ class Execution:
             return await self.attempt(provider, method, key=None, was_probe=False)
         if not getattr(provider, "is_configured", True):
             hint = getattr(provider, "credential_hint", "set one.")
-            await self.skip(provider, f"{name_of(provider)}: no credential is set; {hint}", Outcome.MISCONFIGURED)
+            lacks = getattr(provider, "lacks", "no credential is set")
+            await self.skip(provider, f"{name_of(provider)}: {lacks}; {hint}", Outcome.MISCONFIGURED)
             return True
         key = self.key_of(provider)
         config_digest = str(getattr(provider, "config_digest", ""))
@@ -463,13 +464,18 @@ class Execution:
             if self.operation not in MAKES_PICTURES:
                 raise NotImplementedError
             return await foreign.stand_in(provider, GenerationRequest.checked(**self.kwargs))
-        result = await method(**self.kwargs)
+        try:
+            result = await method(**self.kwargs)
+        except CostRefused as exc:
+            logger.error("%s: %s The picture is kept, and what it cost is not known.", name_of(provider), exc)
+            result = exc.image
         if result is None:
             raise BadResponse(f"{name_of(provider)} answered without a result.")
         if self.operation not in MAKES_PICTURES:
             return result
         if not isinstance(result, GeneratedImage):
             raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not a GeneratedImage.")
+        result.cost = usd_or_none(result.cost, name_of(provider))  # it may have been set afterwards
         if result.sha256:
             return result
         if isinstance(result.content, bytes | bytearray):
@@ -536,7 +542,7 @@ class Execution:
     def price_of(self, provider: Any) -> Decimal | None:
         estimate = getattr(provider, MAKES_PICTURES[self.operation], None)
         try:
-            return usd(estimate(**self.kwargs)) if estimate is not None else None
+            return usd_or_none(estimate(**self.kwargs), name_of(provider)) if estimate is not None else None
         except (ProviderError, InvalidRequest):
             return None  # it will say so itself when it is asked
 

@@ -18,7 +18,7 @@ from mediagen.attempts import Answer as Answer
 from mediagen.attempts import Attempt as Attempt
 from mediagen.attempts import AttemptState as AttemptState
 from mediagen.attempts import ProviderJob as ProviderJob
-from mediagen.errors import ConfigurationError, InvalidRequest
+from mediagen.errors import ConfigurationError, CostRefused, InvalidRequest
 
 logger = logging.getLogger("mediagen")
 
@@ -27,16 +27,20 @@ MAKES_PICTURES = {"generate_image": "estimate", "edit_image": "estimate_edit"}
 """operations whose result is a `GeneratedImage`, with the provider's method that says what one may cost"""
 
 
+COSTS_LESS_THAN = 1_000_000
+"""USD a picture; what the columns hold"""
+
+
 def usd(value: Any) -> Decimal | None:
     """A sum as other people's adapters give it ("0.04", 0.04, 1) as it is written, exactly; `ConfigurationError` for
     what is none, or less than nothing."""
-    if value is None or (isinstance(value, Decimal) and value.is_finite() and value >= 0):
-        return value
+    if value is None:
+        return None
     try:
         found = Decimal(-1) if isinstance(value, bool) else Decimal(str(value))
     except ArithmeticError:
         found = Decimal(-1)
-    if not found.is_finite() or found < 0:
+    if not found.is_finite() or not 0 <= found < COSTS_LESS_THAN:
         raise ConfigurationError(f"cost must be USD, 0 or more, or None when it is not known; not {value!r:.40}.")
     return found
 
@@ -78,7 +82,11 @@ class GeneratedImage:
     """hex digest of `content`; empty until the bytes have been opened and believed"""
 
     def __post_init__(self) -> None:
-        self.cost = usd(self.cost)
+        try:
+            self.cost = usd(self.cost)
+        except ConfigurationError as exc:
+            self.cost = None
+            raise CostRefused(str(exc), image=self) from None
 
     def __repr__(self) -> str:
         size = len(self.content or b"")
@@ -227,9 +235,9 @@ class Call:
         """An adapter calls this the moment the provider has named the job, before it polls."""
         if self.attempt is None:
             return
-        cost: Any = job.cost  # a third party's adapter may give anything
-        if not isinstance(cost, Decimal | None):
-            job = replace(job, cost=usd_or_none(cost, f"{self.attempt.provider_name}: job {job.id}"))
+        cost = usd_or_none(job.cost, f"{self.attempt.provider_name}: job {job.id}")
+        if cost is not job.cost:
+            job = replace(job, cost=cost)
         self.attempt.job = job
         if job.cost is not None:
             self.attempt.cost = job.cost

@@ -76,7 +76,7 @@ def test_a_tokens_text(accept):
 
     def broken(execute, sql, params, many, context):
         if "apitoken" in sql:
-            raise Broken(sql)
+            raise Broken(f"{bearer} does not work")  # REST framework shows no variables, but what an error says
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(broken):

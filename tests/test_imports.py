@@ -40,10 +40,11 @@ def test_no_cost_is_none():
     assert GeneratedImage(content=b"x", cost=None).cost is None
 
 
-@pytest.mark.parametrize("cost", ["four cents", float("nan"), float("inf"), -0.01, True, b"1", Decimal("NaN")])
+@pytest.mark.parametrize("cost", ["four cents", float("nan"), float("inf"), -0.01, True, b"1", Decimal("NaN"), 10**6])
 def test_what_is_no_cost_is_refused_at_construction(cost):
-    with pytest.raises(ConfigurationError, match="cost must be USD"):
+    with pytest.raises(ConfigurationError, match="cost must be USD") as caught:
         GeneratedImage(content=b"x", cost=cost)
+    assert (caught.value.image.content, caught.value.image.cost) == (b"x", None)
 
 
 ENGINE = Path(mediagen.engine.__file__).parent

@@ -10,8 +10,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import UniqueConstraint
 
 from mediagen import conf
-from mediagen.models import MediaAsset, ProviderConfig
-from tests.factories import MediaAssetFactory
+from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig
+from tests.factories import GenerationAttemptFactory, GenerationBatchFactory, MediaAssetFactory
 
 FIRST = "0001_squashed_0008_asset_counted"
 replaced = import_module(f"mediagen.migrations.{FIRST}").REPLACED
@@ -46,7 +46,7 @@ def test_a_new_database_has_the_seven_providers_in_their_order():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_provider_that_is_added_moves_nobody_and_goes_again():
-    before = ("mediagen", "0003_keys")
+    before = ("mediagen", "0007b_failure_code")
     leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")
     ProviderConfig.objects.filter(name="flux").update(position=20)
     MigrationExecutor(connection).migrate([before])
@@ -72,6 +72,16 @@ def test_no_key_is_null_and_goes_back_to_empty():
     finally:
         MigrationExecutor(connection).migrate(leaves)
     assert dict(MediaAsset.objects.values_list("pk", "idempotency_key")) == {asset.pk: None, other.pk: "k"}
+
+
+@pytest.mark.django_db
+def test_attempts_learn_the_batch_of_their_assets():
+    asset = MediaAssetFactory(batch=GenerationBatchFactory(), row_key="1")
+    of_batch, other = GenerationAttemptFactory(asset=asset), GenerationAttemptFactory()
+    GenerationAttempt.objects.update(batch=None)
+    step = import_module("mediagen.migrations.0005b_batch_of_attempts")
+    step.from_assets(apps, connection.schema_editor())
+    assert dict(GenerationAttempt.objects.values_list("pk", "batch")) == {of_batch.pk: asset.batch_id, other.pk: None}
 
 
 def test_every_unique_constraint_holds_on_mariadb_too():

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import DateField, Model
 from django.http import HttpRequest, HttpResponse
 
@@ -35,6 +37,13 @@ class ModelAdmin(SitesModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         hide_secrets(request)
         return super().changelist_view(request, extra_context)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """A number in the address that no column can hold is led back to the whole list, as other nonsense is."""
+        try:
+            return super().get_changelist_instance(request)
+        except (OverflowError, DataError):
+            raise IncorrectLookupParameters from None
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What the address fills the form of a new row with. What a field cannot hold is left out: Django renders it

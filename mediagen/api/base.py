@@ -5,9 +5,11 @@ Nothing here reads the site's REST_FRAMEWORK settings, but for its authenticatio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -24,8 +26,10 @@ from rest_framework.views import APIView
 
 from mediagen.api import problems, schema
 from mediagen.api.authentication import access_of, authenticators
+from mediagen.api.fields import near
 from mediagen.api.parsing import Answer, Body, JSONAlways
-from mediagen.api.problems import FORBIDDEN, Problem
+from mediagen.api.parsing import shown as shown_name
+from mediagen.api.problems import FORBIDDEN, INVALID, OUTDATED, Problem
 from mediagen.api.throttles import RoleThrottle
 from mediagen.engine.library import PERMISSIONS, SCOPES, Access, Right
 from mediagen.error_pages import hide_secrets
@@ -40,8 +44,9 @@ class Allowed(BasePermission):
         if not getattr(request.user, "is_authenticated", False):
             raise NotAuthenticated("Send an API token (Authorization: Bearer mgt_...), or sign in to the site first.")
         right = view.rights["GET" if request.method == "HEAD" else request.method]
-        if right is not None:
-            demand(access_of(request), right)
+        wanted = right if isinstance(right, tuple) else (right,)
+        if right is not None and not any(access_of(request).has(one) for one in wanted):
+            demand(access_of(request), wanted[0])
         return True
 
 
@@ -55,11 +60,39 @@ def demand(access: Access, right: Right) -> None:
         )
 
 
+def request_id(request: Any) -> str:
+    """The caller's own X-Request-Id, where it is one that may stand in a log; else a new one."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def etag_of(row: Any) -> str:
+    """The version of a row with `updated_at`, for If-Match."""
+    return f'"{int(row.updated_at.timestamp() * 1_000_000):x}"'
+
+
+def demand_version(request: Any, row: Any) -> None:
+    """A problem (412) when the request's If-Match names other versions of the row than the present one."""
+    wanted = request.headers.get("If-Match", "").strip()
+    if wanted and wanted != "*" and etag_of(row) not in [one.strip() for one in wanted.split(",")]:
+        raise Problem(
+            OUTDATED,
+            "Somebody has changed it since you read it. Read it again, and send your change with the new ETag.",
+            headers={"ETag": etag_of(row)},
+        )
+
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
+
+
 class APIBase(APIView):
     """A sync view. Subclasses name in `rights` what each of their methods needs."""
 
-    rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ}
-    """by method; None: to be signed in is enough. Which library and asset it goes for is asked of `access`."""
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": Right.READ}
+    """by method; of several one is enough; None: to be signed in is. Which library and asset: see `access`."""
+
+    honours_key: ClassVar[bool] = False
+    """whether its POST is carried out once for an Idempotency-Key"""
 
     authentication_classes = ()
     permission_classes: Any = (Allowed,)
@@ -89,6 +122,22 @@ class APIBase(APIView):
         if (request.method or "").lower() not in (*METHODS, "head") or not hasattr(self, str(request.method).lower()):
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
+        self._refuse_unknown_query(request)
+        if request.method != "GET" and "Idempotency-Key" in request.headers and not self.honours_key:
+            # Or else a client would believe that it may send this again.
+            text = "This address does not carry out a request once for an Idempotency-Key. Send it without."
+            raise Problem(INVALID, text, field="Idempotency-Key")
+
+    def _refuse_unknown_query(self, request: Request) -> None:
+        """A typing mistake in a filter must not be answered with everything."""
+        method = getattr(self, "get" if request.method == "HEAD" else str(request.method).lower())
+        names: frozenset[str] | None = getattr(method, "query_names", None)
+        if names is None:
+            return
+        for name in request.query_params:
+            if name not in names:
+                known = shown_name(name)
+                raise Problem(INVALID, f"There is no parameter {known!r} here. {near(known, names)}", field=known)
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         hide_secrets(request)
@@ -109,6 +158,10 @@ class APIBase(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         if "Cache-Control" not in response:
             response["Cache-Control"] = "private, no-store"
+        if "X-Request-Id" not in response:
+            response["X-Request-Id"] = request_id(request)
+        for name, value in getattr(request, "_mediagen_rate", {}).items():
+            response[name] = value
         return response
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from rest_framework import serializers
@@ -101,6 +103,14 @@ class Object(serializers.DictField):
         raise serializers.ValidationError(f"must not be nested deeper than {self.deepest} levels.")
 
 
+def near(name: str, known: Iterable[str]) -> str:
+    """What somebody may have meant: the names that are like it, else all there are."""
+    names = list(known)
+    if found := get_close_matches(str(name)[:100].casefold(), names, n=3, cutoff=0.6):
+        return f"Did you mean {' or '.join(found)}?"
+    return f"There are: {', '.join(names)}." if names else "There are none."
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses names that it does not have: a typing mistake must not be taken for nothing said."""
 
@@ -112,10 +122,10 @@ class StrictSerializer(serializers.Serializer[Any]):
         cls.names.add(cls.__name__.removesuffix("Serializer"))
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = set(data) - set(self.fields) if isinstance(data, dict) else ()
+        unknown = set(data) - set(self.fields) - {"csrfmiddlewaretoken"} if isinstance(data, dict) else ()
         if unknown:
-            known = ", ".join(name for name, one in self.fields.items() if not one.read_only)
+            known = [name for name, one in self.fields.items() if not one.read_only]
             raise serializers.ValidationError(
-                {str(name)[:60]: [f"There is no such field. There are: {known}."] for name in sorted(unknown)}
+                {str(name)[:60]: [f"There is no such field. {near(name, known)}"] for name in sorted(unknown)}
             )
         return super().to_internal_value(data)

@@ -16,6 +16,8 @@ from mediagen.api.problems import BAD_CURSOR, INVALID, Problem
 
 PAGE = 50
 LARGEST_PAGE = 200
+MOST_COUNTED = 10_000
+"""so that a list of a million is as quick as one of a hundred"""
 
 Row = TypeVar("Row", bound=Model)
 
@@ -43,24 +45,34 @@ def page_size(request: Request) -> int:
 
 
 def paged(
-    request: Request, rows: QuerySet[Row], shown: Callable[[list[Any]], Any], *, read: Callable[[Any], list[Any]] = list
+    request: Request,
+    rows: QuerySet[Row],
+    shown: Callable[[list[Any]], Any],
+    *,
+    read: Callable[[Any], list[Any]] = list,
+    oldest_first: bool = False,
 ) -> dict[str, Any]:
     """{"next": address or None, "results": [...]}, the newest first. `shown` makes plain data of the page's rows, as
-    `read` makes them of the query; each has a `pk`.
+    `read` makes them of the query; each has a `pk`. With `count=true` in the address also `count`, up to
+    `MOST_COUNTED`.
 
     The rows' primary key must be a time-ordered UUID.
     """
     size = page_size(request)
+    wants_count = request.query_params.get("count", "false")
+    if wants_count not in ("true", "false"):
+        raise Problem(INVALID, "count must be true or false.", field="count")
+    counted = {"count": rows.order_by().values("pk")[:MOST_COUNTED].count()} if wants_count == "true" else {}
     if (cursor := request.query_params.get("cursor")) is not None:
-        rows = rows.filter(pk__lt=decode(cursor))
-    found = read(rows.order_by("-pk")[: size + 1])
+        rows = rows.filter(**{"pk__gt" if oldest_first else "pk__lt": decode(cursor)})
+    found = read(rows.order_by("pk" if oldest_first else "-pk")[: size + 1])
     page = found[:size]
     following = None
     if len(found) > size:
         query = request.query_params.copy()
         query["cursor"] = encode(page[-1].pk)
         following = f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"
-    return {"next": following, "results": shown(page)}
+    return {"next": following, **counted, "results": shown(page)}
 
 
 def with_query(address: str, **query: str) -> str:

@@ -68,6 +68,7 @@ CONFLICT = Kind("conflict", 409, "The state of things does not allow it now.")
 IN_USE = Kind("asset-in-use", 409, "The asset is in use.")
 LINK_REFUSED = Kind("link-refused", 403, "This address gives no file.")
 KEY_REUSED = Kind("idempotency-key-reused", 409, "The Idempotency-Key came with another request before.")
+OUTDATED = Kind("outdated", 412, "It was changed since you read it.")
 TOO_LARGE = Kind("too-large", 413, "The request is too large.")
 MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body's type is not understood here.")
 NOT_A_PICTURE = Kind("not-a-picture", 415, "The file is no picture that is taken.")
@@ -78,6 +79,7 @@ MISCONFIGURED = Kind("misconfigured", 503, "The site's settings keep this from w
 
 KINDS: tuple[Kind, ...] = tuple(value for value in globals().values() if isinstance(value, Kind))
 """all there are; docs/api.md lists them"""
+TYPES: tuple[str, ...] = tuple(kind.type for kind in KINDS)
 
 
 @dataclass(eq=False)

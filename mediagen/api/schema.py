@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeVar
 from rest_framework import serializers
 
 from mediagen import __version__
-from mediagen.api.fields import StrictSerializer
-from mediagen.api.problems import CONTENT_TYPE
+from mediagen.api.fields import Choice, StrictSerializer
+from mediagen.api.problems import CONTENT_TYPE, TYPES
+from mediagen.api.schema_extras import OF_EVENTS
 from mediagen.api.schema_settings import SETTINGS
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -38,16 +39,39 @@ CURSOR = "^M[Q-Za-f][A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$"
 """what mediagen.api.pagination gives out"""
 
 EVENT: dict[str, Any] = {
-    "type": "object",
-    "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": {"type": "string"}},
-    "required": ["event", "data"],
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {
+                "id": {"type": "string"},
+                "event": {"const": event},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {"$ref": f"#/components/schemas/{component}"},
+                },
+            },
+            "required": ["event", "data"],
+        }
+        for event, component in OF_EVENTS.items()
+    ]
 }
 """one server-sent event; `data` is JSON"""
 
 PAGING = (
     Parameter("cursor", 'The last page\'s "next" has it. Opaque.', {"type": "string", "pattern": CURSOR}),
     Parameter("page_size", "Rows of a page.", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
+    Parameter("count", "Also how many there are, 10,000 at most.", {"type": "string", "enum": ["true", "false"]}),
 )
+
+
+KEY = Parameter(
+    "Idempotency-Key",
+    "The same key with the same body is carried out once in 24 hours.",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    where="header",
+)
+IF_MATCH = Parameter("If-Match", "The ETag of what you read: 412 when it was changed since.", where="header")
 
 
 class ProblemErrorSerializer(serializers.Serializer[Any]):
@@ -58,7 +82,7 @@ class ProblemErrorSerializer(serializers.Serializer[Any]):
 class ProblemSerializer(serializers.Serializer[Any]):
     """Problem details (RFC 9457)."""
 
-    type = serializers.CharField(help_text="urn:mediagen:problem:<code>. Stable: programs may rely on it.")
+    type = Choice(choices=TYPES, help_text="Stable: programs may rely on it. There may be more one day.")
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What is wrong, and what to do.")
@@ -72,6 +96,7 @@ def page_of(row: type[serializers.Serializer[Any]]) -> type[serializers.Serializ
     name = row.__name__.removesuffix("Serializer")
     members = {
         "next": serializers.URLField(allow_null=True, help_text="The next page's address; null on the last one."),
+        "count": serializers.IntegerField(required=False, help_text="Of all pages, with count=true; at most 10,000."),
         "results": row(many=True),
         "__doc__": "One page.",
     }
@@ -83,7 +108,7 @@ def describe(
     *,
     responses: Mapping[Any, Any],
     request: Any = None,
-    parameters: Iterable[Parameter] = (),
+    parameters: Sequence[Parameter] = (),
     problems: Iterable[int] = (),
     description: str = "",
     operation_id: str | None = None,
@@ -93,10 +118,12 @@ def describe(
 
     `responses`: {200: Serializer, 204: None, (200, "text/event-stream"): str}. `problems`: statuses that only this one
     refuses with; those that all have (400, 401, 403, 404 with an id, 413 and 415 with a body, 429, 503) are added.
-    `request`: a serializer, or {"multipart/form-data": Serializer}.
+    `request`: a serializer, or {"multipart/form-data": Serializer}. The address's query may hold the `parameters` and
+    nothing else.
     """
+    names = frozenset(one.name for one in parameters if one.where == "query")
     if not IS_INSTALLED:
-        return lambda method: method
+        return lambda method: _with_names(method, names)
     from drf_spectacular.types import OpenApiTypes
     from drf_spectacular.utils import OpenApiParameter, extend_schema
 
@@ -121,9 +148,14 @@ def describe(
     def on(method: T) -> T:
         # Said here, as it would be extended from what the site's REST_FRAMEWORK names as DEFAULT_SCHEMA_CLASS.
         method.kwargs = {"schema": inspector_class()}  # type: ignore[attr-defined]
-        return extended(method)
+        return _with_names(extended(method), names)
 
     return on
+
+
+def _with_names(method: T, names: frozenset[str]) -> T:
+    method.query_names = names  # type: ignore[attr-defined]
+    return method
 
 
 @cache

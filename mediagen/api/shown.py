@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,33 @@ from mediagen.api.addresses import Addresses
 from mediagen.api.asset_rows import AssetRow
 from mediagen.api.fields import Choice, Time, Usd, iso
 from mediagen.engine.files import links
-from mediagen.engine.generation import Estimate
+from mediagen.engine.generation import Estimate, failures
+from mediagen.engine.library import Right
 from mediagen.models import GenerationAttempt, GenerationState, LabelRule, MediaAsset
-from mediagen.models.asset import AssetSource, ReviewStatus
+from mediagen.models.asset import AssetSource, FailureCode, ReviewStatus, failure_code_of
 
 THUMBNAIL_PX = 400
+
+
+class FailureSerializer(serializers.Serializer[Any]):
+    """Why there is no picture."""
+
+    code = Choice(choices=FailureCode.choices, help_text="For programs. Take one that you do not know for `error`.")
+    message = serializers.CharField(help_text="For people, in the language that they accept.")
+    hint = serializers.CharField(help_text="What they can do; may be empty.")
+    retryable = serializers.BooleanField(help_text="Asking again as it is may help.")
+    detail = serializers.CharField(help_text="What each provider said, for those who run the site. English.")
+    attempts_url = serializers.URLField()
+
+
+class MaySerializer(serializers.Serializer[Any]):
+    """What whoever asks may do with an asset."""
+
+    change = serializers.BooleanField()
+    approve = serializers.BooleanField()
+    delete = serializers.BooleanField()
+    export = serializers.BooleanField()
+    generate = serializers.BooleanField(help_text="Have it made again, or others made of it.")
 
 
 class AssetSerializer(serializers.Serializer[MediaAsset]):
@@ -32,9 +55,12 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     thumbnail_url = serializers.URLField(
         read_only=True, allow_null=True, help_text="Of a rendition 400 pixels wide, signed as well."
     )
-    generation_state = Choice(choices=GenerationState.choices, read_only=True)
-    failure = serializers.CharField(read_only=True, help_text="Why there is no picture.")
-    status = Choice(choices=ReviewStatus.choices, read_only=True)
+    state = Choice(
+        choices=GenerationState.choices, source="generation_state", read_only=True, help_text="How far it is."
+    )
+    failure = FailureSerializer(read_only=True, allow_null=True, help_text="Why there is no picture; null: nothing.")
+    review = Choice(choices=ReviewStatus.choices, source="status", read_only=True, help_text="What people decided.")
+    may = MaySerializer(read_only=True, help_text="What whoever asks may do with it now.")
     source = Choice(  # type: ignore[assignment]
         choices=AssetSource.choices, read_only=True
     )
@@ -64,8 +90,8 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     height = serializers.IntegerField(read_only=True)
     file_size = serializers.IntegerField(read_only=True, help_text="Bytes.")
     content_hash = serializers.CharField(read_only=True, help_text="SHA-256 of the file, hex.")
-    provider_name = serializers.CharField(read_only=True)
-    model_name = serializers.CharField(read_only=True)
+    provider = serializers.CharField(source="provider_name", read_only=True, help_text="Who served it.")
+    model = serializers.CharField(source="model_name", read_only=True)
     cost = Usd(read_only=True, allow_null=True, help_text="USD; null: not known, which is not nothing.")
     fit_report = serializers.DictField(read_only=True, help_text="What the provider could not honour.")
     is_placeholder = serializers.BooleanField(read_only=True)
@@ -78,6 +104,13 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     focal_x = serializers.FloatField(read_only=True)
     focal_y = serializers.FloatField(read_only=True)
     usage_count = serializers.IntegerField(read_only=True)
+    original_name = serializers.CharField(read_only=True, help_text="Of an uploaded file.")
+    created_by = serializers.CharField(read_only=True, allow_null=True, help_text="User name.")
+    reviewed_by = serializers.CharField(read_only=True, allow_null=True, help_text="User name.")
+    reviewed_at = Time(allow_null=True)
+    review_notes = serializers.CharField(read_only=True)
+    deleted_by = serializers.CharField(read_only=True, allow_null=True, help_text="User name.")
+    deleted_at = Time(allow_null=True)
     created_at = Time()
     updated_at = Time()
     generated_at = Time(allow_null=True)
@@ -93,6 +126,7 @@ class _Page:
         self.thumbnail = links.rendition_query(width=THUMBNAIL_PX)
         self._sign = links.steady_url_maker()
         self._signed: tuple[Any, str] = (None, "")
+        self.known = addresses.known
 
     def signed(self, asset: Any) -> str:
         """The signed address of the asset's file, without the host; the picture and its thumbnail have the same."""
@@ -112,14 +146,41 @@ def _thumbnail_url(asset: Any, page: _Page) -> str | None:
     return page.addresses.whole(signed and signed + page.thumbnail)
 
 
+def _failure(asset: Any, page: _Page) -> dict[str, Any] | None:
+    code = failure_code_of(asset)
+    if not code:
+        return None
+    attempts = f"{page.before_id}{asset.pk}{page.behind_id}attempts/"
+    return {**failures.told(code), "detail": asset.failure, "attempts_url": attempts}
+
+
+def _may(asset: Any, page: _Page) -> dict[str, bool]:
+    rights = page.known.rights.get(asset.library_id, frozenset())
+    return {name: right in rights for name, right in MAY.items()}
+
+
+MAY = {
+    "change": Right.CHANGE,
+    "approve": Right.APPROVE,
+    "delete": Right.DELETE,
+    "export": Right.CHANGE,
+    "generate": Right.GENERATE,
+}
+
+
+def _time(value: Any) -> str | None:
+    return None if value is None else iso(value)
+
+
 SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "id": lambda asset, _: str(asset.pk),
     "url": lambda asset, page: f"{page.before_id}{asset.pk}{page.behind_id}",
     "file_url": _file_url,
     "thumbnail_url": _thumbnail_url,
-    "generation_state": None,
-    "failure": None,
-    "status": None,
+    "state": lambda asset, _: asset.generation_state,
+    "failure": _failure,
+    "review": lambda asset, _: asset.status,
+    "may": _may,
     "source": None,
     "digital_source_type": None,
     "credit": None,
@@ -140,8 +201,8 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "height": None,
     "file_size": None,
     "content_hash": None,
-    "provider_name": None,
-    "model_name": None,
+    "provider": lambda asset, _: asset.provider_name,
+    "model": lambda asset, _: asset.model_name,
     "cost": lambda asset, _: None if asset.cost is None else f"{asset.cost:f}",
     "fit_report": None,
     "is_placeholder": None,
@@ -152,9 +213,16 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "focal_x": None,
     "focal_y": None,
     "usage_count": None,
+    "original_name": None,
+    "created_by": lambda asset, page: page.known.users.get(asset.created_by_id),
+    "reviewed_by": lambda asset, page: page.known.users.get(asset.reviewed_by_id),
+    "reviewed_at": lambda asset, _: _time(asset.reviewed_at),
+    "review_notes": None,
+    "deleted_by": lambda asset, page: page.known.users.get(asset.deleted_by_id),
+    "deleted_at": lambda asset, _: _time(asset.deleted_at),
     "created_at": lambda asset, _: iso(asset.created_at),
     "updated_at": lambda asset, _: iso(asset.updated_at),
-    "generated_at": lambda asset, _: None if asset.generated_at is None else iso(asset.generated_at),
+    "generated_at": lambda asset, _: _time(asset.generated_at),
 }
 """The fields of `AssetSerializer`, which describes them, by functions, None for what is shown as it is: a list of many
 rows is written many times as fast. A test holds the two together."""
@@ -167,10 +235,14 @@ def _text(value: Any) -> str | None:
 def shown_assets(
     assets: Iterable[MediaAsset | AssetRow], addresses: Addresses, names: Iterable[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Plain data of the assets: all fields, or only these."""
+    """Plain data of the assets: all fields, or only these. In a coroutine `addresses.known` must have learned before
+    what it says of libraries and people."""
     fields = SHOWN if names is None else {name: SHOWN[name] for name in names}
     as_they_are = [name for name, show in fields.items() if show is None]
     made = [(name, show) for name, show in fields.items() if show is not None]
+    assets = list(assets)
+    if fields.keys() & OF_OTHERS and not _in_event_loop():
+        addresses.known.learn(assets, addresses.access)
     page, blank = _Page(addresses), dict.fromkeys(fields)
     results = []
     for asset in assets:
@@ -182,6 +254,17 @@ def shown_assets(
     return results
 
 
+OF_OTHERS = {"may", "created_by", "reviewed_by", "deleted_by"}
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def shown_asset(asset: MediaAsset, addresses: Addresses) -> dict[str, Any]:
     return shown_assets([asset], addresses)[0]
 
@@ -189,6 +272,8 @@ def shown_asset(asset: MediaAsset, addresses: Addresses) -> dict[str, Any]:
 class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
     """One provider asked once."""
 
+    provider = serializers.CharField(source="provider_name", read_only=True)
+    model = serializers.CharField(source="model_name", read_only=True)
     cost = Usd(read_only=True, allow_null=True)
     started_at = Time()
     finished_at = Time(allow_null=True)
@@ -198,8 +283,8 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
         model = GenerationAttempt
         fields = (
             "id",
-            "provider_name",
-            "model_name",
+            "provider",
+            "model",
             "operation",
             "position",
             "state",
@@ -230,7 +315,7 @@ class CostSerializer(serializers.Serializer[Any]):
 
 
 class PriceSerializer(serializers.Serializer[Any]):
-    provider_name = serializers.CharField()
+    provider = serializers.CharField()
     usd = Usd(allow_null=True, help_text="USD of one picture; null: not known.")
     at_most = serializers.CharField(help_text="Why it is no exact price, but the most; empty: it is exact.")
 
@@ -255,7 +340,7 @@ def shown_estimate(estimate: Estimate) -> dict[str, Any]:
         "without_price": estimate.without_price,
         "prices": [
             {
-                "provider_name": name,
+                "provider": name,
                 "usd": None if price is None else f"{price:f}",
                 "at_most": estimate.reasons.get(name, ""),
             }

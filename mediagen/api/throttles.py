@@ -28,7 +28,29 @@ class RoleThrottle(BaseThrottle):
         if rate is None:
             return True
         self._wait_s = rate.seconds - time.time() % rate.seconds
-        return times.fits(f"{self.scope}:{request.user.pk}", rate.requests, rate.seconds)
+        count = times.count(f"{self.scope}:{request.user.pk}", rate.seconds)
+        if self.scope == "all":
+            request._mediagen_rate = {
+                "RateLimit-Limit": str(rate.requests),
+                "RateLimit-Remaining": str(max(0, rate.requests - count)),
+                "RateLimit-Reset": str(math.ceil(self._wait_s)),
+            }
+        return count <= rate.requests
+
+    def left(self, request: Any) -> dict[str, int] | None:
+        """{requests, remaining, window_s, reset_s} as it stands, uncounted; None without a limit."""
+        from mediagen.api.authentication import access_of
+
+        rate = rate_of(conf.get(self.setting), access_of(request))
+        if rate is None:
+            return None
+        used = times.counted(f"{self.scope}:{request.user.pk}", rate.seconds)
+        return {
+            "requests": rate.requests,
+            "remaining": max(0, rate.requests - used),
+            "window_s": rate.seconds,
+            "reset_s": math.ceil(rate.seconds - time.time() % rate.seconds),
+        }
 
     def wait(self) -> float:
         return float(math.ceil(self._wait_s))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from mediagen.api import meta
+from mediagen.api import me, meta
 from mediagen.api.base import Nowhere
 from mediagen.api.batches import batches
 from mediagen.api.exports import exports, figma
@@ -35,6 +35,7 @@ urlpatterns = [
     *libraries.routes,
     *providers.routes,
     *stats.routes,
+    *me.routes,
     # other programs: exports, Figma, Canva, tokens, the OpenAI-shaped door
     *openai.routes,
     *exports.routes,

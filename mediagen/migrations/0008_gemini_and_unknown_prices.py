@@ -21,7 +21,10 @@ def remove_provider(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0007_key_consent")]
+    # Backwards a row is deleted before the column goes, which PostgreSQL does not do in one transaction.
+    atomic = False
+
+    dependencies = [("mediagen", "0007b_failure_code")]
 
     operations = [
         migrations.AddField(
@@ -38,5 +41,5 @@ class Migration(migrations.Migration):
                 validators=[django.core.validators.MinValueValidator(0)],
             ),
         ),
-        migrations.RunPython(add_provider, remove_provider),
+        migrations.RunPython(add_provider, remove_provider, atomic=True),
     ]

@@ -38,6 +38,22 @@ ON_REQUEST = (GenerationState.FAILED, GenerationState.CANCELLED, GenerationState
 """There is no picture, and nobody makes one until somebody asks for it again."""
 
 
+class FailureCode(models.TextChoices):
+    """Why there is no picture. Programs rely on these words; there may be more one day."""
+
+    MODERATION = "moderation", "refused by moderation"
+    BUDGET = "budget", "a budget is used up"
+    OUTAGE = "outage", "the providers were away"
+    RATE_LIMITED = "rate_limited", "the providers asked to wait"
+    MISCONFIGURED = "misconfigured", "the providers are not set up"
+    UNSUPPORTED = "unsupported", "no provider can make it"
+    STORAGE = "storage", "the storage did not take it"
+    UNKNOWN = "unknown", "it is not known whether it was made"
+    CANCELLED = "cancelled", "cancelled"
+    WAITING = "waiting", "put off"
+    ERROR = "error", "an error nobody foresaw"
+
+
 class ReviewStatus(models.TextChoices):
     DRAFT = "draft", "draft"
     APPROVED = "approved", "approved"
@@ -71,6 +87,17 @@ def _takeable() -> Q:
     time_has_come = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
     waiting = Q(generation_state=GenerationState.PENDING) & time_has_come
     return waiting | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
+
+
+def failure_code_of(asset: Any) -> str:
+    """Of an asset, or of a row with `failure`, `failure_code` and `generation_state`."""
+    if asset.generation_state == GenerationState.CANCELLED:
+        return FailureCode.CANCELLED.value
+    if not asset.failure:
+        return ""
+    if asset.generation_state in (GenerationState.PENDING, GenerationState.RUNNING):
+        return FailureCode.WAITING.value
+    return str(asset.failure_code or FailureCode.ERROR.value)
 
 
 @deconstructible
@@ -188,6 +215,9 @@ class MediaAsset(Leased):
 
     generation_state = models.CharField(max_length=16, choices=GenerationState.choices, default=GenerationState.PENDING)
     failure = models.TextField(blank=True, help_text="Why there is no picture.")
+    failure_code = models.CharField(
+        max_length=16, blank=True, default="", editable=False, help_text="The same as a word; of failed ones."
+    )
     tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Runs that were put off.")
     batch = models.ForeignKey(
         "mediagen.GenerationBatch", null=True, blank=True, on_delete=models.SET_NULL, related_name="assets"
@@ -244,6 +274,7 @@ class MediaAsset(Leased):
             models.Index(fields=("status", "-id"), name="mediagen_asset_status"),
             models.Index(fields=("provider_name", "-id"), name="mediagen_asset_provider"),
             models.Index(fields=("created_at",), name="mediagen_asset_created"),
+            models.Index(fields=("created_by", "-id"), name="mediagen_asset_creator"),
             models.Index(fields=("batch", "generation_state", "id"), name="mediagen_asset_batch"),
             # Counts what a library holds without looking at its rows.
             models.Index(fields=("library", "generation_state", "status", "file_size"), name="mediagen_asset_counted"),
@@ -308,6 +339,11 @@ class MediaAsset(Leased):
     def is_made_of_others(self) -> bool:
         """Whether it was edited from pictures, and not made of words alone."""
         return isinstance(self.parameters, dict) and bool(self.parameters.get("sources"))
+
+    @property
+    def failed_for(self) -> str:
+        """A `FailureCode`; "" where there is nothing to tell."""
+        return failure_code_of(self)
 
     @property
     def is_ready(self) -> bool:

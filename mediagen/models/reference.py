@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from mediagen.models.writer import WriterQuerySet
+
 
 class AssetReference(models.Model):
     """An asset in a text field of one of the site's rows. Kept by signals, made anew by `rebuild_asset_references`."""
@@ -12,6 +14,8 @@ class AssetReference(models.Model):
     model = models.CharField(max_length=150, help_text="blog.post")
     object_id = models.CharField(max_length=200)
     field = models.CharField(max_length=100)
+
+    objects = WriterQuerySet["AssetReference"].as_manager()
 
     class Meta:
         ordering = ("pk",)

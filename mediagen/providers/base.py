@@ -131,7 +131,8 @@ class MediaGeneratorProvider(ServiceProvider):
     def prepared(self, request: GenerationRequest) -> tuple[GenerationRequest, dict[str, Any]]:
         """(request with cleaned and default options, report of what this provider cannot honour)."""
         try:
-            cleaned, unknown = clean_options(self.options, request.options)
+            known = {name: option for name, option in self.options.items() if self.knows_option(name)}
+            cleaned, unknown = clean_options(known, request.options)
         except ValueError as exc:
             raise UnsupportedRequest(f"{self.name}: {exc}") from None
         report: dict[str, Any] = {}
@@ -146,7 +147,8 @@ class MediaGeneratorProvider(ServiceProvider):
             why = f"{self.name} has no negative prompt"
             report["negative_prompt"], negative_prompt = not_honoured(negative_prompt, why), ""
         for option in unknown:
-            report[f"options.{option}"] = not_honoured(request.options[option], f"{self.name} has no such option")
+            whose = self.model if option in self.options else self.name
+            report[f"options.{option}"] = not_honoured(request.options[option], f"{whose} has no such option")
         for option in [o for o in cleaned if self.options[o].config_only]:
             why = f"only the configuration of {self.name} may say this"
             report[f"options.{option}"] = not_honoured(cleaned.pop(option), why)

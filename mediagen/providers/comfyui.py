@@ -59,6 +59,7 @@ class ComfyUIAdapter(JobProvider):
     # A model may have to be read from disk first, and others may be in the queue before us.
     default_timeout_s = 600.0
     credential_env = "COMFYUI_API_KEY"
+    lacks = "no workflow is set"
     supports_seed = True
     supports_negative_prompt = True
     options: ClassVar[Mapping[str, Option]] = {
@@ -133,8 +134,8 @@ class ComfyUIAdapter(JobProvider):
         try:
             entry = await self._polled(ask, job)
         except OutcomeUnknown as exc:
-            if not await self._cancelled(job):
-                raise
+            if current_call().looks_for_s is not None or not await self._cancelled(job):
+                raise  # who only has a look stops nothing
             raise JobFailed(f"{exc} It was taken out of the queue.", job=job, cost=Decimal(0)) from None
         pictures = self._pictures(entry)
         content, picture = await self._fetched(
@@ -247,11 +248,6 @@ class ComfyUIAdapter(JobProvider):
         if self.is_configured:
             return super().credential_hint
         return f"set the option workflow of ProviderConfig '{self.name}' to your workflow, exported for the API."
-
-    def _require_credential(self) -> None:
-        if not self.is_configured:
-            raise Misconfigured(f"no workflow is set; {self.credential_hint}")
-        super()._require_credential()
 
     def _auth(self) -> Mapping[str, str]:
         return super()._auth() if self._credential else {}

@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -32,9 +31,10 @@ from mediagen.errors import (
 from mediagen.http import JobEnded
 from mediagen.providers import webhooks
 from mediagen.providers.base import Generated, JobProvider
-from mediagen.providers.fal_account import VENDOR, FalAccount, as_list
+from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.fal_account import VENDOR, FalAccount
+from mediagen.providers.fal_answers import Result, billed_units, is_refused, said
 from mediagen.providers.inline import json_limit
-from mediagen.providers.moderation import is_refusal, reads_as_refusal
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid, tier_that_covers
 from mediagen.types import GenerationRequest, ProviderJob, current_call, utcnow
@@ -59,13 +59,6 @@ _MODEL = re.compile(r"[a-z0-9][\w.\-]*(/[\w.\-]+){1,6}", re.ASCII | re.IGNORECAS
 _GATEWAY_GAVE_UP = frozenset({502, 504, 520, 521, 522, 523, 524})
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    data: Mapping[str, Any]
-    units: Decimal | None = None
-    """what was billed, in the model's units"""
-
-
 class FalAdapter(JobProvider):
     """Any text-to-image model of fal. No hidden retries, no other model in its place, no results that stay for ever."""
 
@@ -73,13 +66,15 @@ class FalAdapter(JobProvider):
     label = "fal"
     default_base_url = VENDOR
     default_model = "fal-ai/flux/dev"
-    models = (
-        *("fal-ai/flux/dev", "fal-ai/flux/schnell", "fal-ai/flux-2", "fal-ai/flux-pro/v1.1-ultra"),
-        *("fal-ai/flux-pro/kontext/text-to-image", "fal-ai/nano-banana-pro", "fal-ai/nano-banana-2"),
-    )
+    models = from_data("models", "fal")
+    announced_ends = from_data("ends", "fal")
+    # What the account really pays is read from fal, and goes before these.
+    default_prices = from_data("prices", "fal")
+    upper_prices = from_data("at_most", "fal")
     # Requests over the account's limit wait in the queue, they are not refused.
     default_timeout_s = 300.0
     credential_env = "FAL_KEY"
+    billing_url = "https://fal.ai/dashboard/billing"
     supports_seed = True
     key_hosts = (".fal.run", "api.fal.ai")
     find_for_s: ClassVar[float] = 12.0
@@ -101,17 +96,6 @@ class FalAdapter(JobProvider):
         "billing_events": Option(
             kind="bool", config_only=True, help="Ask the account what a picture cost; needs an admin key."
         ),
-    }
-    # A megapixel, but for the models that have a price a picture. What the account really pays is read from fal.
-    default_prices: ClassVar[Mapping[str, str]] = {
-        **{f"fal-ai/flux/dev/{mp}MP": str(mp * Decimal("0.025")) for mp in range(1, 5)},
-        **{f"fal-ai/flux/schnell/{mp}MP": str(mp * Decimal("0.003")) for mp in range(1, 5)},
-        **{f"fal-ai/flux-2/{mp}MP": str(mp * Decimal("0.012")) for mp in range(1, 5)},
-        "fal-ai/flux-pro/v1.1-ultra": "0.06",
-        "fal-ai/flux-pro/kontext/text-to-image": "0.04",
-        "fal-ai/nano-banana-pro/1K": "0.15",
-        "fal-ai/nano-banana-pro/2K": "0.15",
-        "fal-ai/nano-banana-pro/4K": "0.30",
     }
 
     async def _submit(self, request: GenerationRequest) -> ProviderJob:
@@ -145,7 +129,7 @@ class FalAdapter(JobProvider):
         service = self.service
         addresses = {**self._addresses(job.id), **job.data}
 
-        async def ask() -> _Result | None:
+        async def ask() -> Result | None:
             response = await service.get_url(addresses["status_url"])
             status = self.checked(response).json_object().get("status")
             if not isinstance(status, str):
@@ -156,10 +140,11 @@ class FalAdapter(JobProvider):
             if answer.get("error") or answer.get("error_type"):
                 raise JobEnded(self._failure(200, answer, None))
             found = await service.get_url(addresses["response_url"], max_bytes=json_limit())
-            units = _units(found)
+            units = billed_units(found)
             if not found.is_success and (found.status in (400, 422) or found.headers.get("x-fal-error-type")):
                 raise JobEnded(self._failure(found.status, found.error_object(), await self._cost(units)))
-            return self._ended(_Result(self.checked(found).json_object(), units))
+            result = Result(self.checked(found).json_object(), units)
+            return self._ended(result, await self._cost(units) if result.is_black or not result.url else None)
 
         async def cancel() -> None:
             address = str(addresses["cancel_url"])
@@ -170,16 +155,16 @@ class FalAdapter(JobProvider):
         result = await self._polled(ask, job, on_deadline=cancel)
         cost = await self._cost(result.units, job)
         try:
-            content, picture = await self._fetched(_first_url(result.data))
+            content, picture = await self._fetched(result.url)
         except BadResponse as exc:
             exc.cost = cost
             raise
-        seed, model = result.data.get("seed"), job.data.get("model")
+        model = job.data.get("model")
         return Generated(
             content=content,
             picture=picture,
             model=model if isinstance(model, str) else "",
-            seed=seed if isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 else None,
+            seed=result.seed,
             cost=cost,
             job_id=job.id,
             metadata={} if result.units is None else {"billable_units": float(result.units)},
@@ -196,9 +181,9 @@ class FalAdapter(JobProvider):
         with self._told_apart():
             async with http.session():
                 prepared, _ = self.prepared(GenerationRequest.checked(**request))
-                return await self._looked_for(self._input(prepared, purchase_key))
+                return await self._looked_for(self._input(prepared, purchase_key), is_drawn=prepared.seed is None)
 
-    async def _looked_for(self, sent: Mapping[str, Any]) -> ProviderJob | None:
+    async def _looked_for(self, sent: Mapping[str, Any], *, is_drawn: bool) -> ProviderJob | None:
         attempt = current_call().attempt
         since = (attempt.started_at if attempt else None) or utcnow() - timedelta(hours=1)
         until = time.monotonic() + current_call().seconds_left(self.find_for_s)
@@ -206,7 +191,7 @@ class FalAdapter(JobProvider):
         while True:
             found = await self._account.requests(self.model, since)
             for job_id in found.keys() - others:
-                is_ours = await self._is_ours(self._job_id(job_id), found[job_id], sent)
+                is_ours = await self._is_ours(self._job_id(job_id), found[job_id], sent, is_drawn=is_drawn)
                 if is_ours:
                     return ProviderJob(job_id, {**self._addresses(job_id), "model": self.model})
                 if is_ours is False:
@@ -215,14 +200,19 @@ class FalAdapter(JobProvider):
                 return None
             await asyncio.sleep(self.poll_max_interval_s)
 
-    async def _is_ours(self, job_id: str, payload: Any, sent: Mapping[str, Any]) -> bool | None:
+    async def _is_ours(self, job_id: str, payload: Any, sent: Mapping[str, Any], *, is_drawn: bool) -> bool | None:
         """None: not to be told yet."""
-        if isinstance(payload, dict):
-            return payload == sent
         if "seed" not in sent:
-            return False
+            return False  # somebody else may have asked for the same
+        if isinstance(payload, dict):
+            return all(payload.get(name) == value for name, value in sent.items())
         response = await self.service.get_url(self._addresses(job_id)["response_url"], max_bytes=json_limit())
-        return response.error_object().get("seed") == sent["seed"] if response.is_success else None
+        if not response.is_success:
+            return None
+        result = response.error_object()
+        # A seed that somebody chose may be another picture's as well.
+        prompt = result.get("prompt", sent["prompt"] if is_drawn else None)
+        return bool(result.get("seed") == sent["seed"] and prompt == sent["prompt"])
 
     def _addresses(self, job_id: str) -> dict[str, str]:
         """Where a request lives: under owner and app, without the rest of the model's name."""
@@ -232,13 +222,13 @@ class FalAdapter(JobProvider):
 
     # ------------------------------------------------------------------ webhooks
 
-    def _pushed(self, answer: http.Response) -> _Result | None:
+    def _pushed(self, answer: http.Response) -> Result | None:
         delivered = answer.error_object()
         payload = delivered.get("payload")
         if delivered.get("status") == "ERROR":
             raise JobEnded(self._failure(200, {**delivered, **(payload if isinstance(payload, dict) else {})}, None))
         return (
-            self._ended(_Result(payload)) if isinstance(payload, dict) and not delivered.get("payload_error") else None
+            self._ended(Result(payload)) if isinstance(payload, dict) and not delivered.get("payload_error") else None
         )
 
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> webhooks.Delivery:
@@ -347,24 +337,35 @@ class FalAdapter(JobProvider):
 
     # ------------------------------------------------------------------ what the service says
 
-    def _ended(self, result: _Result) -> _Result:
-        """A result with a picture; raises how it ended otherwise."""
-        flags = result.data.get("has_nsfw_concepts")
-        if isinstance(flags, list) and flags[:1] == [True]:
-            raise JobEnded(Refused("moderation refused the picture, and sent a black one."))
-        if not _first_url(result.data):
-            raise JobEnded(BadResponse("the request is completed, and its result names no picture."))
+    def _ended(self, result: Result, cost: Decimal | None = None) -> Result:
+        """A result with a picture; raises how it ended otherwise. `cost` is USD that were paid for none."""
+        if result.is_black:
+            raise JobEnded(Refused("moderation refused the picture, and sent a black one.", cost=cost))
+        if not result.url:
+            raise JobEnded(BadResponse("the request is completed, and its result names no picture.", cost=cost))
         return result
 
     def _failure(self, status: int, answer: Mapping[str, Any], cost: Decimal | None) -> ProviderError:
         """Why a request that ran, or was to run, came to nothing."""
         text = self._said(answer)
-        if _reads_as_refusal(answer, text):
+        if is_refused(answer):
             return Refused(f"moderation refused it: {text}", http_status=status, cost=cost)
         if status in (400, 422):
             # Charged when the model had begun: then its units stand in the answer.
             return UnsupportedRequest(f"{status}: {text}", http_status=status, cost=cost)
         return JobFailed(f"the request failed: {text or 'without saying why'}", http_status=status, cost=cost)
+
+    async def fetched_data(self) -> ProviderData:
+        """The present table with this account's prices of its models. Costs nothing."""
+        known = provider_data(type(self).name)
+        prices = dict(known.prices)
+        for model in dict.fromkeys((*known.models, self.model)):
+            price, unit = await self._account.unit_price(model)
+            if price is not None and unit.startswith("megapixel"):
+                prices |= {f"{model}/{mp}MP": str(price * mp) for mp in range(1, 5)}
+            elif price is not None and unit.startswith("image") and not any(k.startswith(f"{model}/") for k in prices):
+                prices[model] = str(price)
+        return known.renewed("https://api.fal.ai/v1/models/pricing", utcnow().date(), prices=prices)
 
     async def _probe(self) -> str:
         account = self._account
@@ -374,7 +375,9 @@ class FalAdapter(JobProvider):
             if exc.http_status != 403:
                 raise
             price, unit = await account.unit_price(self.model)  # not an admin's key: good for pictures
-            return "the key is accepted" if price is None else f"{self.model} costs ${price} a {self.quoted(unit, 20)}"
+            return (
+                "the key is accepted" if price is None else f"{self.model} costs ${price}, by {self.quoted(unit, 20)}"
+            )
         if balance is None:
             raise BadResponse("answered without a balance.")
         if balance <= 0:
@@ -389,7 +392,7 @@ class FalAdapter(JobProvider):
     def _vendor_error(self, response: http.Response) -> ProviderError | None:
         answer = response.error_object()
         text = self._said(answer)
-        if _reads_as_refusal(answer, text) and response.status in (400, 403, 422):
+        if is_refused(answer) and response.status in (400, 403, 422):
             return Refused(f"{response.status}: {text}", http_status=response.status)
         if response.status in (400, 403, 422) and "balance" in text.lower():
             return Misconfigured(f"{response.status}: {text}", http_status=response.status)
@@ -399,39 +402,7 @@ class FalAdapter(JobProvider):
         return self._said(response.error_object()) or super()._vendor_text(response)
 
     def _said(self, answer: Mapping[str, Any]) -> str:
-        """What an answer says of its error, which has several forms."""
-        detail = answer.get("detail") or answer.get("error") or answer.get("error_type")
-        if isinstance(detail, dict):
-            detail = detail.get("message")
-        if isinstance(detail, list):
-            faults = [entry for entry in detail if isinstance(entry, dict)]
-            named = [
-                (".".join(str(part) for part in as_list(entry.get("loc")) if part != "body"), entry) for entry in faults
-            ]
-            detail = "; ".join(
-                f"{where}: {entry.get('msg')}" if where else str(entry.get("msg")) for where, entry in named
-            )
-        return self.quoted(detail, 300)
-
-
-def _reads_as_refusal(answer: Mapping[str, Any], text: str) -> bool:
-    codes = [answer.get("error_type"), *(e.get("type") for e in as_list(answer.get("detail")) if isinstance(e, dict))]
-    return any(is_refusal(code) for code in codes) or (isinstance(answer.get("detail"), str) and reads_as_refusal(text))
-
-
-def _first_url(result: Mapping[str, Any]) -> str:
-    """The picture's address; "" when the result names none. Some models have `image`, most have `images`."""
-    found = as_list(result.get("images"))[:1] or [result.get("image")]
-    url = found[0].get("url") if isinstance(found[0], dict) else found[0]
-    return url if isinstance(url, str) else ""
-
-
-def _units(response: http.Response) -> Decimal | None:
-    try:
-        units = Decimal(response.headers.get("x-fal-billable-units", "").strip())
-    except ArithmeticError:
-        return None
-    return units if units.is_finite() and 0 <= units < 1_000_000 else None
+        return self.quoted(said(answer), 300)
 
 
 def _is_text(value: Any) -> bool:

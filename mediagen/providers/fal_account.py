@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any
 
 from mediagen import http
+from mediagen.providers.reading import as_list, is_number
 
 VENDOR = "https://queue.fal.run"
 PRICES_ARE_GOOD_S = 3600.0
@@ -102,11 +103,3 @@ def _public_key(entry: Any) -> bytes:
     except (binascii.Error, ValueError):
         return b""
     return key if len(key) == 32 else b""
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12

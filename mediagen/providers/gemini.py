@@ -85,6 +85,7 @@ class GeminiAdapter(MediaGeneratorProvider):
     upper_prices = from_data("at_most", "gemini")
     default_timeout_s = 300.0
     credential_env = "GEMINI_API_KEY"
+    billing_url = "https://console.cloud.google.com/billing"
     key_hosts = ("generativelanguage.googleapis.com",)
     options: ClassVar[Mapping[str, Option]] = {
         "thinking": Option(

@@ -28,12 +28,14 @@ from mediagen.errors import (
 )
 from mediagen.providers import openrouter_models
 from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, MediaGeneratorProvider, not_honoured
+from mediagen.providers.data import ProviderData, from_data, provider_data
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import is_refusal
-from mediagen.providers.openrouter_models import TIERS, is_number
+from mediagen.providers.openrouter_models import TIERS
 from mediagen.providers.options import Option
+from mediagen.providers.reading import is_number
 from mediagen.providers.sizes import tier_that_covers
-from mediagen.types import GenerationRequest
+from mediagen.types import GenerationRequest, utcnow
 
 ONE_MEGAPIXEL = 1024 * 1024
 _MODEL = re.compile(r"[a-z0-9][\w.\-]*/[a-z0-9][\w.\-:]*", re.ASCII | re.IGNORECASE)
@@ -61,12 +63,14 @@ class OpenRouterAdapter(MediaGeneratorProvider):
     label = "OpenRouter"
     default_base_url = "https://openrouter.ai/api/v1"
     default_model = "black-forest-labs/flux.2-pro"
-    models = (
-        *("black-forest-labs/flux.2-pro", "bytedance-seed/seedream-4.5", "google/gemini-3-pro-image"),
-        *("google/gemini-3.1-flash-image", "openai/gpt-image-2"),
-    )
+    models = from_data("models", "openrouter")
+    announced_ends = from_data("ends", "openrouter")
+    # What OpenRouter lists now goes before these.
+    default_prices = from_data("prices", "openrouter")
+    upper_prices = from_data("at_most", "openrouter")
     default_timeout_s = 300.0
     credential_env = "OPENROUTER_API_KEY"
+    billing_url = "https://openrouter.ai/activity"
     key_hosts = ("openrouter.ai",)
     supports_seed = True
     options: ClassVar[Mapping[str, Option]] = {
@@ -86,17 +90,6 @@ class OpenRouterAdapter(MediaGeneratorProvider):
             config_only=True,
             help="deny: only vendors that do not keep prompts.",
         ),
-    }
-    # As OpenRouter listed them on 30 September 2026; what it lists now goes before them.
-    default_prices: ClassVar[Mapping[str, str]] = {
-        **{f"black-forest-labs/flux.2-pro/{mp}MP": str(mp * Decimal("0.03")) for mp in range(1, 5)},
-        "bytedance-seed/seedream-4.5": "0.04",
-        "google/gemini-3-pro-image/1K": "0.1344",
-        "google/gemini-3-pro-image/2K": "0.1344",
-        "google/gemini-3-pro-image/4K": "0.24",
-        "google/gemini-3.1-flash-image/1K": "0.0672",
-        "google/gemini-3.1-flash-image/2K": "0.1008",
-        "google/gemini-3.1-flash-image/4K": "0.1512",
     }
 
     async def _generate_image(self, request: GenerationRequest) -> Generated:
@@ -191,6 +184,18 @@ class OpenRouterAdapter(MediaGeneratorProvider):
         return self.prices[key] if key is not None else None
 
     # ------------------------------------------------------------------ what the service says
+
+    async def fetched_data(self) -> ProviderData:
+        """The present table with the image models that OpenRouter lists. Costs nothing."""
+        response = await self.service.request("GET", "/images/models", timeout_s=self.probe_timeout_s)
+        listed = self.checked(response).json_object().get("data")
+        if not isinstance(listed, list):
+            raise BadResponse("answered without a list of models.", http_status=response.status)
+        known = provider_data(type(self).name)
+        names = [entry.get("id") for entry in listed if isinstance(entry, dict)]
+        new = sorted(name for name in names if isinstance(name, str) and _MODEL.fullmatch(name) and len(name) <= 200)
+        models = (*known.models, *(name for name in new if name not in known.models))
+        return known.renewed(f"{self.base_url}/images/models", utcnow().date(), models=models)
 
     async def _probe(self) -> str:
         response = await self.service.request("GET", "/key", timeout_s=self.probe_timeout_s)

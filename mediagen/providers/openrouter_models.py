@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any
 
+from mediagen.providers.reading import as_list, is_number
 from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
 
 RATIOS = ("21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "9:21")
@@ -122,11 +123,3 @@ def _price(server: Mapping[str, Any], tier: str, megapixels: int) -> Decimal | N
         if is_number(cost) and cost >= 0 and row.get("unit") in ("image", "megapixel"):
             return Decimal(str(cost)) * (megapixels if row["unit"] == "megapixel" else 1)
     return None
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
@@ -40,12 +41,16 @@ class Option:
         if not isinstance(value, str):
             raise ValueError(f"must be text, not {type(value).__name__}")
         if self.kind == "choice" and value not in self.choices:
-            raise ValueError(f"must be one of {', '.join(self.choices)}; not {value!r:.40}")
+            raise ValueError(f"must be one of {', '.join(self.choices)}; not {value!r:.40}{self._near(value)}")
         if self.max_length is not None and len(value) > self.max_length:
             raise ValueError(f"must have at most {self.max_length} characters, not {len(value)}")
         if self.pattern and not re.fullmatch(self.pattern, value):
             raise ValueError(f"must match {self.pattern}; not {value!r:.40}")
         return value
+
+    def _near(self, value: str) -> str:
+        near = get_close_matches(value.strip().lower()[:100], self.choices, cutoff=0.7)
+        return f" (did you mean {' or '.join(near)}?)" if near else ""
 
     def _clean_number(self, value: Any) -> int | float:
         wanted = "a whole number" if self.kind == "int" else "a number"

@@ -58,6 +58,8 @@ class ServiceProvider:
     credential_argument: ClassVar[str] = "api_key"
     credential_env: ClassVar[str] = ""
     """environment variable the factory reads; "" for a provider that needs no credential"""
+    lacks: ClassVar[str] = "no credential is set"
+    """what is said of one that is not configured; `credential_hint` says what to do"""
     options: ClassVar[Mapping[str, Option]] = {}
     default_prices: ClassVar[Mapping[str, str]] = {}
     """USD a picture by price key (see `price_keys`), as published; a ProviderConfig's `prices` go before them"""
@@ -147,7 +149,7 @@ class ServiceProvider:
         """`check_health` with the reason: not configured, refused, unreachable, or what the service says of itself."""
         if self.runs_dry:
             if not self.is_configured and not self.is_healthy_without_key:
-                return HealthReport(ok=False, detail=f"{self.name}: no credential is set; {self.credential_hint}")
+                return HealthReport(ok=False, detail=f"{self.name}: {self.lacks}; {self.credential_hint}")
             return HealthReport(ok=True, detail="dry run: nothing was asked")
         try:
             with self._told_apart():
@@ -268,11 +270,20 @@ class ServiceProvider:
         option = self.options.get(name)
         return option is not None and (not option.only_models or self.model in option.only_models)
 
+    def check_option(self, name: str, value: Any) -> None:
+        """ValueError that says what is taken, when the configured model does not take this value of an option that it
+        has."""
+        try:
+            cleaned = self.options[name].clean(value)
+        except ValueError as exc:
+            raise ValueError(f"option {name} {exc}.") from None
+        self._check_options({name: cleaned})
+
     # ------------------------------------------------------------------ inside
 
     def _require_credential(self) -> None:
         if not self.is_configured:
-            raise CredentialsMissing(f"no credential is set; {self.credential_hint}")
+            raise CredentialsMissing(f"{self.lacks}; {self.credential_hint}")
         if not all("!" <= char <= "~" for char in self.credential):
             raise Misconfigured(
                 f"the credential holds a blank or another character that no header can carry. "

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
@@ -123,6 +124,7 @@ class ProviderContract:
         assert isinstance(image.content, bytes)
         found = images.inspect(image.content, max_pixels=50_000_000)
         assert (image.format, image.width, image.height) == (found.format, found.width, found.height)
+        assert type(image.cost) in (Decimal, type(None))
         assert image.cost is None or image.cost >= 0
         return image
 

@@ -33,3 +33,10 @@ def test_what_a_field_can_hold_is_filled_in(admin_client):
     asset = MediaAssetFactory(ready=True)
     response = admin_client.get(page("assetusage", "add"), {"asset": str(asset.pk), "campaign": "Spring"})
     assert response.context["adminform"].form.initial == {"asset": str(asset.pk), "campaign": "Spring"}
+
+
+@pytest.mark.parametrize("lookup", ["user", "id__in", "tags", "created_by__gte"])
+def test_a_list_is_asked_for_numbers_that_no_column_holds(lookup, admin_client):
+    for model in ("apitoken", "mediaasset", "providerconfig", "assetusage"):
+        response = admin_client.get(page(model), {lookup: "9" * 30})
+        assert response.status_code in (200, 302), model

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.core.management import call_command
 
-from mediagen.api import schema
+from mediagen.api import problems, schema, schema_extras
+from mediagen.engine.events import payloads
+from mediagen.models.outgoing import EVENTS
+from tests.factories import AssetExportFactory, GenerationBatchFactory, MediaAssetFactory
 
 spectacular = pytest.importorskip("drf_spectacular")
+jsonschema = pytest.importorskip("jsonschema")
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +61,48 @@ def test_operations_have_names_of_their_own(document):
 
 def test_bodies_that_refuse_unknown_names_say_so(document):
     assert document["components"]["schemas"]["PicturesRequest"]["additionalProperties"] is False
+
+
+def test_problems_have_a_closed_set_of_types(document):
+    kinds = document["components"]["schemas"]["ProblemTypeEnum"]["enum"]
+    assert "urn:mediagen:problem:invalid" in kinds
+    assert len(kinds) == len(problems.KINDS)
+
+
+@pytest.mark.parametrize("name", sorted(schema_extras.EXAMPLES))
+def test_examples_are_what_they_are_examples_of(document, name):
+    component = document["components"]["schemas"].get(name) or document["components"]["schemas"][f"Patched{name}"]
+    assert component["examples"] == [schema_extras.EXAMPLES[name]]
+    check(document, component, schema_extras.EXAMPLES[name])
+
+
+@pytest.mark.django_db
+def test_messages_are_what_the_webhooks_section_says(document):
+    assert set(document["webhooks"]) == set(EVENTS)
+    asset = MediaAssetFactory(ready=True)
+    rows = {
+        "asset.ready": asset,
+        "asset.failed": MediaAssetFactory(generation_state="failed", failure="x", failure_code="budget"),
+        "batch.finished": GenerationBatchFactory(),
+        "export.placed": AssetExportFactory(asset=asset),
+    }
+    for event, row in rows.items():
+        body = payloads.payload(event, payloads.OF[type(row)](row))
+        operation = document["webhooks"][event]["post"]
+        described = operation["requestBody"]["content"]["application/json"]["schema"]
+        check(document, described, json.loads(json.dumps(body)))
+        (about,) = body["data"]
+        members = document["components"]["schemas"][f"{about.capitalize()}Message"]["properties"]
+        assert set(members) == set(body["data"][about]), "what is not described is not sent, and the other way round"
+
+
+def test_events_of_a_stream_have_types(document):
+    answer = document["paths"]["/generations/{id}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    found = {one["properties"]["event"]["const"]: one["properties"]["data"] for one in answer["schema"]["oneOf"]}
+    assert set(found) == {"attempt", "asset", "done"}
+    for data in found.values():
+        assert data["contentSchema"]["$ref"].rpartition("/")[2] in document["components"]["schemas"]
+
+
+def check(document, schema, value):
+    jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(value)

@@ -220,6 +220,7 @@ def part_of_commands(command: str) -> list[list[str]]:
         "figma_import",
         "mediagen_settle",
         "rotate_credentials",
+        "mediagen_setup",
         "update_provider_data",
         "export_assets",
     ],

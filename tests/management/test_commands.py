@@ -140,11 +140,12 @@ class TestBatches:
         assert not GenerationBatch.objects.exists()
 
     def test_the_estimate_says_what_it_does_not_know(self, live, manifest):
-        live("sdxl", "openai_images")
-        ProviderConfig.objects.filter(name="sdxl").update(model="stable-diffusion-xl-1024-v1-0")
+        live("replicate_sdxl", "openai_images")
+        ProviderConfig.objects.filter(name="replicate_sdxl").update(model="acme/paints")
         _, out, _ = run("generate_assets", manifest=manifest("prompt\na cat\na dog\n"), check=True)
         assert "2 pictures, $0." in out
-        assert "the price of sdxl is not known" in out
+        assert "the price of replicate_sdxl is not known" in out
+        assert "price_when_unknown" in out
 
     @pytest.mark.parametrize(
         ("text", "says"),

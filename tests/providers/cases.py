@@ -139,6 +139,8 @@ class Case:
     """False: a server of one's own, which may be without one"""
     ends_jobs: bool = False
     """True: a job that cannot be asked for is known to be ended, because it is taken out of the queue"""
+    well_at: frozenset[int] = frozenset()
+    """statuses of the health check that a good key gets too: one that may not read the account's books"""
     wrong_key_status: int = 401
     """what the vendor answers to a key that it does not know"""
 
@@ -339,7 +341,13 @@ CASES: tuple[Case, ...] = (
         arguments=_asked(1024, 1024),
         deviates=_OPENROUTER_MEANS,
     ),
-    Case(adapter=FalAdapter, model="fal-ai/flux/dev", arguments=_asked(512, 512), deviates=_FAL_MEANS),
+    Case(
+        adapter=FalAdapter,
+        model="fal-ai/flux/dev",
+        arguments=_asked(512, 512),
+        deviates=_FAL_MEANS,
+        well_at=frozenset({403}),
+    ),
     Case(
         adapter=FalAdapter,
         model="fal-ai/nano-banana-pro",

@@ -108,7 +108,8 @@ async def test_every_fault_at_every_step(case, step, fault, serve, connected, mo
     assert len(text) < 1000
     assert not [form for form in forms_of(server.key) if form in text + repr(error) + repr(vars(error))]
     is_named = step != first_step or fault.kind is FaultKind.FOREIGN_URL
-    assert (error.job.id if error.job else "") == (server.purchases[0].job_id if is_named else "")
+    if not case.ends_jobs or is_named:  # whose id is ours, and known before
+        assert (error.job.id if error.job else "") == (server.purchases[0].job_id if is_named else "")
     if step == first_step:
         if fault.kind in (FaultKind.HTTP, FaultKind.REDIRECT):
             assert error.http_status == fault.status

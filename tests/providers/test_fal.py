@@ -16,6 +16,7 @@ from mediagen.providers.webhooks import WebhookRefused
 from mediagen.types import GenerationRequest, ProviderJob, current_call, reset_current_call, set_current_call
 from tests.providers.cases import hurry
 from tests.servers import Fault
+from tests.servers import fal as fal_models
 from tests.servers.fal import FalServer
 
 __all__ = ["hurry"]
@@ -27,7 +28,7 @@ ASKED = {"prompt": "A lighthouse", "width": 512, "height": 512}
 
 @pytest.fixture
 def server(provider_servers, settings, monkeypatch) -> FalServer:
-    monkeypatch.setattr(FalAdapter, "find_for_s", 0.2)
+    monkeypatch.setattr(FalAdapter, "find_for_s", 3.0)
     monkeypatch.setattr(FalAdapter, "poll_max_interval_s", 0.01)
     settings.MEDIAGEN = {"FIT": "keep", "BACKOFF_S": 0.001}
     fal_account._prices.clear()
@@ -119,7 +120,23 @@ async def test_a_lost_submit_is_found_among_others_and_fetched(server, keeps_pay
     assert server.requests_for("requests")
 
 
-async def test_one_that_is_not_listed_stays_unknown_and_nothing_is_bought(server):
+@pytest.mark.parametrize("keeps_payloads", [False, True])
+async def test_another_picture_with_the_same_seed_is_not_taken_for_it(server, monkeypatch, keeps_payloads):
+    monkeypatch.setattr(FalAdapter, "find_for_s", 0.1)
+    server.keeps_payloads = keeps_payloads
+    chain = MediaGeneratorChain([adapter(server)])
+    await chain.execute("generate_image", prompt="A boat", width=512, height=512, seed=7)
+    server.fault("submit", Fault.reset_before_body_read())
+    outcome = await chain.execute("generate_image", **ASKED, seed=7)
+    assert outcome.attempts[0].outcome is Outcome.UNKNOWN
+    server.fault("submit", Fault.reset_after_body_read())
+    monkeypatch.setattr(FalAdapter, "find_for_s", 3.0)
+    outcome = await chain.execute("generate_image", **ASKED, seed=7)
+    assert outcome.attempts[0].provider_job_id == server.purchases[1].job_id
+
+
+async def test_one_that_is_not_listed_stays_unknown_and_nothing_is_bought(server, monkeypatch):
+    monkeypatch.setattr(FalAdapter, "find_for_s", 0.05)
     server.fault("submit", Fault.reset_before_body_read())
     outcome = await run(server)
     [attempt] = outcome.attempts
@@ -159,8 +176,9 @@ async def test_a_lost_job_that_was_refused_is_a_refusal(server):
 
 async def test_a_black_picture_is_a_refusal(server):
     server.fault("poll", Fault.moderation("black picture"), times=None)
-    with pytest.raises(Refused, match="black one"):
+    with pytest.raises(Refused, match="black one") as caught:
         await adapter(server).generate_image(**ASKED)
+    assert caught.value.cost == Decimal("0.025")  # it was made, and is billed
 
 
 def test_a_validation_error_names_the_field_and_may_have_cost_something(server):
@@ -173,7 +191,7 @@ def test_a_validation_error_names_the_field_and_may_have_cost_something(server):
 async def test_health_says_what_is_left_or_with_a_lesser_key_what_it_costs(server):
     assert (await adapter(server).probe()).detail == "$100 left"
     server.is_admin = False
-    assert (await adapter(server).probe()).detail == "fal-ai/flux/dev costs $0.025 a megapixels"
+    assert (await adapter(server).probe()).detail == "fal-ai/flux/dev costs $0.025, by megapixels"
     server.is_admin, server.credits = True, 0.0
     report = await adapter(server).probe()
     assert (report.ok, "Buy credits" in report.detail) == (False, True)
@@ -233,3 +251,19 @@ async def test_a_webhook_that_is_not_genuine_is_refused(server, kind):
         headers["x-fal-webhook-signature"] = "00" * 64
     with pytest.raises(WebhookRefused):
         await fal.read_webhook(headers, body)
+
+
+async def test_a_newer_table_has_the_accounts_prices(server, monkeypatch):
+    monkeypatch.setitem(fal_models.MODELS, "fal-ai/flux/schnell", (fal_models.BY_SIZE, 0.004, "megapixels"))
+    for model in set(FalAdapter.models) - fal_models.MODELS.keys():
+        monkeypatch.setitem(fal_models.MODELS, model, (fal_models.BY_TIER, 0.07, "images"))
+    table = await adapter(server).fetched_data()
+    assert table.prices["fal-ai/flux/schnell/2MP"] == "0.008"
+    assert table.prices["fal-ai/nano-banana-pro/4K"] == "0.30"  # a price a picture says nothing of the tiers
+
+
+@pytest.mark.parametrize("model", FalAdapter.models)
+@pytest.mark.parametrize("size", [(1024, 1024), (1200, 800), (1920, 1080)])
+def test_every_model_has_a_price_or_a_reason(model, size):
+    made = FalAdapter(model=model)
+    assert made.estimate(prompt="x", width=size[0], height=size[1])

@@ -98,7 +98,8 @@ async def test_prices_before_and_after_the_list_is_known(server):
     assert flux.estimate(prompt="x", width=2048, height=1024) == Decimal("0.06")
     assert seedream.estimate(**ASKED) == Decimal("0.04")
     assert adapter(server, model="google/gemini-3-pro-image").estimate(**ASKED) == Decimal("0.1344")
-    assert adapter(server, model="openai/gpt-image-2").estimate(**ASKED) is None
+    tokens = adapter(server, model="openai/gpt-image-2")
+    assert (tokens.estimate(**ASKED), "tokens" in tokens.estimate_reason(**ASKED)) == (Decimal("0.22"), True)
     report = await seedream.probe()
     assert report.detail.startswith("$100 left of the key's limit; it costs $0.04 a image or $0.05 a image; it takes ")
     assert seedream.estimate(**ASKED) == Decimal("0.05")  # the dearest of those that may serve
@@ -180,3 +181,9 @@ def test_a_model_that_is_none(model):
         return
     with pytest.raises(ConfigurationError, match="vendor/name"):
         adapter(model=model)
+
+
+async def test_a_newer_table_has_the_models_that_are_listed(server):
+    table = await adapter(server).fetched_data()
+    assert set(ENDPOINTS) <= set(table.models)
+    assert table.prices == OpenRouterAdapter.default_prices

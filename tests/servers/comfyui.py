@@ -232,7 +232,7 @@ class ComfyUIServer(ProviderServer):
             if job is not None and not job.ended:
                 job.ended = "interrupted"
                 self.cancelled.append(job_id)
-        return Answer(200, b"", "text/plain")
+        return Answer(200, b"{}")
 
     def _view(self, request: Request) -> Answer:
         found = re.fullmatch(r"mediagen_(.{36})_(\d+)_\.png", request.query.get("filename", ""))

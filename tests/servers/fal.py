@@ -115,9 +115,10 @@ class FalServer(ProviderServer):
         if request.step == "keys":
             self.admit(request)
             raw = self.signing_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-            x = base64.urlsafe_b64encode(raw).decode().rstrip("=")
-            other = base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
-            return json_answer({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": one} for one in (other, x)]})
+            older = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
+            keys = [older.public_bytes(Encoding.Raw, PublicFormat.Raw), raw]
+            named = [base64.urlsafe_b64encode(key).decode().rstrip("=") for key in keys]
+            return json_answer({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x} for x in named]})
         if request.headers.get("authorization") != f"Key {self.key}":
             raise self.refuse(401, request, message="Cannot access application: no user found for this key")
         route = (request.method, request.step)

@@ -36,6 +36,9 @@ WORDS = {
     "variants": gettext_lazy("Variants"),
     "generate_again": gettext_lazy("Generate again"),
     "retry_failed": gettext_lazy("Try failed ones again"),
+    "review": gettext_lazy("Review"),
+    "tag": gettext_lazy("Tag"),
+    "move": gettext_lazy("Move"),
     "delete": gettext_lazy("Delete"),
 }
 

@@ -67,7 +67,7 @@ class AssetExportSerializer(serializers.Serializer[Any]):
     )
     message = serializers.CharField(help_text="What went wrong, what was done otherwise, or what somebody has to do.")
     dry_run = serializers.BooleanField()
-    provider_name = serializers.CharField()
+    provider = serializers.CharField()
     title = serializers.CharField()
     file_key = serializers.CharField(help_text="Figma; empty at Canva.")
     page_id = serializers.CharField()
@@ -95,7 +95,7 @@ def shown(export: AssetExport, addresses: Addresses) -> dict[str, Any]:
         "state": export.state,
         "message": export.message,
         "dry_run": export.dry_run,
-        "provider_name": export.provider_name,
+        "provider": export.provider_name,
         "title": export.frame_name,
         "file_key": export.file_key if is_figma else "",
         "page_id": export.page_id,

@@ -374,6 +374,7 @@ class PictureBody(BaseParser):
 
 
 class UploadsView(PluginView):
+    honours_key = True
     rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
     parser_classes: Any = (PictureBody,)
 

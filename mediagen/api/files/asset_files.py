@@ -18,7 +18,7 @@ from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
 from mediagen.api.fields import Flag, StrictSerializer, Time, Whole
 from mediagen.api.library.assets import AssetsBase
-from mediagen.api.problems import CONFLICT, LINK_REFUSED, Problem
+from mediagen.api.problems import CONFLICT, INVALID, LINK_REFUSED, Problem
 from mediagen.api.schema import Parameter, describe
 from mediagen.engine.files import FITS, MAX_SIDE_PX, LinkRefused, links
 from mediagen.engine.library import Right
@@ -169,7 +169,67 @@ class PagePictureView(APIBase):
         return response
 
 
+class SourceSerializer(serializers.Serializer[Any]):
+    url = serializers.URLField(help_text="Signed.")
+    width = serializers.IntegerField(help_text="Pixels.")
+    height = serializers.IntegerField()
+
+
+class SourcesSerializer(serializers.Serializer[Any]):
+    """One picture in several widths, for an <img>."""
+
+    src = serializers.URLField(help_text="Of the largest.")
+    srcset = serializers.CharField(help_text='"https://... 320w, https://... 640w"')
+    width = serializers.IntegerField(help_text="Pixels of the picture itself.")
+    height = serializers.IntegerField()
+    alt = serializers.CharField()
+    format = serializers.CharField()
+    sources = SourceSerializer(many=True)
+
+
+class SrcsetView(AssetsBase):
+    @describe(
+        "Addresses of it in several widths",
+        operation_id="assets_srcset",
+        parameters=[Parameter("format", "Of the pictures; webp if not said.", enum=tuple(FORMATS))],
+        responses={200: SourcesSerializer},
+        problems=[409],
+        description="Signed addresses, as `file_url` is; each size is made when a browser asks for it first.",
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        asset = self.found(pk)
+        format = request.query_params.get("format", "webp")
+        if format not in FORMATS:
+            raise Problem(INVALID, f"format can be {', '.join(FORMATS)}.", field="format")
+        if not asset.is_ready:
+            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+        addresses = Addresses.of(request)
+        widths = [width for width in WIDTHS if width < asset.width] + [min(asset.width, MAX_SIDE_PX)]
+        sources = [
+            {
+                "url": addresses.whole(links.signed_url(asset, steady=True, width=width, format=format)),
+                "width": width,
+                "height": max(1, round(asset.height * width / asset.width)),
+            }
+            for width in widths
+        ]
+        return Response(
+            {
+                "src": sources[-1]["url"],
+                "srcset": ", ".join(f"{one['url']} {one['width']}w" for one in sources),
+                "width": asset.width,
+                "height": asset.height,
+                "alt": asset.alt_text or asset.name,
+                "format": format,
+                "sources": sources,
+            }
+        )
+
+
+WIDTHS = (320, 640, 960, 1280, 1920, 2560)
+
 routes = [
+    path("assets/<uuid:pk>/srcset/", SrcsetView.as_view(), name="asset-srcset"),
     path("assets/<uuid:pk>/download/", DownloadView.as_view(), name="asset-download"),
     path("assets/<uuid:pk>/renditions/", RenditionsView.as_view(), name="asset-renditions"),
     path("assets/<uuid:pk>/link/", LinkView.as_view(), name="asset-link"),

@@ -20,9 +20,11 @@ from rest_framework.response import Response
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase, AsyncAPIView, demand, holds_a_worker
 from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
-from mediagen.api.problems import not_found
-from mediagen.api.schema import EVENT, Parameter, describe
+from mediagen.api.pagination import paged
+from mediagen.api.problems import INVALID, Problem, not_found
+from mediagen.api.schema import EVENT, KEY, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import (
+    GENERATION_STATES,
     AttemptSerializer,
     EstimateSerializer,
     GenerationSerializer,
@@ -43,6 +45,8 @@ from mediagen.models.costs import cost_of
 from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE_PX
 
 LONGEST_PROMPT = MAX_PROMPT_CHARS
+WATCH = (Right.READ, Right.GENERATE)
+"""either will do: who has pictures made may see what comes of it"""
 LONGEST_WAIT_S = 120.0
 HEARTBEAT_S = 15.0
 STREAM_S = 300.0
@@ -114,18 +118,51 @@ PREFER = Parameter(
     "wait=N: answer when the pictures are ready, after N seconds (120 at most, 5 under WSGI) at the latest.",
     where="header",
 )
-KEY = Parameter(
-    "Idempotency-Key",
-    "The same key with the same body gives the same assets for 24 hours.",
-    {"type": "string", "minLength": 1, "maxLength": 255},
-    where="header",
-)
 LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send it by themselves.", where="header")
 
 
 class GenerationsView(AsyncAPIView):
-    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
+    honours_key = True
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH, "POST": Right.GENERATE}
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
+
+    def get_throttles(self) -> list[Any]:
+        return [RoleThrottle()] if self.request.method in ("GET", "HEAD") else super().get_throttles()
+
+    @describe(
+        "What I asked for",
+        operation_id="generations_list",
+        parameters=[
+            *PAGING,
+            Parameter("state", "Only those; one of several, with commas.", {"type": "string"}),
+        ],
+        responses={200: page_of(GenerationSerializer)},
+        description=(
+            "The newest first, so that a page finds its work again: what you asked for here or in the studio, each "
+            "with those of its assets that you may see."
+        ),
+    )
+    async def get(self, request: Request) -> Response:
+        return Response(self.begun)
+
+    def begin_get(self, request: Request) -> dict[str, Any]:
+        words = request.query_params.get("state", "").split(",")
+        wanted = [word.strip() for word in words if word.strip()]
+        if wrong := [word for word in wanted if word not in GENERATION_STATES]:
+            text = f"There is no state {wrong[0]!r:.40}. There are: {', '.join(GENERATION_STATES)}."
+            raise Problem(INVALID, text, field="state")
+        addresses = Addresses.of(request)
+
+        def shown(firsts: list[MediaAsset]) -> list[dict[str, Any]]:
+            # All of their assets at once, and what they have in common.
+            ids = [first.generation_id for first in firsts]
+            found = _with_relations(self.access.watchable().filter(generation_id__in=ids).order_by("pk"))
+            together: dict[Any, list[MediaAsset]] = {pk: [] for pk in ids}
+            for asset in found:
+                together[asset.generation_id].append(asset)
+            return [shown_generation(pk, assets, addresses) for pk, assets in together.items() if assets]
+
+        return paged(request, requests.asked_for(self.access, wanted), shown)
 
     @describe(
         "Ask for pictures",
@@ -146,8 +183,7 @@ class GenerationsView(AsyncAPIView):
         ),
     )
     async def post(self, request: Request) -> Any:
-        placed, assets = self.begun
-        addresses = Addresses.of(request)
+        placed, assets, addresses = self.begun
         wait_s = _wait_of(request)
         ids = [asset.pk for asset in assets]
         headers = {"Location": addresses.to("generation", placed.generation_id)}
@@ -169,12 +205,14 @@ class GenerationsView(AsyncAPIView):
         patch_vary_headers(response, ["Accept", "Prefer"])
         return response
 
-    def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset]]:
+    def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset], Addresses]:
         body = self.read(PicturesSerializer)
-        placed = patiently(partial(self._place, body))
+        placed, assets = patiently(partial(self._place, body))
+        addresses = Addresses.of(request)
+        addresses.known.learn(assets, addresses.access)
         if _wants_stream(request) or _wait_of(request):
             close_own_connections()  # here, where it needs no hop of its own
-        return placed
+        return placed, assets, addresses
 
     def _place(self, body: dict[str, Any]) -> tuple[Placed, list[MediaAsset]]:
         key = self.request.headers.get("Idempotency-Key", "")
@@ -211,7 +249,7 @@ class OneGeneration:
 
     def found(self, pk: UUID) -> list[MediaAsset]:
         """Its assets that may be seen; those that wait are taken up again, should a server have died with them."""
-        assets = list(_with_relations(requests.assets_of(self.access.assets(), pk)))
+        assets = list(_with_relations(requests.assets_of(self.access.watchable(), pk)))
         if not assets:
             raise not_found()
         in_server.work_soon(asset.pk for asset in assets if _waits(asset))
@@ -232,12 +270,16 @@ class OneGeneration:
 
 
 class GenerationView(OneGeneration, APIBase):
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH}
+
     @describe("How far it is", operation_id="generations_read", responses={200: GenerationSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
         return Response(self.shown(pk))
 
 
 class EventsView(OneGeneration, AsyncAPIView):
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH}
+
     @describe(
         "What happens, as it happens",
         operation_id="generations_events",
@@ -250,13 +292,20 @@ class EventsView(OneGeneration, AsyncAPIView):
         ),
     )
     async def get(self, request: Request, pk: UUID) -> Any:
-        assets = await in_database(self.found, pk)
+        addresses = Addresses.of(request)
+
+        def read() -> list[MediaAsset]:
+            assets = self.found(pk)
+            addresses.known.learn(assets, addresses.access)
+            return assets
+
+        assets = await in_database(read)
         position = request.headers.get("Last-Event-ID", "")
         if position and all(asset.generation_state not in OPEN for asset in assets):
             async with watching([asset.pk for asset in assets]) as watch:
                 if next(news(watch.stories, position), None) is None:
                     return Response(status=204)
-        return await _stream_response(request, [asset.pk for asset in assets], position, Addresses.of(request), {})
+        return await _stream_response(request, [asset.pk for asset in assets], position, addresses, {})
 
 
 class EventsWithSlashView(EventsView):

@@ -18,9 +18,10 @@ from mediagen.api.base import APIBase
 from mediagen.api.fields import StrictSerializer, Text, Time, Whole
 from mediagen.api.library.assets import AssetsBase, page_of_assets
 from mediagen.api.problems import CONFLICT, INVALID, Problem
-from mediagen.api.schema import PAGING, Parameter, describe, page_of
+from mediagen.api.schema import KEY, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import AssetSerializer, AttemptSerializer, CostSerializer, shown_asset, shown_assets
 from mediagen.engine.files import uploads, variants
+from mediagen.engine.generation import idempotency
 from mediagen.engine.library import RATES, Right, usage
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
 from mediagen.models.costs import cost_of
@@ -200,23 +201,36 @@ class UsagesView(AssetsBase):
 
 
 class MetricsView(AssetsBase):
+    honours_key = True
     rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.CHANGE}
 
     @describe(
         "Write how it does",
         operation_id="assets_metrics",
         request=MetricsSerializer,
+        parameters=[KEY],
         responses={200: UsageSerializer},
         problems=[409],
+        description="With an Idempotency-Key what is in `add` is added once in 24 hours.",
     )
     def post(self, request: Request, pk: UUID) -> Response:
         asset = self.found(pk, Right.CHANGE)
         body = self.read(MetricsSerializer)
         _must_be_ready(asset)
-        row = usage.record_metrics(
-            asset, body["campaign"], body.get("channel", ""), totals=body.get("totals"), add=body.get("add")
-        )
-        return Response(UsageSerializer(row).data)
+        place = {"campaign": body["campaign"], "channel": body.get("channel", "")}
+
+        def record() -> dict[str, Any]:
+            usage.record_metrics(asset, *place.values(), totals=body.get("totals"), add=body.get("add"))
+            return {}
+
+        headers = {}
+        if (key := request.headers.get("Idempotency-Key")) is not None:
+            digest = idempotency.digest("POST metrics", str(pk), body)
+            _, is_new = idempotency.once(self.access, idempotency.check_key(key), digest, record)
+            headers = {} if is_new else {"Idempotency-Replayed": "true"}
+        else:
+            record()
+        return Response(UsageSerializer(AssetUsage.objects.get(asset=asset, **place)).data, headers=headers)
 
 
 def _must_be_ready(asset: MediaAsset) -> None:

@@ -17,17 +17,19 @@ from rest_framework.response import Response
 from mediagen import conf
 from mediagen.api.addresses import Addresses
 from mediagen.api.asset_rows import AssetRow, read_rows, with_related
-from mediagen.api.base import APIBase
+from mediagen.api.base import APIBase, demand_version, etag_of
 from mediagen.api.fields import StrictSerializer, Text
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
-from mediagen.api.schema import PAGING, Parameter, describe, page_of
+from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
+from mediagen.conf import FALSE_WORDS, TRUE_WORDS
 from mediagen.engine.files import uploads
 from mediagen.engine.library import (
     AssetFilters,
     Right,
     bulk,
+    facets,
     find_library,
     get_or_create_library,
     narrowed,
@@ -36,6 +38,7 @@ from mediagen.engine.library import (
 )
 from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import AssetSource, GenerationState, LabelRule, MediaAsset, MediaLibrary, ReviewStatus
+from mediagen.models.routing import atomic
 
 LONGEST_TEXT = 32_000
 BOOL = {"type": "string", "enum": ["true", "false"]}
@@ -53,7 +56,7 @@ FILTERS = (
     Parameter("library", "Id, slug or name.", {"type": "string", "maxLength": 200}),
     Parameter("state", "How far it is; one of several, with commas or repeated.", _words(GenerationState.values)),
     Parameter(
-        "status", "Of the review; one of several. Without it all but the deleted ones.", _words(ReviewStatus.values)
+        "review", "Of the review; one of several. Without it all but the deleted ones.", _words(ReviewStatus.values)
     ),
     Parameter("source", "Where it came from; one of several.", _words(AssetSource.values)),
     Parameter("unlabelled", "Made by a model and published, and pages show no label with it.", FLAG),
@@ -74,8 +77,12 @@ FILTERS = (
     Parameter("parent", "Made from this asset.", ID),
     Parameter("batch", "Of this batch.", ID),
     Parameter("generation_id", "Asked for by this request.", ID),
+    Parameter("created_by", "Asked for or uploaded by this user, by name."),
+    Parameter("mine", "By yourself.", FLAG),
     Parameter("content_hash", "SHA-256 of the file, hex."),
 )
+ORDERS = ("-created_at", "created_at")
+ORDERING = Parameter("ordering", "The newest first, or the oldest.", enum=ORDERS)
 FIELDS = Parameter("fields", "Only these fields, with commas between: fields=id,name,thumbnail_url.")
 
 
@@ -91,9 +98,12 @@ class AssetPatchSerializer(StrictSerializer):
     focal_x = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="0: left, 1: right.")
     focal_y = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="0: top, 1: bottom.")
     library = Text(max_length=200, required=False, help_text="Moves it there. Id, slug or name.")
+    tags = serializers.ListField(
+        child=Text(max_length=100), required=False, max_length=100, help_text="All that it has afterwards."
+    )
 
 
-class UploadSerializer(serializers.Serializer[Any]):
+class UploadSerializer(StrictSerializer):
     """A picture of one's own."""
 
     file = serializers.FileField(help_text="PNG, JPEG, WebP, AVIF or GIF.")
@@ -139,7 +149,8 @@ class AssetsBase(APIBase):
 
     def answer(self, asset: MediaAsset, status: int = 200) -> Response:
         fresh = MediaAsset.objects.select_related("library").prefetch_related("tags").get(pk=asset.pk)
-        return Response(shown_asset(fresh, Addresses.of(self.request)), status=status)
+        answer = shown_asset(fresh, Addresses.of(self.request))
+        return Response(answer, status=status, headers={"ETag": etag_of(fresh)})
 
     def library(self, word: str | None, right: Right) -> MediaLibrary:
         """The library of this id, slug or name, if it may be used so; the token's, or the default one, without."""
@@ -170,14 +181,39 @@ def wanted_fields(request: Request) -> list[str] | None:
     return [name for name in SHOWN if name in asked]
 
 
-def page_of_assets(request: Request, assets: Any, names: list[str] | None = None) -> dict[str, Any]:
+def filters_of(request: Request) -> AssetFilters:
+    """The query's filters. `InvalidRequest` with the field at fault, by its name here."""
+    return filters_from(request, request.query_params.copy())
+
+
+def filters_from(request: Request, query: Any) -> AssetFilters:
+    """The same of a query of one's own, which is changed."""
+    if "review" in query:
+        query.setlist("status", query.pop("review"))
+    if "mine" in query:
+        word = query.pop("mine")[-1].strip().lower()
+        if word not in (*TRUE_WORDS, *FALSE_WORDS):
+            raise Problem(INVALID, "mine must be true or false.", field="mine")
+        if word in TRUE_WORDS:
+            query["created_by"] = request.user.get_username()
+    try:
+        return AssetFilters.of(query)
+    except InvalidRequest as exc:
+        if exc.field != "status":
+            raise
+        raise Problem(INVALID, str(exc).replace("status", "review"), field="review") from None
+
+
+def page_of_assets(
+    request: Request, assets: Any, names: list[str] | None = None, *, oldest_first: bool = False
+) -> dict[str, Any]:
     """A page of these assets: all fields, or only these."""
     addresses, fields = Addresses.of(request), list(SHOWN) if names is None else names
 
     def shown(rows: list[AssetRow]) -> list[dict[str, Any]]:
         return shown_assets(with_related(rows, fields), addresses, fields)
 
-    return paged(request, assets, shown, read=lambda found: read_rows(found, fields))
+    return paged(request, assets, shown, read=lambda found: read_rows(found, fields), oldest_first=oldest_first)
 
 
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
@@ -188,16 +224,19 @@ class AssetsView(AssetsBase):
     @describe(
         "List assets",
         operation_id="assets_list",
-        parameters=[*PAGING, FIELDS, *FILTERS],
+        parameters=[*PAGING, ORDERING, FIELDS, *FILTERS],
         responses={200: page_of(AssetSerializer)},
-        description="The newest first. Quick at any depth; nothing is counted.",
+        description="The newest first. Quick at any depth; nothing is counted, unless you ask for it.",
     )
     def get(self, request: Request) -> Response:
-        filters = AssetFilters.of(request.query_params)
+        filters = filters_of(request)
         names = wanted_fields(request)
+        order = request.query_params.get("ordering", ORDERS[0])
+        if order not in ORDERS:
+            raise Problem(INVALID, f"ordering can be {' or '.join(ORDERS)}, not {order!r:.40}.", field="ordering")
         assets: Any = self.access.all_assets() if filters.status else self.access.assets()
         assets = narrowed(assets, filters, self.access)
-        return Response(page_of_assets(request, assets, names))
+        return Response(page_of_assets(request, assets, names, oldest_first=order == ORDERS[1]))
 
     @describe(
         "Upload a picture",
@@ -226,6 +265,42 @@ class AssetsView(AssetsBase):
         return answer
 
 
+class FacetSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class FacetsSerializer(serializers.Serializer[Any]):
+    """What is in use among these assets, the most frequent first."""
+
+    counted = serializers.IntegerField(help_text="Assets that were looked at: the newest 10,000.")
+    is_capped = serializers.BooleanField(help_text="There are more.")
+    tags = FacetSerializer(many=True, help_text="The 200 most frequent.")
+    providers = FacetSerializer(many=True)
+    models = FacetSerializer(many=True)
+    formats = FacetSerializer(many=True)
+    states = FacetSerializer(many=True)
+    reviews = FacetSerializer(many=True)
+
+
+class FacetsView(AssetsBase):
+    @describe(
+        "What there is to filter by",
+        operation_id="assets_facets",
+        parameters=FILTERS,
+        responses={200: FacetsSerializer},
+        description="Tags, providers, models and formats in use, with how many assets have them; filters narrow it.",
+    )
+    def get(self, request: Request) -> Response:
+        filters = filters_of(request)
+        assets: Any = self.access.all_assets() if filters.status else self.access.assets()
+        found = facets.of(narrowed(assets, filters, self.access))
+        counts = {
+            name: [{"name": word, "count": number} for word, number in rows] for name, rows in found.counts.items()
+        }
+        return Response({"counted": found.counted, "is_capped": found.is_capped, **counts})
+
+
 class AssetView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {
         "GET": Right.READ,
@@ -236,20 +311,29 @@ class AssetView(AssetsBase):
     @describe("One asset", operation_id="assets_read", parameters=[FIELDS], responses={200: AssetSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
         names = wanted_fields(request)
-        return Response(shown_assets([self.found(pk)], Addresses.of(request), names)[0])
+        asset = self.found(pk)
+        answer = shown_assets([asset], Addresses.of(request), names)[0]
+        return Response(answer, headers={"ETag": etag_of(asset)})
 
     @describe(
         "Describe it, or move it",
         operation_id="assets_update",
         request=AssetPatchSerializer,
+        parameters=[IF_MATCH],
         responses={200: AssetSerializer},
+        problems=[412],
     )
+    @atomic()
     def patch(self, request: Request, pk: UUID) -> Response:
         asset = self.found(pk, Right.CHANGE)
+        demand_version(request, MediaAsset.objects.select_for_update().only("updated_at").get(pk=pk))
         body = self.read(AssetPatchSerializer)
         word = body.pop("library", None)
         if word is not None:
             bulk.move([asset.pk], self.library(word, Right.CHANGE))
+        tags = body.pop("tags", None)
+        if tags is not None:
+            bulk.set_tags(asset, tags)
         for name, value in body.items():
             setattr(asset, name, value)
         review.describe(asset, set(body))
@@ -344,6 +428,7 @@ class TagsView(AssetsBase):
 
 routes = [
     path("assets/", AssetsView.as_view(), name="assets"),
+    path("assets/facets/", FacetsView.as_view(), name="assets-facets"),
     path("assets/<uuid:pk>/", AssetView.as_view(), name="asset"),
     path("assets/<uuid:pk>/undelete/", UndeleteView.as_view(), name="asset-undelete"),
     path("assets/<uuid:pk>/tags/", TagsView.as_view(), name="asset-tags"),

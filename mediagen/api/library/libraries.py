@@ -12,14 +12,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
-from mediagen.api.base import APIBase
+from mediagen.api.base import APIBase, demand_version, etag_of
 from mediagen.api.fields import Choice, StrictSerializer, Text, Time, Usd
 from mediagen.api.pagination import paged
 from mediagen.api.problems import not_found
-from mediagen.api.schema import PAGING, describe, page_of
+from mediagen.api.schema import IF_MATCH, PAGING, describe, page_of
 from mediagen.engine.library import Right, libraries
 from mediagen.models import BudgetPeriod, MediaLibrary
 from mediagen.models.budget import PERIOD_HELP
+from mediagen.models.routing import atomic
 
 
 class BudgetValuesSerializer(StrictSerializer):
@@ -146,24 +147,27 @@ class LibraryView(APIBase):
 
     @describe("One library", operation_id="libraries_read", responses={200: LibraryDetailSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
-        return Response(self.detail(self, pk))
+        return self._answer(pk)
 
     @describe(
         "Change a library",
         operation_id="libraries_update",
         request=LibraryValuesSerializer,
+        parameters=[IF_MATCH],
         responses={200: LibraryDetailSerializer},
-        problems=[409],
+        problems=[409, 412],
         description=(
             "Needs the permission mediagen.change_medialibrary, and to be among those who may add to it. To change its "
             "budget needs mediagen.change_budget too."
         ),
     )
+    @atomic()
     def patch(self, request: Request, pk: UUID) -> Response:
         library = self._found(pk)
         libraries.demand(self.access, "change", library)
+        demand_version(request, MediaLibrary.objects.select_for_update().only("updated_at").get(pk=pk))
         libraries.change(self.access, library, self.read(LibraryValuesSerializer))
-        return Response(self.detail(self, pk))
+        return self._answer(pk)
 
     @describe(
         "Remove an empty library",
@@ -175,6 +179,10 @@ class LibraryView(APIBase):
     def delete(self, request: Request, pk: UUID) -> Response:
         libraries.remove(self.access, self._found(pk))
         return Response(status=204)
+
+    def _answer(self, pk: UUID) -> Response:
+        body = self.detail(self, pk)
+        return Response(body, headers={"ETag": etag_of(MediaLibrary.objects.only("updated_at").get(pk=pk))})
 
     def _found(self, pk: UUID) -> MediaLibrary:
         library: MediaLibrary | None = libraries.visible(self.access).filter(pk=pk).first()

@@ -82,6 +82,7 @@ class Elsewhere(Door, Nowhere):
 class GenerationsView(Door, AsyncAPIView):
     """One to ten pictures of a prompt."""
 
+    honours_key = True
     rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
 

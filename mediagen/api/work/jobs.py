@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.http import QueryDict
 from django.urls import path
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,13 +14,15 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase, demand
-from mediagen.api.fields import Choice, Flag, StrictSerializer, Text, Time, iso
+from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Whole, iso, near
+from mediagen.api.library.assets import FILTERS, AssetsBase, filters_from
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, describe, page_of
 from mediagen.engine.files import MAX_SIZES, links
-from mediagen.engine.library import Right
+from mediagen.engine.library import STEPS, Right, narrowed
 from mediagen.engine.work import HOW, KINDS, jobs
+from mediagen.errors import InvalidRequest
 from mediagen.models import BackgroundJob, JobState
 from mediagen.views_files import stored_file_response
 
@@ -29,18 +32,51 @@ NEEDS = {
     "generate_again": Right.GENERATE,
     "retry_failed": Right.GENERATE,
     "delete": Right.DELETE,
+    "review": Right.APPROVE,
+    "tag": Right.CHANGE,
+    "move": Right.CHANGE,
 }
+GO_WITH: dict[str, frozenset[str]] = {
+    "variants": frozenset({"sizes"}),
+    "generate_again": frozenset({"how", "provider"}),
+    "delete": frozenset({"even_if_used"}),
+    "review": frozenset({"step", "notes"}),
+    "tag": frozenset({"add", "remove"}),
+    "move": frozenset({"library"}),
+}
+FILTER_NAMES = frozenset(one.name for one in FILTERS)
 
 
-class NewJobSerializer(StrictSerializer):
-    """`sizes` goes with variants; `how` and `provider` with generate_again; `even_if_used` with delete."""
+class WhichSerializer(StrictSerializer):
+    """Which assets: by their ids, or by the filters of the list."""
 
     kind = Choice(choices=tuple(KINDS))
-    asset_ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=jobs.MAX_ASSETS)
+    asset_ids = serializers.ListField(
+        child=serializers.UUIDField(), min_length=1, max_length=jobs.MAX_ASSETS, required=False
+    )
+    filter = Object(required=False, help_text='Instead of ids, as in the list: {"library": "press", "tag": ["sea"]}.')
+
+
+class NewJobSerializer(WhichSerializer):
+    """`sizes` goes with variants; `how` and `provider` with generate_again; `even_if_used` with delete; `step` and
+    `notes` with review; `add` and `remove` with tag; `library` with move."""
+
+    expected = Whole(
+        min_value=0, required=False, help_text="With a filter: how many you were told. 409 when there are others now."
+    )
+    step = Choice(choices=tuple(STEPS), required=False)
+    notes = Text(max_length=32_000, required=False, allow_blank=True)
+    add = serializers.ListField(child=Text(max_length=100), required=False, max_length=100)
+    remove = serializers.ListField(child=Text(max_length=100), required=False, max_length=100)
+    library = Text(max_length=200, required=False, help_text="Id, slug or name.")
     sizes = serializers.ListField(child=Text(max_length=20), required=False, min_length=1, max_length=MAX_SIZES)
     how = Choice(choices=HOW, required=False)
     provider = Text(max_length=100, required=False)
     even_if_used = Flag(required=False)
+
+
+class CountSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField(help_text="Assets that it would go for.")
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):
@@ -94,14 +130,70 @@ class JobsBase(APIBase):
         rows = BackgroundJob.objects.visible_to(self.request.user).filter(kind__in=KINDS)
         return rows.filter(arguments__token=str(self.access.token.pk)) if self.access.token else rows
 
-    def found(self, pk: UUID) -> BackgroundJob:
+    def found_job(self, pk: UUID) -> BackgroundJob:
         job: BackgroundJob | None = self.mine().filter(pk=pk).first()
         if job is None:
             raise not_found()
         return job
 
 
-class JobsView(JobsBase):
+class Choosing(AssetsBase):
+    """Which assets somebody means."""
+
+    def chosen(self, kind: str, body: Mapping[str, Any]) -> list[Any]:
+        """Ids of the assets; those of a filter are the ones with which they may do it, at most 10,000."""
+        demand(self.access, NEEDS[kind])
+        ids, words = body.get("asset_ids"), body.get("filter")
+        if (ids is None) == (words is None):
+            raise Problem(INVALID, "Say asset_ids or filter, and not both.", field="asset_ids")
+        if ids is not None:
+            return list(ids)
+        if not words:
+            raise Problem(INVALID, "An empty filter means every asset. Narrow it.", field="filter")
+        if unknown := sorted(set(words) - FILTER_NAMES):
+            name = unknown[0][:60]
+            raise Problem(INVALID, f"There is no filter {name!r}. {near(name, FILTER_NAMES)}", field=f"filter.{name}")
+        try:
+            filters = filters_from(self.request, as_query(words))
+        except InvalidRequest as exc:
+            raise Problem(INVALID, str(exc), field=f"filter.{exc.field}") from None
+        found = (
+            narrowed(self.access.assets(NEEDS[kind]), filters, self.access).order_by("-pk").values_list("pk", flat=True)
+        )
+        chosen = list(found[: jobs.MAX_ASSETS + 1])
+        if len(chosen) > jobs.MAX_ASSETS:
+            text = f"More than {jobs.MAX_ASSETS:,} assets fit. Narrow it, and begin several."
+            raise Problem(INVALID, text, field="filter")
+        return chosen
+
+
+class CountView(Choosing):
+    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.READ}
+
+    @describe(
+        "How many assets a job would go for",
+        operation_id="jobs_count",
+        request=WhichSerializer,
+        responses={200: CountSerializer},
+        description="Before a job with a filter is begun: say the number to a person, and send it as `expected`.",
+    )
+    def post(self, request: Request) -> Response:
+        body = self.read(WhichSerializer)
+        return Response({"count": len(self.chosen(body["kind"], body))})
+
+
+def as_query(words: Mapping[str, Any]) -> QueryDict:
+    """A filter out of a body, as if it stood in an address."""
+    query = QueryDict(mutable=True)
+    for name, value in words.items():
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, str | int | float | bool) for one in values):
+            raise Problem(INVALID, "must be text, a number, true or false, or a list of texts.", field=f"filter.{name}")
+        query.setlist(name, [str(one).lower() if isinstance(one, bool) else str(one) for one in values])
+    return query
+
+
+class JobsView(Choosing, JobsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.READ}
 
     @describe("List one's jobs", operation_id="jobs_list", parameters=PAGING, responses={200: page_of(JobSerializer)})
@@ -114,19 +206,26 @@ class JobsView(JobsBase):
         operation_id="jobs_start",
         request=NewJobSerializer,
         responses={202: JobSerializer},
+        problems=[409],
         description=(
-            "zip, variants, generate_again, retry_failed or delete, of up to 10,000 assets. What one may not do, when "
-            "it runs, is counted in `failed` with its reason; the others go on."
+            "zip, variants, generate_again, retry_failed, delete, review, tag or move, of up to 10,000 assets, by ids "
+            "or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; the others go "
+            "on."
         ),
     )
     def post(self, request: Request) -> Response:
         body = self.read(NewJobSerializer)
         kind = body.pop("kind")
         demand(self.access, NEEDS[kind])
-        known = {"variants": {"sizes"}, "generate_again": {"how", "provider"}, "delete": {"even_if_used"}}
-        if unknown := sorted(set(body) - {"asset_ids"} - known.get(kind, set())):
+        if unknown := sorted(set(body) - {"asset_ids", "filter", "expected"} - GO_WITH.get(kind, frozenset())):
             raise Problem(INVALID, f"{unknown[0]} does not go with {kind}.", field=unknown[0])
-        job = jobs.start(kind, body, by=request.user, token=self.access.token)
+        ids, expected = self.chosen(kind, body), body.pop("expected", None)
+        if expected is not None and expected != len(ids):
+            raise Problem(CONFLICT, f"{len(ids):,} assets fit now, not {expected:,}. Count again.", field="expected")
+        if kind == "move":
+            body["library"] = self.library(body.get("library"), Right.CHANGE).pk if body.get("library") else None
+        arguments = {name: value for name, value in body.items() if name != "filter"} | {"asset_ids": ids}
+        job = jobs.start(kind, arguments, by=request.user, token=self.access.token)
         answer = shown_job(job, Addresses.of(request))
         return Response(answer, status=202, headers={"Location": answer["url"]})
 
@@ -134,7 +233,7 @@ class JobsView(JobsBase):
 class JobView(JobsBase):
     @describe("How far it is", operation_id="jobs_read", responses={200: JobSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
-        return Response(shown_job(self.found(pk), Addresses.of(request)))
+        return Response(shown_job(self.found_job(pk), Addresses.of(request)))
 
 
 class CancelView(JobsBase):
@@ -148,7 +247,7 @@ class CancelView(JobsBase):
         problems=[409],
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        job = self.found(pk)
+        job = self.found_job(pk)
         if not jobs.cancel(job):
             raise Problem(CONFLICT, f"The job is {job.state}.")
         return Response(shown_job(job, Addresses.of(request)))
@@ -163,7 +262,7 @@ class JobFileView(JobsBase):
         description="A zip, with the token of the request. 409 while there is none, and when it has expired.",
     )
     def get(self, request: Request, pk: UUID) -> Any:
-        job = self.found(pk)
+        job = self.found_job(pk)
         if not jobs.has_file(job):
             raise Problem(CONFLICT, f"The job is {job.state} and has no file, or not any more.")
         name = f"{job.kind}-{job.pk}.zip"
@@ -171,6 +270,7 @@ class JobFileView(JobsBase):
 
 
 routes = [
+    path("jobs/count/", CountView.as_view(), name="jobs-count"),
     path("jobs/", JobsView.as_view(), name="jobs"),
     path("jobs/<uuid:pk>/", JobView.as_view(), name="job"),
     path("jobs/<uuid:pk>/cancel/", CancelView.as_view(), name="job-cancel"),

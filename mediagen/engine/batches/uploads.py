@@ -27,7 +27,7 @@ from mediagen.engine.batches.manifests import (
     validate,
 )
 from mediagen.engine.dispatch import batch_waits, task_engine
-from mediagen.engine.generation import Estimate, estimates, requests
+from mediagen.engine.generation import Estimate, check_options, estimates, requests
 from mediagen.engine.library import Access, Right, find_library
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.factory import get_media_generator_chain
@@ -170,7 +170,7 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
     defaults |= options
     named = defaults.get("providers") or defaults.get("provider")
     chain = get_media_generator_chain(named or None, dry_run=defaults.get("dry_run"))
-    requests.check_options(chain, {name: value for name, value in defaults.items() if name not in ARGUMENTS})
+    check_options(chain, {name: value for name, value in defaults.items() if name not in ARGUMENTS})
     defaults["library"] = str(library.pk)
 
     def exists(word: str) -> bool:

@@ -10,10 +10,23 @@ from django.core.cache import cache
 logger = logging.getLogger("mediagen.engine")
 
 
+def counted(what: str, per_s: int) -> int:
+    """How often `what` was counted in this window."""
+    try:
+        return int(cache.get(_key(what, per_s), 0))
+    except Exception as exc:
+        logger.warning("%s could not be read (%s)", what.partition(":")[0], type(exc).__name__)
+        return 0
+
+
+def _key(what: str, per_s: int) -> str:
+    return f"mediagen:times:{what}:{per_s}:{int(time.time() // per_s)}"
+
+
 def count(what: str, per_s: int) -> int:
-    """How often `what` was counted in this window of `per_s` seconds, with this time; `what` is part of a key, so
-    it has no blanks. 0 when the cache is away: nobody is kept out because of that."""
-    key = f"mediagen:times:{what}:{per_s}:{int(time.time() // per_s)}"
+    """How often `what` (without blanks: it is part of a key) was counted in this window of `per_s` seconds, with this
+    time. 0 when the cache is away: nobody is kept out because of that."""
+    key = _key(what, per_s)
     try:
         cache.add(key, 0, timeout=per_s + 1)
         return int(cache.incr(key))

@@ -1,9 +1,10 @@
 """One prompt becomes one asset: asked, priced, queued, claimed, run, recorded, recovered.
 
 Keeps: an attempt is a row before its request leaves; only the holder of the newest lease writes; what was bought is
-fetched, not bought again. `orders`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `leases`, `running`,
-`recorder`, `recovery`, `earlier` (what an earlier run has left), `second_reading` (of kept answers), `settling`,
-`sources`, `job_notices` and `incoming_webhooks` (webhooks in), `memory_limit`.
+fetched, not bought again. `orders`, `options`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `leases`,
+`running`, `recorder`, `recovery`, `earlier` (what an earlier run has left), `second_reading` (of kept answers),
+`settling`, `sources`, `failures` (as words for programs), `job_notices` and
+`incoming_webhooks` (webhooks in), `memory_limit`.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
         out_of_hand,
         worker_name,
     )
+    from mediagen.engine.generation.options import check_options
     from mediagen.engine.generation.orders import AssetOrder
     from mediagen.engine.generation.recorder import RowRecorder
-    from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed, check_options
+    from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
     from mediagen.engine.generation.running import Job, PutOff
     from mediagen.engine.generation.settling import Unsettled
 
@@ -38,9 +40,10 @@ __getattr__ = names_from(
         "earlier": "Run Wanted",
         "estimates": "Estimate estimate",
         "leases": "Lease free_dead_workers is_dead is_in_hand not_in_hand out_of_hand worker_name",
+        "options": "check_options",
         "orders": "AssetOrder",
         "recorder": "RowRecorder",
-        "requests": "ACCEPT FAIL MOST_AT_ONCE PictureRequest Placed check_options",
+        "requests": "ACCEPT FAIL MOST_AT_ONCE PictureRequest Placed",
         "running": "Job PutOff",
         "settling": "Unsettled",
     },

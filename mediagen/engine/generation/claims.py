@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from mediagen import conf
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, worker_name
+from mediagen.engine.generation.options import check_values
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import Job
 from mediagen.engine.library import get_library
@@ -38,6 +39,7 @@ def lease_length() -> timedelta:
 def begin(order: AssetOrder) -> Job:
     """The asset's row, already held by this process, and the chain to fill it with."""
     chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    check_values(chain, order.request.options)
     asset, is_new = create(order, held=True)
     return Job(asset, order, Lease(asset.pk, 1), chain, budgets=library_budgets(asset.library), existing=not is_new)
 

@@ -15,7 +15,7 @@ from mediagen.errors import InvalidRequest, ProviderError
 from mediagen.factory import get_media_generator_chain
 from mediagen.models.costs import usd as in_usd
 from mediagen.models.ledger import LAST_DIGIT
-from mediagen.types import usd
+from mediagen.types import usd_or_none
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ def _prices(
         price = None
         if (ask := getattr(provider, "estimate", None)) is not None:
             try:
-                price = usd(ask(**asked))
+                price = usd_or_none(ask(**asked), provider.get_name())
                 if price is not None and (why := getattr(provider, "estimate_reason", lambda **_: "")(**asked)):
                     reasons[provider.get_name()] = why
             except ProviderError:

@@ -11,6 +11,7 @@ import mediagen.engine.generation.claims as claims
 import mediagen.engine.generation.leases as leases
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.events import progress
+from mediagen.engine.generation.options import check_values
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
@@ -25,7 +26,8 @@ def enqueue(order: AssetOrder) -> MediaAsset:
 
     Raises what cannot work before there is a row.
     """
-    get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    check_values(chain, order.request.options)
     asset, is_new = claims.create(order, held=False)
     if is_new:
         task_engine.kick([asset.pk])

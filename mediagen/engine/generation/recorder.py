@@ -13,7 +13,7 @@ from mediagen.engine.database import durable, together
 from mediagen.engine.events import progress
 from mediagen.engine.files import answers, refusals, storage
 from mediagen.engine.money import Budget, ledger
-from mediagen.errors import AssetCancelled, AttemptVetoed, LeaseLost, Outcome
+from mediagen.errors import AssetCancelled, LeaseLost, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.attempt import UNDER_WAY
 from mediagen.models.clock import db_now, from_db, to_db
@@ -38,13 +38,11 @@ class RowRecorder:
         budgets: Sequence[Budget] = (),
         provider_budgets: dict[str, Budget] | None = None,
         lease_token: int | None = None,
-        only_looks: bool = False,
     ) -> None:
         """`budgets` bind every billable attempt, `provider_budgets` those of a provider. With a `lease_token` nothing
-        is written once somebody else has taken the asset. `only_looks`: what was bought is fetched, nothing else."""
+        is written once somebody else has taken the asset."""
         self.asset = asset
         self.lease_token = lease_token
-        self.only_looks = only_looks
         self.adoptable: dict[str, GenerationAttempt] = {}
         self.budgets = list(budgets)
         self.provider_budgets = provider_budgets or {}
@@ -82,8 +80,6 @@ class RowRecorder:
             self.adopted.add(attempt.row.pk)
             self.cost -= Cost.of(attempt.row)
             return
-        if self.only_looks:
-            raise AttemptVetoed("what was bought is looked for, and nothing is asked for.", stop=True)
         if not attempt.billable:
             return
         attempt.state = AttemptState.SUBMITTED

@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db.models import Q, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Q, prefetch_related_objects
 
 import mediagen.engine.generation.claims as claims
 import mediagen.engine.generation.estimates as estimates
@@ -17,6 +19,7 @@ import mediagen.engine.generation.queue as queue
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.generation.estimates import Estimate
+from mediagen.engine.generation.options import check_options
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import provider_budgets
 from mediagen.engine.library import Access, Right, cancelling, find_library, get_library
@@ -28,7 +31,6 @@ from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
-from mediagen.providers.options import Option
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
 
 MOST_AT_ONCE = 10
@@ -206,6 +208,33 @@ def assets_of(assets: MediaAssetQuerySet, generation_id: Any) -> MediaAssetQuery
     return assets.filter(Q(generation_id=generation_id) | Q(pk=generation_id)).order_by("pk")
 
 
+def asked_for(access: Access, states: Iterable[str] = ()) -> MediaAssetQuerySet:
+    """The first asset of each request of this person, of those assets that they may see; `states` narrows it to
+    requests that have come so far, in the words of the API ("partial": some of them came)."""
+    mine = access.watchable().filter(created_by=access.user, generation_id__isnull=False)
+    siblings = MediaAsset.objects.kept().filter(generation_id=OuterRef("generation_id")).order_by()
+    mine = mine.filter(~Exists(siblings.filter(pk__lt=OuterRef("pk"))))
+    if not (wanted := set(states)):
+        return mine
+
+    def some(*of: GenerationState) -> Exists:
+        return Exists(siblings.filter(generation_state__in=of))
+
+    pending, running = GenerationState.PENDING, GenerationState.RUNNING
+    ready, failed, cancelled = GenerationState.READY, GenerationState.FAILED, GenerationState.CANCELLED
+    waits = ~some(running, ready, failed, cancelled)
+    is_over = ~some(pending, running)
+    conditions = {
+        "pending": waits,
+        "running": some(pending, running) & ~waits,
+        "ready": is_over & ~some(failed, cancelled),
+        "partial": is_over & some(ready) & some(failed, cancelled),
+        "failed": is_over & ~some(ready) & some(failed),
+        "cancelled": is_over & ~some(ready, failed),
+    }
+    return mine.filter(reduce(or_, (Q(conditions[state]) for state in sorted(wanted))))
+
+
 def cancel(assets: Iterable[MediaAsset]) -> None:
     """Cancel what waits or is being made; a picture that is being paid for already is kept. `Conflict` when all of
     them are over."""
@@ -277,37 +306,6 @@ def size_of(width: int | None, height: int | None, aspect_ratio: str = "") -> tu
 
 def _stepped(side: float) -> int:
     return min(max(STEP_PX, round(side / STEP_PX) * STEP_PX), MAX_SIDE_PX)
-
-
-def check_options(chain: MediaGeneratorChain, options: Mapping[str, Any]) -> None:
-    """`InvalidRequest` for an option that no provider of the chain knows, or with a value that none takes."""
-    declared = [getattr(provider, "options", None) for provider in chain.providers]
-    known = [one for one in declared if isinstance(one, Mapping)]
-    may_know_any = any(
-        not isinstance(one, Mapping) and hasattr(provider, "generate_image")
-        for one, provider in zip(declared, chain.providers, strict=True)
-    )
-    for name, value in options.items():
-        having = [one[name] for one in known if isinstance(one.get(name), Option)]
-        if not having and not may_know_any:
-            names = ", ".join(sorted({key for one in known for key in one}))
-            raise InvalidRequest(
-                f"No provider that would be asked has an option {name!r:.60}. They have: {names}.", field="options"
-            )
-        if having and value is not None and (reason := _refused_by_all(having, value)) and not may_know_any:
-            raise InvalidRequest(f"Option {name} {reason}.", field=f"options.{name}")
-
-
-def _refused_by_all(options: Iterable[Option], value: Any) -> str:
-    reason = ""
-    for option in options:
-        try:
-            option.clean(value)
-        except ValueError as exc:
-            reason = str(exc)
-        else:
-            return ""
-    return reason
 
 
 def _without_stand_ins(chain: MediaGeneratorChain) -> list[str]:

@@ -8,11 +8,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
+import mediagen.engine.generation.failures as failures
 import mediagen.engine.generation.job_notices as job_notices
 import mediagen.engine.generation.leases as leases
 import mediagen.engine.generation.memory_limit as memory_limit
@@ -31,6 +33,7 @@ from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.images import origin
 from mediagen.models import GenerationState, MediaAsset
+from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
@@ -41,14 +44,6 @@ logger = logging.getLogger("mediagen.engine")
 MAX_TRIES = 10
 SHORTEST_WAIT_S = 0.5
 LONGEST_WAIT_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class AsItWas:
-    """How an asset stood before it was taken."""
-
-    generation_state: str
-    failure: str
 
 
 @dataclass(slots=True)
@@ -75,8 +70,6 @@ class Job:
     """attempts of this run, without those that were skipped"""
     existing: bool = False
     """an asset with this idempotency key was there already: nothing is to be done"""
-    only_looks: AsItWas | None = None
-    """nothing is bought: jobs that were are fetched, and when none brings a picture the asset stands as before"""
     cost: Cost = NOTHING
     """what the run has cost, once it is over"""
 
@@ -104,7 +97,6 @@ async def run(job: Job) -> MediaAsset:
         budgets=job.budgets,
         provider_budgets=provider_budgets(job.chain),
         lease_token=job.lease.token,
-        only_looks=job.only_looks is not None,
     )
     try:
         return await _run(job, recorder)
@@ -121,9 +113,9 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                left = await in_database(
-                    recovery.left_behind, job.asset, job.lease.token, job.chain.purchases_resolved_for_s()
-                )
+                # A question with a purchase's key may buy it, if it never came there: not where only jobs are fetched.
+                resolved_for_s = {} if is_fetch else job.chain.purchases_resolved_for_s()
+                left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolved_for_s)
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
@@ -163,19 +155,13 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
         if is_fetch:
             recorder.leave_jobs()
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
-        leave = let_wait if (can_go_on and not is_lost) or (has_come and is_away) else give_up
-        if job.only_looks is not None and not has_come:
-            leave = as_it_was
+        waits = (can_go_on and not is_lost) or (has_come and is_away)
+        leave = let_wait if waits else partial(give_up, code=failures.of_exception(exc))
         leases.let_go(job.asset.pk)
         said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
         await asyncio.shield(in_database(leave, job, recorder, said))
         raise
     leases.let_go(job.asset.pk)
-    if job.only_looks is not None:
-        await in_database(as_it_was, job, recorder, "")
-        raise GenerationFailed(
-            outcome.explain(), attempts=outcome.attempts, asset_id=job.asset.asset_id, asset=job.asset
-        )
     if is_fetch:
         recorder.leave_jobs()
         await in_database(let_wait, job, recorder, job.asset.failure)
@@ -191,7 +177,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
     if job.patient and (put_off := _put_off(job, outcome)) is not None:
         await in_database(postpone, job, recorder, put_off)
         raise put_off
-    await in_database(give_up, job, recorder, outcome.explain())
+    await in_database(give_up, job, recorder, outcome.explain(), failures.of_outcome(outcome))
     raise GenerationFailed(
         outcome.explain(),
         attempts=outcome.attempts,
@@ -352,6 +338,7 @@ class Stored:
             "dry_run": image.dry_run,
             "generation_state": GenerationState.READY,
             "failure": "",
+            "failure_code": "",
             "cancel_requested_at": None,
             "lease_until": None,
             "lease_worker": "",
@@ -391,11 +378,11 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
 
 
 @atomic()
-def give_up(job: Job, recorder: RowRecorder, reason: str) -> None:
+def give_up(job: Job, recorder: RowRecorder, reason: str, code: str = FailureCode.ERROR) -> None:
     """The row says why there is no picture. A placeholder that was to be replaced stays what it was."""
     state = GenerationState.READY if job.asset.file else GenerationState.FAILED
     values = {"generation_state": state, "failure": reason, "lease_until": None, "cancel_requested_at": None}
-    if _leave(job, recorder, **values) and not job.asset.file:
+    if _leave(job, recorder, **values, failure_code=code) and not job.asset.file:
         announcements.assets_failed([job.asset.pk])
 
 
@@ -411,15 +398,6 @@ def end_cancelled(job: Job, recorder: RowRecorder) -> None:
 def let_wait(job: Job, recorder: RowRecorder, reason: str) -> None:
     """For whoever comes next, or whoever asked for it."""
     _leave(job, recorder, generation_state=job.left_as, failure=reason, lease_until=None)
-
-
-@atomic()
-def as_it_was(job: Job, recorder: RowRecorder, reason: str) -> None:
-    """Nothing was found: the asset stands as it did before anybody looked."""
-    assert job.only_looks is not None  # noqa: S101 - of such jobs alone
-    was = job.only_looks
-    recorder.forget_skips()
-    _leave(job, recorder, generation_state=was.generation_state, failure=was.failure, lease_until=None)
 
 
 @atomic()
@@ -445,7 +423,8 @@ def _leave(job: Job, recorder: RowRecorder, **values: Any) -> bool:
     held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
     is_left = bool(held.update(**values, lease_worker="", updated_at=db_now()))
     if is_left:
-        job.asset.generation_state, job.asset.failure = values["generation_state"], values["failure"]
+        for name in {"generation_state", "failure", "failure_code"} & values.keys():
+            setattr(job.asset, name, values[name])
     recorder.flush()
     progress.changed([job.asset.pk], is_end=True)
     return is_left

@@ -195,18 +195,17 @@ def look_again(pk: Any, *, by: str, access: Access | None = None) -> GenerationA
     if why := _why_no_look(row, config and _adapter(config)):
         raise Conflict(why)
     assert row.asset is not None  # noqa: S101 - of an asset that is gone nothing is looked for
-    was = running.AsItWas(row.asset.generation_state, row.asset.failure)
     changes = {"providers": (row.provider_name,), "dry_run": False, "deadline_s": LOOK_S}
     with atomic():
         GenerationAttempt.objects.filter(pk=row.pk).update(
             finished_at=db_now(), provider_job={k: v for k, v in row.provider_job.items() if k != "given_up"}
         )
         job = claims.begin_again(row.asset_id, changes)
-    job.only_looks = was
+    job.fetch_for_s, job.left_as = LOOK_S, GenerationState(row.asset.generation_state)
     logger.info("job %s of %s is looked for again by %s", row.provider_job_id, row.provider_name, by)
     try:
         async_to_sync(running.run)(job)
-    except (GenerationFailed, StorageFailed) as exc:
+    except (running.PutOff, GenerationFailed, StorageFailed) as exc:
         logger.info("asset %s: %s", row.asset_id, exc)
     row.refresh_from_db()
     return row
@@ -215,8 +214,8 @@ def look_again(pk: Any, *, by: str, access: Access | None = None) -> GenerationA
 def _why_no_look(row: GenerationAttempt, adapter: Any) -> str:
     """Why its job cannot be looked for from here; "" when it can."""
     asset = row.asset
-    # One that knows nothing of jobs would buy: others say that they can by naming one.
-    if not row.provider_job_id or not getattr(adapter, "can_resume", True):
+    # One that knows nothing of jobs would buy.
+    if not row.provider_job_id or not getattr(adapter, "can_resume", False):
         return f"{row.provider_name} named no job for attempt {row.pk}, so there is nothing to look for by its id."
     if asset is None or asset.status == ReviewStatus.DELETED:
         return f"The asset of attempt {row.pk} is gone, so that no picture could be kept. Look at the provider's page."

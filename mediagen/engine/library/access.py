@@ -6,6 +6,7 @@ not read is to be answered as what does not exist.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -79,6 +80,13 @@ class Access:
             return assets  # type: ignore[no-any-return]
         return assets.filter(library__in=self.libraries(right))  # type: ignore[no-any-return]
 
+    def watchable(self) -> MediaAssetQuerySet:
+        """The assets that they may watch come: those that they may read, and with a right to generate alone those that
+        they have asked for themselves."""
+        if self.has(Right.READ):
+            return self.assets()
+        return self.assets(Right.GENERATE).filter(created_by=self.user)
+
     def files(self) -> MediaAssetQuerySet:
         """The assets whose files they may have: those that they may read, and deleted ones that they may have back."""
         found = self.assets(Right.READ)
@@ -97,6 +105,16 @@ class Access:
         if rights and (self._bound or not sees_everything(self.user)) and not self.may(min(rights), library):
             return frozenset()
         return rights
+
+    def rights_in(self, libraries: Iterable[Any]) -> dict[Any, frozenset[Right]]:
+        """What they may do besides reading in each of these libraries, by id. One query at most."""
+        ids = set(libraries)
+        rights = frozenset(right for right in Right if right is not Right.READ and self.has(right))
+        if rights and (self._bound or not sees_everything(self.user)):
+            mine = set(self.libraries(min(rights)).filter(pk__in=ids).values_list("pk", flat=True))
+        else:
+            mine = ids
+        return {pk: rights if pk in mine else frozenset() for pk in ids}
 
     @property
     def _bound(self) -> bool:

@@ -27,6 +27,13 @@ def move(asset_ids: Iterable[Any], library: MediaLibrary) -> int:
 
 
 @atomic()
+def set_tags(asset: MediaAsset, names: Iterable[str]) -> None:
+    """Give the asset these tags and no others. `InvalidRequest` for what cannot be a tag."""
+    asset.tags.set(MediaTag.objects.ensure(names))
+    MediaAsset.objects.filter(pk=asset.pk).update(updated_at=db_now())
+
+
+@atomic()
 def tag(asset_ids: Iterable[Any], *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> int:
     """Add and remove tags by name, whatever their case, on each asset; how many assets there are. At most 1,000.
 

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -65,6 +66,8 @@ class AssetFilters:
     batch: uuid.UUID | None = None
     generation_id: uuid.UUID | None = None
     content_hash: str = ""
+    created_by: str = ""
+    """a user's name"""
 
     def __post_init__(self) -> None:
         """One word is as good as a tuple of one, and everything is checked, however it came here."""
@@ -111,6 +114,14 @@ def narrowed(assets: Assets, filters: AssetFilters, access: Access | None = None
                 return assets.none()
             library = found.pk
         assets = assets.filter(library=library)
+    if filters.created_by:
+        users = get_user_model()._default_manager
+        named = (
+            users.filter(**{get_user_model().USERNAME_FIELD: filters.created_by}).values_list("pk", flat=True).first()
+        )
+        if named is None:
+            return assets.none()
+        assets = assets.filter(created_by=named)
     conditions = {
         "provider_name": filters.provider or None,
         "model_name": filters.model or None,
@@ -274,5 +285,6 @@ _READ: dict[str, Reader] = {
     "parent": _uuid,
     "batch": _uuid,
     "generation_id": _uuid,
+    "created_by": _text,
     "content_hash": lambda value, name: _text(value, name).lower(),
 }

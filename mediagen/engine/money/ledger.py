@@ -122,7 +122,7 @@ def hold(row: GenerationAttempt, budgets: list[Budget], price: Decimal | None) -
                 raise BudgetUsedUp(f"{budget.whose} has $0 left.{budget.renewal(db_now())}{budget.what_to_do}")
         raise PriceUnknown(
             f"the price of {row.provider_name} {row.model_name} is not known, and {budgets[0].whose} has a limit. "
-            f"Set it in the prices of ProviderConfig '{row.provider_name}'."
+            f"Set it in the prices of ProviderConfig '{row.provider_name}', or its price_when_unknown."
         )
     row.cost_held = price = prices.of_late(prices.Kind.of(row)) or price
     opened = [(open_account(budget, row.started_at), budget) for budget in budgets]

@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from mediagen.engine.providers.description import OPERATIONS, ProviderDescription, descriptions
     from mediagen.engine.providers.entries import (
         CredentialState,
+        ModelEnd,
         ProviderState,
+        arrange,
         credential_state,
         makes_pictures,
         states,
     )
-    from mediagen.engine.providers.tables import update_tables
+    from mediagen.engine.providers.tables import TableReport, update_tables
 
 __getattr__ = names_from(
     __name__,
     {
         "description": "OPERATIONS ProviderDescription descriptions",
-        "entries": "CredentialState ProviderState credential_state makes_pictures states",
-        "tables": "update_tables",
+        "entries": "CredentialState ModelEnd ProviderState arrange credential_state makes_pictures states",
+        "tables": "TableReport update_tables",
     },
 )

@@ -53,6 +53,13 @@ def shift(config: ProviderConfig, places: int) -> list[ProviderConfig]:
         return _number(rows)
 
 
+def arrange(order: Sequence[ProviderConfig]) -> list[ProviderConfig]:
+    """All entries in this order, numbered from 1. One that is gone is left out; one that is not named stands behind."""
+    places = {config.pk: place for place, config in enumerate(order)}
+    with atomic():
+        return _number(sorted(_locked(), key=lambda row: places.get(row.pk, len(places))))
+
+
 def add(config: ProviderConfig) -> None:
     """Save a new entry at the end of the chain, before the placeholders: what stands behind one is never asked."""
     with atomic():
@@ -329,7 +336,7 @@ def _state(config: ProviderConfig, circuits: Mapping[BreakerKey, Circuit], now: 
         model=model,
         is_live=not getattr(adapter, "dry_run", False),
         is_placeholder=bool(getattr(adapter, "is_placeholder", False)),
-        credential=_credential(config),
+        credential=_credential_in_use(config, adapter),
         problem=problem,
         circuits=tuple(_report(key, circuit, now, digest) for key, circuit in mine if not circuit.is_healthy),
         model_end=_model_end(config, model),
@@ -355,6 +362,14 @@ def _report(key: BreakerKey, circuit: Circuit, now: datetime, digest: str) -> Ci
     else:
         status = "probing" if circuit.state is CircuitState.HALF_OPEN else "open"
     return CircuitReport(key.operation, status, circuit.reason, circuit.failures, circuit.open_until)
+
+
+def _credential_in_use(config: ProviderConfig, adapter: Any) -> CredentialState:
+    """As `credential_state`; of an adapter that its settings make do without a key (a server of one's own), none is
+    missing."""
+    found = _credential(config)
+    does_without = adapter is not None and getattr(adapter, "is_configured", False)
+    return CredentialState("not needed") if found.source == "missing" and does_without else found
 
 
 def credential_state(config: ProviderConfig) -> CredentialState:

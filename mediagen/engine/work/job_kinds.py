@@ -10,13 +10,15 @@ from typing import Any
 
 import mediagen.engine.work.in_server as in_server
 import mediagen.engine.work.zips as zips
+from mediagen.engine.database import as_uuid
 from mediagen.engine.files import variants
 from mediagen.engine.generation import AssetOrder, queue
-from mediagen.engine.library import Right, trash
+from mediagen.engine.library import Right, bulk, review, trash
+from mediagen.engine.work.jobs import Kind, Running
 from mediagen.engine.work.running_job import Kind, Running
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.factory import chain_configs
-from mediagen.models import AssetSource, GenerationState, MediaAsset
+from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.types import checked_text
 
 logger = logging.getLogger("mediagen.engine")
@@ -126,6 +128,68 @@ def _check_delete(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"even_if_used": bool(arguments.get("even_if_used", False))}
 
 
+def review_each(running: Running) -> None:
+    """`step` of the review, with `notes`. One that has taken it already is done."""
+    step, notes = running.job.arguments["step"], running.job.arguments.get("notes", "")
+
+    def one(asset: MediaAsset) -> list[Any]:
+        if asset.status == review.STEPS[step].target:
+            return []
+        done = review.review([asset.pk], step, by=running.job.created_by, notes=notes)
+        if done.without_picture:
+            raise InvalidRequest(f"It is {asset.generation_state}: there is no picture to {step}.")
+        if not done.changed:
+            raise InvalidRequest(f"It is {asset.status}; from there is no way to {step}.")
+        return []
+
+    each(running, Right.APPROVE, one)
+
+
+def _check_step(arguments: dict[str, Any]) -> dict[str, Any]:
+    step = arguments.get("step")
+    if step not in review.STEPS:
+        raise InvalidRequest(f"step can be {', '.join(review.STEPS)}, not {step!r:.40}.", field="step")
+    return {"step": step, "notes": checked_text(arguments.get("notes") or "", "notes")}
+
+
+def tag_each(running: Running) -> None:
+    """`add` and `remove`: names of tags."""
+    add, remove = running.job.arguments["add"], running.job.arguments["remove"]
+
+    def one(asset: MediaAsset) -> list[Any]:
+        bulk.tag([asset.pk], add=add, remove=remove)
+        return []
+
+    each(running, Right.CHANGE, one)
+
+
+def _check_tags(arguments: dict[str, Any]) -> dict[str, Any]:
+    found = {name: list(arguments.get(name) or ()) for name in ("add", "remove")}
+    if not any(found.values()):
+        raise InvalidRequest("Say which tags to add or to remove.", field="add")
+    return {name: MediaTag.objects.clean_names(names) for name, names in found.items()}
+
+
+def move_each(running: Running) -> None:
+    """Into `library`, an id, where the starter may still change things."""
+    library = MediaLibrary.objects.filter(pk=running.job.arguments["library"]).first()
+    if library is None or not running.access.may(Right.CHANGE, library):
+        raise InvalidRequest("The library is gone, or you may not put anything into it any more.", field="library")
+
+    def one(asset: MediaAsset) -> list[Any]:
+        bulk.move([asset.pk], library)
+        return []
+
+    each(running, Right.CHANGE, one)
+
+
+def _check_library(arguments: dict[str, Any]) -> dict[str, Any]:
+    pk = as_uuid(arguments.get("library"), "library")
+    if pk is None or not MediaLibrary.objects.filter(pk=pk).exists():
+        raise InvalidRequest("Say into which library.", field="library")
+    return {"library": str(pk)}
+
+
 def _nothing_else(arguments: dict[str, Any]) -> dict[str, Any]:
     return {}
 
@@ -136,4 +200,7 @@ KINDS: Mapping[str, Kind] = {
     "generate_again": Kind(generate_again, _check_how),
     "retry_failed": Kind(retry_failed, _nothing_else),
     "delete": Kind(delete, _check_delete),
+    "review": Kind(review_each, _check_step),
+    "tag": Kind(tag_each, _check_tags),
+    "move": Kind(move_each, _check_library),
 }

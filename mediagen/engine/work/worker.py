@@ -25,7 +25,7 @@ from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.database import grouped, in_database, is_full, to_the_end
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.generation import Job, PutOff, claims, leases, running
+from mediagen.engine.generation import Job, PutOff, claims, failures, leases, running
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
 from mediagen.factory import SharedBreaker, get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
@@ -282,7 +282,7 @@ class Worker:
         except Exception as exc:
             logger.exception("asset %s could not be made", asset.pk)
             kind, message = "failed", type(exc).__name__
-            await self._end(asset, GenerationState.FAILED, message)
+            await self._end(asset, GenerationState.FAILED, message, failures.of_exception(exc))
         finally:
             leases.let_go(asset.pk)
         if kind in ("put_off", "lost"):
@@ -305,20 +305,20 @@ class Worker:
         except ConfigurationError as exc:
             asset.failure = str(exc)
             if asset.batch is None:
-                await self._end(asset, GenerationState.FAILED, str(exc))
+                await self._end(asset, GenerationState.FAILED, str(exc), failures.of_exception(exc))
                 raise
             await in_database(lifecycle.pause, asset.batch, str(exc))
             await self._end(asset, GenerationState.PENDING, str(exc))
             return None
         except InvalidRequest as exc:
-            await self._end(asset, GenerationState.FAILED, str(exc))
+            await self._end(asset, GenerationState.FAILED, str(exc), failures.of_exception(exc))
             raise
         budgets = [*lifecycle.batch_budgets(batch), *claims.library_budgets(asset.library)]
         return claims.take(asset, order, chain, budgets, patient=self.patient, left_as=self.left_as)
 
-    async def _end(self, asset: MediaAsset, state: GenerationState, reason: str) -> None:
+    async def _end(self, asset: MediaAsset, state: GenerationState, reason: str, code: str = "") -> None:
         leases.let_go(asset.pk)
-        await in_database(_end, asset, self.name, state, reason)
+        await in_database(_end, asset, self.name, state, reason, code)
 
     async def _batch_of(self, asset: MediaAsset) -> GenerationBatch | None:
         """The batch as it is now, at most a second old: it may have been paused meanwhile, or have got a limit."""
@@ -409,9 +409,14 @@ def claim_new(assets: Sequence[MediaAsset], worker: str) -> list[MediaAsset]:
 
 
 @atomic()
-def _end(asset: MediaAsset, worker: str, state: GenerationState, reason: str) -> None:
+def _end(asset: MediaAsset, worker: str, state: GenerationState, reason: str, code: str) -> None:
     ended = MediaAsset.objects.filter(pk=asset.pk, lease_worker=worker).update(
-        generation_state=state, failure=reason, lease_worker="", lease_until=None, updated_at=db_now()
+        generation_state=state,
+        failure=reason,
+        failure_code=code,
+        lease_worker="",
+        lease_until=None,
+        updated_at=db_now(),
     )
     progress.changed([asset.pk], is_end=True)
     if ended and state == GenerationState.FAILED:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.providers import update_tables
 from mediagen.errors import ConfigurationError, InvalidRequest
+from mediagen.management.base import SOME_FAILED, USAGE, MediagenCommand
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Asks vendors for their present models, prices and ends by calls that cost nothing, and keeps them in the "
         'folder MEDIAGEN["PROVIDER_DATA_DIR"]. A table that cannot be had leaves the old one in force. Exit code 0: '
@@ -26,8 +27,8 @@ class Command(BaseCommand):
         try:
             reports = async_to_sync(update_tables)(options["providers"] or None, live=options["live"])
         except (InvalidRequest, ConfigurationError) as exc:
-            raise CommandError(str(exc), returncode=2) from None
+            raise CommandError(str(exc), returncode=USAGE) from None
         for report in reports:
             self.stdout.write(f"{report.adapter}: {report.detail}")
         if failed := [report.adapter for report in reports if not report.ok]:
-            raise CommandError(f"no newer table of {', '.join(failed)}.", returncode=1)
+            raise CommandError(f"no newer table of {', '.join(failed)}.", returncode=SOME_FAILED)

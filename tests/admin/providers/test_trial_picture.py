@@ -41,6 +41,7 @@ def test_it_says_first_what_it_may_cost(signed_in, library, monkeypatch, live, n
     monkeypatch.setenv("SDXL_API_KEY", "x")
     monkeypatch.setenv("REPLICATE_API_KEY", "x")
     ProviderConfig.objects.update(dry_run=not live)
+    ProviderConfig.objects.filter(name="replicate_sdxl").update(model="some/model")
 
     text = ask(signed_in(*MAY), name).content.decode()
 

@@ -201,7 +201,7 @@ class TestMoney:
         body = caller.send(URL + "estimate/", {**ASK, "count": 4}).json()
 
         assert (body["cheapest"], body["dearest"], body["is_free"]) == ("0.40", "0.40", False)
-        assert body["prices"] == [{"provider_name": "local", "usd": "0.10", "at_most": ""}]
+        assert body["prices"] == [{"provider": "local", "usd": "0.10", "at_most": ""}]
         assert not MediaAsset.objects.exists()
 
     def test_a_library_whose_budget_does_not_leave_it(self, caller, settings):
@@ -256,7 +256,7 @@ class TestWaiting:
         body = response.json()
         assert (response.status_code, body["state"]) == (201, "ready")
         assert response["Preference-Applied"] == "wait=5", "a sync server's worker is not held for longer"
-        assert {asset["provider_name"] for asset in body["assets"]} == {"local"}
+        assert {asset["provider"] for asset in body["assets"]} == {"local"}
         assert all(asset["file_url"] and Decimal(asset["cost"]) == Decimal("0.10") for asset in body["assets"])
 
     def test_no_longer_than_asked(self, settings):
@@ -287,7 +287,7 @@ class TestWaiting:
 
         body = response.json()
         assert (response.status_code, body["state"]) == (202, "failed")
-        assert "moderation" in body["assets"][0]["failure"]
+        assert "moderation" in body["assets"][0]["failure"]["detail"]
 
     @pytest.mark.parametrize("prefer", ["wait=x", "wait=-1", "wait=", "handling=lenient", "wait", "wait=1.5", "=", ";"])
     def test_a_preference_that_is_none_is_left_aside(self, settings, prefer):
@@ -500,11 +500,11 @@ class TestEvents:
         assert response["X-Accel-Buffering"] == "no"
         assert "/generations/" in response["Location"]
         assert told[0][0] == "asset"
-        attempts = [(data["provider_name"], data["state"]) for kind, _, data in told if kind == "attempt"]
+        attempts = [(data["provider"], data["state"]) for kind, _, data in told if kind == "attempt"]
         assert ("local", "failed") in attempts
         assert ("second", "succeeded") in attempts
         assert [kind for kind, _, _ in told][-2:] == ["asset", "done"]
-        assert told[-2][2]["generation_state"] == told[-1][2]["state"] == "ready"
+        assert told[-2][2]["state"] == told[-1][2]["state"] == "ready"
 
     def test_go_on_after_the_last_one_heard(self):
         asset = MediaAssetFactory(ready=True)

@@ -13,10 +13,12 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
+from mediagen import conf
 from mediagen.engine import get_media_engine
 from mediagen.engine.library import tokens
 from mediagen.errors import OutcomeUnknown, Refused, Unavailable
 from mediagen.models import ApiToken, GenerationAttempt, IdempotentRequest, MediaAsset, ProviderConfig
+from mediagen.providers.registry import adapter_class
 from tests import pictures
 from tests.api.openai.test_generations import GENERATIONS, refused
 from tests.engine.work.working import use_local
@@ -102,7 +104,8 @@ class TestEdits:
         assert not MediaAsset.objects.exists()
 
     def test_nobody_who_can(self, client):
-        ProviderConfig.objects.filter(name="openai_images").update(enabled=False)
+        editors = [name for name in conf.BUILT_IN_PROVIDERS if hasattr(adapter_class(name), "edit_image")]
+        ProviderConfig.objects.filter(name__in=editors).update(enabled=False)
         form = {"prompt": "add a hat", "image": file()}
 
         assert refused(client.post(EDITS, form)) == (400, "unsupported_value", "model")

@@ -98,3 +98,81 @@ def test_what_a_token_may_not_is_refused_at_once():
         body = {"kind": kind, "asset_ids": [str(uuid7())], **({"sizes": ["8x"]} if kind == "variants" else {})}
         assert problem(caller.send(URL, body)) == "forbidden"
     assert caller.send(URL, {"kind": "zip", "asset_ids": [str(uuid7())]}).status_code == 202
+
+
+# ---------------------------------------------------------------------- many at once
+
+
+def ended(caller, **body):
+    begun = caller.send(URL, body)
+    assert begun.status_code == 202, begun.content
+    jobs.work_off()
+    return caller.get(begun["Location"]).json()
+
+
+def test_many_are_approved_by_a_filter_whose_number_was_said_first(caller):
+    sea = [MediaAssetFactory(ready=True, provider_name="sdxl") for _ in range(3)]
+    waits = MediaAssetFactory(provider_name="sdxl")
+    other = MediaAssetFactory(ready=True, provider_name="flux")
+    theirs = MediaAssetFactory(ready=True, provider_name="sdxl", library=MediaLibraryFactory(owner=UserFactory()))
+    which = {"kind": "review", "filter": {"provider": "sdxl"}}
+
+    count = caller.send(f"{URL}count/", which).json()["count"]
+    assert count == 4
+    assert problem(caller.send(URL, {**which, "step": "approve", "expected": 3})) == "conflict"
+    body = ended(caller, **which, step="approve", expected=count)
+
+    assert (body["state"], body["done"], body["failed"]) == ("done", 3, 1)
+    assert body["errors"][0]["asset_id"] == str(waits.pk)
+    status = dict(MediaAsset.objects.values_list("pk", "status"))
+    assert [status[asset.pk] for asset in (*sea, waits, other, theirs)] == ["approved"] * 3 + ["draft"] * 3
+    again = ended(caller, kind="review", step="approve", asset_ids=[str(sea[0].pk)])
+    assert (again["done"], again["failed"]) == (1, 0)  # a worker that died half way has taken it already
+
+
+def test_many_are_tagged_and_moved(caller):
+    asset, library = MediaAssetFactory(ready=True), MediaLibraryFactory(owner=caller.user, name="Press")
+    ids = [str(asset.pk)]
+
+    assert ended(caller, kind="tag", asset_ids=ids, add=["sea", "old"])["done"] == 1
+    assert ended(caller, kind="tag", filter={"tag": ["sea"]}, remove=["old"])["done"] == 1
+    assert ended(caller, kind="move", asset_ids=ids, library="press")["done"] == 1
+
+    asset.refresh_from_db()
+    assert (asset.tag_names, asset.library) == (["sea"], library)
+
+
+def test_nothing_is_moved_where_one_may_not_put_it_any_more(caller):
+    asset, library = MediaAssetFactory(ready=True), MediaLibraryFactory(owner=caller.user)
+    begun = caller.send(URL, {"kind": "move", "asset_ids": [str(asset.pk)], "library": str(library.pk)})
+    library.owner = UserFactory()
+    library.save()
+    jobs.work_off()
+    assert caller.get(begun["Location"]).json()["state"] == "failed"
+    asset.refresh_from_db()
+    assert asset.library != library
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"kind": "review", "step": "approve"}, "asset_ids"),
+        ({"kind": "review", "step": "approve", "filter": {}}, "filter"),
+        ({"kind": "review", "step": "approve", "filter": {"libary": "x"}}, "filter.libary"),
+        ({"kind": "review", "step": "approve", "filter": {"state": "soon"}}, "filter.state"),
+        ({"kind": "review", "step": "approve", "filter": {"q": {"a": 1}}}, "filter.q"),
+        ({"kind": "review", "step": "approve", "filter": {"q": "a"}, "asset_ids": [str(uuid7())]}, "asset_ids"),
+        ({"kind": "review", "step": "sell", "filter": {"q": "a"}}, "step"),
+        ({"kind": "review", "filter": {"q": "a"}}, "step"),
+        ({"kind": "tag", "asset_ids": [str(uuid7())]}, "add"),
+        ({"kind": "tag", "asset_ids": [str(uuid7())], "add": ["a" * 101]}, "add.0"),
+        ({"kind": "move", "asset_ids": [str(uuid7())]}, "library"),
+        ({"kind": "move", "asset_ids": [str(uuid7())], "library": "nowhere"}, "library"),
+        ({"kind": "tag", "asset_ids": [str(uuid7())], "add": ["a"], "step": "approve"}, "step"),
+    ],
+)
+def test_what_many_cannot_be_told_is_said(caller, body, field):
+    MediaAssetFactory(ready=True, name="a")
+    response = caller.send(URL, body)
+    assert (response.status_code, response.json()["field"]) == (400, field), response.content
+    assert not BackgroundJob.objects.exists()

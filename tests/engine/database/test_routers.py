@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.urls import reverse
 
@@ -11,6 +12,7 @@ from mediagen.engine import get_media_engine
 from mediagen.engine.library.libraries import get_or_create_library
 from mediagen.engine.maintenance.sweep import maintain
 from mediagen.models import GenerationAttempt, MediaAsset
+from mediagen.models.writer import WriterQuerySet
 from tests.api.callers import Caller
 from tests.engine.work.working import batch_of, states, use_local, work
 from tests.kill.site import ALIAS, connected
@@ -70,6 +72,12 @@ class TestReplicas:
             assert client.get(reverse(f"admin:mediagen_{name}_changelist")).status_code == 200
 
 
+def test_no_table_is_forgotten():
+    for model in apps.get_app_config("mediagen").get_models(include_auto_created=True):
+        for manager in (model._default_manager, model._base_manager):
+            assert isinstance(manager.all(), WriterQuerySet), f"{model.__name__}: objects = WriterQuerySet.as_manager()"
+
+
 class Elsewhere:
     def __init__(self, **by_label: str) -> None:
         self.by_label = by_label
@@ -89,5 +97,5 @@ class Elsewhere:
 def test_a_database_of_its_own_is_refused_with_the_reason(settings, routed, words):
     settings.DATABASE_ROUTERS = [Elsewhere(**routed)]
     said = check_one_database(None)
-    assert [message.id for message in said] == (["mediagen.E032"] if words else [])
+    assert [message.id for message in said] == (["mediagen.E034"] if words else [])
     assert all(word in said[0].msg for word in words or ())

@@ -123,7 +123,7 @@ def test_what_is_said_of_a_failure_and_of_an_export(settings):
     announcements.export_failed(export.pk)
 
     of_asset, of_export = (message.payload for message in WebhookMessage.objects.order_by("id"))
-    assert "not that" in of_asset["data"]["asset"]["failure"]
+    assert "not that" in of_asset["data"]["asset"]["failure"]["detail"]
     assert of_asset["data"]["asset"]["cost"] is None
     assert of_export["data"]["export"]["message"] == "No such file."
     assert of_export["data"]["export"]["asset"] == str(export.asset_id)

@@ -253,7 +253,7 @@ class TestNothingHalfDone:
         with pytest.raises(StorageFailed, match="OSError"):
             make()
         row = MediaAsset.objects.get()
-        assert row.generation_state == "failed"
+        assert (row.generation_state, row.failure_code) == ("failed", "storage")
         assert "OSError" in row.failure
         assert attempts(row) == [("sdxl", "succeeded", "succeeded")]
 

@@ -7,15 +7,13 @@ from decimal import Decimal
 from io import StringIO
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from mediagen.engine import get_media_engine
 from mediagen.engine.generation import recorder, recovery, settling
-from mediagen.errors import AttemptVetoed, Conflict, GenerationFailed, InvalidRequest
+from mediagen.errors import Conflict, GenerationFailed, InvalidRequest
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig, SpendAccount
-from mediagen.types import Attempt
 from tests.api.callers import EVERYTHING, Caller, problem
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
 from tests.servers import Fault
@@ -145,13 +143,6 @@ class TestALook:
         assert (row.state, row.asset_id, money()) == ("unknown", asset.pk, (0, CENT))
         assert (asset.generation_state, asset.failure, asset.lease_worker) == (state, "why", "")
         assert (len(job.purchases), GenerationAttempt.objects.count()) == (1, 1)
-
-    def test_lets_no_provider_begin_anything(self):
-        rows = recorder.RowRecorder(MediaAssetFactory(), only_looks=True)
-        with pytest.raises(AttemptVetoed) as vetoed:
-            async_to_sync(rows.started)(Attempt(provider_name="sdxl", operation="generate_image", position=1))
-        assert vetoed.value.stop
-        assert not GenerationAttempt.objects.exists()
 
     def test_finds_that_it_failed(self, job):
         patient(job)

@@ -147,6 +147,7 @@ def test_what_was_measured_is_what_is_played():
 
 def test_who_has_no_key_and_whose_price_is_not_known_is_said(monkeypatch):
     monkeypatch.setenv("SDXL_API_KEY", "x")
+    ProviderConfig.objects.filter(name="replicate_sdxl").update(model="some/model")
 
     rehearsal = rehearse("all_down", behaviours={"replicate_sdxl": "well"}, pictures=1)
 

@@ -12,6 +12,7 @@ from mediagen.engine.generation.requests import PictureRequest
 from mediagen.engine.library.access import Access
 from mediagen.errors import BudgetTooSmall, GenerationFailed
 from mediagen.models import GenerationBatch, MediaAsset, MediaLibrary, ProviderConfig
+from mediagen.providers import ReplicateSDXLAdapter
 from mediagen.templatetags.mediagen import why
 from tests.engine.work.working import batch_of, work
 from tests.factories import UserFactory
@@ -23,9 +24,10 @@ engine = get_media_engine()
 
 
 @pytest.fixture
-def chain(live, settings):
-    """Two that are dear, one whose price nobody knows, and a stand-in at the end."""
+def chain(live, settings, monkeypatch):
+    """One whose price nobody knows, two that are dear, and a stand-in at the end."""
     settings.TIME_ZONE = "Asia/Tokyo"
+    monkeypatch.setattr(ReplicateSDXLAdapter, "estimate", lambda self, **request: None)
     servers = live("replicate_sdxl", "sdxl", "openai_images")
     ProviderConfig.objects.filter(name="noop_media").update(enabled=True, position=9)
     return servers
@@ -75,6 +77,7 @@ def test_of_what_a_provider_said_where_one_was_asked(chain):
     chain[2].fault("submit", Fault.moderation(), times=None)
     library = MediaLibrary.objects.create(name="Rich", budget_limit="100")
     ProviderConfig.objects.filter(name="sdxl").update(budget_limit="0")
+    ProviderConfig.objects.filter(name="replicate_sdxl").update(enabled=False)
     text = failure(library)
     assert text.splitlines()[0].endswith("attempt(s):")
     assert "openai_images: refused" in why(text)

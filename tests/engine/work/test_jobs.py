@@ -200,7 +200,7 @@ def test_variants_of_many(editor):
     ],
 )
 def test_one_more_like_each(editor, how, seed, providers):
-    asset = MediaAssetFactory(ready=True, seed=7, parameters={"width": 64, "height": 48, "options": {"steps": 3}})
+    asset = MediaAssetFactory(ready=True, seed=7, parameters={"width": 64, "height": 48, "options": {"steps": 20}})
     upload = MediaAssetFactory(ready=True, source="uploaded", prompt="")
 
     job = worked(start("generate_again", [asset, upload], editor, **how))
@@ -214,7 +214,7 @@ def test_one_more_like_each(editor, how, seed, providers):
         editor,
     )
     assert child.parameters.get("providers") == providers
-    assert (child.parameters["width"], child.parameters["options"]) == (64, {"steps": 3})
+    assert (child.parameters["width"], child.parameters["options"]) == (64, {"steps": 20})
     assert job.result["made"] == [str(child.pk)]
 
 

@@ -14,8 +14,9 @@ from mediagen.engine.batches.manifests.keys import KeyLedger
 from mediagen.engine.batches.manifests.manifest import Manifest
 from mediagen.engine.batches.manifests.problems import ManifestError, Problem, shown
 from mediagen.engine.batches.manifests.rows import Entry, ManifestRow, order_from, shown_name, with_defaults
-from mediagen.errors import InvalidRequest
-from mediagen.factory import chain_configs
+from mediagen.errors import ConfigurationError, InvalidRequest
+from mediagen.factory import build_adapter, chain_configs
+from mediagen.models import ProviderConfig
 from mediagen.models.tag import clean_tag
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
@@ -29,13 +30,30 @@ ProviderOptions = Mapping[str, Mapping[str, Option] | None]
 """Name of a provider to the options that it declares; None for one that does not say, and so may know any."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfAnotherModel(Option):
+    """An option that the adapter declares and the configured model does not have: no value of it is wrong."""
+
+    kind: str = ""
+
+
 def options_by_provider() -> dict[str, Mapping[str, Option] | None]:
     """What each provider of the site's chain declares, for `validate`. One query."""
     found: dict[str, Mapping[str, Option] | None] = {}
     for config in chain_configs():
         declared = getattr(adapter_class(config.adapter), "options", None)
-        found[config.name] = declared if isinstance(declared, Mapping) else None
+        found[config.name] = _with_model(config, declared) if isinstance(declared, Mapping) else None
     return found
+
+
+def _with_model(config: ProviderConfig, declared: Mapping[str, Option]) -> Mapping[str, Option]:
+    try:
+        knows = getattr(build_adapter(config), "knows_option", None)
+    except ConfigurationError:
+        knows = None  # it says so itself when it is to be asked
+    if knows is None:
+        return declared
+    return {name: option if knows(name) else OfAnotherModel() for name, option in declared.items()}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,20 +187,23 @@ class Checker:
         if self._providers is None:
             return ""
         names = [provider for provider in chosen if provider in self._providers] or list(self._providers)
-        wrong: list[str] = []
+        is_declared = False
         for provider in names:
             declared = self._providers[provider]
             if declared is None:
                 return ""
             if (option := declared.get(name)) is not None:
+                is_declared = True
+                if isinstance(option, OfAnotherModel):
+                    continue
                 try:
                     option.clean(value)
                 except ValueError as exc:
-                    wrong.append(f"{exc} ({provider})")
-                else:
-                    return ""
-        if wrong:
-            return f"{'; '.join(wrong)}."
+                    # It would be passed over, and another one be paid.
+                    return f"{exc} ({provider})."
+                return ""
+        if is_declared:
+            return ""
         if chosen and any(name in (declared or ()) for declared in self._providers.values()):
             return f"{', '.join(names)} has no such option. Leave the cell empty, or ask a provider that has it."
         return unknown_column(name, self._all_options() or ())
@@ -260,7 +281,7 @@ def validate(
 
     `defaults`: arguments of `AssetOrder.of`, and `count`, for rows that do not have them. `known_options`: names of
     options that some provider knows; None when that cannot be said. `providers` says more: who has which option, so
-    that values are checked too (an option is right when one of the row's providers takes the value), and which
+    that values are checked too (the first of the row's providers that has the option must take it), and which
     providers there are. `library_exists` is asked once per word. `ManifestError` when the file cannot be read,
     `InvalidRequest` when the defaults cannot be.
     """
