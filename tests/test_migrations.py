@@ -48,7 +48,8 @@ def test_a_new_database_has_the_seven_providers_in_their_order():
 def test_a_provider_that_is_added_moves_nobody_and_goes_again():
     before = ("mediagen", "0007b_failure_code")
     leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")
-    ProviderConfig.objects.filter(name="flux").update(position=20)
+    ProviderConfig.objects.all().delete()
+    ProviderConfig.objects.create(name="flux", adapter="flux", position=20)
     MigrationExecutor(connection).migrate([before])
     old = MigrationExecutor(connection).loader.project_state([before]).apps.get_model("mediagen", "ProviderConfig")
     rows = dict(old.objects.values_list("name", "position"))

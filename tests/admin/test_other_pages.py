@@ -124,7 +124,13 @@ def test_what_a_library_spent_this_month_stands_against_its_budget(admin_client)
 
 def test_a_new_library_belongs_to_who_makes_it_and_has_a_slug(admin_client, admin_user):
     assert admin_client.get(page("medialibrary", "add")).context["adminform"].form.initial["owner"] == admin_user.pk
-    data = {"name": "Übersicht 2026", "slug": "", "budget_period": "month", "owner": admin_user.pk}
+    data = {
+        "name": "Übersicht 2026",
+        "slug": "",
+        "budget_period": "month",
+        "ai_label": "always",
+        "owner": admin_user.pk,
+    }
 
     response = admin_client.post(page("medialibrary", "add"), data)
 
@@ -160,7 +166,13 @@ def test_an_empty_library_goes_and_its_attempts_stay(admin_client):
 def test_default_tags_are_words_with_commas(admin_client):
     library = MediaLibraryFactory(name="Shelf")
     library.default_tags.add(MediaTagFactory(name="old"))
-    data = {"name": "Shelf", "slug": library.slug, "budget_period": "month", "tag_names": "Spring, sea air"}
+    data = {
+        "name": "Shelf",
+        "slug": library.slug,
+        "budget_period": "month",
+        "ai_label": "always",
+        "tag_names": "Spring, sea air",
+    }
 
     response = admin_client.post(page("medialibrary", "change", library.pk), data)
 
@@ -170,7 +182,7 @@ def test_default_tags_are_words_with_commas(admin_client):
 
 
 def test_a_new_library_takes_its_default_tags(admin_client):
-    data = {"name": "Shelf", "slug": "", "budget_period": "month", "tag_names": "spring"}
+    data = {"name": "Shelf", "slug": "", "budget_period": "month", "ai_label": "always", "tag_names": "spring"}
 
     admin_client.post(page("medialibrary", "add"), data)
 

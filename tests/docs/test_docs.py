@@ -344,7 +344,7 @@ def test_the_newcomers_test_passes(site):
 def test_three_lines_in_a_new_site(tmp_path):
     interpreter(["-m", "django", "startproject", "host", str(tmp_path)], cwd=tmp_path)
     host, page = tmp_path / "host", "docs/embedding.md"
-    lines, in_tests, storage = pages.marked(page, "settings")[:3]
+    lines, in_tests, storage, reports = pages.marked(page, "settings")
     assert ("tests" in in_tests.words, "storage" in storage.words) == (True, True)
     pictures = tmp_path / "pictures"
     with (host / "settings.py").open("a") as file:

@@ -14,7 +14,6 @@ from mediagen.engine.database import as_uuid
 from mediagen.engine.files import variants
 from mediagen.engine.generation import AssetOrder, queue
 from mediagen.engine.library import Right, bulk, review, trash
-from mediagen.engine.work.jobs import Kind, Running
 from mediagen.engine.work.running_job import Kind, Running
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.factory import chain_configs

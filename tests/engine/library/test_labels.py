@@ -13,7 +13,7 @@ from mediagen.engine.library.labels import label_of, unlabelled
 from mediagen.errors import InvalidRequest
 from mediagen.images import marked, source_type_in
 from mediagen.images.origin import BY_MODEL, PARTLY_BY_MODEL
-from mediagen.models import MediaAsset
+from mediagen.models import MediaAsset, asset_storage
 from tests import pictures
 from tests.factories import MediaAssetFactory, MediaLibraryFactory
 
@@ -75,7 +75,7 @@ def test_credit_is_what_somebody_wrote_or_else_the_model():
 
 def test_a_placeholder_says_that_it_is_one():
     asset = get_media_engine().generate_asset_sync("A lighthouse", 64, 64)
-    with asset.file.open() as file:
+    with asset_storage().open(asset.file.name) as file:
         assert source_type_in(file.read()) == asset.digital_source_type == "algorithmicMedia"
     assert label_of(asset).text == "Placeholder"
 
