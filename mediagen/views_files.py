@@ -27,7 +27,7 @@ from django.utils.http import content_disposition_header, quote_etag
 from django.views.generic import View
 
 from mediagen import conf
-from mediagen.engine.files import LinkRefused, links, renditions
+from mediagen.engine.files import LinkRefused, links, renditions, storage
 from mediagen.engine.library import Access, strangers
 from mediagen.errors import ComeLater, InvalidRequest, StorageFailed
 from mediagen.models import MediaAsset, asset_storage
@@ -122,8 +122,7 @@ def allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
 def _whole(asset: MediaAsset) -> bytes:
     try:
         with asset.file.open("rb") as file:
-            content: bytes = file.read()
-            return content
+            return storage.leaving(asset, file.read())
     except OSError:
         raise Http404("The file of this asset is not in the storage.") from None
 

@@ -46,7 +46,7 @@ def test_a_new_database_has_the_seven_providers_in_their_order():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_provider_that_is_added_moves_nobody_and_goes_again():
-    before = ("mediagen", "0007b_failure_code")
+    before = ("mediagen", "0011_failure_code")
     leaves = MigrationExecutor(connection).loader.graph.leaf_nodes("mediagen")
     ProviderConfig.objects.all().delete()
     ProviderConfig.objects.create(name="flux", adapter="flux", position=20)
@@ -80,7 +80,7 @@ def test_attempts_learn_the_batch_of_their_assets():
     asset = MediaAssetFactory(batch=GenerationBatchFactory(), row_key="1")
     of_batch, other = GenerationAttemptFactory(asset=asset), GenerationAttemptFactory()
     GenerationAttempt.objects.update(batch=None)
-    step = import_module("mediagen.migrations.0005b_batch_of_attempts")
+    step = import_module("mediagen.migrations.0006_batch_of_attempts")
     step.from_assets(apps, connection.schema_editor())
     assert dict(GenerationAttempt.objects.values_list("pk", "batch")) == {of_batch.pk: asset.batch_id, other.pk: None}
 

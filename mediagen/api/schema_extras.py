@@ -68,8 +68,10 @@ MESSAGES: dict[str, dict[str, Any]] = {
         placeholders=NUMBER,
         failed=NUMBER,
         cancelled=NUMBER,
+        cost=_or_null(USD),
+        unsettled=NUMBER,
+        possible_cost=_or_null(USD),
         of_unknown_cost=NUMBER,
-        cost=USD,
         created_at=TIME,
         finished_at=_or_null(TIME),
     ),
@@ -142,7 +144,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "VariantsRequest": {"sizes": ["1200x630", "300x"]},
     "NewLibraryRequest": {"name": "Press", "default_tags": ["press"]},
     "MetricsRequest": {"campaign": "Spring", "channel": "web", "add": {"impressions": 1000, "clicks": 12}},
-    "Price": {"provider": "sdxl", "usd": "0.030000"},
+    "Price": {"provider": "sdxl", "usd": "0.030000", "at_most": ""},
     "DoneEvent": {"state": "ready", "assets": ["01a204c9-8da1-7f3b-a702-9254e98a762d"]},
 }
 """by component; a test holds them against their schemas"""

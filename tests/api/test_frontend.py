@@ -205,7 +205,7 @@ class TestFailure:
         assert Caller().get(ASSETS).json()["results"][0]["failure"]["code"] == code
 
     def test_a_used_up_budget_and_a_full_storage(self):
-        outcome = ChainOutcome("generate_image", None, [], vetoed=BudgetUsedUp("used up"))
+        outcome = ChainOutcome("generate_image", None, [], vetoes=[BudgetUsedUp("used up")])
         assert failures.of_outcome(outcome) == "budget"
         assert failures.of_exception(StorageFailed("full")) == "storage"
 

@@ -294,7 +294,7 @@ async def encoded(asset: MediaAsset, format: str) -> str:
     if format and format != asset.format:
         content = await in_database(_converted, asset, format)
     else:
-        content = await storage.read_file(asset)
+        content = storage.leaving(asset, await storage.read_file(asset))
     return base64.b64encode(content).decode()
 
 

@@ -159,7 +159,7 @@ def asset_url(asset_id: Any) -> str:
 async def as_image(asset: MediaAsset) -> GeneratedImage:
     """An asset's picture as the providers know pictures."""
     return GeneratedImage(
-        content=await storage.read_file(asset),
+        content=storage.leaving(asset, await storage.read_file(asset)),
         format=asset.format,
         width=asset.width,
         height=asset.height,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mediagen import images
-from mediagen.engine.files import renditions
+from mediagen.engine.files import renditions, storage
 from mediagen.errors import InvalidRequest, NotAPicture
 from mediagen.models import MediaAsset
 
@@ -38,7 +38,7 @@ def for_figma(asset: MediaAsset) -> tuple[bytes, str]:
             f"The picture of asset {asset.pk} cannot be made into one that Figma takes: {exc}", field="asset_id"
         ) from None
     if is_taken(asset) and not picture.is_animated:
-        return content, picture.mime
+        return storage.leaving(asset, content), picture.mime
     # JPEG knows no transparency, and would blur what was kept without loss.
     is_exact = picture.format in ("png", "gif") or picture.has_alpha or picture.is_lossless
     made = renditions.rendition(

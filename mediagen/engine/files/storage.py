@@ -18,7 +18,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 
 import mediagen.engine.files.refusals as refusals
-from mediagen import conf
+from mediagen import conf, images
 from mediagen.models import MediaAsset, asset_storage
 
 logger = logging.getLogger("mediagen.engine")
@@ -174,6 +174,12 @@ def rescued(asset: MediaAsset) -> list[Path]:
 async def read_file(asset: MediaAsset) -> bytes:
     """The whole file of an asset."""
     return await read_stored(str(asset.file.name))
+
+
+def leaving(asset: MediaAsset, content: bytes) -> bytes:
+    """The bytes of an asset's file as they leave the site: with the word on who made the picture, where its vendor
+    wrote none. What is stored stays as the vendor sent it."""
+    return images.marked(content, asset.format, asset.digital_source_type)
 
 
 async def read_stored(name: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -241,9 +240,8 @@ async def store(
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
     written is not left stored either. `is_stored` is called when its bytes need no memory any more."""
-    image = marked(image, job.order)
     content = image.content if isinstance(image.content, bytes) else b""
-    source_type = images.source_type_in(content)
+    source_type = images.source_type_in(content) or source_type_of(image, job.order)
     size_bytes = len(content)
     name = await _stored(job, image, content, recorder)
     image, content = replace(image, content=b""), b""
@@ -268,17 +266,6 @@ def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
     if image.is_placeholder or image.dry_run:
         return origin.BY_PROGRAM
     return origin.PARTLY_BY_MODEL if order.source_ids else origin.BY_MODEL
-
-
-def marked(image: GeneratedImage, order: AssetOrder) -> GeneratedImage:
-    """The picture whose file says that a model made it: as its vendor wrote it, or else as we do. One that its vendor
-    has signed is left as it is."""
-    if not isinstance(image.content, bytes):
-        return image
-    content = images.marked(image.content, image.format, source_type_of(image, order))
-    if content is image.content:
-        return image
-    return replace(image, content=content, sha256=hashlib.sha256(content, usedforsecurity=False).hexdigest())
 
 
 async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -125,7 +124,7 @@ def _add(archive: zipfile.ZipFile, asset: MediaAsset, name: str) -> str:
         with asset_storage().open(str(asset.file.name)) as source:
             when = max(asset.created_at.timetuple()[:6], (1980, 1, 1, 0, 0, 0))
             with archive.open(zipfile.ZipInfo(name, when), "w", force_zip64=True) as target:
-                shutil.copyfileobj(source, target, 1024 * 1024)
+                target.write(storage.leaving(asset, source.read()))
     except FileNotFoundError:
         return "Its file is not in the storage."
     except OSError as exc:

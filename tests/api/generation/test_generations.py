@@ -116,7 +116,7 @@ class TestAsking:
             ({"providers": ["sdxl", "nobody"]}, "providers"),
             ({"provider": "sdxl", "providers": ["flux"]}, "providers"),
             ({"options": {"no_such_option": 1}}, "options"),
-            ({"options": {"cfg_scale": "x"}, "provider": "sdxl"}, "options"),
+            ({"options": {"style_preset": "animee"}, "provider": "sdxl"}, "options"),
             ({"options": [1]}, "options"),
             ({"options": {"style_preset": {"a": [{}] * 3}}, "provider": "sdxl"}, "options"),
             ({"dry_run": "yes"}, "dry_run"),

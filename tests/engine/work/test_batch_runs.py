@@ -26,6 +26,7 @@ from mediagen.models import (
     asset_storage,
 )
 from mediagen.models.costs import Cost, cost_of
+from mediagen.providers.sdxl import SDXLAdapter
 from mediagen.types import utcnow
 from tests.servers import Fault
 
@@ -211,8 +212,9 @@ class TestMoney:
         work(batch, concurrency=1)
         assert states(batch) == ["failed"] * 3 + ["ready"]
 
-    def test_an_unknown_price_is_refused_under_a_limit(self, load):
+    def test_an_unknown_price_is_refused_under_a_limit(self, load, monkeypatch):
         ProviderConfig.objects.filter(name="sdxl").update(model="stable-diffusion-xl-1024-v1-0", prices={})
+        monkeypatch.setattr(SDXLAdapter, "upper_prices", {})
         batch = load(2, max_cost=Decimal("5"))
         work(batch)
         assert (self.server.purchases, batch.state) == ([], "paused")

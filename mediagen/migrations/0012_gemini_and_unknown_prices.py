@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
     # Backwards a row is deleted before the column goes, which PostgreSQL does not do in one transaction.
     atomic = False
 
-    dependencies = [("mediagen", "0007b_failure_code")]
+    dependencies = [("mediagen", "0011_failure_code")]
 
     operations = [
         migrations.AddField(

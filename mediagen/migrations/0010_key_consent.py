@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mediagen", "0006b_health_status"),
+        ("mediagen", "0009_health_status"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

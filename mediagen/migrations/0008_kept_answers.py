@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0005c_latest_prices'),
+        ('mediagen', '0007_latest_prices'),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0007_key_consent")]
+    dependencies = [("mediagen", "0010_key_consent")]
 
     operations = [
         migrations.AddField(

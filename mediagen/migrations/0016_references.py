@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0010_origin'),
+        ('mediagen', '0015_origin'),
     ]
 
     operations = [

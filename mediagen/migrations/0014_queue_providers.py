@@ -23,6 +23,6 @@ def remove_providers(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0009_purchase_keys")]
+    dependencies = [("mediagen", "0013_purchase_keys")]
 
     operations = [migrations.RunPython(add_providers, remove_providers)]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0006_kept_answers'),
+        ('mediagen', '0008_kept_answers'),
     ]
 
     operations = [

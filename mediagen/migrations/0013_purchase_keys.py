@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0008_gemini_and_unknown_prices")]
+    dependencies = [("mediagen", "0012_gemini_and_unknown_prices")]
 
     operations = [
         migrations.AddField(

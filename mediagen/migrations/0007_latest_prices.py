@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0005b_batch_of_attempts")]
+    dependencies = [("mediagen", "0006_batch_of_attempts")]
 
     operations = [
         migrations.AddIndex(

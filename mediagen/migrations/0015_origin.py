@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('mediagen', '0009b_queue_providers'),
+        ('mediagen', '0014_queue_providers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
