@@ -203,7 +203,7 @@ def test_link_previews_get_a_whole_address(settings):
 
 
 def test_jinja2_has_them_too():
-    jinja2 = pytest.importorskip("jinja2")
+
     environment = jinja2.Environment(autoescape=True)
     environment.globals.update(page.GLOBALS)
     one = asset(name="<i>")
