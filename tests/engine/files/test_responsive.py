@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from io import StringIO
 
+import jinja2
 import pytest
 from django.core.management import CommandError, call_command
 from django.template import Context, Template
@@ -203,7 +204,6 @@ def test_link_previews_get_a_whole_address(settings):
 
 
 def test_jinja2_has_them_too():
-
     environment = jinja2.Environment(autoescape=True)
     environment.globals.update(page.GLOBALS)
     one = asset(name="<i>")
