@@ -139,6 +139,7 @@ class TestPlacing:
         assert after["fill"] != before["fill"]
         assert (state(second), second.external_id) == ("placed", before["id"])
 
+    @pytest.mark.whole
     @pytest.mark.parametrize("format", ["webp", "gif", "jpeg"])
     def test_every_format(self, ada, figma, format):
         asset = MediaAssetFactory(ready=True, content=pictures.picture(format), format=format)
@@ -151,6 +152,7 @@ class TestPlacing:
         assert (figma.layers()[0]["width"], figma.layers()[0]["height"]) == (4096, 41)
 
 
+@pytest.mark.whole
 class TestFaults:
     def test_a_page_that_was_deleted_and_another_one(self, ada, figma, asset):
         found = export(asset, page_id="0:2")
@@ -292,6 +294,7 @@ class TestTheLibrary:
             ada.ask("show", node_id="9:99")
 
 
+@pytest.mark.whole
 class TestBack:
     def test_the_selected_layer_becomes_a_child(self, ada, figma, asset):
         node = ada.ask("insert", asset=asset.asset_id)["node_id"]
@@ -324,6 +327,7 @@ class TestBack:
             ada.ask("send")
 
 
+@pytest.mark.whole
 class TestTheFakeItself:
     """It has to throw where Figma throws, or the tests above prove little."""
 

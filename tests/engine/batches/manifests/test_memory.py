@@ -47,7 +47,7 @@ class Nowhere(io.RawIOBase):
     [
         ("csv", 5_000, 20_000),
         pytest.param("keys.csv", 5_000, 20_000, marks=pytest.mark.whole),
-        ("jsonl", 5_000, 20_000),
+        pytest.param("jsonl", 5_000, 20_000, marks=pytest.mark.whole),
         pytest.param("bad.jsonl", 5_000, 20_000, marks=pytest.mark.whole),
         pytest.param("txt", 5_000, 20_000, marks=pytest.mark.whole),
     ],
