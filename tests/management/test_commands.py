@@ -94,7 +94,7 @@ class TestPrompts:
 
     def test_a_placeholder_in_a_live_run_is_said_aloud(self):
         _, out, _ = run("generate_assets", "a cat", "--live", "--size", "64x64")
-        assert "no provider delivered a real picture" in out
+        assert "1 is a placeholder: no provider delivered a real picture" in out
 
     @pytest.mark.parametrize(
         ("arguments", "says"),
@@ -338,6 +338,7 @@ class TestCheckProviders:
     def test_what_to_set_is_said_once(self):
         _, out, _ = run("check_providers", "figma_api")
         assert out.count("set FIGMA_API_TOKEN in the environment") == 1
+        assert "nobody was asked: figma_api. --live asks" in out
 
 
 def test_maintenance_on_a_full_disk_says_so(monkeypatch):
