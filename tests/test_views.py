@@ -318,7 +318,7 @@ def test_a_picture_comes_from_our_view_and_from_the_storage_where_the_site_says_
     settings.MEDIA_URL = ""
     assert picture_url(asset) == file_of(asset)
 
-    assert picture_url(MediaAssetFactory()) == ""
+    assert [of(nothing) for of in (picture_url, thumbnail_url) for nothing in (MediaAssetFactory(), None)] == [""] * 4
 
 
 def test_a_rendition_is_fetched_from_the_storage_where_the_site_says_so(reader, settings):

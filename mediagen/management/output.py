@@ -168,9 +168,9 @@ def closing_lines(results: list[Result], earlier: int, waiting: int) -> list[str
     if cost.unsettled:
         lines.append(TO_SETTLE.format(number=f"{cost.unsettled:,}"))
     if stood_in := sum(result.placeholder and not result.dry_run for result in made):
+        what = "is a placeholder" if stood_in == 1 else "are placeholders"
         lines.append(
-            f"{stood_in} are placeholders: no provider delivered a real picture. "
-            "manage.py check_providers --live says why."
+            f"{stood_in} {what}: no provider delivered a real picture. manage.py check_providers --live says why."
         )
     if files := [result.file for result in made if result.file]:
         lines.append("Files:")

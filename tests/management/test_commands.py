@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from datetime import timedelta
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import OperationalError
 
 from mediagen import conf
 from mediagen.engine.maintenance import sweep
 from mediagen.factory import get_media_generator_chain
+from mediagen.management.base import NOT_MIGRATED, MediagenCommand
 from mediagen.models import (
     GenerationAttempt,
     GenerationBatch,
@@ -91,7 +94,7 @@ class TestPrompts:
 
     def test_a_placeholder_in_a_live_run_is_said_aloud(self):
         _, out, _ = run("generate_assets", "a cat", "--live", "--size", "64x64")
-        assert "no provider delivered a real picture" in out
+        assert "1 is a placeholder: no provider delivered a real picture" in out
 
     @pytest.mark.parametrize(
         ("arguments", "says"),
@@ -332,6 +335,11 @@ class TestCheckProviders:
     def test_bad_usage(self):
         assert run("check_providers", "nobody")[0] == 2
 
+    def test_what_to_set_is_said_once(self):
+        _, out, _ = run("check_providers", "figma_api")
+        assert out.count("set FIGMA_API_TOKEN in the environment") == 1
+        assert "nobody was asked: figma_api. --live asks" in out
+
 
 def test_maintenance_on_a_full_disk_says_so(monkeypatch):
     def full():
@@ -341,6 +349,34 @@ def test_maintenance_on_a_full_disk_says_so(monkeypatch):
     code, _, said = run("mediagen_maintain")
     assert (code, "Not done: closing attempts: OperationalError." in said) == (3, True)
     assert said.startswith("The disk of the database is full")
+
+
+@pytest.mark.parametrize("name", sorted(name for name, app in get_commands().items() if app == "mediagen"))
+def test_every_command_forgives_its_output_and_tells_of_the_database(name):
+    assert isinstance(load_command_class("mediagen", name), MediagenCommand)
+
+
+def test_a_database_that_is_not_migrated_is_told_in_a_line(tmp_path):
+    script = """
+import django
+from django.core.management import CommandError, call_command
+django.setup()
+for name in ("mediagen_settle", "make_renditions", "rebuild_asset_references", "mediagen_maintain", "generate_worker"):
+    try:
+        call_command(name)
+    except CommandError as exc:
+        print(name, exc.returncode, exc)
+"""
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings.test",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/unused",
+        "TMPDIR": str(tmp_path),
+    }
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60)
+    lines = done.stdout.splitlines()
+    assert (len(lines), done.stderr) == (5, "")
+    assert all(line.split(" ", 1)[1] == f"3 {NOT_MIGRATED}" for line in lines)
 
 
 def test_a_database_that_cannot_be_used_is_told_in_a_line(monkeypatch):

@@ -262,13 +262,13 @@ def _pattern(urlconf: str, prefix: str, name: str) -> str:
     return ""
 
 
-def picture_url(asset: MediaAsset) -> str:
+def picture_url(asset: MediaAsset | None) -> str:
     """Where a browser gets the asset's file, for pages of signed-in people: our view, which asks for their access at
-    every request; with SERVE_FILES = "storage" the storage's own address. "" when there is no file, or no address.
+    every request; with SERVE_FILES = "storage" the storage's own address. "" when there is no asset, file or address.
 
     A site that includes none of our pages gets the storage's address too. No query.
     """
-    if not asset.file:
+    if not asset or not asset.file:
         return ""
     if conf.get("SERVE_FILES") == "storage" and (url := storage_url(asset.file)) is not None:
         return url
@@ -278,9 +278,9 @@ def picture_url(asset: MediaAsset) -> str:
         return storage_url(asset.file) or ""
 
 
-def thumbnail_url(asset: MediaAsset, width: int = 400) -> str:
+def thumbnail_url(asset: MediaAsset | None, width: int = 400) -> str:
     """The same for the picture at this width, made when it is first asked for. No query; so lists may use it."""
-    if not asset.file:
+    if not asset or not asset.file:
         return ""
     try:
         address = reverse("mediagen:asset-rendition", args=[asset.pk])

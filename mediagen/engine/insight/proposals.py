@@ -13,6 +13,7 @@ from mediagen.engine.providers import ModelEnd, ProviderState, arrange, makes_pi
 from mediagen.errors import ConfigurationError, ProviderError
 from mediagen.factory import build_adapter
 from mediagen.models import ProviderConfig
+from mediagen.providers.registry import adapter_class
 
 HAS_A_KEY = frozenset({"connected", "stored", "environment", "settings", "not needed"})
 
@@ -95,8 +96,10 @@ def _why(state: ProviderState, *, makes: bool, has_key: bool, usd: Decimal | Non
         return "cannot be set up"
     if not state.config.enabled:
         return "disabled"
+    if state.credential.source == "missing":
+        return str(getattr(adapter_class(state.config.adapter), "lacks", "no credential is set"))
     if not has_key:
-        return "no key"
+        return "its key cannot be used"
     return "its price is not known" if usd is None else "by price"
 
 

@@ -147,6 +147,8 @@ async def _probe(adapter: Any) -> tuple[bool, str]:
 
 def _unconfigured(adapter: Any, detail: str) -> str:
     hint = f"to go live, {adapter.credential_hint}" if getattr(adapter, "dry_run", False) else ""
+    if hint and adapter.credential_hint in detail:  # a check that answers without asking has said it already
+        return detail
     return "; ".join(part for part in (detail, hint) if part)
 
 

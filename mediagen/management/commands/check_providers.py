@@ -81,7 +81,9 @@ def _about_dry_run(reports: list[Any], is_live: bool) -> str:
     """What a check and a run of this site have to do with each other."""
     dry = [report.name for report in reports if report.enabled and report.dry_run and not report.placeholder]
     if dry:
-        return f"Dry run: {', '.join(dry)} make placeholders here and were not asked. --live asks the services."
+        return (
+            f"Dry run, so placeholders are made here and nobody was asked: {', '.join(dry)}. --live asks the services."
+        )
     if is_live and conf.default_dry_run():
         return (
             "The services were asked because of --live. This site runs dry: it makes placeholders until "

@@ -31,6 +31,7 @@ class Command(MediagenCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["concurrency"] < 1:
             raise CommandError("--concurrency must be 1 or more.", returncode=2)
+        self.needs_our_tables()
         try:
             batch = lifecycle.get_batch(options["batch"]) if options["batch"] else None
         except InvalidRequest as exc:

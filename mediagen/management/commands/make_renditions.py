@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen import conf
 from mediagen.engine.files import renditions, responsive
-from mediagen.engine.library import AssetFilters, narrowed
-from mediagen.errors import MediagenError
-from mediagen.models import MediaAsset, Rendition
+from mediagen.engine.library import AssetFilters, find_library, get_asset, narrowed
+from mediagen.errors import InvalidRequest, MediagenError
+from mediagen.management.base import SOME_FAILED, USAGE, MediagenCommand
+from mediagen.models import GenerationState, MediaAsset, Rendition
+from mediagen.models.asset import MediaAssetQuerySet
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Makes the renditions of ready assets that {% picture %} offers: those of the sets in MEDIAGEN['PICTURES'], or "
-        "those that the options describe. What was made before is left. Exit code 1: some could not be made."
+        "those that the options describe. What was made before is left. Exit code 1: some could not be made; 2: bad "
+        "usage, nothing was made."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,29 +34,39 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             plans = self._plans(options)
-            filters = AssetFilters.of({name: options[name] or "" for name in ("library", "status")})
-            kept = MediaAsset.objects.kept().ready().select_related("library")
-            assets = kept.filter(pk__in=options["asset"]) if options["asset"] else narrowed(kept, filters)
-            made = there = failed = 0
-            for asset in assets.order_by("-pk").iterator(chunk_size=100):
-                specs = list(dict.fromkeys(spec for plan in plans for spec in responsive.specs_of(asset, plan)))
-                known = set(Rendition.objects.filter(asset=asset).values_list("key", flat=True)) if specs else set()
-                for spec in specs:
-                    if spec.key(asset) in known:
-                        there += 1
-                        continue
-                    try:
-                        renditions.make(asset, spec)
-                        made += 1
-                    except MediagenError as exc:
-                        failed += 1
-                        self.stderr.write(f"{asset.pk}: {exc}")
-                        break
+            assets = self._assets(options)
         except (MediagenError, ValueError) as exc:
-            raise CommandError(str(exc)) from exc
+            raise CommandError(str(exc), returncode=USAGE) from exc
+        made = there = failed = 0
+        for asset in assets.order_by("-pk").iterator(chunk_size=100):
+            specs = list(dict.fromkeys(spec for plan in plans for spec in responsive.specs_of(asset, plan)))
+            known = set(Rendition.objects.filter(asset=asset).values_list("key", flat=True)) if specs else set()
+            for spec in specs:
+                if spec.key(asset) in known:
+                    there += 1
+                    continue
+                try:
+                    renditions.make(asset, spec)
+                    made += 1
+                except MediagenError as exc:
+                    failed += 1
+                    self.stderr.write(f"{asset.pk}: {exc}")
+                    break
         self.stdout.write(f"{made} made, {there} there before, {failed} assets failed")
         if failed:
-            raise CommandError("Some pictures could not be made; see above.", returncode=1)
+            raise CommandError("Some pictures could not be made; see above.", returncode=SOME_FAILED)
+
+    @staticmethod
+    def _assets(options: dict[str, Any]) -> MediaAssetQuerySet:
+        ready = MediaAsset.objects.kept().ready().select_related("library")
+        if options["asset"]:
+            assets = [get_asset(word) for word in options["asset"]]
+            if waiting := [asset.asset_id for asset in assets if asset.generation_state != GenerationState.READY]:
+                raise InvalidRequest(f"There is no picture yet of {', '.join(waiting)}.")
+            return ready.filter(pk__in=[asset.pk for asset in assets])
+        if (word := options["library"]) and find_library(word) is None:
+            raise InvalidRequest(f"There is no media library {word!r:.80}.", field="library")
+        return narrowed(ready, AssetFilters.of({name: options[name] or "" for name in ("library", "status")}))
 
     @staticmethod
     def _plans(options: dict[str, Any]) -> list[responsive.Plan]:

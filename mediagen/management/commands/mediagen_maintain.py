@@ -43,6 +43,7 @@ class Command(MediagenCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["every"] is not None and options["every"] <= 0:
             raise CommandError("--every must be more than 0 seconds.", returncode=2)
+        self.needs_our_tables()
         while True:
             report = asdict(sweep.maintain())
             if options["json"]:

@@ -7,10 +7,11 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.generation import Unsettled, settling
 from mediagen.errors import InvalidRequest, MediagenError
+from mediagen.management.base import MediagenCommand
 from mediagen.management.output import one_line
 from mediagen.models import GenerationAttempt
 from mediagen.models.costs import cost_of, text_of, usd
@@ -19,7 +20,7 @@ SHOWN = 50
 AS_HELD = "as held"
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Without ids: lists the attempts that may have been billed and of which nobody knows what they cost, with "
         "where to look. With ids and one of --billed, --not-billed and --look: settles them. Exit code 1: not all of "

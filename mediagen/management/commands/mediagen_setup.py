@@ -50,7 +50,8 @@ class Command(MediagenCommand):
         if not row.is_ready and row.usd is None:
             price = ""
         took = "" if row.seconds is None else f"{row.seconds:g} s"
-        facts = [row.why, f"key: {row.key}", row.model, price, took]
+        key = "" if row.key == "missing" else f"key: {row.key}"
+        facts = [row.why, key, row.model, price, took]
         self.stdout.write(f"{place}. {row.config.name:<16} {', '.join(fact for fact in facts if fact)}")
         if row.problem:
             self.stdout.write(f"   {row.problem}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from mediagen.engine.library import references
 from mediagen.errors import ConfigurationError
+from mediagen.management.base import MediagenCommand
 
 
-class Command(BaseCommand):
+class Command(MediagenCommand):
     help = (
         "Looks through the fields in MEDIAGEN['RICH_TEXT_FIELDS'] for assets. Run it once when a field is added there, "
         "and after rows were written past Django's signals (bulk_create, update, SQL)."

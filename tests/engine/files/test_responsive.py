@@ -174,8 +174,28 @@ def test_named_sets_are_one_place_for_page_and_command(settings):
     assert out.getvalue().strip().endswith("0 made, 4 there before, 0 assets failed")
     with pytest.raises(ConfigurationError, match="There are: card"):
         page_picture(one, set="hero")
-    with pytest.raises(CommandError):
-        call_command("make_renditions", "--widths=wide")
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--widths=wide", "widths are whole numbers"),
+        ("--status=foo", "status can be draft"),
+        ("--library=nowhere", "There is no media library 'nowhere'."),
+        ("nonsense", "'nonsense'"),
+        ("01a20404-8da1-7f3b-a702-9254e98a762d", "There is no asset 01a20404"),
+    ],
+)
+def test_make_renditions_refuses_what_it_would_pass_over(argument, said):
+    with pytest.raises(CommandError, match=said) as refused:
+        call_command("make_renditions", argument)
+    assert refused.value.returncode == 2
+
+
+def test_make_renditions_says_of_which_asset_there_is_no_picture_yet():
+    waiting = MediaAssetFactory(generation_state="pending")
+    with pytest.raises(CommandError, match=f"There is no picture yet of {waiting.asset_id}"):
+        call_command("make_renditions", waiting.asset_id)
 
 
 def test_with_the_storages_own_addresses_what_was_made_is_not_sent_by_us(settings):
