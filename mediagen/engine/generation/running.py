@@ -229,21 +229,27 @@ async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
     if found is None:
         return False
     recorder.pending.append(recovery.adopted(found))
-    await store(job, found.image, recorder)
+    await store(job, found.image, recorder, kept_in=str(found.place))
     # A copy was made: whoever stored it may live after all, and take his file away.
     await found.remove()
     return True
 
 
 async def store(
-    job: Job, image: GeneratedImage, recorder: RowRecorder, is_stored: Callable[[], None] = lambda: None
+    job: Job,
+    image: GeneratedImage,
+    recorder: RowRecorder,
+    is_stored: Callable[[], None] = lambda: None,
+    *,
+    kept_in: str = "",
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
-    written is not left stored either. `is_stored` is called when its bytes need no memory any more."""
+    written is not left stored either. `is_stored` is called when its bytes need no memory any more. `kept_in`: where
+    the picture lies already, to be taken from there again should the storage refuse it."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
     size_bytes = len(content)
-    name = await _stored(job, image, content, recorder)
+    name = await _stored(job, image, content, recorder, kept_in)
     image, content = replace(image, content=b""), b""
     is_stored()
     old_name = job.asset.file.name or ""
@@ -268,7 +274,7 @@ def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
     return origin.PARTLY_BY_MODEL if order.source_ids else origin.BY_MODEL
 
 
-async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder) -> str:
+async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder, kept_in: str) -> str:
     """The name under which the picture is stored. A paid one that the storage will not take is put aside."""
     name = storage.file_name(job.asset, job.lease.token, image.format)
     is_paid = not (image.is_placeholder or image.dry_run)
@@ -279,7 +285,8 @@ async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: Row
         said = f"The storage did not take the picture ({refusals.reason(exc)})."
         if not is_paid:
             raise StorageFailed(said) from exc
-        path = await storage.put_aside(name, content)
+        # One that is kept already is not put aside a second time: each try would need more of a full disk.
+        path = kept_in or await storage.put_aside(name, content)
         if path:
             said = f"{said} It is kept in {path} and taken when the asset is generated again."
         elif job_id := recorder.served_by_job:
