@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 
@@ -14,6 +15,7 @@ from mediagen.engine import get_media_engine
 from mediagen.engine.generation import recorder, recovery, settling
 from mediagen.errors import Conflict, GenerationFailed, InvalidRequest
 from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig, SpendAccount
+from mediagen.models.clock import db_now
 from tests.api.callers import EVERYTHING, Caller, problem
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
 from tests.servers import Fault
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.django_db
 
 engine = get_media_engine()
 CENT = Decimal("0.01")
+HOUR = timedelta(hours=1)
 
 
 def money() -> tuple[Decimal, Decimal]:
@@ -143,6 +146,11 @@ class TestALook:
         assert (row.state, row.asset_id, money()) == ("unknown", asset.pk, (0, CENT))
         assert (asset.generation_state, asset.failure, asset.lease_worker) == (state, "why", "")
         assert (len(job.purchases), GenerationAttempt.objects.count()) == (1, 1)
+
+    def test_leaves_one_whose_worker_is_gone_to_the_others(self, job):
+        MediaAsset.objects.update(generation_state="running", lease_worker="gone", lease_until=db_now() - HOUR)
+        settling.look_again(GenerationAttempt.objects.get().pk, by="anna")
+        assert MediaAsset.objects.claimable().count() == 1
 
     def test_finds_that_it_failed(self, job):
         patient(job)
