@@ -126,6 +126,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 keys=recorder.keys,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
+                stop_unless_asked=left.stop_unless_asked,
                 fetch_for_s=job.fetch_for_s,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
