@@ -177,7 +177,10 @@ class RowRecorder:
         """The pending rows, and those whose jobs nobody fetched."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
-            row.message = row.message or "its job was not asked for: the provider is no longer in the chain."
+            row.message = row.message or (
+                "it was not asked for again: another picture came first, or its provider is not in the chain, "
+                "or not set up."
+            )
             row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
@@ -199,7 +202,8 @@ def flush(recorders: Iterable[RowRecorder]) -> None:
     if rows := [row for recorder in recorders for row in recorder.left_open]:
         lost = fenced(rows)
         if ours := [row for row in rows if row.asset_id not in lost]:
-            _write(ours)  # what is held for them stays so
+            ledger.book(ours)  # one that had counted as spent is held for again
+            _write(ours)
 
 
 @durable
