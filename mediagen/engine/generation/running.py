@@ -152,11 +152,10 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
         is_lost = isinstance(exc, StorageFailed) and exc.lost
         can_go_on = job.patient and (is_away or is_stopped or isinstance(exc, StorageFailed))
         can_go_on |= is_fetch or (is_stopped and job.left_as == GenerationState.INTERRUPTED)
-        if is_fetch:
-            recorder.leave_jobs()
+        recorder.leave_jobs()  # it ended before they were asked for, which says nothing of them
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         waits = (can_go_on and not is_lost) or (has_come and is_away)
-        leave = let_wait if waits else partial(give_up, code=failures.of_exception(exc))
+        leave = let_wait if waits else partial(give_up, code=_code(exc, recorder))
         leases.let_go(job.asset.pk)
         said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
         await asyncio.shield(in_database(leave, job, recorder, said))
@@ -203,6 +202,12 @@ def provider_budgets(chain: MediaGeneratorChain) -> dict[str, Budget]:
 def _reason(exc: BaseException) -> str:
     # Our own texts are scrubbed; a foreign exception's text may hold anything.
     return str(exc) if isinstance(exc, MediagenError) else type(exc).__name__
+
+
+def _code(exc: BaseException, recorder: RowRecorder) -> FailureCode:
+    if isinstance(exc, asyncio.CancelledError):
+        return FailureCode.UNKNOWN if recorder.met(Outcome.UNKNOWN) else FailureCode.CANCELLED
+    return failures.of_exception(exc)
 
 
 def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:

@@ -72,6 +72,10 @@ class TestOnePicture:
         assert (asset.generation_state, attempt.state, attempt.outcome) == ("failed", "submitted", "")
         assert "No space left on device" in attempt.message
         assert attempt.message in asset.failure
+        with pytest.raises(StorageFailed, match="nothing was bought"):
+            engine.regenerate_asset_sync(asset.pk)
+        attempt.refresh_from_db()
+        assert (attempt.state, "is fetched" in attempt.message) == ("submitted", True)
         maintain()
         attempt.refresh_from_db()
         assert (attempt.state, "died" in attempt.message) == ("unknown", False)
@@ -87,6 +91,8 @@ class TestOnePicture:
         assert (attempt.state, attempt.outcome, attempt.cost > 0) == ("failed", "error", True)
         assert "Paid and lost" in attempt.message
         assert (failed.value.asset.pk, failed.value.lost) == (attempt.asset_id, True)
+        # What is made again is paid again: no program is told to try.
+        assert MediaAsset.objects.get().failure_code == "unknown"
         assert len(server.purchases) == 1
 
     def test_a_rescued_one_is_taken_also_after_a_sweep_has_closed_its_attempt(self, live, disk, monkeypatch):

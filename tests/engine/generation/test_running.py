@@ -309,6 +309,7 @@ class TestNothingHalfDone:
         async_to_sync(cancel_it)()
         row = MediaAsset.objects.get()
         assert (row.generation_state, "cancelled" in row.failure) == ("failed", True)
+        assert row.failure_code == "unknown", "it may be paid for: no program is told to try again"
         assert attempts(row) == [("scripted", "unknown", "unknown")]
 
 
