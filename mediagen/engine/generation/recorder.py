@@ -185,7 +185,8 @@ class RowRecorder:
             self.pending.append(row)
         self.adoptable = {}
         for row in [*self.pending, *self.left_open]:
-            row.lease_token = self.lease_token
+            # One of another asset's, whose picture comes beside that one, is nobody's work any more.
+            row.lease_token = self.lease_token if row.asset_id == self.asset.pk else None
         return self.pending
 
     def _row(self, attempt: Attempt) -> GenerationAttempt:

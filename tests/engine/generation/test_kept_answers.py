@@ -101,7 +101,12 @@ def test_an_asset_that_another_provider_has_filled_keeps_its_picture(live, monke
     monkeypatch.setattr(images, "tidied", strict_once)
     first = engine.generate_asset_sync("a lighthouse", 1024, 1024)
     assert first.provider_name == "openai_images"
+    MediaAsset.objects.update(lease_token=3)  # it had been made again before it got its picture
     beside = second_reading.read_again_sync(KeptAnswer.objects.get().pk)
+    assert [(row.provider_name, row.state) for row in GenerationAttempt.objects.order_by("id")] == [
+        ("sdxl", "adopted"),
+        ("openai_images", "succeeded"),
+    ]
     assert (beside.parent_id, beside.provider_name, beside.prompt) == (first.pk, "sdxl", "a lighthouse")
     assert (len(sdxl.purchases), len(openai.purchases), MediaAsset.objects.ready().count()) == (1, 1, 2)
 
