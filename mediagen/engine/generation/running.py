@@ -36,7 +36,7 @@ from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
-from mediagen.types import AttemptState, GeneratedImage
+from mediagen.types import MAX_SEED, AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -250,8 +250,9 @@ async def store(
     kept_in: str = "",
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
-    written is not left stored either. `is_stored` is called when its bytes need no memory any more. `kept_in`: where
-    the picture lies already, to be taken from there again should the storage refuse it."""
+    written is not left stored either, but put aside when it was paid for. `is_stored` is called when its bytes need no
+    memory any more. `kept_in`: where the picture lies already, to be taken from there again should the storage refuse
+    it."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
     size_bytes = len(content)
@@ -263,7 +264,16 @@ async def store(
         values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type))
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
-    except BaseException:
+    except LeaseLost:
+        await storage.aremove_file(name)
+        raise
+    except Exception as exc:
+        # Something about it does not go into a row: the next try takes the picture without what its provider said.
+        is_paid = not (image.is_placeholder or image.dry_run)
+        path = kept_in or (await storage.put_aside(name, await storage.read_stored(name)) if is_paid else "")
+        if path:
+            said = f"The picture's row could not be written ({type(exc).__name__}). It is kept in {path} and taken"
+            recorder.leave_open(f"{said} when the asset is generated again.")
         await storage.aremove_file(name)
         raise
     for field_name, value in values.items():  # only now: what was not committed is not so
@@ -329,7 +339,7 @@ class Stored:
             "content_hash": image.sha256,
             "color": "",
             "digital_source_type": self.source_type[:60] or source_type_of(image, self.job.order),
-            "seed": image.seed if image.seed is not None else self.job.order.request.seed,
+            "seed": self._seed,
             "provider_name": image.provider_name[:100],
             "model_name": image.model_name[:200],
             "cost": image.cost,
@@ -345,6 +355,12 @@ class Stored:
             "generated_at": now,
             "updated_at": now,
         }
+
+    @property
+    def _seed(self) -> int | None:
+        """The service's, if a column can hold it: some have 64 bits without a sign."""
+        said = self.image.seed
+        return said if isinstance(said, int) and 0 <= said <= MAX_SEED else self.job.order.request.seed
 
 
 @durable
