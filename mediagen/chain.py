@@ -95,6 +95,7 @@ class MediaGeneratorChain:
         keys: Mapping[str, str] | None = None,
         avoid: Collection[str] = (),
         stop_for: Collection[str] = (),
+        stop_unless_asked: Collection[str] = (),
         fetch_for_s: float | None = None,
         patient: bool = False,
         delivered: Callable[[str, str], Awaitable[dict[str, Any] | None]] | None = None,
@@ -107,9 +108,10 @@ class MediaGeneratorChain:
         `keys` purchase keys of earlier attempts whose answers nobody saw, for providers that can say what became of
         them (`purchases_resolved_for_s`): they are asked for that, before anybody else is asked. Providers in
         `avoid` may have been paid for this already: they are asked after all others. When the `after_unknown` of one
-        is "stop", or one is named in `stop_for`, what is bought is fetched and nobody else is asked. `fetch_for_s`: the
-        jobs in `resume` are asked for, for so many seconds at most; nothing is bought, and of a job that has not ended
-        the recorder is not told. `patient` says
+        is "stop", or one is named in `stop_for`, what is bought is fetched and nobody else is asked. So it is for those
+        in `stop_unless_asked`, of whom there is something in `resume` or `keys`, when they cannot be asked for it: they
+        are gone from the chain, or without a credential. `fetch_for_s`: the jobs in `resume` are asked for, for so many
+        seconds at most; nothing is bought, and of a job that has not ended the recorder is not told. `patient` says
         that the caller can come back later: no placeholder then stands in for what waiting may bring. `delivered` is
         asked what a provider has pushed about a job (see `Call`). Raises
         `InvalidRequest` before anything is tried; never raises for what a provider does.
@@ -132,6 +134,7 @@ class MediaGeneratorChain:
             keys=dict(keys or {}),
             avoid=frozenset(avoid),
             stop_for=frozenset(stop_for),
+            stop_unless_asked=frozenset(stop_unless_asked),
             fetch_for_s=fetch_for_s,
             patient=patient,
             delivered=delivered,

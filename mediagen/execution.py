@@ -134,6 +134,7 @@ class Execution:
         keys: dict[str, str] | None = None,
         avoid: frozenset[str],
         stop_for: frozenset[str] = frozenset(),
+        stop_unless_asked: frozenset[str] = frozenset(),
         fetch_for_s: float | None = None,
         patient: bool,
         delivered: Any = None,
@@ -155,6 +156,7 @@ class Execution:
         self.avoid = avoid
         stopping = {name_of(p) for p in providers if getattr(p, "after_unknown", "next") == "stop"}
         self.stop_for = stop_for | (avoid & stopping)
+        self.stop_unless_asked = stop_unless_asked
         self.fetch_for_s = fetch_for_s
         self.fetch_only = fetch_for_s is not None
         self.patient = patient
@@ -170,8 +172,9 @@ class Execution:
         for provider in sorted(self.providers, key=self.turn):
             if self.fetch_only and not self.may_fetch(provider):
                 continue
-            if self.stop_for and not self.is_bought(provider):
-                await self.skip(provider, _MAY_BE_BILLED.format(" and ".join(sorted(self.stop_for))))
+            stop_for = self.stop_for | (self.stop_unless_asked & {*self.resume, *self.keys})
+            if stop_for and not self.is_bought(provider):
+                await self.skip(provider, _MAY_BE_BILLED.format(" and ".join(sorted(stop_for))))
                 self.outcome.stopped = True
                 break
             if not await self.ask(provider):
@@ -376,7 +379,7 @@ class Execution:
         attempt = self.new_attempt(provider)
         attempt.started_at = self.clock.now()
         # Once: if the job turns out to be lost, a further attempt is a new purchase.
-        attempt.job = self.resume.pop(name_of(provider), None)
+        attempt.job = self.resume.pop(name_of(provider), None) if attempt.billable else None
         left_key = self.keys.pop(name_of(provider), "") if attempt.billable and attempt.job is None else ""
         attempt.purchase_key = left_key or attempt.purchase_key
         is_resumed = attempt.job is not None or bool(left_key)

@@ -209,7 +209,7 @@ class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
             try:
                 if came == "look":
                     found = settling.look_again(row.pk, by=by)
-                    if found.state == AttemptState.UNKNOWN:
+                    if found.state in (AttemptState.UNKNOWN, AttemptState.SUBMITTED):  # found, and not stored
                         problems.append(f"{row}: {found.message or gettext('nothing was found.')}")
                         continue
                 else:

@@ -19,7 +19,7 @@ from rest_framework.views import set_rollback
 from mediagen.api import problems
 from mediagen.api.problems import Problem, retry_after
 from mediagen.engine.money import BudgetUsedUp
-from mediagen.errors import GenerationFailed, Outcome
+from mediagen.errors import GenerationFailed, Outcome, StorageFailed
 
 logger = logging.getLogger("mediagen.api")
 
@@ -66,6 +66,9 @@ def refusal_of(exc: BaseException) -> Refusal:
         return exc
     if isinstance(exc, GenerationFailed):
         return _of_generation(exc)
+    if isinstance(exc, StorageFailed) and exc.asset is not None:  # bought: to ask again would buy another
+        text = f"The picture was made, and the site's storage did not take it: see asset {exc.asset.asset_id}."
+        return Refusal(502, text, SERVER, code="generation_failed", headers=NO_RETRY)
     if isinstance(exc, SuspiciousOperation):  # too many files, forms that lie about themselves
         return invalid("The body is no form that is taken here.", None, "malformed")
     problem = problems.problem_of(exc) if isinstance(exc, Exception) else None

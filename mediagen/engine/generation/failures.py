@@ -48,12 +48,12 @@ MEANINGS: dict[str, Meaning] = {
         gettext_noop("Change size, options or model."),
     ),
     FailureCode.STORAGE: Meaning(
-        gettext_noop("The picture was made, and the site's storage did not take it."),
+        gettext_noop("The site's storage takes no pictures."),
         gettext_noop("Try again: what was paid for is kept, and is not bought twice."),
         is_retryable=True,
     ),
     FailureCode.UNKNOWN: Meaning(
-        gettext_noop("No answer came, and the picture may have been made."),
+        gettext_noop("The picture may have been made and paid for, and it is not here."),
         gettext_noop("Look at the attempts before you try again: it may cost a second time."),
     ),
     FailureCode.CANCELLED: Meaning(
@@ -107,7 +107,7 @@ def of_outcome(outcome: Any) -> FailureCode:
 def of_exception(exc: BaseException) -> FailureCode:
     """Of a generation that was ended by an exception."""
     if isinstance(exc, StorageFailed):
-        return FailureCode.STORAGE
+        return FailureCode.UNKNOWN if exc.lost else FailureCode.STORAGE  # a program that tries again pays again
     if isinstance(exc, ConfigurationError):
         return FailureCode.MISCONFIGURED
     if isinstance(exc, InvalidRequest | NotAPicture):

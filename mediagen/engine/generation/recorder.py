@@ -46,7 +46,8 @@ class RowRecorder:
         self.adoptable: dict[str, GenerationAttempt] = {}
         self.budgets = list(budgets)
         self.provider_budgets = provider_budgets or {}
-        self.adopted: set[Any] = set()
+        self.adopted: dict[Any, str] = {}
+        """attempts of earlier runs, with the job by which each was known, "" where it was known by its key"""
         self.fetchable: set[Any] = set()
         self._outcomes: set[Outcome | None] = set()
         self.pending: list[GenerationAttempt] = []
@@ -77,7 +78,7 @@ class RowRecorder:
             attempt.row = self.adoptable.pop(attempt.provider_name)
             attempt.started_at = from_db(attempt.row.started_at)
             attempt.row.lease_token = self.lease_token
-            self.adopted.add(attempt.row.pk)
+            self.adopted[attempt.row.pk] = attempt.row.provider_job_id
             self.cost -= Cost.of(attempt.row)
             return
         if not attempt.billable:
@@ -100,7 +101,9 @@ class RowRecorder:
         self._outcomes.add(attempt.outcome)
         if attempt.row is None:  # nothing was written yet: a skip, a veto, a dry run
             attempt.row = self._row(attempt)
-        in_vain = attempt.row.pk in self.adopted and attempt.state is AttemptState.UNKNOWN and not attempt.interrupted
+        # One whose job became known only now has not been looked for by it.
+        is_no_news = self.adopted.get(attempt.row.pk) == attempt.provider_job_id[:255]
+        in_vain = is_no_news and attempt.state is AttemptState.UNKNOWN and not attempt.interrupted
         _copy(attempt, attempt.row)
         if in_vain:  # looked for twice and not found: the next run buys anew
             attempt.row.provider_job = {**attempt.row.provider_job, "given_up": True}
@@ -156,7 +159,7 @@ class RowRecorder:
     @property
     def served_by_job(self) -> str:
         """The job that brought the picture, when it can be fetched again; else ""."""
-        known = self.fetchable | self.adopted
+        known = self.fetchable | {pk for pk, job_id in self.adopted.items() if job_id}
         return next((row.provider_job_id for row in self._served() if row.pk in known), "")
 
     def _served(self) -> list[GenerationAttempt]:
@@ -174,12 +177,16 @@ class RowRecorder:
         """The pending rows, and those whose jobs nobody fetched."""
         for row in self.adoptable.values():  # its provider was not asked: gone from the chain, or without a key
             row.state, row.outcome = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value
-            row.message = row.message or "its job was not asked for: the provider is no longer in the chain."
+            row.message = row.message or (
+                "it was not asked for again: another picture came first, or its provider is not in the chain, "
+                "or not set up."
+            )
             row.finished_at = row.finished_at or db_now()
             self.pending.append(row)
         self.adoptable = {}
         for row in [*self.pending, *self.left_open]:
-            row.lease_token = self.lease_token
+            # One of another asset's, whose picture comes beside that one, is nobody's work any more.
+            row.lease_token = self.lease_token if row.asset_id == self.asset.pk else None
         return self.pending
 
     def _row(self, attempt: Attempt) -> GenerationAttempt:
@@ -196,7 +203,8 @@ def flush(recorders: Iterable[RowRecorder]) -> None:
     if rows := [row for recorder in recorders for row in recorder.left_open]:
         lost = fenced(rows)
         if ours := [row for row in rows if row.asset_id not in lost]:
-            _write(ours)  # what is held for them stays so
+            ledger.book(ours)  # one that had counted as spent is held for again
+            _write(ours)
 
 
 @durable

@@ -128,6 +128,8 @@ class LeftBehind:
     """providers that may have been paid without a job to fetch"""
     stop_for: frozenset[str] = frozenset()
     """those of them whose `after_unknown` is "stop", in the chain or not: nobody is to be paid after them"""
+    stop_unless_asked: frozenset[str] = frozenset()
+    """the same of those in `adoptable`: nobody is to be paid before they were asked"""
 
 
 @atomic()
@@ -169,9 +171,13 @@ def left_behind(asset: MediaAsset, token: int, resolved_for_s: Mapping[str, floa
             row.save(update_fields=["state", "outcome", "finished_at", "message", "cost_held", "booked"])
         if row.state == AttemptState.UNKNOWN:
             may_be_paid.add(row.provider_name)
-    stopping = ProviderConfig.objects.filter(name__in=may_be_paid, after_unknown=GoOn.STOP) if may_be_paid else ()
+    to_be_asked = {row.provider_name for row in adoptable}
+    names = may_be_paid | to_be_asked
+    configs = ProviderConfig.objects.filter(name__in=names, after_unknown=GoOn.STOP) if names else ()
+    stopping = {config.name for config in configs}
     return LeftBehind(
         tuple(adoptable),
-        frozenset(may_be_paid - {row.provider_name for row in adoptable}),
-        frozenset(config.name for config in stopping),
+        frozenset(may_be_paid - to_be_asked),
+        frozenset(stopping & may_be_paid),
+        frozenset(stopping & to_be_asked),
     )

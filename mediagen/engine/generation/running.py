@@ -36,7 +36,7 @@ from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
-from mediagen.types import AttemptState, GeneratedImage
+from mediagen.types import MAX_SEED, AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -126,6 +126,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 keys=recorder.keys,
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
+                stop_unless_asked=left.stop_unless_asked,
                 fetch_for_s=job.fetch_for_s,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
@@ -151,11 +152,10 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
         is_lost = isinstance(exc, StorageFailed) and exc.lost
         can_go_on = job.patient and (is_away or is_stopped or isinstance(exc, StorageFailed))
         can_go_on |= is_fetch or (is_stopped and job.left_as == GenerationState.INTERRUPTED)
-        if is_fetch:
-            recorder.leave_jobs()
+        recorder.leave_jobs()  # it ended before they were asked for, which says nothing of them
         # A picture that is stored and not written is kept by whoever takes the waiting asset, and by maintenance.
         waits = (can_go_on and not is_lost) or (has_come and is_away)
-        leave = let_wait if waits else partial(give_up, code=failures.of_exception(exc))
+        leave = let_wait if waits else partial(give_up, code=_code(exc, recorder))
         leases.let_go(job.asset.pk)
         said = job.asset.failure if is_fetch else f"The generation ended early: {reason}"
         await asyncio.shield(in_database(leave, job, recorder, said))
@@ -204,6 +204,12 @@ def _reason(exc: BaseException) -> str:
     return str(exc) if isinstance(exc, MediagenError) else type(exc).__name__
 
 
+def _code(exc: BaseException, recorder: RowRecorder) -> FailureCode:
+    if isinstance(exc, asyncio.CancelledError):
+        return FailureCode.UNKNOWN if recorder.met(Outcome.UNKNOWN) else FailureCode.CANCELLED
+    return failures.of_exception(exc)
+
+
 def _put_off(job: Job, outcome: ChainOutcome) -> PutOff | None:
     """Whether and for how long the asset should wait instead of failing."""
     own_wait_s = min(2.0**job.asset.tries, 60.0)
@@ -229,21 +235,28 @@ async def keep_stored(job: Job, recorder: RowRecorder | None = None) -> bool:
     if found is None:
         return False
     recorder.pending.append(recovery.adopted(found))
-    await store(job, found.image, recorder)
+    await store(job, found.image, recorder, kept_in=str(found.place))
     # A copy was made: whoever stored it may live after all, and take his file away.
     await found.remove()
     return True
 
 
 async def store(
-    job: Job, image: GeneratedImage, recorder: RowRecorder, is_stored: Callable[[], None] = lambda: None
+    job: Job,
+    image: GeneratedImage,
+    recorder: RowRecorder,
+    is_stored: Callable[[], None] = lambda: None,
+    *,
+    kept_in: str = "",
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
-    written is not left stored either. `is_stored` is called when its bytes need no memory any more."""
+    written is not left stored either, but put aside when it was paid for. `is_stored` is called when its bytes need no
+    memory any more. `kept_in`: where the picture lies already, to be taken from there again should the storage refuse
+    it."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
     size_bytes = len(content)
-    name = await _stored(job, image, content, recorder)
+    name = await _stored(job, image, content, recorder, kept_in)
     image, content = replace(image, content=b""), b""
     is_stored()
     old_name = job.asset.file.name or ""
@@ -251,7 +264,16 @@ async def store(
         values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type))
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
-    except BaseException:
+    except LeaseLost:
+        await storage.aremove_file(name)
+        raise
+    except Exception as exc:
+        # Something about it does not go into a row: the next try takes the picture without what its provider said.
+        is_paid = not (image.is_placeholder or image.dry_run)
+        path = kept_in or (await storage.put_aside(name, await storage.read_stored(name)) if is_paid else "")
+        if path:
+            said = f"The picture's row could not be written ({type(exc).__name__}). It is kept in {path} and taken"
+            recorder.leave_open(f"{said} when the asset is generated again.")
         await storage.aremove_file(name)
         raise
     for field_name, value in values.items():  # only now: what was not committed is not so
@@ -268,7 +290,7 @@ def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
     return origin.PARTLY_BY_MODEL if order.source_ids else origin.BY_MODEL
 
 
-async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder) -> str:
+async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder, kept_in: str) -> str:
     """The name under which the picture is stored. A paid one that the storage will not take is put aside."""
     name = storage.file_name(job.asset, job.lease.token, image.format)
     is_paid = not (image.is_placeholder or image.dry_run)
@@ -279,7 +301,8 @@ async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: Row
         said = f"The storage did not take the picture ({refusals.reason(exc)})."
         if not is_paid:
             raise StorageFailed(said) from exc
-        path = await storage.put_aside(name, content)
+        # One that is kept already is not put aside a second time: each try would need more of a full disk.
+        path = kept_in or await storage.put_aside(name, content)
         if path:
             said = f"{said} It is kept in {path} and taken when the asset is generated again."
         elif job_id := recorder.served_by_job:
@@ -316,7 +339,7 @@ class Stored:
             "content_hash": image.sha256,
             "color": "",
             "digital_source_type": self.source_type[:60] or source_type_of(image, self.job.order),
-            "seed": image.seed if image.seed is not None else self.job.order.request.seed,
+            "seed": self._seed,
             "provider_name": image.provider_name[:100],
             "model_name": image.model_name[:200],
             "cost": image.cost,
@@ -332,6 +355,12 @@ class Stored:
             "generated_at": now,
             "updated_at": now,
         }
+
+    @property
+    def _seed(self) -> int | None:
+        """The service's, if a column can hold it: some have 64 bits without a sign."""
+        said = self.image.seed
+        return said if isinstance(said, int) and 0 <= said <= MAX_SEED else self.job.order.request.seed
 
 
 @durable

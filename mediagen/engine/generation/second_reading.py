@@ -17,9 +17,10 @@ from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder
 from mediagen.engine.generation.running import Job, store
-from mediagen.errors import BadResponse, Conflict, InvalidRequest, ProviderError
+from mediagen.errors import BadResponse, Conflict, InvalidRequest, ProviderError, StorageFailed
 from mediagen.factory import build_adapter, chain_configs, get_media_generator_chain
 from mediagen.models import GenerationState, KeptAnswer, MediaAsset
+from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.providers.base import open_picture
@@ -49,7 +50,11 @@ async def read_again(pk: Any) -> MediaAsset:
     recorder.pending.append(recovery.read_later(answer.attempt, image))
     try:
         async with leases.kept(job.lease):
-            asset = await to_the_end(store(job, image, recorder))
+            asset = await to_the_end(store(job, image, recorder, kept_in="its answer"))
+    except StorageFailed as exc:
+        await in_database(_give_back, answer, job)
+        said = "The storage did not take the picture. Its answer is kept, to be read again."
+        raise StorageFailed(said, asset=job.asset) from exc
     except BaseException:
         await in_database(_give_back, answer, job)
         raise
@@ -129,6 +134,7 @@ def _give_back(answer: KeptAnswer, job: Job) -> None:
     MediaAsset.objects.held(job.asset.pk, job.lease.token).update(
         generation_state=GenerationState.READY if job.asset.file else GenerationState.FAILED,
         failure="The picture in a kept answer could not be stored.",
+        failure_code=FailureCode.STORAGE,
         lease_worker="",
         lease_until=None,
     )

@@ -202,6 +202,8 @@ def look_again(pk: Any, *, by: str, access: Access | None = None) -> GenerationA
         )
         job = claims.begin_again(row.asset_id, changes)
     job.fetch_for_s, job.left_as = LOOK_S, GenerationState(row.asset.generation_state)
+    if job.left_as == GenerationState.RUNNING:  # whose worker is gone: without a lease nobody would take it again
+        job.left_as = GenerationState.PENDING
     logger.info("job %s of %s is looked for again by %s", row.provider_job_id, row.provider_name, by)
     try:
         async_to_sync(running.run)(job)

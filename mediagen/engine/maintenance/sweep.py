@@ -161,7 +161,9 @@ def _sort_out_files() -> tuple[int, int]:
             unknown = [name for name in asset_names if asset is None or name != asset.file.name]
             if not unknown:
                 continue
-            if asset is not None and asset.generation_state in WAITING and _keep_picture(asset):
+            if asset is not None and asset.generation_state in WAITING and recovery.open_attempt(asset) is not None:
+                if not _keep_picture(asset):
+                    continue  # it may be the only copy: whoever takes the asset looks at it, or the next sweep
                 kept += 1
                 asset.refresh_from_db()
             for name in unknown:
@@ -188,7 +190,7 @@ def _stored_names() -> Iterator[str]:
 def _keep_picture(asset: MediaAsset) -> bool:
     """Take a waiting asset whose paid picture lies stored, and write its row. False when there is none to keep."""
     left_as = GenerationState(asset.generation_state)
-    if recovery.open_attempt(asset) is None or not claims.take_over(asset):
+    if not claims.take_over(asset):
         return False
     lease = Lease(asset.pk, asset.lease_token)
     job = running.Job(asset, claims.order_of(asset), lease, get_media_generator_chain([]), is_recovery=True)

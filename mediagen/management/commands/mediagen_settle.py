@@ -75,7 +75,7 @@ class Command(MediagenCommand):
             self.stderr.write(str(exc))
             return False
         self._show(row)
-        return how != "look" or row.state != "unknown"
+        return how != "look" or row.state not in ("unknown", "submitted")  # the second: found, and not stored
 
     def _show(self, row: GenerationAttempt) -> None:
         cost = "unknown cost" if row.cost is None else usd(row.cost)

@@ -17,9 +17,10 @@ from django.test import AsyncClient, Client
 from PIL import Image
 
 from mediagen.conf import BUILT_IN_PROVIDERS
+from mediagen.engine.files import refusals
 from mediagen.engine.library import tokens
 from mediagen.errors import OutcomeUnknown, RateLimited, Refused, Unavailable, UnsupportedRequest
-from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig
+from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig, asset_storage
 from tests.engine.work.working import use_local
 from tests.factories import MediaLibraryFactory, UserFactory
 from tests.overheard import forms_of
@@ -331,6 +332,26 @@ class TestNoPicture:
         assert MediaAsset.objects.get().generation_state == "failed"
         if status == 503:
             assert 30 <= int(response["Retry-After"]) <= 41
+
+    def test_one_that_the_storage_does_not_take_is_not_bought_again(self, ask, settings, monkeypatch, tmp_path):
+        def full(self, name, content):
+            raise OSError(28, "No space left on device")
+
+        local = use_local(settings)
+        settings.MEDIAGEN = {
+            **settings.MEDIAGEN,
+            "RESCUE_DIR": str(tmp_path / "rescued"),
+            "STORAGE_PATIENCE_S": 0.0,
+        }
+        monkeypatch.setattr(asset_storage().__class__, "_save", full)
+        response = ask()
+        assert refused(response) == (502, "generation_failed", None)
+        assert response["x-should-retry"] == "false"
+        assert str(tmp_path) not in response.content.decode()
+        # Where nothing was bought, asking again is right.
+        response = ask()
+        refusals.taken()
+        assert (response.status_code, "x-should-retry" in response, len(local.asked)) == (503, False, 1)
 
     def test_a_budget_that_is_used_up_is_a_quota(self, ask, settings):
         local = use_local(settings, price=Decimal("1.00"))

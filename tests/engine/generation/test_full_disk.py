@@ -72,6 +72,10 @@ class TestOnePicture:
         assert (asset.generation_state, attempt.state, attempt.outcome) == ("failed", "submitted", "")
         assert "No space left on device" in attempt.message
         assert attempt.message in asset.failure
+        with pytest.raises(StorageFailed, match="nothing was bought"):
+            engine.regenerate_asset_sync(asset.pk)
+        attempt.refresh_from_db()
+        assert (attempt.state, "is fetched" in attempt.message) == ("submitted", True)
         maintain()
         attempt.refresh_from_db()
         assert (attempt.state, "died" in attempt.message) == ("unknown", False)
@@ -87,6 +91,8 @@ class TestOnePicture:
         assert (attempt.state, attempt.outcome, attempt.cost > 0) == ("failed", "error", True)
         assert "Paid and lost" in attempt.message
         assert (failed.value.asset.pk, failed.value.lost) == (attempt.asset_id, True)
+        # What is made again is paid again: no program is told to try.
+        assert MediaAsset.objects.get().failure_code == "unknown"
         assert len(server.purchases) == 1
 
     def test_a_rescued_one_is_taken_also_after_a_sweep_has_closed_its_attempt(self, live, disk, monkeypatch):
@@ -102,6 +108,38 @@ class TestOnePicture:
         assert (asset.generation_state, len(server.purchases)) == ("ready", 1)
         assert GenerationAttempt.objects.get().state == "adopted"
         assert list(disk.rescued.iterdir()) == []
+
+    def test_a_rescued_one_is_neither_copied_nor_lost_while_the_storage_refuses_it(self, live, disk, monkeypatch):
+        (server,) = live("openai_images")
+        with monkeypatch.context() as room:
+            room.setattr(os, "fsync", lambda handle: None)  # the rescue folder has room for one
+            with pytest.raises(StorageFailed, match="is kept in"):
+                engine.generate_asset_sync("x", 1024, 1024)
+        [path] = disk.rescued.iterdir()
+        for _ in range(2):
+            with pytest.raises(StorageFailed, match="is kept in") as failed:
+                engine.regenerate_asset_sync(MediaAsset.objects.get().pk)
+            assert (failed.value.rescued, failed.value.lost) == (str(path), False)
+            assert list(disk.rescued.iterdir()) == [path]
+        disk.is_full = False
+        asset = engine.regenerate_asset_sync(MediaAsset.objects.get().pk)
+        assert (asset.generation_state, len(server.purchases)) == ("ready", 1)
+        assert list(disk.rescued.iterdir()) == []
+
+    def test_a_sweep_leaves_the_only_copy_of_a_picture_that_it_cannot_store(self, live, disk):
+        (server,) = live("openai_images")
+        disk.is_full = False
+        asset = engine.generate_asset_sync("x", 1024, 1024)
+        GenerationAttempt.objects.update(state="submitted", outcome="", finished_at=None)
+        MediaAsset.objects.update(generation_state="pending", file="", content_hash="", generated_at=None)
+        disk.is_full = True
+        for _ in range(2):
+            maintain()
+            assert storage.asset_storage().exists(asset.file.name)
+        disk.is_full = False
+        assert maintain().pictures_kept == 1
+        asset.refresh_from_db()
+        assert (asset.is_ready, len(server.purchases)) == (True, 1)
 
     def test_a_rescue_file_is_whole_or_not_there(self, disk):
         assert async_to_sync(storage.put_aside)("a/x-1.png", b"picture") == ""

@@ -10,11 +10,11 @@ from django.urls import reverse
 
 from mediagen import images
 from mediagen.engine import get_media_engine
-from mediagen.engine.files import answers
+from mediagen.engine.files import answers, refusals
 from mediagen.engine.generation import second_reading
 from mediagen.engine.maintenance.sweep import maintain
-from mediagen.errors import BadResponse, GenerationFailed, InvalidRequest, NotAPicture
-from mediagen.models import GenerationAttempt, KeptAnswer, MediaAsset
+from mediagen.errors import BadResponse, GenerationFailed, InvalidRequest, NotAPicture, StorageFailed
+from mediagen.models import GenerationAttempt, KeptAnswer, MediaAsset, asset_storage
 from mediagen.models.clock import db_now
 from mediagen.providers.openai_images import OpenAIImagesAdapter
 from tests.servers import Fault
@@ -101,9 +101,38 @@ def test_an_asset_that_another_provider_has_filled_keeps_its_picture(live, monke
     monkeypatch.setattr(images, "tidied", strict_once)
     first = engine.generate_asset_sync("a lighthouse", 1024, 1024)
     assert first.provider_name == "openai_images"
+    MediaAsset.objects.update(lease_token=3)  # it had been made again before it got its picture
     beside = second_reading.read_again_sync(KeptAnswer.objects.get().pk)
+    assert [(row.provider_name, row.state) for row in GenerationAttempt.objects.order_by("id")] == [
+        ("sdxl", "adopted"),
+        ("openai_images", "succeeded"),
+    ]
     assert (beside.parent_id, beside.provider_name, beside.prompt) == (first.pk, "sdxl", "a lighthouse")
     assert (len(sdxl.purchases), len(openai.purchases), MediaAsset.objects.ready().count()) == (1, 1, 2)
+
+
+def test_an_answer_whose_picture_the_storage_refuses_is_kept(live, strict, monkeypatch, settings, tmp_path):
+    (server,) = live("sdxl")
+    settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued")}
+    with pytest.raises(GenerationFailed):
+        engine.generate_asset_sync("a lighthouse", 1024, 1024)
+    strict.undo()
+
+    def full(self, name, content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(asset_storage().__class__, "_save", full)
+        with pytest.raises(StorageFailed, match="Its answer is kept, to be read again"):
+            second_reading.read_again_sync(KeptAnswer.objects.get().pk)
+    refusals.taken()
+    assert not (tmp_path / "rescued").exists()
+    assert (GenerationAttempt.objects.get().outcome, MediaAsset.objects.get().failure_code) == (
+        "bad_response",
+        "storage",
+    )
+    assert second_reading.read_again_sync(KeptAnswer.objects.get().pk).is_ready
+    assert len(server.purchases) == 1
 
 
 def test_what_is_no_picture_stays_none(live):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -245,6 +246,28 @@ class TestNothingHalfDone:
         row = MediaAsset.objects.get()
         assert (row.generation_state, row.file.name, row.tag_names) == ("failed", "", [])
 
+    def test_a_paid_picture_whose_row_was_not_written_is_taken_by_the_next_try(
+        self, scripted, settings, tmp_path, monkeypatch
+    ):
+        def broken(*args, **kwargs):
+            raise IntegrityError("no")
+
+        scripted(picture(64, 64))
+        settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued")}
+        with monkeypatch.context() as once:
+            once.setattr(running, "tag_served", broken)
+            with pytest.raises(IntegrityError):
+                make()
+        row = MediaAsset.objects.get()
+        assert (row.generation_state, attempts(row)) == ("failed", [("scripted", "submitted", "")])
+        again = engine.regenerate_asset_sync(row.pk)
+        assert (again.is_ready, attempts(row)) == (True, [("scripted", "adopted", "succeeded")])
+        assert list((tmp_path / "rescued").iterdir()) == []
+
+    def test_a_seed_that_no_column_holds_costs_no_picture(self, scripted):
+        scripted(replace(picture(64, 64), seed=2**64 - 1))
+        assert (make(seed=7).seed, MediaAsset.objects.get().seed) == (7, 7)
+
     def test_a_storage_that_fails_leaves_a_row_that_says_so(self, monkeypatch):
         def full(name, content):
             raise OSError("No space left on device")
@@ -309,6 +332,7 @@ class TestNothingHalfDone:
         async_to_sync(cancel_it)()
         row = MediaAsset.objects.get()
         assert (row.generation_state, "cancelled" in row.failure) == ("failed", True)
+        assert row.failure_code == "unknown", "it may be paid for: no program is told to try again"
         assert attempts(row) == [("scripted", "unknown", "unknown")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 
@@ -11,9 +12,11 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from mediagen.engine import get_media_engine
+from mediagen.engine.files import refusals
 from mediagen.engine.generation import recorder, recovery, settling
 from mediagen.errors import Conflict, GenerationFailed, InvalidRequest
-from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig, SpendAccount
+from mediagen.models import GenerationAttempt, MediaAsset, MediaLibrary, ProviderConfig, SpendAccount, asset_storage
+from mediagen.models.clock import db_now
 from tests.api.callers import EVERYTHING, Caller, problem
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
 from tests.servers import Fault
@@ -22,6 +25,7 @@ pytestmark = pytest.mark.django_db
 
 engine = get_media_engine()
 CENT = Decimal("0.01")
+HOUR = timedelta(hours=1)
 
 
 def money() -> tuple[Decimal, Decimal]:
@@ -143,6 +147,27 @@ class TestALook:
         assert (row.state, row.asset_id, money()) == ("unknown", asset.pk, (0, CENT))
         assert (asset.generation_state, asset.failure, asset.lease_worker) == (state, "why", "")
         assert (len(job.purchases), GenerationAttempt.objects.count()) == (1, 1)
+
+    def test_leaves_one_whose_worker_is_gone_to_the_others(self, job):
+        MediaAsset.objects.update(generation_state="running", lease_worker="gone", lease_until=db_now() - HOUR)
+        settling.look_again(GenerationAttempt.objects.get().pk, by="anna")
+        assert MediaAsset.objects.claimable().count() == 1
+
+    def test_settles_nothing_while_the_storage_refuses_the_picture(self, job, monkeypatch, settings, tmp_path):
+        def full(self, name, content):
+            raise OSError(28, "No space left on device")
+
+        settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued")}
+        patient(job)
+        pk = GenerationAttempt.objects.get().pk
+        with monkeypatch.context() as disk:
+            disk.setattr(asset_storage().__class__, "_save", full)
+            with pytest.raises(CommandError, match="1 of 1 were not settled"):
+                call_command("mediagen_settle", str(pk), "--look", stdout=StringIO())
+        refusals.taken()
+        assert "is kept in" in GenerationAttempt.objects.get().message
+        assert engine.regenerate_asset_sync(MediaAsset.objects.get().pk).is_ready
+        assert len(job.purchases) == 1
 
     def test_finds_that_it_failed(self, job):
         patient(job)

@@ -7,12 +7,21 @@ from decimal import Decimal
 import pytest
 
 from mediagen.engine import get_media_engine
+from mediagen.engine.files import refusals
 from mediagen.engine.generation import recorder
 from mediagen.engine.maintenance import sweep
 from mediagen.engine.money import ledger
 from mediagen.engine.money.ledger import Budget
-from mediagen.errors import GenerationFailed
-from mediagen.models import GenerationAttempt, GenerationBatch, MediaAsset, MediaLibrary, ProviderConfig, SpendAccount
+from mediagen.errors import GenerationFailed, StorageFailed
+from mediagen.models import (
+    GenerationAttempt,
+    GenerationBatch,
+    MediaAsset,
+    MediaLibrary,
+    ProviderConfig,
+    SpendAccount,
+    asset_storage,
+)
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory
 from tests.servers import Fault
 
@@ -48,6 +57,23 @@ def given_up(live):
 def money() -> tuple[Decimal, Decimal]:
     account = SpendAccount.objects.get()
     return account.held, account.spent
+
+
+def test_a_job_whose_picture_the_storage_refuses_is_held_for_again(given_up, monkeypatch, settings, tmp_path):
+    settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued")}
+
+    def full(self, name, content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(asset_storage().__class__, "_save", full)
+        with pytest.raises(StorageFailed):
+            engine.regenerate_asset_sync(MediaAsset.objects.get().pk)
+    refusals.taken()
+    assert GenerationAttempt.objects.get().state == "submitted"
+    assert ledger.correct_accounts() == []
+    asset = engine.regenerate_asset_sync(MediaAsset.objects.get().pk)
+    assert (len(given_up.purchases), money()) == (1, (0, asset.cost))
 
 
 def test_a_job_that_is_found_after_all_is_booked_at_its_price(given_up):
