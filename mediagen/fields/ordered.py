@@ -71,9 +71,9 @@ class OrderedDescriptor(ManyToManyDescriptor):  # type: ignore[type-arg]
                     first = first.order_by(self._order())
                 return super().get_prefetch_querysets(instances, [first])
 
-            def _add_items(self, source: str, target: str, *objs: Any, through_defaults: Any = None) -> None:
+            def _add_items(self, source: str, target: str, *objs: Any, **how: Any) -> None:
                 wanted = list(dict.fromkeys(getattr(obj, "pk", obj) for obj in objs))
-                super()._add_items(source, target, *objs, through_defaults=through_defaults)
+                super()._add_items(source, target, *objs, **how)  # Django 6.1 says the database too
                 self._place(source, target, wanted)
 
             _add_items.alters_data = True  # type: ignore[attr-defined]
