@@ -46,7 +46,7 @@ def _run_in_server(run: Callable[[], Coroutine[Any, Any, Any]], **_: Any) -> Non
 
 
 def _give_to_task_engine(name: str, args: tuple[Any, ...], **_: Any) -> None:
-    from mediagen import conf, tasks
+    from mediagen import tasks
     from mediagen.engine.dispatch import task_engine
 
     task = getattr(tasks, name)

@@ -113,14 +113,23 @@ class LinkView(PictureBase):
         return Response({"url": Addresses.of(request).whole(address), "expires_at": expires_at}, status=201)
 
 
-class SignedFileView(APIBase):
-    """For everybody who has the address."""
+class ForEverybody(APIBase):
+    """Whoever has the address: nobody is asked who they are, and scripts of LINK_ORIGINS may read the answer."""
 
     permission_classes = ()
     throttle_classes = ()
 
     def get_authenticators(self) -> list[Any]:
         return []
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        allow_origin(request._request, response)
+        return response
+
+
+class SignedFileView(ForEverybody):
+    """A file whose address was signed."""
 
     @describe(
         "The file of a signed address",
@@ -135,20 +144,9 @@ class SignedFileView(APIBase):
         except LinkRefused as exc:
             raise Problem(LINK_REFUSED, str(exc)) from exc
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        allow_origin(request._request, response)
-        return response
 
-
-class PagePictureView(APIBase):
-    """For everybody, where a page of the site names it."""
-
-    permission_classes = ()
-    throttle_classes = ()
-
-    def get_authenticators(self) -> list[Any]:
-        return []
+class PagePictureView(ForEverybody):
+    """A picture that a page of the site names."""
 
     @describe(
         "A picture of a public page",
@@ -162,11 +160,6 @@ class PagePictureView(APIBase):
             return page_picture_response(request._request, token)
         except LinkRefused as exc:
             raise Problem(LINK_REFUSED, str(exc)) from exc
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        allow_origin(request._request, response)
-        return response
 
 
 class SourceSerializer(serializers.Serializer[Any]):

@@ -324,7 +324,7 @@ class Stored:
     size_bytes: int
     recorder: RowRecorder
     source_type: str
-    """what its file says of its origin"""
+    """what its file says of its origin, or else what we know of it"""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -338,7 +338,7 @@ class Stored:
             "file_size": self.size_bytes,
             "content_hash": image.sha256,
             "color": "",
-            "digital_source_type": self.source_type[:60] or source_type_of(image, self.job.order),
+            "digital_source_type": self.source_type[:60],
             "seed": self._seed,
             "provider_name": image.provider_name[:100],
             "model_name": image.model_name[:200],
