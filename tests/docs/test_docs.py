@@ -323,6 +323,7 @@ def test_the_subclass_follows_dry_run_and_is_checked(site, monkeypatch):
     assert get_media_generator_chain(["acme"], dry_run=False).providers[0].is_configured
 
 
+@pytest.mark.whole
 def test_the_newcomers_test_passes(site):
     folder = site(WRITING_ONE)
 
@@ -341,6 +342,7 @@ def test_the_newcomers_test_passes(site):
 # --- three lines in a site that exists
 
 
+@pytest.mark.whole
 def test_three_lines_in_a_new_site(tmp_path):
     interpreter(["-m", "django", "startproject", "host", str(tmp_path)], cwd=tmp_path)
     host, page = tmp_path / "host", "docs/embedding.md"

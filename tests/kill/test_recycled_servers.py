@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
+import pytest
+
 from tests.kill.site import Site, ended
 from tests.servers import Fault
 
@@ -31,6 +33,7 @@ def test_a_picture_under_way_is_waited_for(site: Site):
     assert len(site.servers["flux"].purchases) == 1
 
 
+@pytest.mark.whole
 def test_what_takes_too_long_waits_for_the_next_process_and_is_not_bought_again(site: Site):
     site.live("flux")
     flux = site.servers["flux"]

@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
+from mediagen.api.authentication import TicketAuthentication
 from mediagen.api.base import APIBase, AsyncAPIView, demand, holds_a_worker
 from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
 from mediagen.api.pagination import paged
@@ -37,11 +38,12 @@ from mediagen.api.throttles import GenerateThrottle, RoleThrottle
 from mediagen.engine.database import close_own_connections, hold_no_thread, in_database, patiently
 from mediagen.engine.events import News, Story, Watch, news, watching
 from mediagen.engine.generation import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed, idempotency, requests
-from mediagen.engine.library import Right
+from mediagen.engine.library import Right, tickets
 from mediagen.engine.work import in_server
 from mediagen.errors import NotAllowed
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.costs import cost_of
+from mediagen.origins import allow_origin
 from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE_PX
 
 LONGEST_PROMPT = MAX_PROMPT_CHARS
@@ -119,6 +121,8 @@ PREFER = Parameter(
     where="header",
 )
 LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send it by themselves.", where="header")
+
+TICKET = Parameter("ticket", "Stands in `stream_url`, for browsers: they send no header with an EventSource.")
 
 
 class GenerationsView(AsyncAPIView):
@@ -280,10 +284,20 @@ class GenerationView(OneGeneration, APIBase):
 class EventsView(OneGeneration, AsyncAPIView):
     rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH}
 
+    def get_authenticators(self) -> list[Any]:
+        return [TicketAuthentication(), *super().get_authenticators()]
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if "ticket" in request.query_params:
+            allow_origin(request._request, response)
+            response["Referrer-Policy"] = "no-referrer"
+        return response
+
     @describe(
         "What happens, as it happens",
         operation_id="generations_events",
-        parameters=[LAST_EVENT],
+        parameters=[LAST_EVENT, TICKET],
         responses={(200, EVENT_STREAM): EVENT, 204: None},
         description=(
             "Server-sent events: `attempt` when a provider is asked and when it has answered, `asset` when an asset's "
@@ -369,10 +383,17 @@ def shown_generation(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresse
         "state": state_of(assets),
         "url": addresses.to("generation", pk),
         "events_url": addresses.to("generation-events", pk),
+        "stream_url": _stream_url(pk, assets, addresses),
         "assets": shown_assets(assets, addresses),
         "estimate": None,
         "billing": None,
     }
+
+
+def _stream_url(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresses) -> str | None:
+    if addresses.access is None or all(asset.generation_state not in OPEN for asset in assets):
+        return None
+    return f"{addresses.to('generation-events', pk)}?ticket={tickets.issue(addresses.access, pk)}"
 
 
 def _wait_of(request: Request) -> float:

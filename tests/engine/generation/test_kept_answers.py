@@ -113,7 +113,7 @@ def test_an_asset_that_another_provider_has_filled_keeps_its_picture(live, monke
 
 def test_an_answer_whose_picture_the_storage_refuses_is_kept(live, strict, monkeypatch, settings, tmp_path):
     (server,) = live("sdxl")
-    settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued")}
+    settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued"), "STORAGE_PATIENCE_S": 0.2}
     with pytest.raises(GenerationFailed):
         engine.generate_asset_sync("a lighthouse", 1024, 1024)
     strict.undo()

@@ -512,6 +512,7 @@ class TestTheStorage:
 class TestTheDatabase:
     """Every commit of a run is lost once, before it was kept or after. Nothing is bought twice or held for ever."""
 
+    @pytest.mark.whole
     @pytest.mark.parametrize("although_done", [False, True])
     def test_any_commit_may_be_lost(self, tmp_path, settings, monkeypatch, although_done):
         for number in itertools.count():
