@@ -81,7 +81,8 @@ def test_the_rights_are_those_of_now(soon):
     assert watch(body["stream_url"])[0].status_code == 401
 
 
-@pytest.mark.parametrize("text", ["", "x", "a:b:c", signing.dumps({"a": 1}, salt=tickets.SALT), "é" * 500])
+@pytest.mark.parametrize("text", ["", "x", "a:b:c", "signed", "é" * 500])
 def test_what_is_no_ticket(soon, text):
     _, body = generation(Caller())
-    assert watch(f"{body['events_url']}?ticket={quote(text)}")[0].status_code == 401
+    given = signing.dumps({"a": 1}, salt=tickets.SALT) if text == "signed" else text
+    assert watch(f"{body['events_url']}?ticket={quote(given)}")[0].status_code == 401
