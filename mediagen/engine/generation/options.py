@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mediagen.chain import MediaGeneratorChain
+from mediagen.engine.generation.orders import ARGUMENTS, RESERVED
 from mediagen.errors import InvalidRequest
 from mediagen.foreign import lacks
 from mediagen.operations import GENERATE
@@ -21,6 +22,8 @@ def check_options(chain: MediaGeneratorChain, options: Mapping[str, Any], operat
         for one, provider in zip(declared, chain.providers, strict=True)
     )
     for name in options:
+        if name in ARGUMENTS or name in RESERVED:
+            raise InvalidRequest(f"{name} is no option of a provider.", field="options")
         if not may_know_any and not any(name in one for one in known):
             names = ", ".join(sorted({key for one in known for key in one}))
             raise InvalidRequest(

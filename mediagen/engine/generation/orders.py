@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from mediagen.engine.database import as_uuid
@@ -148,6 +149,8 @@ RESERVED = frozenset(
     | {"self", "needs_prompt", "images", "left", "right", "up", "down", "factor"}
 )
 """what the chain's own call is told, and no provider"""
+ARGUMENTS = frozenset(signature(AssetOrder.of).parameters) - {"negative_prompt", "seed", "request"}
+"""of an order: in a request's options they would pass by whoever checked who asks for what"""
 MAX_NESTING = 20
 
 

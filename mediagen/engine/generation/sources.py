@@ -12,6 +12,7 @@ from mediagen.engine.files import storage
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.errors import InvalidRequest, NotAPicture
 from mediagen.models import MediaAsset
+from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.operations import EDIT, GENERATE, REMOVE_BACKGROUND, UPSCALE, VARY, Margins, check, size_for
 from mediagen.providers.editing import SOURCE_FORMATS
 from mediagen.types import GeneratedImage
@@ -65,13 +66,21 @@ def order_of(
 
 def order_named(operation: str, ids: Iterable[Any], *, mask: Any = None, **arguments: Any) -> AssetOrder:
     """As `order_of`, of assets that are named. `InvalidRequest` for one that is not there."""
-    wanted = [as_uuid(pk, "asset_id") for pk in ids]
+    found, its_mask = found_among(MediaAsset.objects.kept(), ids, mask)
+    return order_of(operation, found, mask=its_mask, **arguments)
+
+
+def found_among(
+    assets: MediaAssetQuerySet, ids: Iterable[Any], mask: Any = None
+) -> tuple[list[MediaAsset], MediaAsset | None]:
+    """(the assets of these ids in their order, the mask). `InvalidRequest` for one that is not among `assets`."""
+    wanted = [as_uuid(pk, "sources") for pk in ids]
     mask_id = as_uuid(mask, "mask")
-    found = MediaAsset.objects.kept().in_bulk([*wanted, *([mask_id] if mask_id else [])])
-    for pk in (*wanted, *((mask_id,) if mask_id else ())):
+    found = assets.select_related("library").in_bulk([*wanted, *([mask_id] if mask_id else [])])
+    for pk, field in (*((pk, "sources") for pk in wanted), *(((mask_id, "mask"),) if mask_id else ())):
         if pk not in found:
-            raise InvalidRequest(f"There is no asset {pk}.", field="mask" if pk == mask_id else "asset_id")
-    return order_of(operation, [found[pk] for pk in wanted], mask=found[mask_id] if mask_id else None, **arguments)
+            raise InvalidRequest(f"There is no asset {pk}.", field=field)
+    return [found[pk] for pk in wanted], found[mask_id] if mask_id else None
 
 
 async def operation_of(order: AssetOrder) -> tuple[str, dict[str, Any]]:
