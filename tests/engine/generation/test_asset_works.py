@@ -13,7 +13,9 @@ from mediagen.engine.files import storage, uploads
 from mediagen.engine.generation import claims, estimates, sources
 from mediagen.errors import GenerationFailed, InvalidRequest
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig
+from tests.engine.generation.test_running import killed_while_polling
 from tests.factories import MediaLibraryFactory
+from tests.servers import Fault
 
 pytestmark = pytest.mark.django_db
 
@@ -161,8 +163,6 @@ def test_a_price_is_said_without_reading_the_picture(live):
 
 
 def test_an_edit_whose_answer_is_lost_is_not_bought_again(live):
-    from tests.servers import Fault
-
     openai, gemini = live("openai_images", "gemini")
     openai.fault("submit", Fault.reset_after_body_read())
     made = engine.edit_asset_sync(uploaded().pk, "add a hat")
@@ -171,3 +171,30 @@ def test_an_edit_whose_answer_is_lost_is_not_bought_again(live):
     rows = GenerationAttempt.objects.of(made).values_list("provider_name", "state")
     assert list(rows)[:2] == [("openai_images", "unknown"), ("gemini", "succeeded")]
     assert made.digital_source_type.startswith("composite")
+
+
+def test_an_edit_of_a_dead_worker_is_fetched_by_its_job_and_not_bought_again(live):
+    (flux,) = live("flux")
+    source = uploaded()
+    flux.fault("poll", Fault.hang(), times=1)
+    killed_while_polling(flux, lambda: engine.edit_asset(source.pk, "add a hat"))
+    assert len(flux.purchases) == 1
+    flux.clear_faults()
+    flux.release()
+    made = engine.regenerate_asset_sync(MediaAsset.objects.get(prompt="add a hat").pk)
+
+    assert (made.generation_state, made.provider_name, len(flux.purchases)) == ("ready", "flux", 1)
+    assert list(GenerationAttempt.objects.of(made).values_list("operation", "state")) == [("edit_image", "adopted")]
+
+
+def test_an_unknown_edit_is_not_bought_again_by_the_next_try(live, settings):
+    (openai,) = live("openai_images")
+    ProviderConfig.objects.filter(name="openai_images").update(after_unknown="stop")
+    openai.fault("submit", Fault.reset_after_body_read())
+    with pytest.raises(GenerationFailed):
+        engine.edit_asset_sync(uploaded().pk, "add a hat")
+    asset = MediaAsset.objects.get(prompt="add a hat")
+    with pytest.raises(GenerationFailed, match="may have made and billed"):
+        engine.regenerate_asset_sync(asset.pk)
+
+    assert len(openai.purchases) == 1
