@@ -89,8 +89,8 @@ aget_media_generator_chain = sync_to_async(get_media_generator_chain)
 
 
 class ChainsNow:
-    """Chains as `get_media_generator_chain` makes them, of what stands in the tables now. They are made once for as long
-    as that stays the same, for a second at most; keys are decrypted once. One statement and one for the breakers,
+    """Chains as `get_media_generator_chain` makes them, of what stands in the tables now. They are made once for as
+    long as that stays the same, for a second at most; keys are decrypted once. One statement and one for the breakers,
     whatever number of chains is asked for; not in an event loop.
 
     Inside a transaction nothing is kept: what is read there may never be committed, and nobody else knows it.
@@ -99,7 +99,7 @@ class ChainsNow:
     _lock = threading.Lock()
     _seen: Any = None
     _made_at = 0.0
-    _chains: dict[tuple[tuple[str, ...], bool | None], MediaGeneratorChain] = {}  # noqa: RUF012 - of the process
+    _chains: dict[tuple[tuple[str, ...], bool | None], MediaGeneratorChain] = {}
 
     def __init__(self) -> None:
         self._in_transaction = connection.in_atomic_block

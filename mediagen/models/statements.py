@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from django.db import connections, models
+from django.db.models.constants import OnConflict
 
 from mediagen.models.routing import alias
 
@@ -32,10 +33,10 @@ def update_rows(rows: Sequence[models.Model], names: Sequence[str]) -> int:
     return _many(database, statement, values)
 
 
-def insert_rows(rows: Sequence[models.Model]) -> None:
-    """New rows of one model, with their primary keys."""
+def insert_rows(rows: Sequence[models.Model], *, or_update: Sequence[str] = ()) -> None:
+    """New rows of one model, with their primary keys; of those that are there already these fields are written."""
     database = connections[alias()]
-    statement, columns = _insert(database.vendor, type(rows[0]))
+    statement, columns = _insert(database.vendor, type(rows[0]), tuple(or_update))
     _many(database, statement, [[_prepared(row, column, database) for column in columns] for row in rows])
     for row in rows:
         row._state.adding, row._state.db = False, database.alias
@@ -83,14 +84,22 @@ def _prepared(row: models.Model, column: tuple[Field, Any, Any], database: Any) 
 
 
 @cache
-def _insert(vendor: str, model: type[models.Model]) -> tuple[str, list[tuple[Field, Any, Any]]]:
+def _insert(
+    vendor: str, model: type[models.Model], or_update: tuple[str, ...]
+) -> tuple[str, list[tuple[Field, Any, Any]]]:
     """(text, (field, its default, that as a parameter) of each column)."""
     quote, database = _quote(), connections[alias()]
     fields = model._meta.concrete_fields
     columns = [(f, default := f.get_default(), f.get_db_prep_save(default, database)) for f in fields]
     names = ", ".join(quote(str(f.column)) for f in fields)
     marks = ", ".join(["%s"] * len(fields))
-    return f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({marks})", columns  # noqa: S608 - our own
+    text = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+    if or_update:
+        updated = [str(_columns(model)[name].column) for name in or_update]
+        text += " " + database.ops.on_conflict_suffix_sql(
+            fields, OnConflict.UPDATE, updated, [str(_columns(model)[_key(model)].column)]
+        )
+    return text, columns
 
 
 @cache

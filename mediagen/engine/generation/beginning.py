@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import signals
@@ -19,7 +19,7 @@ from mediagen.engine.library import LibrariesNow
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import ChainsNow
 from mediagen.models import MediaAsset, MediaLibrary, MediaTag
-from mediagen.models.routing import atomic
+from mediagen.models.routing import alias, atomic
 from mediagen.models.statements import insert_rows
 
 
@@ -28,13 +28,12 @@ class Beginning:
     """An order, and what is to be known before there is a row."""
 
     order: AssetOrder
-    chain: MediaGeneratorChain | None = None
-    library: MediaLibrary | None = None
+    chain: MediaGeneratorChain = field(init=False)
+    library: MediaLibrary = field(init=False)
     default_tags: Sequence[MediaTag] = ()
     refused: Exception | None = None
 
     def job(self, asset: MediaAsset, is_new: bool) -> Job:
-        assert self.chain is not None
         budgets = claims.library_budgets(asset.library)
         return Job(asset, self.order, Lease(asset.pk, 1), self.chain, budgets=budgets, existing=not is_new)
 
@@ -67,7 +66,6 @@ def begin_together(begun: list[Beginning]) -> list[Job | Exception]:
         elif id(one) in made:
             results.append(one.job(made[id(one)], True))
         else:
-            assert one.library is not None
             try:
                 with atomic():
                     results.append(one.job(*claims.write(one.order, one.library, one.default_tags, held=True)))
@@ -87,16 +85,19 @@ def begin(order: AssetOrder) -> Job:
 
 
 def _is_plain(one: Beginning) -> bool:
-    """Whether nothing has to be asked before its row is made, and nobody else wants to hear of the row."""
-    if one.refused is not None or one.order.idempotency_key or one.order.parent_id:
-        return False
-    return not (signals.pre_save.has_listeners(MediaAsset) or signals.post_save.has_listeners(MediaAsset))
+    """Whether nothing has to be asked before its row is made."""
+    return one.refused is None and not one.order.idempotency_key and not one.order.parent_id
 
 
 def _insert(begun: list[Beginning]) -> list[MediaAsset]:
     held = claims.held_values()
     assets = [MediaAsset(library=one.library, **claims.row_values(one.order), **held) for one in begun]
+    of_row = {"raw": False, "using": alias(), "update_fields": None}
+    for asset in assets:
+        signals.pre_save.send(MediaAsset, instance=asset, **of_row)
     insert_rows(assets)
+    for asset in assets:
+        signals.post_save.send(MediaAsset, instance=asset, created=True, **of_row)
     clean = MediaTag.objects.clean_names
     known = {tag.key: tag.pk for tag in MediaTag.objects.ensure(name for one in begun for name in one.order.tags)}
     rows: list[Any] = []

@@ -22,7 +22,7 @@ class LibrariesNow:
     never be committed.
     """
 
-    _kept: dict[Any, tuple[Any, MediaLibrary, list[MediaTag]]] = {}  # noqa: RUF012 - of the process
+    _kept: dict[Any, tuple[Any, MediaLibrary, list[MediaTag]]] = {}
 
     def __init__(self) -> None:
         self._in_transaction = connection.in_atomic_block
