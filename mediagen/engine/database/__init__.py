@@ -1,8 +1,8 @@
 """The database from coroutines: hops to its thread, work that is written together, ids as people give them.
 
 Keeps: one hop for what belongs together, patience with a database that is away for a moment, and no transaction that
-spans a provider's call. `hops`, `grouping`, `patience`, `durability`, `sync`, `ids`, `times` (how often something
-happened lately). Knows no other room.
+spans a provider's call. `hops`, `grouping`, `patience`, `durability`, `sync`, `loop_thread`, `ids`, `times` (how often
+something happened lately). Knows no other room.
 """
 
 from __future__ import annotations
