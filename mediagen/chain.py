@@ -7,11 +7,12 @@ one run is in `mediagen.execution`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mediagen import conf, http, purchases
-from mediagen.breaker import BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
+from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
 from mediagen.clock import REAL, Clock
 from mediagen.execution import ChainOutcome, Execution, key_of
 from mediagen.foreign import lacks, name_of
@@ -61,6 +62,7 @@ class MediaGeneratorChain:
         self._clock = clock
         self._seen: dict[str, bool] = {}
         """what was last seen of each provider that was asked by this chain, by name; also of dry ones"""
+        self._under_way: Counter[BreakerKey] = Counter()
         self._breaker: BreakerStore = breaker if breaker is not None else MemoryBreakerStore()
         self._rules = rules or BreakerRules(
             failures=conf.get("BREAKER_FAILURES"),
@@ -143,6 +145,7 @@ class MediaGeneratorChain:
             delivered=delivered,
             clock=self._clock,
             seen=self._seen,
+            under_way=self._under_way,
         )
         async with http.session():
             return await run.through()

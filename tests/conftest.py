@@ -92,6 +92,19 @@ def media_root(media_roots: Callable[[], Path], settings) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept(request: pytest.FixtureRequest) -> None:
+    """What the process knows of the tables it knows from another test's."""
+    if asks_database(request.node):
+        from mediagen import circuits
+        from mediagen.engine.library import LibrariesNow
+        from mediagen.factory import ChainsNow
+
+        circuits.forget()
+        ChainsNow.forget()
+        LibrariesNow.forget()
+
+
 @pytest.fixture
 def syncing() -> None:
     """For tests that want files on the disk as a site does."""

@@ -8,8 +8,9 @@ from asgiref.sync import async_to_sync
 
 from mediagen import conf
 from mediagen.breaker import BreakerKey, BreakerRules, Circuit, CircuitState
+from mediagen.circuits import SharedBreaker, reset_breakers
 from mediagen.errors import ConfigurationError, InvalidRequest, RateLimited, Unavailable
-from mediagen.factory import SharedBreaker, build_adapter, get_media_generator_chain, reset_breakers
+from mediagen.factory import build_adapter, get_media_generator_chain
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.providers import MediaGeneratorProvider
 from mediagen.types import utcnow

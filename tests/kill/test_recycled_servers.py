@@ -15,9 +15,10 @@ def script(end_s: float) -> str:
     return textwrap.dedent(f"""
         import sys, time
         from mediagen.engine import get_media_engine
+        from mediagen.engine.database import loop_thread
         from mediagen.engine.work import in_server
         from mediagen.models import GenerationAttempt
-        in_server.END_S = {end_s}
+        loop_thread.END_S = {end_s}
         asset = get_media_engine().enqueue_sync("a lighthouse", 512, 512)
         in_server.work_soon([asset.pk])
         while not GenerationAttempt.objects.exclude(provider_job_id="").exists():

@@ -36,10 +36,14 @@ class Lease:
     token: int
 
 
+@cache
 def worker_name() -> str:
-    """host:machine:pid:start, of this process. Not kept: a forked child is another worker."""
+    """host:machine:pid:start, of this process. A forked child is another worker."""
     pid = os.getpid()
     return f"{socket.gethostname()[:40]}:{_machine()}:{pid}:{_started(pid)}"
+
+
+os.register_at_fork(after_in_child=worker_name.cache_clear)
 
 
 @cache

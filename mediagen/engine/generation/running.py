@@ -21,7 +21,7 @@ import mediagen.engine.generation.recovery as recovery
 import mediagen.engine.generation.sources as editing
 from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine.database import durable, in_database, to_the_end, together, update_where
+from mediagen.engine.database import durable, grouped, in_database, to_the_end, together
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.files import refusals, storage
 from mediagen.engine.generation.leases import Lease
@@ -36,6 +36,7 @@ from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
+from mediagen.models.statements import update_where
 from mediagen.types import MAX_SEED, AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
@@ -98,7 +99,8 @@ async def run(job: Job) -> MediaAsset:
         lease_token=job.lease.token,
     )
     try:
-        return await _run(job, recorder)
+        with grouped():
+            return await _run(job, recorder)
     finally:
         job.cost = recorder.cost
 

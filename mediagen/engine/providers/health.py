@@ -9,9 +9,10 @@ from typing import Any
 
 from mediagen import http
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
+from mediagen.circuits import circuits_of, note_health, reset_breakers
 from mediagen.engine.database import in_database
 from mediagen.errors import ConfigurationError, InvalidRequest
-from mediagen.factory import build_adapter, chain_configs, circuits_of, note_health, reset_breakers, runs_dry
+from mediagen.factory import build_adapter, chain_configs, runs_dry
 from mediagen.models import ProviderConfig
 from mediagen.types import utcnow
 
