@@ -164,7 +164,9 @@ class MediaAssetQuerySet(WriterQuerySet["MediaAsset"]):
 
     def to_be_filled(self, pk: Any, token: int) -> Self:
         """As `held`, and also when somebody has ended it meanwhile: a picture that came is kept all the same."""
-        return self.filter(pk=pk, lease_token=token).exclude(generation_state=GenerationState.READY)
+        return self.filter(pk=pk, lease_token=token).exclude(
+            generation_state=GenerationState.READY, is_placeholder=False
+        )
 
 
 class MediaAsset(Leased):

@@ -39,7 +39,7 @@ __getattr__ = names_from(
         "claims": "library_budgets row_values",
         "earlier": "Run Wanted",
         "estimates": "Estimate estimate",
-        "leases": "Lease free_dead_workers is_dead is_in_hand not_in_hand out_of_hand worker_name",
+        "leases": "Lease free_dead_workers is_dead is_held is_in_hand not_in_hand out_of_hand worker_name",
         "options": "check_options",
         "orders": "AssetOrder",
         "recorder": "RowRecorder",
