@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Lease,
         free_dead_workers,
         is_dead,
+        is_held,
         is_in_hand,
         not_in_hand,
         out_of_hand,
