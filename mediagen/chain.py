@@ -154,10 +154,11 @@ class MediaGeneratorChain:
         """Whether the provider answers locally in this chain, unless the call says otherwise."""
         return self.dry_run or bool(getattr(provider, "dry_run", False)) or name_of(provider) in self._dry_providers
 
-    def purchases_resolved_for_s(self) -> dict[str, float]:
+    def purchases_resolved_for_s(self, *, by_looking: bool = False) -> dict[str, float]:
         """Seconds after which a provider can no longer say what became of a purchase whose answer was lost, by the
-        names of those that can."""
-        seconds = {name_of(p): purchases.resolved_for_s(p) for p in self.providers if not self.is_dry(p)}
+        names of those that can; `by_looking`: of those that surely buy nothing when they are asked."""
+        live = [provider for provider in self.providers if not self.is_dry(provider)]
+        seconds = {name_of(p): purchases.resolved_for_s(p, by_looking=by_looking) for p in live}
         return {name: s for name, s in seconds.items() if s > 0}
 
     def cooling_down_s(self, operation: str) -> float | None:

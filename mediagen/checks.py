@@ -209,7 +209,7 @@ def check_one_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB 10.11 or newer"}
 
 
 @register("mediagen")
@@ -219,16 +219,44 @@ def check_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
     from mediagen.models.routing import alias
 
-    vendor = connections[alias()].vendor
-    if vendor in SUPPORTED:
+    connection = connections[alias()]
+    if connection.vendor == "mysql":
+        return _check_mariadb(connection)
+    if connection.vendor in SUPPORTED:
         return []
-    return [
-        CheckWarning(
-            f"mediagen's tables are in a database of the kind {vendor!r}, on which the suite does not pass.",
-            hint=f"Use {', '.join(SUPPORTED.values())}. See docs/embedding.md.",
-            id="mediagen.W020",
+    return [_not_supported(f"of the kind {connection.vendor!r}")]
+
+
+def _not_supported(kind: str) -> CheckMessage:
+    return CheckWarning(
+        f"mediagen's tables are in a database {kind}, on which the suite does not pass.",
+        hint=f"Use {', '.join(SUPPORTED.values())}. See docs/embedding.md.",
+        id="mediagen.W020",
+    )
+
+
+def _check_mariadb(connection: Any) -> list[CheckMessage]:
+    from django.db import DatabaseError
+
+    from mediagen.models.mariadb import OLDEST
+
+    found: list[CheckMessage] = []
+    # None: as the server is set, which by itself is repeatable read.
+    level = connection.settings_dict["OPTIONS"].get("isolation_level", "read committed")
+    if str(level).lower() != "read committed":
+        found.append(
+            CheckWarning(
+                f"The database's isolation level is {level!r}: what others have written stays unseen for as long as a "
+                "transaction lasts, and what is bought is decided by what is seen.",
+                hint="Leave OPTIONS['isolation_level'] out: Django takes 'read committed'.",
+                id="mediagen.W036",
+            )
         )
-    ]
+    try:
+        is_supported = connection.mysql_is_mariadb and connection.mysql_version >= OLDEST
+    except DatabaseError:  # away: `migrate` and everything else will say so
+        return found
+    return found if is_supported else [*found, _not_supported(f"that is no MariaDB {OLDEST[0]}.{OLDEST[1]} or newer")]
 
 
 @register("mediagen")

@@ -107,10 +107,11 @@ def row_values(order: AssetOrder) -> dict[str, Any]:
 
 
 @atomic()
-def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
+def begin_again(asset_id: Any, changes: dict[str, Any], *, buys: bool = True) -> Job:
     """Take an asset that is to be made (again): a failed, cancelled, interrupted or left one, or a placeholder.
 
-    The id stays. `InvalidRequest` when it is a real picture already, or somebody works on it now.
+    The id stays. Where nothing is to be bought, its state stays too: see `while_held`. `InvalidRequest` when it is a
+    real picture already, or somebody works on it now.
     """
     free_dead_workers()
     asset = MediaAsset.objects.kept().select_related("library").filter(pk=asset_id).first()
@@ -121,8 +122,11 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
     if is_in_hand(asset):
         raise not_open(asset)
     token = asset.lease_token + 1
-    taken = MediaAsset.objects.filter(open_to_all(), pk=asset.pk, lease_token=asset.lease_token).update(
-        generation_state=GenerationState.RUNNING,
+    as_read = MediaAsset.objects.filter(
+        open_to_all(), pk=asset.pk, lease_token=asset.lease_token, generation_state=asset.generation_state
+    )
+    taken = as_read.update(
+        generation_state=GenerationState.RUNNING if buys else while_held(asset),
         lease_token=token,
         lease_worker=worker_name(),
         lease_until=Now() + lease_length(),
@@ -136,13 +140,20 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
     return Job(asset, order, Lease(asset.pk, token), chain, budgets=budgets, is_recovery=True)
 
 
+def while_held(asset: MediaAsset) -> GenerationState:
+    """The state of an asset that is taken for what is bought already. One that nobody would buy keeps its own: should
+    this process be killed, nobody finds it running and makes it."""
+    state = GenerationState(asset.generation_state)
+    return GenerationState.RUNNING if state == GenerationState.PENDING else state
+
+
 def take_over(asset: MediaAsset) -> bool:
-    """Take an asset as it was read, whatever its state, if nobody works on it and it has not changed hands since; its
-    lease's fields are as they are then."""
+    """Take an asset as it was read, whatever its state, for what is bought already, if nobody works on it and it has
+    not changed hands since; its lease's fields are as they are then."""
     if is_in_hand(asset):
         return False
     values = {
-        "generation_state": GenerationState.RUNNING,
+        "generation_state": while_held(asset),
         "lease_token": asset.lease_token + 1,
         "lease_worker": worker_name(),
         "lease_until": db_now() + lease_length(),

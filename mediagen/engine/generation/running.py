@@ -31,7 +31,7 @@ from mediagen.engine.library import tag_served
 from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.images import origin
-from mediagen.models import GenerationState, MediaAsset
+from mediagen.models import GenerationState, KeptAnswer, MediaAsset
 from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
@@ -114,9 +114,11 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                # A question with a purchase's key may buy it, if it never came there: not where only jobs are fetched.
-                resolved_for_s = {} if is_fetch else job.chain.purchases_resolved_for_s()
-                left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolved_for_s)
+                # A question with a purchase's key may buy it, if it never came there: not where only jobs are fetched,
+                # nor for one that was cancelled.
+                seconds = job.chain.purchases_resolved_for_s
+                resolvable = {} if is_fetch else {by: seconds(by_looking=by) for by in (False, True)}
+                left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolvable)
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
@@ -250,11 +252,12 @@ async def store(
     is_stored: Callable[[], None] = lambda: None,
     *,
     kept_in: str = "",
+    answer_id: Any = None,
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
     written is not left stored either, but put aside when it was paid for. `is_stored` is called when its bytes need no
     memory any more. `kept_in`: where the picture lies already, to be taken from there again should the storage refuse
-    it."""
+    it. `answer_id`: of the kept answer in which it was, which is used up then."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
     size_bytes = len(content)
@@ -263,7 +266,7 @@ async def store(
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type))
+        values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type, answer_id))
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except LeaseLost:
@@ -327,6 +330,8 @@ class Stored:
     recorder: RowRecorder
     source_type: str
     """what its file says of its origin, or else what we know of it"""
+    answer_id: Any = None
+    """of the kept answer in which it was"""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -378,14 +383,19 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
         token = stored.job.lease.token
         held = {"id": asset.pk, "lease_token": token, "generation_state": GenerationState.RUNNING}
         # By the token, whatever a sweep or a cancellation wrote: nobody has taken it since, and it may be paid for.
-        if update_where(MediaAsset, held, values) or MediaAsset.objects.to_be_filled(asset.pk, token).update(**values):
+        if update_where(MediaAsset, held, values):
             written.append(stored)
             results.append(values)
         elif MediaAsset.objects.filter(pk=asset.pk, lease_token=token, file=stored.name).exists():
             results.append(values)  # committed before, by a connection that was lost before it could say so
             repeated.append(asset.pk)
+        elif MediaAsset.objects.to_be_filled(asset.pk, token).update(**values):
+            written.append(stored)
+            results.append(values)
         else:
             results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
+    if answers := [stored.answer_id for stored in written if stored.answer_id is not None]:
+        KeptAnswer.objects.filter(pk__in=answers).delete()
     flush(stored.recorder for stored in written)
     if written:
         tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])
@@ -439,6 +449,8 @@ def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
 def _leave(job: Job, recorder: RowRecorder, **values: Any) -> bool:
     """Write how the asset is left, if we still hold it; whether we did."""
     held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
+    if job.fetch_for_s is not None:  # it may have kept its state: `claims.while_held`
+        held |= MediaAsset.objects.filter(pk=job.asset.pk, lease_token=job.lease.token, generation_state=job.left_as)
     is_left = bool(held.update(**values, lease_worker="", updated_at=db_now()))
     if is_left:
         for name in {"generation_state", "failure", "failure_code"} & values.keys():

@@ -28,6 +28,7 @@ from mediagen.engine.generation import (
     free_dead_workers,
     idempotency,
     incoming_webhooks,
+    is_held,
     not_in_hand,
     out_of_hand,
     recovery,
@@ -154,7 +155,7 @@ def _sort_out_files() -> tuple[int, int]:
         rows = {str(pk): asset for pk, asset in assets.items()}
         for asset_id, asset_names in by_asset.items():
             asset = rows.get(asset_id)
-            if asset is not None and asset.generation_state == GenerationState.RUNNING:
+            if asset is not None and (asset.generation_state == GenerationState.RUNNING or is_held(asset)):
                 continue  # its worker lives and knows what it stores
             if asset is None and files.may_be_arriving(asset_id):
                 continue
@@ -199,7 +200,9 @@ def _keep_picture(asset: MediaAsset) -> bool:
             return True
     except MediagenError as exc:
         logger.warning("the stored picture of asset %s could not be kept: %s", asset.pk, exc)
-    held = MediaAsset.objects.held(asset.pk, lease.token)
+    held = MediaAsset.objects.filter(
+        pk=asset.pk, lease_token=lease.token, generation_state__in=(left_as, GenerationState.RUNNING)
+    )
     held.update(generation_state=left_as, lease_worker="", lease_until=None)
     return False
 

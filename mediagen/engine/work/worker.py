@@ -32,7 +32,7 @@ from mediagen.factory import ChainsNow
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
-from mediagen.models.routing import atomic, connection
+from mediagen.models.routing import atomic
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -379,9 +379,7 @@ def claim(assets: Any, worker: str, count: int) -> list[MediaAsset]:
     What somebody is known to work on, here or in another process of this machine, is left alone although its lease is
     over.
     """
-    waiting = leases.not_ours(assets.claimable()).order_by("id")
-    if connection.features.has_select_for_update_skip_locked:
-        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    waiting = leases.not_ours(assets.claimable()).order_by("id").locked(skip=True)
     found = list(waiting.values_list("pk", "lease_worker")[:count])
     if any(leases.is_another_living(holder) for _, holder in found):
         found = list(leases.out_of_hand(waiting).values_list("pk", "lease_worker")[:count])
