@@ -19,6 +19,7 @@ from mediagen import conf, errors
 from mediagen.connections import CLIENT_ID_ENV, CLIENT_SECRET_ENV
 from mediagen.engine import MediaEngine
 from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.insight import CODES
 from mediagen.engine.providers.health import ProviderReport
 from mediagen.management import batch_run
 from mediagen.management.output import Result
@@ -43,6 +44,17 @@ def by_first_name(doc: str, *heading: str) -> dict[str, list[str]]:
             assert name not in rows, f"{doc}: {name} stands twice"
             rows[name] = row
     return rows
+
+
+# --- operations.md
+
+
+def test_every_finding_has_a_chapter_in_the_runbook():
+    source = (ROOT / "mediagen/engine/insight/doctor.py").read_text()
+    codes = {*CODES, *re.findall(r'code="([a-z_]+)"', source)}
+    headings = re.findall(r"^### (.+)$", pages.text_of("docs/operations.md"), re.MULTILINE)
+
+    assert {name for heading in headings for name in names_in(heading)} == codes
 
 
 # --- configuration.md
@@ -219,10 +231,10 @@ def part_of_commands(command: str) -> list[list[str]]:
         "figma_plugin",
         "figma_import",
         "mediagen_settle",
-        "rotate_credentials",
+        "mediagen_rotate_credentials",
         "mediagen_setup",
-        "update_provider_data",
-        "export_assets",
+        "mediagen_update_provider_data",
+        "mediagen_export_assets",
     ],
 )
 def test_the_options_of_a_command(command):
@@ -273,7 +285,7 @@ def test_the_exit_codes_of_a_batch():
 
 def test_the_actions_on_a_batch():
     rows = [row for found in pages.tables(BATCHES) for row in found if row[0].startswith("`batches ")]
-    [action] = [action for action in parser_of("batches")._actions if action.dest == "action"]
+    [action] = [action for action in parser_of("mediagen_batches")._actions if action.dest == "action"]
 
     assert {names_in(row[0])[0].split()[1] for row in rows} | {"list"} == set(action.choices or ())
 

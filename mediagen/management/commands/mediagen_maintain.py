@@ -26,6 +26,7 @@ SENTENCES = {
     "answers_removed": "kept answers that were too old were removed",
     "kicked": "assets were told to the task engine",
     "exports_ended": "exports that waited too long were ended",
+    "alerts_open": "alerts are open; manage.py mediagen_doctor says which",
     "exports_told": "waiting exports were told to the task engine",
 }
 

@@ -1,4 +1,4 @@
-"""manage.py export_assets: what it takes, what it says, and how it ends."""
+"""manage.py mediagen_export_assets: what it takes, what it says, and how it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(*arguments: str) -> tuple[int, str]:
     """Exit code and output."""
     out = StringIO()
     try:
-        call_command("export_assets", *arguments, stdout=out)
+        call_command("mediagen_export_assets", *arguments, stdout=out)
     except CommandError as exc:
         return exc.returncode, f"{out.getvalue()}{exc}"
     return 0, out.getvalue()

@@ -1,4 +1,4 @@
-"""manage.py export_assets: assets into a Figma file or a Canva account."""
+"""manage.py mediagen_export_assets: assets into a Figma file or a Canva account."""
 
 from __future__ import annotations
 

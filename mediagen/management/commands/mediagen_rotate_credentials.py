@@ -1,4 +1,4 @@
-"""manage.py rotate_credentials: everything that is stored encrypted, encrypted with the first key."""
+"""manage.py mediagen_rotate_credentials: everything that is stored encrypted, encrypted with the first key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""manage.py update_provider_data: newer tables of models, prices and ends, from vendors that have an API for it."""
+"""manage.py mediagen_update_provider_data: newer tables of models, prices and ends, from vendors that have an API."""
 
 from __future__ import annotations
 

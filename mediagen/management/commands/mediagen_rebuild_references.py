@@ -1,4 +1,4 @@
-"""manage.py rebuild_asset_references: which assets stand in texts of the site."""
+"""manage.py mediagen_rebuild_references: which assets stand in texts of the site."""
 
 from __future__ import annotations
 

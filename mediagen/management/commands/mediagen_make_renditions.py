@@ -1,4 +1,4 @@
-"""manage.py make_renditions: the sizes that pages name, made before anybody looks."""
+"""manage.py mediagen_make_renditions: the sizes that pages name, made before anybody looks."""
 
 from __future__ import annotations
 
