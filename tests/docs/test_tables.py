@@ -6,6 +6,8 @@ import argparse
 import ast
 import dataclasses
 import inspect
+import io
+import json
 import re
 import subprocess
 import sys
@@ -13,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import BaseCommand, get_commands, load_command_class
+from django.core.management import BaseCommand, call_command, get_commands, load_command_class
 
 from mediagen import conf, errors
 from mediagen.connections import CLIENT_ID_ENV, CLIENT_SECRET_ENV
 from mediagen.engine import MediaEngine
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.insight import CODES
+from mediagen.engine.library import tokens
 from mediagen.engine.providers.health import ProviderReport
 from mediagen.management import batch_run
 from mediagen.management.output import Result
@@ -28,6 +31,13 @@ from mediagen.providers.registry import adapter_class
 from mediagen.types import AttemptState, FigmaExportResult, GeneratedImage
 from tests.docs import pages
 from tests.docs.pages import ROOT, names_in, table
+from tests.factories import (
+    GenerationAttemptFactory,
+    GenerationBatchFactory,
+    MediaAssetFactory,
+    MediaTagFactory,
+    UserFactory,
+)
 
 CONFIGURATION, API, ERRORS = "docs/configuration.md", "docs/api-python.md", "docs/errors.md"
 BATCHES, WORKERS = "docs/batches.md", "docs/workers.md"
@@ -382,3 +392,27 @@ def test_every_room_is_on_the_map_and_says_what_it_is_for():
         assert "Keeps:" in words or "kick" in words, room
         for file in room.parent.glob("*.py"):
             assert file == room or f"`{file.stem}`" in words, f"{room} does not say what {file.name} is"
+
+
+@pytest.mark.django_db
+def test_the_fields_of_every_json_line():
+    GenerationBatchFactory(name="pets", total=1)
+    GenerationAttemptFactory(unknown=True)
+    tokens.issue(UserFactory(), name="shop", scopes=["read"])
+    MediaAssetFactory(ready=True).tags.add(MediaTagFactory(name="hero"))
+    rows = {names_in(row[0])[0]: row[1] for row in table(COMMANDS, "command", "fields of a line")}
+    arguments = {"mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"]}
+    for words, fields in rows.items():
+        out = io.StringIO()
+        call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)
+        *_, last = lines = [json.loads(line) for line in out.getvalue().splitlines()]
+        said = set().union(*lines)
+        assert said == set(names_in(fields)) - {"export", "summary"}, words
+        assert last
+
+
+def test_every_command_with_json_has_its_fields_described():
+    have = {name for name, app in get_commands().items() if app == "mediagen" and "--json" in own_options(name)}
+    described = {names_in(row[0])[0].split()[0] for row in table(COMMANDS, "command", "fields of a line")}
+
+    assert have - described == {"generate_assets", "check_providers", "mediagen_doctor", "figma_import"}

@@ -32,7 +32,7 @@ from mediagen.models import (
 )
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
-from mediagen.types import uuid7_in
+from mediagen.types import near, uuid7_in
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -99,7 +99,9 @@ def get_batch(word: str) -> GenerationBatch:
     found = GenerationBatch.objects.filter(pk=word) if is_id else GenerationBatch.objects.filter(name=word)
     batch = found.order_by("-id").first()
     if batch is None:
-        raise InvalidRequest(f"There is no batch {word!r:.80}. `manage.py mediagen_batches` lists them.", field="batch")
+        like = near(word, GenerationBatch.objects.order_by("-id").values_list("name", flat=True)[:CHUNK])
+        hint = like if like.startswith("Did") else "`manage.py mediagen_batches` lists them."
+        raise InvalidRequest(f"There is no batch {word!r:.80}. {hint}", field="batch")
     return batch
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mediagen.engine.library.choosing import Limits, pick, read_pick
     from mediagen.engine.library.filters import AssetFilters, narrowed
     from mediagen.engine.library.labels import Label, credit_of, label_of, unlabelled
-    from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library
+    from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library, library_called
     from mediagen.engine.library.review import STEPS
     from mediagen.engine.library.search import matching
     from mediagen.engine.library.tagging import tag_served
@@ -34,7 +34,7 @@ __getattr__ = names_from(
         "choosing": "Limits pick read_pick",
         "filters": "AssetFilters narrowed",
         "labels": "Label credit_of label_of unlabelled",
-        "libraries": "find_library get_library get_or_create_library",
+        "libraries": "find_library get_library get_or_create_library library_called",
         "review": "STEPS",
         "search": "matching",
         "tagging": "tag_served",

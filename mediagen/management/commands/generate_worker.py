@@ -23,6 +23,7 @@ class Command(MediagenCommand):
         "leaves with exit code 0. A second signal stops at once. Run as many as you like, on as many machines as you "
         "like."
     )
+    examples = ("manage.py generate_worker --concurrency 32",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--concurrency", type=int, default=32, metavar="N", help="Pictures at once. Default: 32.")

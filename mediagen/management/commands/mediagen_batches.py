@@ -41,6 +41,10 @@ ACTIONS: dict[str, Callable[[GenerationBatch], str]] = {
 
 class Command(MediagenCommand):
     help = "Lists batches; pauses, resumes, cancels or retries one, several, or all unfinished ones."
+    examples = (
+        "manage.py mediagen_batches",
+        "manage.py mediagen_batches resume prompts.csv",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", nargs="?", default="list", choices=("list", *ACTIONS))

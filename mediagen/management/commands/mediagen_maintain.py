@@ -36,6 +36,10 @@ class Command(MediagenCommand):
         "Puts stale work back to waiting, keeps pictures that were stored and not recorded, removes files nobody "
         "knows, ends what no process will end, and tells the task engine of waiting work. Safe at any time."
     )
+    examples = (
+        "manage.py mediagen_maintain",
+        "manage.py mediagen_maintain --every 300",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--every", type=float, metavar="SECONDS", help="Again and again, until it is stopped.")
