@@ -58,7 +58,7 @@ class MediagenCommand(BaseCommand):
         kwargs.setdefault("formatter_class", _Help)
         kwargs.setdefault("epilog", "\n  ".join([EXAMPLES, *self.examples]))
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.error = partial(_refuse, parser)  # type: ignore[method-assign, assignment]
+        parser.error = partial(_refuse, parser)  # type: ignore[method-assign]
         return parser
 
     @property
