@@ -30,6 +30,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PAGES_CSP": (str, type(None)),
     "PICTURES": (dict,),
     "RICH_TEXT_FIELDS": (list, tuple),
+    "ALERT_MAIL_TO": (list, tuple, type(None)),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
 }
@@ -45,6 +46,7 @@ POSITIVE_NUMBERS = {
     "LINK_LIFETIME_S",
     "KEEP_ZIPS_H",
     "KICK_AGAIN_S",
+    "ALERT_QUIET_S",
     "EXPORT_WAIT_DAYS",
     "API_MAX_BODY_BYTES",
 }
@@ -363,8 +365,8 @@ def check_encryption_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
 
 
 HINT_ABOUT_TABLES = (
-    "Run manage.py update_provider_data where the vendor has an API for it, install a newer mediagen, or correct the "
-    "provider's model and prices. See docs/providers/matrix.md."
+    "Run manage.py mediagen_update_provider_data where the vendor has an API for it, install a newer mediagen, or "
+    "correct the provider's model and prices. See docs/providers/matrix.md."
 )
 
 
@@ -437,7 +439,7 @@ def check_stored_credentials(app_configs: Any, databases: Any = None, **kwargs: 
         CheckWarning(
             f"{what} cannot be decrypted with any configured key.",
             hint="Enter it again in the admin, or add the key it was encrypted with to MEDIAGEN['ENCRYPTION_KEYS'] "
-            "(or SECRET_KEY_FALLBACKS) and run manage.py rotate_credentials.",
+            "(or SECRET_KEY_FALLBACKS) and run manage.py mediagen_rotate_credentials.",
             id="mediagen.W003",
         )
         for what in found

@@ -30,6 +30,7 @@ from mediagen.models.routing import connection
 from mediagen.models.statements import rows_of
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
+from mediagen.types import near
 
 logger = logging.getLogger("mediagen.chain")
 
@@ -165,8 +166,8 @@ def _named(entries: list[ProviderConfig], names: list[str]) -> list[ProviderConf
     by_name = {entry.name: entry for entry in entries}
     for name in names:
         if name not in by_name:
-            known = ", ".join(entry.name for entry in entries if entry.enabled)
-            raise InvalidRequest(f"There is no provider {name!r:.60}. There are: {known}.", field="providers")
+            known = near(name, (entry.name for entry in entries if entry.enabled))
+            raise InvalidRequest(f"There is no provider {name!r:.60}. {known}", field="providers")
         if not by_name[name].enabled:
             raise InvalidRequest(f"Provider {name!r} is disabled. Enable it in the admin first.", field="providers")
     return [by_name[name] for name in dict.fromkeys(names)]

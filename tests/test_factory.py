@@ -234,3 +234,20 @@ class TestSharedBreaker:
         self.fail(SharedBreaker.now(), RateLimited("slow", retry_after_s=600))
         assert reset_breakers("flux") == 1
         assert SharedBreaker.now().known() == {}
+
+
+@pytest.mark.django_db
+def test_an_address_from_the_environment_goes_before_the_settings_and_behind_the_row_and_gets_the_key(
+    monkeypatch, settings
+):
+    settings.MEDIAGEN = {"PROVIDERS": {"flux": {"OPTIONS": {"base_url": "https://settings.example"}}}}
+    monkeypatch.setenv("MEDIAGEN_FLUX_BASE_URL", "https://environment.example/v1")
+    monkeypatch.setenv("BFL_API_KEY", "made-up-key-1234")
+    row = ProviderConfig.objects.get(name="flux")
+    adapter = build_adapter(row, dry_run=False)
+
+    assert (adapter.base_url, adapter.is_configured) == ("https://environment.example/v1", True)
+
+    row.base_url = "https://row.example"
+    adapter = build_adapter(row, dry_run=False)
+    assert (adapter.base_url, adapter.is_configured) == ("https://row.example", False)

@@ -260,7 +260,9 @@ def run_command(arguments: tuple[str, ...]) -> tuple[int, str]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("doc", WITH_COMMANDS)
-def test_the_commands_of_a_page_run(doc, site, tmp_path, monkeypatch, provider_servers):
+def test_the_commands_of_a_page_run(doc, site, tmp_path, monkeypatch, provider_servers, settings):
+    if doc == "docs/operations.md":  # the doctor misses those who work
+        settings.MEDIAGEN = {}
     monkeypatch.chdir(site(doc))
     shell = Shell(monkeypatch, provider_servers)
     for command in pages.commands(doc):

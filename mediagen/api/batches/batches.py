@@ -328,7 +328,7 @@ class PauseView(APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         batch = _found(self, pk)
-        if not lifecycle.pause(batch, "It was paused by hand."):
+        if not lifecycle.pause(batch, lifecycle.BY_HAND):
             raise Conflict(f"The batch is {batch.state}, and only a running one is paused.")
         return Response(_detail(self, pk))
 

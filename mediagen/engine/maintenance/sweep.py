@@ -34,6 +34,7 @@ from mediagen.engine.generation import (
     recovery,
     running,
 )
+from mediagen.engine.insight import alerts
 from mediagen.engine.library import trash
 from mediagen.engine.money import ledger
 from mediagen.engine.work import jobs
@@ -87,6 +88,8 @@ class MaintenanceReport:
     """exports that waited too long, or whose process died before they were sent"""
     exports_told: int = 0
     """waiting exports that the task engine was told of"""
+    alerts_open: int = 0
+    """conditions that need somebody, as of now"""
     failed: list[str] = field(default_factory=list)
     """steps that could not be done, as "what: class of the error"; the log has the rest"""
     disk_is_full: bool = False
@@ -257,6 +260,7 @@ STEPS: tuple[tuple[str, Callable[[], dict[str, Any] | None]], ...] = (
     ("correcting accounts", _correct_accounts),
     ("finishing batches", lambda: {"batches_finished": _finish_batches()}),
     ("removing old provider webhooks", lambda: _quietly(incoming_webhooks.remove_old)),
+    ("looking for alerts", lambda: {"alerts_open": alerts.look_and_tell_sync()}),
     ("removing old messages", lambda: _quietly(delivery.tidy_up)),
     ("sending webhooks", lambda: {"webhooks_sent": async_to_sync(delivery.deliver_due)()}),
     ("removing old idempotency keys", lambda: _quietly(idempotency.remove_old)),

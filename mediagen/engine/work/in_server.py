@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from django.db import close_old_connections
 from mediagen import conf
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.database import in_database, loop_thread
+from mediagen.engine.dispatch import look_wanted
 from mediagen.engine.work.worker import CHAIN_AGE_S, Event, Until, Worker, claim, claim_new
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.routing import connection, on_commit
@@ -41,6 +43,7 @@ LINGER_S = 10.0
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.5, 5.0
 """how often it looks whether what was put off may be taken; doubled each time in vain"""
 PER_LOOK = 1000
+ALERTS_EVERY_S = 30.0
 
 
 def is_wanted() -> bool:
@@ -210,6 +213,8 @@ class _Work:
         task.add_done_callback(ended)
 
     async def _run(self) -> None:
+        over = asyncio.Event()
+        self.begin(_look_for_alerts, (over,))
         try:
             while self.assets or self.batches:
                 self._worker = _FedWorker(concurrency=AT_ONCE)
@@ -217,6 +222,19 @@ class _Work:
                 await in_database(close_old_connections)
         finally:
             self._worker, self._is_running = None, False
+            over.set()
+
+
+async def _look_for_alerts(over: asyncio.Event) -> None:
+    """While there is work, and once when it is done: a site without a worker has nobody else who looks."""
+    while True:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), ALERTS_EVERY_S)
+        looks: list[tuple[Any, Any]] = look_wanted.send(None)
+        for _, look in looks:
+            await look
+        if over.is_set():
+            return
 
 
 @dataclass(slots=True)
