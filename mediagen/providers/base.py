@@ -219,6 +219,7 @@ class MediaGeneratorProvider(ServiceProvider):
             height=request.height,
             seed=request.seed,
             variant=variant,
+            dry_run=self.runs_dry,
         )
         picture = images.inspect(content, max_pixels=request.width * request.height)
         return GeneratedImage(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mediagen.engine.generation.claims import library_budgets, row_values
     from mediagen.engine.generation.earlier import Run, Wanted
     from mediagen.engine.generation.estimates import Estimate, estimate
+    from mediagen.engine.generation.failures import told
     from mediagen.engine.generation.leases import (
         Lease,
         free_dead_workers,
@@ -39,6 +40,7 @@ __getattr__ = names_from(
         "claims": "library_budgets row_values",
         "earlier": "Run Wanted",
         "estimates": "Estimate estimate",
+        "failures": "told",
         "leases": "Lease free_dead_workers is_dead is_in_hand not_in_hand out_of_hand worker_name",
         "options": "check_options",
         "orders": "AssetOrder",

@@ -1,6 +1,6 @@
 // Buttons that do something with an asset: sent without leaving the page, and what changed is put into it.
-import { askJson, elements, send } from "./ask.js";
-import { grid, place, replace, tileOf } from "./grid.js";
+import { askJson, send } from "./ask.js";
+import { grid, place, putBack, takeAway } from "./grid.js";
 import { note, words } from "./notes.js";
 import { watch } from "./progress.js";
 
@@ -20,22 +20,20 @@ async function act(event) {
   }
 }
 
-function took(answer, token) {
+function took(answer, token, isBack = false) {
   if (!grid) {
     if (answer.gone) location.assign(answer.next);
     else location.assign(answer.next ?? location.href);
     return;
   }
   if (answer.made) place(answer.made, { first: true });
-  const there = tileOf(answer.id);
   if (answer.gone) {
-    const next = there?.nextElementSibling ?? there?.previousElementSibling;
-    there?.remove();
+    const next = takeAway(answer.id);
     document.dispatchEvent(new CustomEvent("mediagen:gone", { detail: { id: answer.id } }));
     next?.querySelector("a")?.focus();
   } else {
-    if (there) replace(there, elements(answer.tile)[0]);
-    else place(answer.tile, { first: true });
+    const tile = putBack(answer.tile);
+    if (isBack) tile.querySelector("a").focus();
     document.dispatchEvent(new CustomEvent("mediagen:told", { detail: { id: answer.id, story: answer.story } }));
   }
   const undo = answer.undo ? { button: words.undo, onButton: () => takeBack(answer.undo, token) } : {};
@@ -47,7 +45,7 @@ async function takeBack(address, token) {
   const body = new FormData();
   body.set("csrfmiddlewaretoken", token);
   try {
-    took(await askJson(address, { method: "POST", body }), token);
+    took(await askJson(address, { method: "POST", body }), token, true);
   } catch (error) {
     note(error.message, { problem: true });
   }
