@@ -22,10 +22,12 @@ TEXTS = {
     "restore": _("A draft again."),
     "delete": _("Deleted."),
     "undelete": _("It is back."),
+    "describe": _("Saved."),
     "variants": _("The variants are here."),
     "upload": _("Uploaded."),
     "figma": _("On its way to Figma."),
     "canva": _("On its way to Canva."),
+    "many": _("Done."),
     "cancel": _("Cancelled."),
 }
 

@@ -250,6 +250,57 @@ def test_it_is_approved_deleted_and_had_back_without_leaving_the_page(page, sign
     assert shelf[4].status == "approved"
 
 
+def test_many_are_ticked_by_click_shift_and_space_deleted_and_had_back(page, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    boxes = page.get_by_role("checkbox", name="Choose Picture")
+
+    boxes.nth(0).click()
+    boxes.nth(2).click(modifiers=["Shift"])
+    page.get_by_text("3 chosen").wait_for()
+    page.locator(".mediagen-tile a").nth(1).focus()
+    page.keyboard.press("Space")
+    page.get_by_text("2 chosen").wait_for()
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("Done with 2 pictures.").wait_for()
+    page.locator(f"#asset-{shelf[4].pk} .mediagen-status-approved").wait_for()
+    assert page.evaluate("document.activeElement.closest('.mediagen-tile') !== null")
+
+    boxes.nth(1).check()
+    boxes.nth(2).check()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Undo").click()
+    tiles(page).nth(4).wait_for()
+    order = page.locator(".mediagen-caption").all_inner_texts()
+    assert order == [f"Picture {n}" for n in (4, 3, 2, 1, 0)]
+
+    boxes.nth(0).check()
+    page.get_by_label("All that this search finds").check()
+    page.get_by_text("(5)").wait_for()
+    page.locator("summary", has_text="Tags").click()
+    page.get_by_label("Tags to add").fill("coast")
+    page.get_by_role("button", name="Change tags").click()
+    page.get_by_text("Done with 5 pictures.").wait_for()
+    assert MediaAsset.objects.filter(tags__name="coast").count() == 5
+
+
+def test_it_is_described_beside_the_picture(page, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.click()
+    dialog = page.get_by_role("dialog")
+
+    dialog.get_by_role("button", name="Suggest from the prompt").click()
+    dialog.get_by_label("Name", exact=True).fill("The tower")
+    dialog.get_by_role("button", name="Save").click()
+
+    page.get_by_text("Saved.").wait_for()
+    dialog.get_by_role("heading", name="The tower").wait_for()
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Save"
+    shelf[4].refresh_from_db()
+    assert (shelf[4].name, shelf[4].alt_text) == ("The tower", shelf[4].prompt)
+
+
 def test_other_sizes_appear_beside_their_picture(page, sign_in, shelf):
     sign_in(*ALL)
     page.goto("/studio/")
@@ -429,6 +480,11 @@ def test_axe_finds_nothing_in_any_state(page, sign_in, serious, is_too_wide, sho
     shoot(f"{name}-full")
     assert serious() == []
     assert not is_too_wide()
+    page.locator(".mediagen-pick").first.check()
+    shoot(f"{name}-many")
+    assert serious() == []
+    assert not is_too_wide()
+    page.locator(".mediagen-pick").first.uncheck()
     page.locator(".mediagen-is-ready a").first.click()
     page.get_by_role("dialog").get_by_text("Other sizes").first.click()
     shoot(f"{name}-lightbox")

@@ -48,6 +48,7 @@ PERMISSIONS = {
     "restore": "approve",
     "delete": "delete",
     "undelete": "delete",
+    "describe": "change",
     "figma": "change",
     "canva": "change",
 }
@@ -110,8 +111,8 @@ def test_the_story_offers_what_can_be_done_now(boss):
         "figma",
         "delete",
     }
-    assert offered(story(boss, MediaAssetFactory(failed=True))) == {"again", "archive", "delete"}
-    assert offered(story(boss, MediaAssetFactory())) == {"cancel", "archive", "delete"}
+    assert offered(story(boss, MediaAssetFactory(failed=True))) == {"again", "archive", "delete", "describe"}
+    assert offered(story(boss, MediaAssetFactory())) == {"cancel", "archive", "delete", "describe"}
     assert "renew" in offered(story(boss, MediaAssetFactory(placeholder=True)))
 
 

@@ -20,6 +20,7 @@ from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import MediaAsset, ReviewStatus
 from mediagen.models.asset import ON_REQUEST
 from mediagen.studio import tiles
+from mediagen.studio.library.describing import DescribeForm
 from mediagen.types import uuid7
 
 
@@ -47,6 +48,8 @@ class Action:
     is_grave: bool = False
     form: str = ""
     """template of what it asks, for an action that cannot be done without"""
+    is_section: bool = False
+    """asks on the panel itself, and not below a button"""
     verb: Any = ""
     """on the button below it"""
 
@@ -81,11 +84,19 @@ def _token(said: QueryDict, user: Any) -> uuid.UUID:
 
 def _step(step: str) -> Callable[[MediaAsset, Any, QueryDict], Done]:
     def take(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
-        if not review.review([asset.pk], step, by=user).changed:
+        done = review.review([asset.pk], step, by=user)
+        if done.without_alt_text:
+            raise InvalidRequest(_("Write first what the picture shows (alt text): its library asks for it."))
+        if not done.changed:
             raise InvalidRequest(_("It is not in a state for that any more. Load the page again."))
         return Done()
 
     return take
+
+
+def _describe(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    DescribeForm(asset, said).save()
+    return Done()
 
 
 def _cancel(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
@@ -148,6 +159,10 @@ def is_deleted(asset: MediaAsset) -> bool:
     return asset.status == ReviewStatus.DELETED
 
 
+def _is_kept(asset: MediaAsset) -> bool:
+    return not is_deleted(asset)
+
+
 ACTIONS: Mapping[str, Action] = {
     action.name: action
     for action in (
@@ -171,6 +186,7 @@ ACTIONS: Mapping[str, Action] = {
         Action("publish", gettext_lazy("Publish"), Right.APPROVE, _takes("publish"), _step("publish")),
         Action("archive", gettext_lazy("Archive"), Right.APPROVE, _takes("archive"), _step("archive")),
         Action("restore", gettext_lazy("Restore as draft"), Right.APPROVE, _takes("restore"), _step("restore")),
+        Action("describe", gettext_lazy("Describe"), Right.CHANGE, _is_kept, _describe, is_section=True),
         Action(
             "variants",
             gettext_lazy("Other sizes"),
@@ -205,9 +221,7 @@ ACTIONS: Mapping[str, Action] = {
             lambda asset: asset.generation_state in tiles.UNSETTLED and asset.cancel_requested_at is None,
             _cancel,
         ),
-        Action(
-            "delete", gettext_lazy("Delete"), Right.DELETE, lambda asset: not is_deleted(asset), _delete, is_grave=True
-        ),
+        Action("delete", gettext_lazy("Delete"), Right.DELETE, _is_kept, _delete, is_grave=True),
         Action("undelete", gettext_lazy("Undo"), Right.DELETE, is_deleted, _undelete),
     )
 }

@@ -15,6 +15,7 @@ from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.studio import notices, tiles
 from mediagen.studio.library import actions
+from mediagen.studio.library.describing import DescribeForm
 from mediagen.studio.pages import StudioPage, admin_link
 
 MAX_EXPORTS = 10
@@ -48,12 +49,14 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
     [tile] = tiles.tiles_of([asset], access)
     seen = access.assets(Right.READ).only("name", "prompt")
     attempts = list(GenerationAttempt.objects.of(asset))
+    can = actions.possible(asset, tile.rights)
     return {
         "asset": asset,
         "tile": tile,
         "attempts": attempts,
         "cost": sum(map(Cost.of, attempts), NOTHING),
-        "actions": actions.possible(asset, tile.rights),
+        "actions": [action for action in can if not action.is_section],
+        "describe": DescribeForm(asset) if any(action.name == "describe" for action in can) else None,
         "may_edit": bool(asset.prompt) and Right.GENERATE in tile.rights,
         "exports": list(AssetExport.objects.filter(asset=asset)[:MAX_EXPORTS]),
         # Of the form that makes another: sent twice, it makes one.

@@ -63,7 +63,16 @@ async function copy(event) {
   }
 }
 
+function suggest(event) {
+  const button = event.target.closest("[data-suggest]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.suggest);
+  field.value = button.dataset.text;
+  field.focus();
+}
+
 export function start() {
+  document.addEventListener("click", suggest);
   document.addEventListener("submit", act);
   document.addEventListener("click", copy);
 }

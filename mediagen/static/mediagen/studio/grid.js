@@ -55,6 +55,8 @@ export function putBack(html) {
 export function replace(there, tile) {
   const had = there.contains(document.activeElement);
   if (there.dataset.state !== tile.dataset.state && tile.dataset.state === "ready") tile.classList.add("mediagen-arrived");
+  const box = tile.querySelector(".mediagen-pick");
+  if (box) box.checked = there.querySelector(".mediagen-pick")?.checked ?? false;
   there.replaceWith(tile);
   if (had) tile.querySelector("a")?.focus({ preventScroll: true });
 }

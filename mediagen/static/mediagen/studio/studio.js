@@ -4,6 +4,7 @@ import * as composer from "./composer.js";
 import * as gallery from "./gallery.js";
 import * as lightbox from "./lightbox.js";
 import * as progress from "./progress.js";
+import * as selecting from "./selecting.js";
 import * as upload from "./upload.js";
 
 document.documentElement.classList.add("mediagen-live");
@@ -12,6 +13,7 @@ if (document.querySelector("[data-page=studio]")) {
   composer.start();
   gallery.start();
   lightbox.start();
+  selecting.start();
   upload.start();
 }
 progress.start();
