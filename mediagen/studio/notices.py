@@ -22,6 +22,8 @@ TEXTS = {
     "restore": _("A draft again."),
     "delete": _("Deleted."),
     "undelete": _("It is back."),
+    "pick": _("Picked."),
+    "rate": _("Rated."),
     "describe": _("Saved."),
     "variants": _("The variants are here."),
     "upload": _("Uploaded."),

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from mediagen import pictures
 from mediagen.engine.files import download_name, picture_url, thumbnail_url
+from mediagen.engine.generation import told
 from mediagen.engine.library import Limits
 from mediagen.models import GenerationAttempt, MediaAsset
 from mediagen.models.costs import Cost
@@ -228,6 +229,13 @@ def pretty_json(value: Any) -> str:
 def first_line(text: str) -> str:
     """The first line, at most 140 characters."""
     return Truncator((text or "").strip().partition("\n")[0]).chars(140)
+
+
+@register.filter
+def why(asset: MediaAsset) -> str:
+    """Why there is no picture, in words that people understand, and what they can do; "" where nothing is wrong."""
+    said = told(asset.failed_for) if asset.failed_for else {"message": "", "hint": ""}
+    return f"{said['message']} {said['hint']}".strip()
 
 
 @register.filter

@@ -284,6 +284,47 @@ def test_many_are_ticked_by_click_shift_and_space_deleted_and_had_back(page, sig
     assert MediaAsset.objects.filter(tags__name="coast").count() == 5
 
 
+def test_candidates_are_rated_by_keys_compared_and_one_is_picked(page, sign_in, serious, shoot, is_too_wide, shelf):
+    MediaAsset.objects.update(generation_id=shelf[0].pk)
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.focus()
+
+    page.keyboard.press("4")
+    page.get_by_text("Rated.").wait_for()
+    page.locator(f"#asset-{shelf[4].pk}", has_text="★4").wait_for()
+    page.get_by_role("checkbox", name="Choose Picture 4").check()
+    page.get_by_role("checkbox", name="Choose Picture 3").check()
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url("**/studio/compare/?id=*")
+    over = page.get_by_label("How much of the first is seen")
+    over.focus()
+    page.keyboard.press("End")
+    assert page.locator("[data-over]").evaluate("e => e.style.getPropertyValue('--mg-over')") == "100%"
+    shoot("compare")
+    assert serious() == []
+    page.set_viewport_size(PHONE)
+    assert not is_too_wide()
+    page.get_by_role("button", name="Use this one").first.click()
+    page.get_by_text("Picked.").wait_for()
+    assert list(MediaAsset.objects.order_by("-pk").values_list("status", flat=True)[:3]) == [
+        "approved",
+        "archived",
+        "draft",
+    ]
+
+    page.goto(f"/studio/#asset-{shelf[2].pk}")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="5 of 5").click()
+    dialog.get_by_role("button", name="5 of 5", pressed=True).wait_for()
+    assert page.evaluate("document.activeElement.dataset.star") == "5"
+    dialog.get_by_role("button", name="Use this one").click()
+    page.get_by_text("Picked. The other 2 are archived.").wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Done with 2 pictures.").wait_for()
+    assert MediaAsset.objects.filter(status="draft").count() == 2
+
+
 def test_it_is_described_beside_the_picture(page, sign_in, shelf):
     sign_in(*ALL)
     page.goto("/studio/")

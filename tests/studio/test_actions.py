@@ -49,6 +49,8 @@ PERMISSIONS = {
     "delete": "delete",
     "undelete": "delete",
     "describe": "change",
+    "rate": "change",
+    "pick": "approve",
     "figma": "change",
     "canva": "change",
 }
@@ -232,7 +234,7 @@ def test_a_script_is_told_how_to_have_it_back(boss):
     asset = MediaAssetFactory(ready=True)
 
     gone = do(boss, asset, "delete", headers=JSON).json()
-    back = boss.post(gone["undo"], headers=JSON).json()
+    back = boss.post(gone["undo"]["address"], headers=JSON).json()
 
     assert gone["gone"] is True
     assert f'id="asset-{asset.pk}"' in back["tile"]

@@ -58,7 +58,7 @@ def test_what_is_deleted_comes_back_and_what_is_in_use_stays(boss):
     assert answer["gone"]
     assert "1 that are in use" in answer["message"]
     assert states() == ["deleted", "deleted", "draft"]
-    boss.post(MANY, answer["undo"], headers=JSON)
+    boss.post(answer["undo"]["address"], answer["undo"]["fields"], headers=JSON)
     assert states() == ["draft"] * 3
 
 

@@ -20,6 +20,7 @@ from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import MediaAsset, ReviewStatus
 from mediagen.models.asset import ON_REQUEST
 from mediagen.studio import tiles
+from mediagen.studio.library import choosing
 from mediagen.studio.library.describing import DescribeForm
 from mediagen.types import uuid7
 
@@ -32,6 +33,8 @@ class Done:
     """new assets, to be shown"""
     is_gone: bool = False
     """the asset is no longer to be seen"""
+    archived: tuple[uuid.UUID, ...] = ()
+    """others that were put away with it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,15 @@ def _describe(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
     return Done()
 
 
+def _rate(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    choosing.rate(asset, said)
+    return Done()
+
+
+def _pick(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    return Done(archived=choosing.pick(asset, user, said))
+
+
 def _cancel(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
     if cancelling.cancel([asset.pk]).over:
         raise InvalidRequest(_("It was too late: its end had come already."))
@@ -159,6 +171,13 @@ def is_deleted(asset: MediaAsset) -> bool:
     return asset.status == ReviewStatus.DELETED
 
 
+PICKABLE = (ReviewStatus.DRAFT, ReviewStatus.APPROVED, ReviewStatus.PUBLISHED)
+
+
+def _may_be_picked(asset: MediaAsset) -> bool:
+    return asset.is_ready and asset.status in PICKABLE
+
+
 def _is_kept(asset: MediaAsset) -> bool:
     return not is_deleted(asset)
 
@@ -186,6 +205,8 @@ ACTIONS: Mapping[str, Action] = {
         Action("publish", gettext_lazy("Publish"), Right.APPROVE, _takes("publish"), _step("publish")),
         Action("archive", gettext_lazy("Archive"), Right.APPROVE, _takes("archive"), _step("archive")),
         Action("restore", gettext_lazy("Restore as draft"), Right.APPROVE, _takes("restore"), _step("restore")),
+        Action("pick", gettext_lazy("Use this one"), Right.APPROVE, _may_be_picked, _pick, is_section=True),
+        Action("rate", gettext_lazy("Rate"), Right.CHANGE, lambda asset: asset.is_ready, _rate, is_section=True),
         Action("describe", gettext_lazy("Describe"), Right.CHANGE, _is_kept, _describe, is_section=True),
         Action(
             "variants",

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
@@ -124,6 +125,9 @@ class ManyView(StudioPage, View):
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         said = request.POST
+        if said.get("do") == "compare":
+            address = f"{reverse('mediagen:studio-compare')}?{urlencode([('id', each) for each in said.getlist('id')])}"
+            return JsonResponse({"next": address}) if wants_json(request) else HttpResponseRedirect(address)
         doing = DOINGS.get(said.get("do", ""))
         if doing is None:
             return self._refused(_("Say what is to be done."))
@@ -205,7 +209,8 @@ class ManyView(StudioPage, View):
             "gone": doing.name == "delete",
         }
         if doing.name == "delete":
-            answer["undo"] = {"do": "undelete", "id": changed}
+            back = {"do": "undelete", "id": changed}
+            answer["undo"] = {"address": reverse("mediagen:studio-many"), "fields": back}
         return JsonResponse(answer)
 
     def _begun(self, job: BackgroundJob) -> HttpResponseBase:

@@ -14,11 +14,12 @@ from mediagen.models import AssetExport, GenerationAttempt, MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.studio import notices, tiles
-from mediagen.studio.library import actions
+from mediagen.studio.library import actions, choosing
 from mediagen.studio.library.describing import DescribeForm
 from mediagen.studio.pages import StudioPage, admin_link
 
 MAX_EXPORTS = 10
+MAX_CANDIDATES = 9
 
 
 class Story(StudioPage):
@@ -62,6 +63,10 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
         # Of the form that makes another: sent twice, it makes one.
         "token": uuid.uuid4(),
         "parent": seen.filter(pk=asset.parent_id).first() if asset.parent_id else None,
+        "candidates": list(choosing.others(asset)[:MAX_CANDIDATES]),
+        "may_pick": any(action.name == "pick" for action in can),
+        "may_rate": any(action.name == "rate" for action in can),
+        "stars": choosing.STARS,
         "has_children": seen.filter(parent=asset).exists(),
     }
 

@@ -1,12 +1,11 @@
 // A picture large, with its story. The address says which one, so that a reload and the way back do what one expects.
-import { askHtml, elements } from "./ask.js";
+import { askHtml, elements, forId } from "./ask.js";
 import { grid, tileOf, tiles } from "./grid.js";
 import { home, note } from "./notes.js";
 
 const box = document.getElementById("mediagen-lightbox");
 const body = box?.querySelector(".mediagen-lightbox-body");
 const MARK = "#asset-";
-const NO_ID = "00000000-0000-0000-0000-000000000000";
 
 let shown = null;
 let asking = null;
@@ -25,7 +24,7 @@ async function show(id, { focus = true } = {}) {
   }
   buttons();
   try {
-    tell(await askHtml(box.dataset.story.replace(NO_ID, id), { signal: mine.signal }), focus);
+    tell(await askHtml(forId(box.dataset.story, id), { signal: mine.signal }), focus);
   } catch (error) {
     if (error.name === "AbortError") return;
     note(error.message, { problem: true });
@@ -37,9 +36,10 @@ function tell(html, focus) {
   const top = body.querySelector(".mediagen-panel")?.scrollTop ?? 0;
   const had = body.contains(document.activeElement) && document.activeElement;
   const at = had ? (had.closest("[data-action]")?.dataset.action ?? "") : null;
+  const star = (had && had.dataset.star) || null;
   body.replaceChildren(...elements(html));
   // What was pressed may be gone: then what it was about.
-  const again = at && body.querySelector(`[data-action="${at}"] :is(button, summary)`);
+  const again = at && body.querySelector(star ? `[data-star="${star}"]` : `[data-action="${at}"] :is(button, summary)`);
   if (at !== null && again) again.focus({ preventScroll: true });
   else if (focus || at !== null) body.querySelector(".mediagen-title")?.focus({ preventScroll: true });
   if (!focus) body.querySelector(".mediagen-panel").scrollTop = top;
@@ -121,6 +121,13 @@ function edit(event) {
 
 export function start() {
   body.addEventListener("click", edit);
+  body.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-show]");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    history.replaceState(history.state, "", MARK + link.dataset.show);
+    show(link.dataset.show);
+  });
   grid.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-story]");
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;

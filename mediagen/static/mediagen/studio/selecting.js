@@ -1,6 +1,7 @@
 // Many pictures: ticked by click, Shift and the space bar, or all that a search finds; and what is done to them.
+import { takeBack } from "./actions.js";
 import { askJson, send } from "./ask.js";
-import { grid, putBack, takeAway, tileOf } from "./grid.js";
+import { grid, takeAway, tileOf } from "./grid.js";
 import { note, words } from "./notes.js";
 import { refresh } from "./progress.js";
 
@@ -59,6 +60,7 @@ async function act(event) {
   const near = chosen[0]?.closest(".mediagen-tile");
   try {
     const answer = await send(form, { extra: { do: event.submitter?.value ?? "" } });
+    if (answer.next) return location.assign(answer.next);
     form.reset();
     if (answer.job) follow(answer.job);
     else await took(answer, near);
@@ -75,27 +77,12 @@ async function took(answer, near) {
     let next = null;
     for (const id of here) next = takeAway(id);
     next?.querySelector("a")?.focus();
-    note(answer.message, { button: words.undo, onButton: () => undo(answer.undo, here, token) });
+    note(answer.message, { button: words.undo, onButton: () => takeBack(answer.undo, token, here) });
     return;
   }
   near?.querySelector("a")?.focus();
   note(answer.message);
   await refresh(here);
-}
-
-async function undo(fields, here, token) {
-  const body = new FormData();
-  body.set("csrfmiddlewaretoken", token);
-  body.set("do", fields.do);
-  for (const id of fields.id) body.append("id", id);
-  try {
-    const answer = await askJson(form.action, { method: "POST", body });
-    const back = await refresh(here, (html) => putBack(html));
-    back[0]?.querySelector("a")?.focus();
-    note(answer.message);
-  } catch (error) {
-    note(error.message, { problem: true });
-  }
 }
 
 // A job: its line stays until it is over.

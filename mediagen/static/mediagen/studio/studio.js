@@ -9,6 +9,12 @@ import * as upload from "./upload.js";
 
 document.documentElement.classList.add("mediagen-live");
 actions.start();
+for (const over of document.querySelectorAll("[data-over]")) {
+  const range = over.querySelector("input");
+  const lay = () => over.style.setProperty("--mg-over", `${range.value}%`);
+  range.addEventListener("input", lay);
+  lay();
+}
 if (document.querySelector("[data-page=studio]")) {
   composer.start();
   gallery.start();
