@@ -14,7 +14,8 @@ from mediagen import conf, http, purchases
 from mediagen.breaker import BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
 from mediagen.clock import REAL, Clock
 from mediagen.execution import ChainOutcome, Execution, key_of
-from mediagen.foreign import name_of
+from mediagen.foreign import lacks, name_of
+from mediagen.operations import GENERATE, OPERATIONS, EditRequest
 from mediagen.types import (
     Attempt,
     FigmaExportResult,
@@ -116,8 +117,10 @@ class MediaGeneratorChain:
         asked what a provider has pushed about a job (see `Call`). Raises
         `InvalidRequest` before anything is tried; never raises for what a provider does.
         """
-        if operation == "generate_image":
+        if operation == GENERATE:
             GenerationRequest.checked(**kwargs)
+        elif operation in OPERATIONS:
+            EditRequest.of(operation, **kwargs)
         seconds = conf.get("DEADLINE_S") if deadline_s is None else deadline_s
         run = Execution(
             self.providers,
@@ -160,7 +163,7 @@ class MediaGeneratorChain:
         waits = []
         known, now = self._breaker.known(), self._clock.now()
         for provider in self.providers:
-            if not callable(getattr(provider, operation, None)) or getattr(provider, "is_placeholder", False):
+            if lacks(provider, operation) or getattr(provider, "is_placeholder", False):
                 continue
             if self.is_dry(provider):
                 return None

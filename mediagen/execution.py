@@ -48,7 +48,6 @@ from mediagen.types import (
     AttemptState,
     Call,
     GeneratedImage,
-    GenerationRequest,
     ProviderJob,
     Recorder,
     current_call,
@@ -220,10 +219,10 @@ class Execution:
 
     async def ask(self, provider: Any) -> bool:
         """Ask one provider, with its retries. True: go on to the next one."""
-        method = None if self.operation.startswith("_") else getattr(provider, self.operation, None)
-        if not callable(method):
-            await self.skip(provider, f"{name_of(provider)} does not have {self.operation}.")
+        if why := foreign.lacks(provider, self.operation):
+            await self.skip(provider, why)
             return True
+        method = getattr(provider, self.operation)
         if self.clock.monotonic() >= self.deadline:
             await self.skip(provider, "the deadline of the whole generation was over.")
             return True
@@ -466,7 +465,7 @@ class Execution:
             # Nobody told this provider how to answer without its network: it is not asked, it is stood in for.
             if self.operation not in MAKES_PICTURES:
                 raise NotImplementedError
-            return await foreign.stand_in(provider, GenerationRequest.checked(**self.kwargs))
+            return await foreign.stand_in(provider, self.operation, self.kwargs)
         try:
             result = await method(**self.kwargs)
         except CostRefused as exc:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from mediagen import conf, http, images
 from mediagen.errors import BadResponse, NotAPicture
+from mediagen.operations import GENERATE, EditRequest
 from mediagen.secrets import Secret
 from mediagen.types import GeneratedImage, GenerationRequest
 
@@ -17,16 +19,20 @@ def name_of(provider: Any) -> str:
     return str(provider.get_name())
 
 
-async def stand_in(provider: Any, request: GenerationRequest) -> GeneratedImage:
+def lacks(provider: Any, operation: str) -> str:
+    """Why the provider cannot be asked for this operation; "" when it can: it has the method, and does not say by
+    `cannot(operation)` that it cannot with its model or settings."""
+    if operation.startswith("_") or not callable(getattr(provider, operation, None)):
+        return f"{name_of(provider)} does not have {operation}."
+    cannot = getattr(provider, "cannot", None)
+    return str(cannot(operation) or "") if callable(cannot) else ""
+
+
+async def stand_in(provider: Any, operation: str, asked: Mapping[str, Any]) -> GeneratedImage:
     """A placeholder in the provider's name."""
-    content = await asyncio.to_thread(
-        images.placeholder,
-        provider=name_of(provider),
-        prompt=request.prompt,
-        width=request.width,
-        height=request.height,
-        seed=request.seed,
-    )
+    is_plain = operation == GENERATE
+    request = GenerationRequest.checked(**asked) if is_plain else EditRequest.of(operation, **asked)
+    content = await asyncio.to_thread(images.stand_in, name_of(provider), request)
     picture = images.inspect(content, max_pixels=request.width * request.height)
     return GeneratedImage(
         content=content,

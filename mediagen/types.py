@@ -23,7 +23,14 @@ from mediagen.errors import ConfigurationError, CostRefused, InvalidRequest
 logger = logging.getLogger("mediagen")
 
 
-MAKES_PICTURES = {"generate_image": "estimate", "edit_image": "estimate_edit"}
+MAKES_PICTURES = {
+    "generate_image": "estimate",
+    "edit_image": "estimate_edit",
+    "vary_image": "estimate_vary",
+    "upscale_image": "estimate_upscale",
+    "remove_background": "estimate_remove_background",
+    "outpaint_image": "estimate_outpaint",
+}
 """operations whose result is a `GeneratedImage`, with the provider's method that says what one may cost"""
 
 
@@ -145,11 +152,12 @@ class GenerationRequest:
         height: int = 1024,
         negative_prompt: str | None = "",
         seed: int | None = None,
+        needs_prompt: bool = True,
         **options: Any,
     ) -> GenerationRequest:
         """The request, or `InvalidRequest` that names the field and what to do."""
         text = checked_text(prompt, "prompt")
-        if not text.strip():
+        if needs_prompt and not text.strip():
             raise InvalidRequest("The prompt is empty. Say what the picture should show.", field="prompt")
         return cls(
             prompt=text,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mediagen.engine.database import as_uuid, in_database, run_sync
 from mediagen.engine.exports import FigmaImport, canva, figma, from_canva, import_from_figma, sending
-from mediagen.engine.generation import AssetOrder, claims, queue, running
+from mediagen.engine.generation import AssetOrder, AssetWorks, claims, queue, running
 from mediagen.engine.library import NoSuchAsset
 from mediagen.engine.providers import health
 from mediagen.errors import GenerationFailed, LeaseLost
@@ -18,7 +18,7 @@ from mediagen.models.routing import atomic
 logger = logging.getLogger("mediagen.engine")
 
 
-class MediaEngine:
+class MediaEngine(AssetWorks):
     """Pictures from prompts, kept as assets. Stateless: one instance serves all threads and event loops.
 
     The coroutines are the engine; each `..._sync` twin is for code without an event loop (admin, commands, tasks,

@@ -3,7 +3,7 @@
 Pillow is imported inside the functions that use it: looking at a picture needs none.
 """
 
-from mediagen.images import codecs
+from mediagen.images import codecs, masks
 from mediagen.images.cleaning import cleaned, upright
 from mediagen.images.convert import converted
 from mediagen.images.credentials import lost_by_writing
@@ -12,6 +12,7 @@ from mediagen.images.inspect import MAX_BYTES, MAX_PIXELS, decode_check, inspect
 from mediagen.images.origin import marked, source_type_in
 from mediagen.images.picture import Picture
 from mediagen.images.placeholder import placeholder
+from mediagen.images.rehearsed import stand_in
 from mediagen.images.scale import Scaled, scaled
 
 
@@ -33,9 +34,11 @@ __all__ = [
     "inspect",
     "lost_by_writing",
     "marked",
+    "masks",
     "placeholder",
     "scaled",
     "source_type_in",
+    "stand_in",
     "tidied",
     "upright",
 ]

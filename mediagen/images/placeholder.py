@@ -45,8 +45,8 @@ def placeholder(
     for name, side in (("width", width), ("height", height)):
         if not 1 <= side <= MAX_SIDE_PX:
             raise InvalidRequest(f"{name} must be between 1 and {MAX_SIDE_PX} pixels, not {side}.", field=name)
-    digest = _digest(provider, prompt, operation, seed, variant, width, height)
-    scheme = colours.scheme(_digest(provider, prompt, operation, seed, variant))
+    digest = digest_of(provider, prompt, operation, seed, variant, width, height)
+    scheme = colours.scheme(digest_of(provider, prompt, operation, seed, variant))
     scale = math.ceil(math.sqrt(width * height / _FULL_SCALE_PIXELS))
     canvas = _pattern(scheme, -(-width // scale), -(-height // scale))
     facts = ["dry run" if dry_run else "no provider delivered", provider, f"{width} x {height}"]
@@ -71,7 +71,7 @@ def placeholder(
     )
 
 
-def _digest(*parts: object) -> bytes:
+def digest_of(*parts: object) -> bytes:
     """Of the parts and of where each one ends, so that ("ab", "c") and ("a", "bc") differ; 32 bytes."""
     digest = hashlib.sha256()
     for part in parts:

@@ -191,10 +191,10 @@ class MediaGeneratorProvider(ServiceProvider):
         self,
         request: GenerationRequest,
         fit_report: dict[str, Any],
-        ask: Callable[[GenerationRequest], Awaitable[Generated]],
+        ask: Callable[[Any], Awaitable[Generated]],
     ) -> GeneratedImage:
         """What `ask` brings, opened; a placeholder in dry run."""
-        if self.runs_dry:
+        if self.runs_dry or self.is_placeholder:
             return await self._placeholder(request, fit_report)
         with self._told_apart():
             self._require_credential()
@@ -210,17 +210,7 @@ class MediaGeneratorProvider(ServiceProvider):
             # Another picture for other options, without showing them: one may name an end user.
             told = json.dumps([dict(request.options), request.negative_prompt], sort_keys=True, default=str)
             variant += f" {hashlib.sha256(told.encode()).hexdigest()[:6]}"
-        draw = images.placeholder
-        content = await asyncio.to_thread(
-            draw,
-            provider=self.name,
-            prompt=request.prompt,
-            width=request.width,
-            height=request.height,
-            seed=request.seed,
-            variant=variant,
-            dry_run=self.runs_dry,
-        )
+        content = await asyncio.to_thread(images.stand_in, self.name, request, variant, dry_run=self.runs_dry)
         picture = images.inspect(content, max_pixels=request.width * request.height)
         return GeneratedImage(
             content=content,

@@ -6,8 +6,9 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar, TypeGuard, cast
 
 from mediagen import http
 from mediagen.errors import (
@@ -19,9 +20,12 @@ from mediagen.errors import (
     Refused,
 )
 from mediagen.http import JobEnded
-from mediagen.providers import webhooks
-from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, JobProvider
+from mediagen.operations import EditRequest
+from mediagen.providers import flux_edits, webhooks
+from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, JobProvider, not_honoured
 from mediagen.providers.data import from_data
+from mediagen.providers.editing import WHITE, EditsImages, OutpaintsImages, VariesImages
+from mediagen.providers.flux_edits import EXPAND, FILL, ONE_MEGAPIXEL, OPTIONS_OF_FLUX_1_TOOLS
 from mediagen.providers.inline import json_limit
 from mediagen.providers.moderation import is_refusal, reads_as_refusal
 from mediagen.providers.options import Option
@@ -30,7 +34,7 @@ from mediagen.types import GenerationRequest, ProviderJob
 
 CREDIT_USD = Decimal("0.01")
 MAX_AREA_FLUX_2 = 2048 * 2048
-ONE_MEGAPIXEL = 1024 * 1024
+_THREE_AND_FOUR_MEGAPIXELS = ((1536, 2048), (2048, 2048))
 
 _FLUX_1 = ("flux-pro-1.1", "flux-dev")
 _ULTRA = ("flux-pro-1.1-ultra",)
@@ -57,8 +61,8 @@ _HIGHEST: Mapping[tuple[str, str], float] = {
 """(option, beginning of a model's name): the maximum there, where it is lower than the option's own"""
 
 
-class FluxAdapter(JobProvider):
-    """Text to image with the FLUX models. The service has no way to cancel a task."""
+class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
+    """Text to image with the FLUX models, and work on pictures. The service has no way to cancel a task."""
 
     name = "flux"
     label = "Black Forest Labs FLUX"
@@ -74,6 +78,7 @@ class FluxAdapter(JobProvider):
     credential_env = "BFL_API_KEY"
     supports_seed = True
     key_hosts = (".bfl.ai",)
+    mask_says_by = WHITE
     options: ClassVar[Mapping[str, Option]] = {
         "safety_tolerance": Option(
             kind="int",
@@ -119,21 +124,44 @@ class FluxAdapter(JobProvider):
             return name in ("safety_tolerance", "grounding")
         return name != "grounding" and super().knows_option(name)
 
+    @property
+    def most_sources(self) -> int:
+        return max(1, flux_edits.most_sources(self.model))
+
+    def model_for(self, request: GenerationRequest) -> str:
+        """The model that makes this: the configured one, unless only another can."""
+        return flux_edits.model_for(self.model, request) if isinstance(request, EditRequest) else self.model
+
+    def prepared(self, request: GenerationRequest) -> tuple[GenerationRequest, dict[str, Any]]:
+        prepared, report = super().prepared(request)
+        if (model := self.model_for(prepared)) not in (FILL, EXPAND):
+            return prepared, report
+        options = dict(prepared.options)
+        for option in [name for name in options if name not in OPTIONS_OF_FLUX_1_TOOLS]:
+            value = options.pop(option)
+            if option in request.options:
+                report[f"options.{option}"] = not_honoured(value, f"{model} does it, and has no such option")
+        return replace(prepared, options=options), report
+
     async def _submit(self, request: GenerationRequest) -> ProviderJob:
+        model = self.model_for(request)
+        is_flux_3 = model.startswith("flux-3")
         payload: dict[str, Any] = {
             "prompt": request.prompt,
-            **size_fields(self.model, request.width, request.height),
-            **({"grounding": False} if self._is_flux_3 else {"output_format": "png"}),
+            **size_fields(model, request.width, request.height),
+            **({"grounding": False} if is_flux_3 else {"output_format": "png"}),
             **request.options,
         }
-        if request.seed is not None:
+        if isinstance(request, EditRequest):
+            payload |= flux_edits.picture_fields(model, request)
+        if request.seed is not None and (model in (FILL, EXPAND) or self.supports_seed):
             payload["seed"] = request.seed
-        is_pushed = bool(self.webhook_url) and not self._is_flux_3  # whether its schema has these fields is not known
+        is_pushed = bool(self.webhook_url) and not is_flux_3  # whether its schema has these fields is not known
         if is_pushed:
             payload |= {"webhook_url": self.webhook_url, "webhook_secret": self.webhook_secret}
         response = await self.service.request(
             "POST",
-            f"/v1/{self.model}",
+            f"/v1/{model}",
             json=payload,
             timeout_s=min(self.submit_timeout_s, self.timeout_s),
             purchase=True,
@@ -145,7 +173,7 @@ class FluxAdapter(JobProvider):
             )
         answer = self.checked(response).json_object()
         cost = _usd(answer.get("cost"))
-        data = {"polling_url": answer.get("polling_url"), "model": self.model}
+        data = {"polling_url": answer.get("polling_url"), "model": model}
         data.update({key: answer[key] for key in ("input_mp", "output_mp") if _is_number(answer.get(key))})
         job = ProviderJob(self._job_id(answer.get("id")), data, cost)
         if is_pushed:
@@ -277,13 +305,36 @@ class FluxAdapter(JobProvider):
                 raise ValueError(f"option {option} must be at most {highest:g} for {self.model}.")
 
     def price_keys(self, request: GenerationRequest) -> list[str]:
-        size = size_fields(self.model, request.width, request.height)
+        model = self.model_for(request)
+        if model in (FILL, EXPAND):
+            return [model]
+        size = size_fields(model, request.width, request.height)
         keys = super().price_keys(request)
         if "resolution" in size:
-            keys.insert(0, f"{self.model}/{size['resolution']}")
+            keys.insert(0, f"{model}/{size['resolution']}")
         if "width" in size:
-            keys.insert(1, f"{self.model}/{math.ceil(size['width'] * size['height'] / ONE_MEGAPIXEL)}MP")
+            keys.insert(1, f"{model}/{math.ceil(size['width'] * size['height'] / ONE_MEGAPIXEL)}MP")
         return keys
+
+    def price(self, request: GenerationRequest) -> Decimal | None:
+        return None if self._charges_sources(request) else super().price(request)
+
+    def at_most(self, request: GenerationRequest) -> tuple[Decimal | None, str]:
+        if not self._charges_sources(request):
+            return super().at_most(request)
+        sizes = ((request.width, request.height), *_THREE_AND_FOUR_MEGAPIXELS)
+        (made, why), (less, _), (more, _) = (
+            super(FluxAdapter, self).at_most(GenerationRequest(prompt=request.prompt, width=w, height=h))
+            for w, h in sizes
+        )
+        if made is None or less is None or more is None:
+            return made, why
+        handed_over = flux_edits.megapixels_in(cast(EditRequest, request)) * (more - less)
+        why = f"{why}; " if why else ""
+        return made + handed_over, f"{why}what is charged for pictures handed over is not published: as for one made"
+
+    def _charges_sources(self, request: GenerationRequest) -> bool:
+        return isinstance(request, EditRequest) and self.model_for(request).startswith("flux-2")
 
 
 def size_fields(model: str, width: int, height: int) -> dict[str, Any]:
@@ -296,6 +347,8 @@ def size_fields(model: str, width: int, height: int) -> dict[str, Any]:
         is_small = ratio == (1, 1) and max(width, height) <= 768
         tier = "768sq" if is_small else tier_that_covers(width, height, ratio, _TIERS)
         return {"aspect_ratio": f"{ratio[0]}:{ratio[1]}", "resolution": tier}
+    if model in (FILL, EXPAND):
+        return {}
     if model.endswith("-ultra") or model.startswith("flux-kontext"):
         return {"aspect_ratio": reduced_ratio(width, height, lowest=(9, 21), highest=(21, 9))}
     if model.startswith(("flux-pro-1.", "flux-dev")):

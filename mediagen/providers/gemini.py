@@ -5,9 +5,8 @@ An answer carries the picture as base64; there is no job, so an answer that is l
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
@@ -22,10 +21,11 @@ from mediagen.errors import (
     ProviderError,
     RateLimited,
     Refused,
-    UnsupportedRequest,
 )
-from mediagen.providers.base import Generated, MediaGeneratorProvider
+from mediagen.operations import EditRequest
+from mediagen.providers.base import Generated
 from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.editing import EditsImages, VariesImages, in_base64, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
@@ -52,7 +52,6 @@ _KINDS = {
 _UNKNOWN_KIND = _Kind(_EIGHT_RATIOS, ("1K", "2K", "4K"))
 
 MOST_SOURCES = 14
-SOURCE_FORMATS = ("png", "jpeg", "webp")
 MOST_TOKENS_OF_A_SOURCE = 2_500
 _THOUGHT_TOKENS = {"minimal": 1_000, "medium": 4_000, "high": 8_000}
 """held for what the model thinks, which is charged and not published; medium when nothing is set"""
@@ -72,7 +71,7 @@ _DELAY = re.compile(r"(\d{1,7}(?:\.\d+)?)s")
 _USED_UP = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
 
 
-class GeminiAdapter(MediaGeneratorProvider):
+class GeminiAdapter(EditsImages, VariesImages):
     """Google's image models by the Gemini Developer API. Synchronous, and silent until the picture is done."""
 
     name = "gemini"
@@ -121,44 +120,18 @@ class GeminiAdapter(MediaGeneratorProvider):
         price += (thoughts * text_out + len(request.prompt) * text_in) / 1_000_000
         return price, f"{why}, and {thoughts:,} tokens of thoughts, which are charged as they come"
 
-    def estimate_edit(
-        self, *, images: Sequence[GeneratedImage], mask: GeneratedImage | None = None, **request: Any
-    ) -> Decimal | None:
-        """As `estimate`, for `edit_image`: what is handed over costs as well."""
-        made, per_token = self.estimate(**request), self.prices.get(f"{self.model}/{_IN}")
+    @property
+    def most_sources(self) -> int:
+        return MOST_SOURCES
+
+    def _most_of(self, operation: str, asked: dict[str, Any]) -> tuple[Decimal | None, str]:
+        """What is handed over costs as well."""
+        (made, why), per_token = super()._most_of(operation, asked), self.prices.get(f"{self.model}/{_IN}")
         if made is None or per_token is None:
-            return made
-        return made + len(images) * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000
+            return made, why
+        return made + len(asked["images"]) * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000, why
 
-    async def edit_image(
-        self,
-        prompt: str,
-        images: Sequence[GeneratedImage],
-        width: int = 1024,
-        height: int = 1024,
-        mask: GeneratedImage | None = None,
-        **options: Any,
-    ) -> GeneratedImage:
-        """A picture made out of 1 to 14 others as the prompt says. Options and errors as of `generate_image`."""
-        if not 1 <= len(images) <= MOST_SOURCES:
-            raise UnsupportedRequest(f"{self.name}: it edits 1 to {MOST_SOURCES} pictures, not {len(images)}.")
-        for image in images:
-            if image.format not in SOURCE_FORMATS:
-                raise UnsupportedRequest(
-                    f"{self.name}: it edits {', '.join(SOURCE_FORMATS)}, not {image.format!r:.20}. Convert it first."
-                )
-        if mask is not None:
-            raise UnsupportedRequest(f"{self.name}: it knows no mask. Say in the prompt what is to change, and where.")
-        request, fit_report = self.prepared(
-            GenerationRequest.checked(prompt=prompt, width=width, height=height, **options)
-        )
-
-        async def ask(request: GenerationRequest) -> Generated:
-            return await self._generate_image(request, images)
-
-        return await self._delivered(request, fit_report, ask)
-
-    async def _generate_image(self, request: GenerationRequest, sources: Iterable[GeneratedImage] = ()) -> Generated:
+    async def _generate_image(self, request: GenerationRequest) -> Generated:
         ratio, tier = self.wire_size(request.width, request.height)
         shape = {"aspectRatio": ratio}
         if len(_KINDS.get(self.model, _UNKNOWN_KIND).tiers) > 1:
@@ -166,7 +139,9 @@ class GeminiAdapter(MediaGeneratorProvider):
         config: dict[str, Any] = {"responseModalities": ["IMAGE"], "imageConfig": shape}
         if "thinking" in request.options:
             config["thinkingConfig"] = {"thinkingLevel": request.options["thinking"].upper()}
-        parts = [{"text": request.prompt}, *map(_inline, sources)]
+        sources = request.images if isinstance(request, EditRequest) else ()
+        text = words_of(request)
+        parts = [{"text": text}, *map(_inline, sources)]
         response = await self.service.request(
             "POST",
             f"/models/{quote(self.model, safe='')}:generateContent",
@@ -297,8 +272,7 @@ class GeminiAdapter(MediaGeneratorProvider):
 
 
 def _inline(image: GeneratedImage) -> dict[str, Any]:
-    content = image.content if isinstance(image.content, bytes) else image.content.encode()
-    return {"inlineData": {"mimeType": f"image/{image.format}", "data": base64.b64encode(content).decode()}}
+    return {"inlineData": {"mimeType": f"image/{image.format}", "data": in_base64(image)}}
 
 
 def _candidates(answer: Mapping[str, Any]) -> list[dict[str, Any]]:

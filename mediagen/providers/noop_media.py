@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from mediagen.operations import EDIT, OPERATIONS
+from mediagen.providers.base import HealthReport
+from mediagen.providers.editing import (
+    WHITE,
+    EditsImages,
+    OutpaintsImages,
+    RemovesBackgrounds,
+    UpscalesImages,
+    VariesImages,
+)
 
-from mediagen.providers.base import HealthReport, MediaGeneratorProvider
-from mediagen.types import GeneratedImage, GenerationRequest
 
-
-class NoOpMediaAdapter(MediaGeneratorProvider):
-    """A placeholder for every prompt, live or dry. Flagged, and replaced when the asset is generated for real."""
+class NoOpMediaAdapter(EditsImages, VariesImages, UpscalesImages, RemovesBackgrounds, OutpaintsImages):
+    """A placeholder for every prompt, and Pillow's work on every picture, live or dry. Flagged, and replaced when the
+    asset is made for real."""
 
     name = "noop_media"
     label = "Placeholder (no-op)"
@@ -17,14 +24,11 @@ class NoOpMediaAdapter(MediaGeneratorProvider):
     is_placeholder = True
     supports_seed = True
     supports_negative_prompt = True
+    mask_says_by = WHITE
+
+    @property
+    def most_sources(self) -> int:
+        return OPERATIONS[EDIT].most_sources
 
     async def probe(self) -> HealthReport:
         return HealthReport(ok=True, detail="always there")
-
-    async def generate_image(
-        self, prompt: str, width: int = 1024, height: int = 1024, **options: Any
-    ) -> GeneratedImage:
-        request, fit_report = self.prepared(
-            GenerationRequest.checked(prompt=prompt, width=width, height=height, **options)
-        )
-        return await self._placeholder(request, fit_report)

@@ -5,10 +5,9 @@ An answer carries the picture as base64; there is no job, so an answer that is l
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -25,15 +24,17 @@ from mediagen.errors import (
     Refused,
     UnsupportedRequest,
 )
+from mediagen.operations import EDIT, VARY, EditRequest
 from mediagen.providers import openai_prices
-from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, MediaGeneratorProvider, not_honoured
+from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, not_honoured
 from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.editing import ALPHA, EditsImages, VariesImages, data_url, part, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import codes_of, is_refusal
 from mediagen.providers.openai_dialects import OPTIONS, dialect_named, on_grid, ratio_and_tier
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid
 from mediagen.secrets import Secret
-from mediagen.types import GeneratedImage, GenerationRequest, utcnow
+from mediagen.types import GenerationRequest, utcnow
 
 THREE_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
 FIXED_SIZE_FAMILIES = ("gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image")
@@ -44,22 +45,8 @@ _FAMILY = re.compile(
     r"(gpt-image-(?:1-mini|1\.5|2|2\.5|2\.6))(?:-flare|-sunburst)?(?:-\d{4}-\d{2}-\d{2})?"
     r"|(?:dola-)?(seedream-\d-\d(?:-lite|-pro|-flash)?)(?:-\d{6})?"
 )
-SOURCE_FORMATS = ("png", "jpeg", "webp")
 MOST_TOKENS_OF_A_SOURCE = 6_500
 """what a picture that is handed over counts as at most (high fidelity: 6,240 for its shape, and its tiles)"""
-
-
-def _bytes_of(image: GeneratedImage) -> bytes:
-    return image.content if isinstance(image.content, bytes) else image.content.encode()
-
-
-def _part(image: GeneratedImage, stem: str) -> tuple[str, bytes, str]:
-    """A file of a form: name, content, type."""
-    return f"{stem}.{image.format}", _bytes_of(image), f"image/{image.format}"
-
-
-def _data_url(image: GeneratedImage) -> str:
-    return f"data:image/{image.format};base64,{base64.b64encode(_bytes_of(image)).decode()}"
 
 
 MISCONFIGURED_CODES = frozenset(
@@ -67,7 +54,7 @@ MISCONFIGURED_CODES = frozenset(
 )
 
 
-class OpenAIImagesAdapter(MediaGeneratorProvider):
+class OpenAIImagesAdapter(EditsImages, VariesImages):
     """OpenAI's image models. Synchronous, and silent until the picture is done, which may take minutes."""
 
     name = "openai_images"
@@ -83,6 +70,7 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
     credential_env = "OPENAI_API_KEY"
     key_hosts = ("api.openai.com",)
     options = OPTIONS
+    mask_says_by = ALPHA
 
     def __init__(
         self, api_key: str | Secret | None = None, base_url: str | None = None, model: str | None = None, **rest: Any
@@ -191,64 +179,35 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
             options["quality"] = quality
         return replace(prepared, options=options), report
 
-    def estimate_edit(
-        self, *, images: Sequence[GeneratedImage], mask: GeneratedImage | None = None, **request: Any
-    ) -> Decimal | None:
-        """As `estimate`, for `edit_image`: what is handed over costs as well."""
-        made, handed_over = self.estimate(**request), len(images) + (mask is not None)
+    @property
+    def most_sources(self) -> int:
+        return self.dialect.most_sources
+
+    def cannot(self, operation: str) -> str:
+        if operation in (EDIT, VARY) and not self.dialect.edits_by:
+            return f"{self.name}: {self.dialect.name} edits no pictures by this API."
+        return ""
+
+    def _most_of(self, operation: str, asked: dict[str, Any]) -> tuple[Decimal | None, str]:
+        """What is handed over costs as well."""
+        (made, why), mask = super()._most_of(operation, asked), asked.get("mask")
         if made is None:
-            return None
+            return None, why
+        handed_over = len(asked["images"]) + (mask is not None)
         if (per_source := self.prices.get(f"{self.model}/source")) is not None:
-            return made + handed_over * per_source
+            return made + handed_over * per_source, why
         per_token = self._table.of("1M-image-in")
         if per_token is None:
-            return made if self.dialect.grid else self.price_when_unknown
-        return made + handed_over * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000
+            return (made, why) if self.dialect.grid else (self.price_when_unknown, why)
+        return made + handed_over * MOST_TOKENS_OF_A_SOURCE * per_token / 1_000_000, why
 
-    async def edit_image(
-        self,
-        prompt: str,
-        images: Sequence[GeneratedImage],
-        width: int = 1024,
-        height: int = 1024,
-        mask: GeneratedImage | None = None,
-        **options: Any,
-    ) -> GeneratedImage:
-        """A picture made out of 1 to 16 others as the prompt says; where `mask` is transparent, only there.
-
-        Options and errors as of `generate_image`.
-        """
-        if not self.dialect.edits_by:
-            raise UnsupportedRequest(f"{self.name}: {self.dialect.name} edits no pictures by this API.")
-        most = self.dialect.most_sources
-        if not 1 <= len(images) <= most:
-            raise UnsupportedRequest(f"{self.name}: it edits 1 to {most} pictures, not {len(images)}.")
-        for image in images:
-            if image.format not in SOURCE_FORMATS:
-                raise UnsupportedRequest(
-                    f"{self.name}: it edits {', '.join(SOURCE_FORMATS)}, not {image.format!r:.20}. Convert it first."
-                )
+    async def _work(self, request: EditRequest) -> Generated:
+        images, mask = request.images, request.mask
         if mask is not None and self.dialect.edits_by != "form":
-            raise UnsupportedRequest(
-                f"{self.name}: {self.dialect.name} knows no mask. Say in the prompt what to change."
-            )
-        if mask is not None and mask.format != "png":
-            raise UnsupportedRequest(f"{self.name}: a mask must be png, not {mask.format!r:.20}. Convert it first.")
-        request, fit_report = self.prepared(
-            GenerationRequest.checked(prompt=prompt, width=width, height=height, **options)
-        )
-
-        async def ask(request: GenerationRequest) -> Generated:
-            return await self._edit_image(request, images, mask)
-
-        return await self._delivered(request, fit_report, ask)
-
-    async def _edit_image(
-        self, request: GenerationRequest, images: Sequence[GeneratedImage], mask: GeneratedImage | None
-    ) -> Generated:
-        fields, headers = self._fields(request)
+            raise UnsupportedRequest(f"{self.dialect.name} knows no mask. Say in the prompt what to change.")
+        fields, headers = self._fields(replace(request, prompt=words_of(request)))
         if self.dialect.edits_by != "form":
-            urls = [_data_url(image) for image in images]
+            urls = [data_url(image) for image in images]
             if self.dialect.edits_by == "same":
                 return await self._ask(
                     "generations", request, {**fields, "image": urls if urls[1:] else urls[0]}, headers
@@ -256,9 +215,9 @@ class OpenAIImagesAdapter(MediaGeneratorProvider):
             named = [{"type": "image_url", "url": url} for url in urls]
             sources = {"images": named} if named[1:] else {"image": named[0]}
             return await self._ask("edits", request, {**fields, **sources}, headers)
-        files = [("image[]", _part(image, f"image-{number}")) for number, image in enumerate(images, start=1)]
+        files = [("image[]", part(image, f"image-{number}")) for number, image in enumerate(images, start=1)]
         if mask is not None:
-            files.append(("mask", _part(mask, "mask")))
+            files.append(("mask", part(mask, "mask")))
         response = await self.service.request(
             "POST",
             self._path("edits"),

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mediagen.operations import EDIT, VARY, EditRequest
 from mediagen.providers.base import not_honoured
+from mediagen.providers.editing import words_of
 from mediagen.providers.sizes import Size, nearest_ratio, reduced_ratio, snap_to_grid, tier_that_covers
 from mediagen.types import GenerationRequest
 
@@ -22,6 +24,7 @@ class Input:
     minimum: float | None = None
     maximum: float | None = None
     multiple_of: int = 0
+    is_list: bool = False
 
 
 Inputs = Mapping[str, Input]
@@ -31,6 +34,9 @@ _RATIO = re.compile(r"(\d{1,4}(?:\.\d)?):(\d{1,4}(?:\.\d)?)")
 _PIXELS = re.compile(r"(\d{2,5})x(\d{2,5})")
 _TIER = re.compile(r"(\d{1,4}(?:\.\d{1,2})?)\s*(k|mp|)", re.IGNORECASE)
 _TIERS_ARE_IN = ("resolution", "size", "image_size", "megapixels")
+_MATCH = "match_input_image"
+NOT_SENT = ("price_per_second", "edit_model", "upscale_model", "background_model")
+"""options that are for us"""
 _COUNTS = ("num_outputs", "num_images", "number_of_images", "max_images", "n")
 _FORMATS = {"jpeg": ("jpeg", "jpg")}
 
@@ -51,7 +57,7 @@ _PNG_OR_JPG, _ALL_FORMATS = _words("png jpg"), _words("png jpg webp")
 
 SDXL_INPUTS = _inputs(
     "prompt negative_prompt seed num_inference_steps guidance_scale scheduler refine high_noise_frac refine_steps "
-    "apply_watermark lora_scale disable_safety_checker",
+    "apply_watermark lora_scale disable_safety_checker image",
     width=Input(minimum=8, maximum=4096, multiple_of=8),
     height=Input(minimum=8, maximum=4096, multiple_of=8),
 )
@@ -137,6 +143,7 @@ def _read(spec: Mapping[str, Any], schemas: Mapping[str, Any]) -> Input:
         minimum=_number(spec.get("minimum")),
         maximum=_number(spec.get("maximum")),
         multiple_of=int(_number(spec.get("multipleOf")) or 0),
+        is_list=spec.get("type") == "array",
     )
 
 
@@ -146,7 +153,13 @@ def _number(value: Any) -> float | None:
 
 def worded(inputs: Inputs, request: GenerationRequest, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the request in the model's words, entries of the fit report for what it has no word for)."""
-    values: dict[str, Any] = {"prompt": request.prompt, **_size(inputs, request.width, request.height)}
+    work = request if isinstance(request, EditRequest) else None
+    is_sized = work is None or work.operation in (EDIT, VARY)
+    values: dict[str, Any] = _size(inputs, request.width, request.height) if is_sized else {}
+    if work is None or ("prompt" in inputs and words_of(work)):
+        values["prompt"] = words_of(request)
+    if work is not None and is_sized and _MATCH in _choices(inputs, "aspect_ratio") and _has_shape_of_source(work):
+        values["aspect_ratio"] = _MATCH
     report: dict[str, Any] = {}
     for name, value in (("seed", request.seed), ("negative_prompt", request.negative_prompt or None)):
         if value is not None and name in inputs:
@@ -157,7 +170,7 @@ def worded(inputs: Inputs, request: GenerationRequest, model: str) -> tuple[dict
         if name in inputs:
             values[name] = 1
     for name, value in request.options.items():
-        if name == "price_per_second":
+        if name in NOT_SENT:
             continue
         said = _said(inputs.get(name), value)
         if said is None:
@@ -165,6 +178,11 @@ def worded(inputs: Inputs, request: GenerationRequest, model: str) -> tuple[dict
         else:
             values[name] = said
     return values, report
+
+
+def _has_shape_of_source(request: EditRequest) -> bool:
+    source = request.images[0]
+    return abs(request.width * source.height - request.height * source.width) <= max(source.width, source.height)
 
 
 def _said(known: Input | None, value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -22,12 +22,14 @@ from mediagen.errors import (
     Refused,
 )
 from mediagen.http import JobEnded
+from mediagen.operations import EditRequest
 from mediagen.providers import webhooks
-from mediagen.providers.base import Generated, JobProvider, not_honoured
+from mediagen.providers.base import Generated, not_honoured
 from mediagen.providers.data import from_data
 from mediagen.providers.inline import json_limit
 from mediagen.providers.moderation import reads_as_refusal
 from mediagen.providers.options import Option
+from mediagen.providers.replicate_edits import EDIT_OPTIONS, ReplicateEdits, picture_input
 from mediagen.providers.replicate_inputs import SDXL_INPUTS, Inputs, known_inputs, read_schema, worded
 from mediagen.providers.sizes import Size, snap_to_grid
 from mediagen.types import GenerationRequest, ProviderJob
@@ -49,8 +51,9 @@ _OFFICIAL_MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*", re.ASCI
 _RESETS_IN = re.compile(r"resets? in ~?\s*(\d{1,6}(?:\.\d+)?)\s*s", re.IGNORECASE)
 
 
-class ReplicateSDXLAdapter(JobProvider):
-    """Text to image with stability-ai/sdxl, an official model, or any version of a model that takes a prompt."""
+class ReplicateSDXLAdapter(ReplicateEdits):
+    """Text to image with stability-ai/sdxl, an official model, or any version of a model that takes a prompt; work on
+    pictures with models that take those."""
 
     name = "replicate_sdxl"
     label = "Replicate SDXL"
@@ -103,12 +106,17 @@ class ReplicateSDXLAdapter(JobProvider):
             config_only=True,
             help="USD a second of your hardware; without it costs stay unknown.",
         ),
+        **EDIT_OPTIONS,
     }
 
     async def _submit(self, request: GenerationRequest) -> ProviderJob:
-        path, version = _parsed(self.model)
-        taken = await self._inputs(path, version)
-        inputs, report = worded(taken, request, path or self.model)
+        model = self.model_for(request)
+        path, version = _parsed(model)
+        is_work = isinstance(request, EditRequest)
+        taken = await self._inputs(model, picture_input if is_work else lambda inputs: "prompt" in inputs)
+        inputs, report = worded(taken, request, path or model)
+        if isinstance(request, EditRequest):
+            inputs |= await self.picture_inputs(taken, request, path or model)
         if "refine" in taken:  # it is SDXL, or was trained on it
             inputs["width"], inputs["height"] = sdxl_size(request.width, request.height)
         if "apply_watermark" in taken:
@@ -131,16 +139,20 @@ class ReplicateSDXLAdapter(JobProvider):
                 http_status=response.status,
             )
         answer = self.checked(response).json_object()
-        data = {"model": self.model, **({"not_honoured": report} if report else {})}
+        data = {"model": model, **({"not_honoured": report} if report else {})}
         return ProviderJob(self._job_id(answer.get("id")), data)
 
-    async def _inputs(self, path: str, version: str) -> Inputs:
-        """What the model takes: known, or read out of its own schema, once a day in each process. Buys nothing."""
+    async def _inputs(self, model: str, is_enough: Callable[[Inputs], Any]) -> Inputs:
+        """What the model takes: known, or read out of its own schema, once a day in each process. Buys nothing.
+
+        `is_enough` says whether it takes what it is to be asked with.
+        """
+        path, version = _parsed(model)
         if path in ("", "stability-ai/sdxl"):
             return SDXL_INPUTS  # a version alone cannot be looked up
-        if not version and (known := known_inputs(path)) is not None:
+        if not version and (known := known_inputs(path)) is not None and is_enough(known):
             return known
-        place = (self.base_url, self.model)
+        place = (self.base_url, model)
         inputs, read_at = _schemas.get(place, ({}, 0.0))
         if not inputs or time.monotonic() - read_at > SCHEMA_AGE_S:
             where = f"/models/{path}/versions/{version}" if version else f"/models/{path}"
@@ -148,9 +160,9 @@ class ReplicateSDXLAdapter(JobProvider):
             found = self.checked(response).json_object()
             latest = found if version else found.get("latest_version")
             inputs = read_schema(latest.get("openapi_schema") if isinstance(latest, dict) else None)
-            if "prompt" not in inputs:
-                raise Misconfigured(f"{self.model} makes nothing out of a prompt, or does not say what it takes.")
             _schemas[place] = (inputs, time.monotonic())
+        if not is_enough(inputs):
+            raise Misconfigured(f"{model} makes nothing out of what it is to be given, or does not say what it takes.")
         return inputs
 
     async def _collect(self, request: GenerationRequest, job: ProviderJob) -> Generated:
@@ -167,7 +179,7 @@ class ReplicateSDXLAdapter(JobProvider):
                 await service.request("POST", f"{path}/cancel", timeout_s=min(CANCEL_TIMEOUT_S, self.timeout_s))
 
         prediction = await self._polled(ask, job, on_deadline=cancel)
-        cost, metadata = self._cost(prediction.get("metrics"))
+        cost, metadata = self._cost(prediction)
         try:
             content, picture = await self._fetched(_first_url(prediction), with_key=True)
         except BadResponse as exc:
@@ -218,7 +230,7 @@ class ReplicateSDXLAdapter(JobProvider):
         status = prediction.get("status")
         if not isinstance(status, str):
             raise BadResponse("answered a poll without a status.", http_status=response.status)
-        cost, _ = self._cost(prediction.get("metrics"))
+        cost, _ = self._cost(prediction)
         if status == "failed":
             error = prediction.get("error")
             text = self.quoted(error, 300) or "without saying why"
@@ -234,15 +246,17 @@ class ReplicateSDXLAdapter(JobProvider):
             raise JobEnded(BadResponse(f"the prediction succeeded, and its answer holds no picture: {why}.", cost=cost))
         return prediction
 
-    def _cost(self, metrics: Any) -> tuple[Decimal | None, dict[str, Any]]:
+    def _cost(self, prediction: Mapping[str, Any]) -> tuple[Decimal | None, dict[str, Any]]:
         """(USD or None when the price of a second is not configured, what to remember of the time)."""
-        seconds: Any = None
+        metrics, seconds = prediction.get("metrics"), None
         if isinstance(metrics, dict):
             seconds = next((metrics[key] for key in ("predict_time", "total_time") if _is_time(metrics.get(key))), None)
         if seconds is None:
             return None, {}
         # Official models, which have no version here, are charged by the picture.
-        price = self.default_options.get("price_per_second") if _parsed(self.model)[1] else None
+        version = _parsed(self.model)[1]
+        is_ours = bool(version) and prediction.get("version", version) == version  # another runs on other hardware
+        price = self.default_options.get("price_per_second") if is_ours else None
         cost = None if price is None else (Decimal(str(seconds)) * Decimal(str(price))).quantize(Decimal("0.000001"))
         return cost, {"seconds": seconds}
 
@@ -269,6 +283,11 @@ class ReplicateSDXLAdapter(JobProvider):
         text = ": ".join(part for part in (data.get("title"), data.get("detail")) if isinstance(part, str) and part)
         return self.quoted(text, 300) or super()._vendor_text(response)
 
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        for name in EDIT_OPTIONS.keys() & options.keys():
+            if not _MODEL.fullmatch(options[name]) and not _OFFICIAL_MODEL.fullmatch(options[name]):
+                raise ValueError(f'option {name} must be "owner/name", or "owner/name:version".')
+
     def _checked_model(self, model: str) -> str:
         if not _MODEL.fullmatch(model) and not _OFFICIAL_MODEL.fullmatch(model):
             raise ConfigurationError(
@@ -282,7 +301,8 @@ class ReplicateSDXLAdapter(JobProvider):
         return super()._checked_model(model)
 
     def price_keys(self, request: GenerationRequest) -> list[str]:
-        return [*super().price_keys(request), _parsed(self.model)[0] or self.model]
+        model = self.model_for(request)
+        return [f"{model}/{request.width}x{request.height}", model, _parsed(model)[0] or model]
 
 
 def sdxl_size(width: int, height: int) -> Size:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from mediagen import __version__, conf, http
+from mediagen import conf, http
 from mediagen.errors import (
     BadResponse,
     CredentialsRefused,
@@ -25,12 +25,13 @@ from mediagen.errors import (
     Unavailable,
     UnsupportedRequest,
 )
-from mediagen.providers.base import Generated, MediaGeneratorProvider, not_honoured
+from mediagen.providers.base import Generated, not_honoured
 from mediagen.providers.data import from_data
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import is_refusal
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import nearest_ratio
+from mediagen.providers.stability_edits import CLIENT_HEADERS, EDIT_OPTIONS, SD3, ULTRA, Endpoint, StabilityEdits
 from mediagen.types import GenerationRequest
 
 V1_ENGINE = "stable-diffusion-xl-1024-v1-0"
@@ -73,11 +74,10 @@ ERRORS: Mapping[str, type[ProviderError]] = {
 }
 """What the `name` in an error's body means. It goes before the status: moderation comes as 400, 403 and 422."""
 
-CLIENT_HEADERS = {"stability-client-id": "mediagen", "stability-client-version": __version__}
 
-
-class SDXLAdapter(MediaGeneratorProvider):
-    """Stability AI's text-to-image models. Synchronous: the answer to the one request is the picture."""
+class SDXLAdapter(StabilityEdits):
+    """Stability AI's text-to-image models, and its work on pictures. Synchronous but for the creative upscale: the
+    answer to the one request is the picture."""
 
     name = "sdxl"
     label = "Stability AI (SDXL, Stable Image)"
@@ -123,7 +123,11 @@ class SDXLAdapter(MediaGeneratorProvider):
             config_only=True,
             help="Organization that pays, if not the key's default one.",
         ),
+        **EDIT_OPTIONS,
     }
+
+    def image_to_image(self) -> Endpoint | None:
+        return SD3 if self.model in SD3_MODELS else ULTRA if self.model == "ultra" else None
 
     @property
     def seed_range(self) -> tuple[int, int]:
@@ -167,14 +171,16 @@ class SDXLAdapter(MediaGeneratorProvider):
             max_bytes=conf.get("MAX_IMAGE_BYTES"),
             purchase=True,
         )
-        self.checked(response)
+        return self.v2_picture(self.checked(response), request, aspect_ratio=ratio)
+
+    def v2_picture(self, response: http.Response, request: GenerationRequest, **metadata: str) -> Generated:
         self._check_finish(response.headers.get("finish-reason", "SUCCESS"), request)
         content, found = self._body_of(response)
         return Generated(
             content=content,
             picture=found,
             seed=_seed(response.headers.get("seed")),
-            metadata={"aspect_ratio": ratio, **self._request_id(response)},
+            metadata={**metadata, **self._request_id(response)},
         )
 
     async def _from_v1(self, request: GenerationRequest) -> Generated:

@@ -169,6 +169,10 @@ class ServiceProvider:
 
     # ------------------------------------------------------------------ what an adapter writes
 
+    def cannot(self, operation: str) -> str:
+        """Why it cannot be asked for an operation that it has, with its model and settings; "" when it can."""
+        return ""
+
     async def _probe(self) -> str:
         """An unbilled call; returns what there is to say ("12.5 credits left"), raises `ProviderError`."""
         raise NotImplementedError

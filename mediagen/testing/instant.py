@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from mediagen import factory
 from mediagen.errors import ProviderError
 from mediagen.models import ProviderConfig
+from mediagen.operations import GENERATE, OPERATIONS, EditRequest
 from mediagen.testing.pictures import png
-from mediagen.types import GeneratedImage, GenerationRequest
+from mediagen.types import MAKES_PICTURES, GeneratedImage, GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +97,18 @@ class InstantProvider:
     def estimate(self, **request: Any) -> Decimal:
         return self._made.cost
 
-    def estimate_edit(self, **request: Any) -> Decimal:
-        return self._made.cost
-
     async def generate_image(self, **request: Any) -> GeneratedImage:
-        return self._made.make(self.name, "generate_image", GenerationRequest.checked(**request))
+        return self._made.make(self.name, GENERATE, GenerationRequest.checked(**request))
 
-    async def edit_image(self, images: Any = (), mask: Any = None, **request: Any) -> GeneratedImage:
-        return self._made.make(self.name, "edit_image", GenerationRequest.checked(**request))
+    def __getattr__(self, name: str) -> Any:
+        if name in OPERATIONS:
+            return partial(self._work, name)
+        if name in MAKES_PICTURES.values():
+            return self.estimate
+        raise AttributeError(name)
+
+    async def _work(self, operation: str, **request: Any) -> GeneratedImage:
+        return self._made.make(self.name, operation, EditRequest.of(operation, **request))
 
 
 @contextmanager

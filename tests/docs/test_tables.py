@@ -24,7 +24,7 @@ from mediagen.management import batch_run
 from mediagen.management.output import Result
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.providers.registry import adapter_class
-from mediagen.types import AttemptState, FigmaExportResult, GeneratedImage
+from mediagen.types import MAKES_PICTURES, AttemptState, FigmaExportResult, GeneratedImage
 from tests.docs import pages
 from tests.docs.pages import ROOT, names_in, table
 
@@ -286,7 +286,7 @@ def test_the_options_of_the_workers():
 
 # --- providers/matrix.md
 
-OPERATIONS = ("generate_image", "edit_image", "export_to_figma", "export_to_canva", "import_from_canva")
+OPERATIONS = (*MAKES_PICTURES, "export_to_figma", "export_to_canva", "import_from_canva")
 
 
 def test_the_providers_are_all_there_in_order_with_class_and_key():

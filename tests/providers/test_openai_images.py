@@ -683,7 +683,6 @@ async def test_an_edit_is_a_form_with_the_pictures_and_the_mask():
         {"images": []},
         {"images": [source()] * 17},
         {"images": [source(format="avif")]},
-        {"images": [source()], "mask": source(format="jpeg")},
     ],
 )
 async def test_what_it_cannot_edit_is_said_before_anything_is_sent(arguments):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 import time
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any, ClassVar
+
+from PIL import Image
 
 from tests.servers.base import ProviderServer
 from tests.servers.books import Job
@@ -41,6 +45,7 @@ UPSAMPLING = Field("bool")
 TOLERANCE_6 = Field("int", minimum=0, maximum=6)
 TOLERANCE_5 = Field("int", minimum=0, maximum=5)
 PICTURE = Field(nullable=True)
+PICTURE_FIELDS = ("image", "mask", "image_prompt")
 
 PRO = {
     **SHARED,
@@ -78,6 +83,13 @@ FILL = {
     "guidance": Field("number", nullable=True, minimum=1.5, maximum=100),
     "prompt_upsampling": UPSAMPLING,
     "safety_tolerance": TOLERANCE_6,
+}
+
+
+SIDE = Field("int", nullable=True, minimum=0, maximum=2048)
+EXPAND = {
+    **{name: field for name, field in FILL.items() if name != "mask"},
+    **dict.fromkeys(("top", "bottom", "left", "right"), SIDE),
 }
 
 
@@ -124,6 +136,7 @@ MODELS: dict[str, tuple[dict[str, Field], float]] = {
     "flux-kontext-pro": (KONTEXT, 4.0),
     "flux-kontext-max": (KONTEXT, 8.0),
     "flux-pro-1.0-fill": (FILL, 5.0),
+    "flux-pro-1.0-expand": (EXPAND, 5.0),
     "flux-3-image": (FLUX_3, 4.8),
     "flux-2-pro": (_flux2(8), 3.0),
     "flux-2-pro-preview": (_flux2(8), 3.0),
@@ -221,7 +234,8 @@ class BFLServer(ProviderServer):
             raise self.refuse(429, request)
         self.admit(request)
 
-        width, height = _output_size(model, asked)
+        sources = self._sources(request, asked)
+        width, height = _output_size(model, asked, sources)
         megapixels = width * height / 1024**2
         price = credits + (1.5 * max(0, math.ceil(megapixels) - 1) if model.startswith("flux-2") else 0)
         job = Job(
@@ -239,7 +253,8 @@ class BFLServer(ProviderServer):
             request, price=price, model=model, prompt=job.prompt, width=width, height=height, job_id=job.id
         )
         request.leads_to = "poll"
-        stated = {"cost": bought.cost, "input_mp": 0.0, "output_mp": round(megapixels, 2)}
+        handed_over = round(sum(w * h for w, h in sources.values()) / 1024**2, 2)
+        stated = {"cost": bought.cost, "input_mp": handed_over, "output_mp": round(megapixels, 2)}
         if asked.get("webhook_url"):
             return json_answer({"id": job.id, "status": "Pending", "webhook_url": asked["webhook_url"], **stated})
         foreign = self.happens(request, FaultKind.FOREIGN_URL)
@@ -259,6 +274,26 @@ class BFLServer(ProviderServer):
             if width and height and width * height > MAX_FLUX2_PIXELS:
                 return [Problem("width", "other", "Value error, the picture is larger than 4 megapixels")]
         return []
+
+    def _sources(self, request: Request, asked: dict[str, Any]) -> dict[str, tuple[int, int]]:
+        """The sizes of the pictures that came along, by field; a mask must have that of its picture."""
+        given = {
+            name: value for name, value in asked.items() if name in PICTURE_FIELDS or name.startswith("input_image")
+        }
+        given |= {f"images.{number}": value for number, value in enumerate(asked.get("images") or ())}
+        sizes = {}
+        for name, value in given.items():
+            try:
+                with Image.open(BytesIO(base64.b64decode(value, validate=True))) as image:
+                    sizes[name] = image.size
+                    is_grey = image.mode == "L"
+            except (ValueError, TypeError, OSError):
+                raise self._invalid(request, [Problem(name, "other", "Value error, not a picture in base64")]) from None
+            if name == "mask" and not is_grey:
+                raise self._invalid(request, [Problem(name, "other", "Value error, the mask is not black and white")])
+        if "mask" in sizes and sizes["mask"] != sizes["image"]:
+            raise self._invalid(request, [Problem("mask", "other", "Value error, the mask has another size")])
+        return sizes
 
     def _invalid(self, request: Request, found: list[Problem]) -> Exception:
         refusal = self.refuse(422, request)
@@ -328,7 +363,11 @@ def _task(
     return json_answer(body, http_status)
 
 
-def _output_size(model: str, asked: dict[str, Any]) -> tuple[int, int]:
+def _output_size(model: str, asked: dict[str, Any], sources: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    if model in ("flux-pro-1.0-fill", "flux-pro-1.0-expand"):
+        across, down = sources["image"]
+        more = {side: asked.get(side) or 0 for side in ("left", "right", "top", "bottom")}
+        return across + more["left"] + more["right"], down + more["top"] + more["bottom"]
     if "aspect_ratio" in MODELS[model][0]:
         ratio = asked.get("aspect_ratio") or ("16:9" if model.endswith("ultra") else "1:1")
         across, down = (int(word) for word in ratio.split(":"))

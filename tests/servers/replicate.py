@@ -7,7 +7,10 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any, ClassVar
+
+from PIL import Image
 
 from tests.servers.base import ProviderServer
 from tests.servers.books import Job
@@ -67,6 +70,8 @@ OFFICIAL_MODELS: dict[str, dict[str, Field]] = {
         ),
         "size": Field(),
     },
+    "acme/enlarger": {"image": Field(required=True), "scale": Field("int", minimum=1, maximum=10)},
+    "acme/cutter": {"image": Field(required=True)},
     # Not in our table: what it takes has to be asked for.
     "acme/painter": {
         **PROMPT,
@@ -155,6 +160,8 @@ class ReplicateServer(ProviderServer):
         """known versions and their models; inputs are checked against SDXL's schema"""
         self.delivery_needs_key = False
         """whether files are served to holders of the token only"""
+        self.files: dict[str, bytes] = {}
+        """what was sent beforehand, by address"""
         self.signing_key = "whsec_" + base64.b64encode(b"a key for signing webhooks").decode()
 
     def step_of(self, request: Request) -> str:
@@ -189,6 +196,8 @@ class ReplicateServer(ProviderServer):
         described = re.fullmatch(r"/v1/models/([^/]+/[^/]+?)(?:/versions/([0-9a-f]{64}))?", request.path)
         if request.method == "GET" and described:
             return self._describe(request, *described.groups())
+        if request.method == "POST" and request.path == "/v1/files":
+            return self._keep_file(request)
         if request.method == "GET" and request.path == "/v1/webhooks/default/secret":
             self.admit(request)
             return json_answer({"key": self.signing_key})
@@ -234,9 +243,12 @@ class ReplicateServer(ProviderServer):
                 raise self.refuse(404, request, message="The requested resource could not be found.")
         given = asked["input"]
         self._complain(request, problems(given, OFFICIAL_MODELS.get(model, SDXL_INPUT), strict=self.strict), "input.")
+        source = self._size_of_source(request, given)
         self.admit(request)
 
         width, height = given.get("width", 1024), given.get("height", 1024)
+        if source is not None and model.startswith("acme/"):
+            width, height = (side * given.get("scale", 1) for side in source)
         job = Job(
             self.new_id().replace("-", "")[:26],
             model=model,
@@ -261,6 +273,33 @@ class ReplicateServer(ProviderServer):
         if foreign:
             answer["urls"]["get"] = answer["urls"]["cancel"] = foreign.url
         return json_answer(answer, 202 if waits and not job.ended else 201)
+
+    def _keep_file(self, request: Request) -> Answer:
+        part = request.form().get("content")
+        if part is None or part.filename is None:
+            self._complain(request, [Problem("content", "missing", "is required")])
+        self.admit(request)
+        file_id = self.new_id()
+        url = f"{self.base_url}/files/{file_id}"
+        self.files[url] = part.content if part is not None else b""
+        return json_answer({"id": file_id, "urls": {"get": url}, "size": len(self.files[url])}, 201)
+
+    def _size_of_source(self, request: Request, given: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Of the first picture among the inputs: a file that was sent, or a data URL of at most 256 KB."""
+        found = next((given[name] for name in ("image", "image_input") if name in given), None)
+        urls = found if isinstance(found, list) else [found] if found else []
+        sizes = []
+        for url in urls:
+            head, _, encoded = url.partition(";base64,")
+            try:
+                if url not in self.files and (len(url) > 256 * 1024 or not head.startswith("data:image/")):
+                    raise ValueError(url[:40])
+                content = self.files[url] if url in self.files else base64.b64decode(encoded, validate=True)
+                with Image.open(BytesIO(content)) as image:
+                    sizes.append(image.size)
+            except (ValueError, OSError):
+                self._complain(request, [Problem("image", "other", "must be a file or a small data URL")], "input.")
+        return sizes[0] if sizes else None
 
     def _version(self, request: Request, wanted: str) -> tuple[str, str]:
         name, _, version = wanted.rpartition(":") if ":" in wanted else ("", "", wanted)

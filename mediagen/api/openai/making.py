@@ -9,7 +9,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -133,11 +133,7 @@ def _rows(wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: Me
     seeds = [None if first_seed is None else first_seed + number for number in range(wanted.count)]
     try:
         orders = [
-            replace(
-                AssetOrder.of(wanted.prompt, **arguments, seed=seed),
-                source_ids=tuple(image.pk for image in images),
-                mask_id=mask.pk if mask is not None else None,
-            )
+            AssetOrder.of(wanted.prompt, **arguments, seed=seed, operation=wanted.operation, sources=images, mask=mask)
             for seed in seeds
         ]
         with atomic():

@@ -7,6 +7,7 @@ from typing import Any
 from mediagen.api.openai.errors import Refusal, invalid
 from mediagen.engine.providers import OPERATIONS, ProviderDescription, descriptions
 from mediagen.factory import build_adapter, chain_configs
+from mediagen.foreign import lacks
 
 AUTO = "auto"
 PICTURES = "generate_image"
@@ -65,7 +66,7 @@ def _able(operation: str) -> dict[str, str]:
     able = {}
     for config in chain_configs():
         adapter = build_adapter(config)
-        if callable(getattr(adapter, operation, None)):
+        if not lacks(adapter, operation):
             able[config.name] = str(getattr(adapter, "model", "") or "")
     return able
 

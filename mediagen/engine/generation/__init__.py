@@ -3,7 +3,7 @@
 Keeps: an attempt is a row before its request leaves; only the holder of the newest lease writes; what was bought is
 fetched, not bought again. `orders`, `options`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `leases`,
 `running`, `recorder`, `recovery`, `earlier` (what an earlier run has left), `second_reading` (of kept answers),
-`settling`, `sources`, `failures` (as words for programs), `job_notices` and
+`settling`, `sources`, `asset_works` (of the façade), `failures` (as words for programs), `job_notices` and
 `incoming_webhooks` (webhooks in), `memory_limit`.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mediagen.lazy import names_from
 
 if TYPE_CHECKING:
+    from mediagen.engine.generation.asset_works import AssetWorks
     from mediagen.engine.generation.claims import library_budgets, row_values
     from mediagen.engine.generation.earlier import Run, Wanted
     from mediagen.engine.generation.estimates import Estimate, estimate
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
+        "asset_works": "AssetWorks",
         "claims": "library_budgets row_values",
         "earlier": "Run Wanted",
         "estimates": "Estimate estimate",

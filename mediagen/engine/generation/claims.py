@@ -26,6 +26,7 @@ from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.asset import ON_REQUEST
 from mediagen.models.clock import db_now
 from mediagen.models.routing import alias, atomic
+from mediagen.operations import EDIT, GENERATE, NO_MARGINS, Margins
 from mediagen.types import GenerationRequest
 
 NAME_LENGTH = 80
@@ -39,7 +40,7 @@ def lease_length() -> timedelta:
 def begin(order: AssetOrder) -> Job:
     """The asset's row, already held by this process, and the chain to fill it with."""
     chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
-    check_values(chain, order.request.options)
+    check_values(chain, order.request.options, order.operation)
     asset, is_new = create(order, held=True)
     return Job(asset, order, Lease(asset.pk, 1), chain, budgets=library_budgets(asset.library), existing=not is_new)
 
@@ -205,6 +206,8 @@ def take(
 def order_of(asset: MediaAsset) -> AssetOrder:
     """The order that made the asset, from its row."""
     kept = dict(asset.parameters or {})
+    source_ids = tuple(uuid.UUID(pk) for pk in kept.get("sources", ()))
+    operation = kept.get("operation") or (EDIT if source_ids else GENERATE)
     return AssetOrder(
         request=GenerationRequest.checked(
             prompt=asset.prompt,
@@ -212,14 +215,17 @@ def order_of(asset: MediaAsset) -> AssetOrder:
             width=kept.get("width", 1024),
             height=kept.get("height", 1024),
             seed=asset.seed,
+            needs_prompt=operation == GENERATE,
             **kept.get("options", {}),
         ),
         library_id=asset.library_id,
         providers=tuple(kept.get("providers", ())),
         dry_run=kept.get("dry_run"),
         deadline_s=kept.get("deadline_s"),
-        source_ids=tuple(uuid.UUID(pk) for pk in kept.get("sources", ())),
+        operation=operation,
+        source_ids=source_ids,
         mask_id=uuid.UUID(kept["mask"]) if kept.get("mask") else None,
+        margins=Margins(*kept["margins"]) if kept.get("margins") else NO_MARGINS,
     )
 
 

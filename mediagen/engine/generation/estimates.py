@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
+import mediagen.engine.generation.sources as sources
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.money import Kind, of_late
 from mediagen.errors import InvalidRequest, ProviderError
 from mediagen.factory import get_media_generator_chain
+from mediagen.foreign import lacks
 from mediagen.models.costs import usd as in_usd
 from mediagen.models.ledger import LAST_DIGIT
-from mediagen.types import usd_or_none
+from mediagen.operations import GENERATE
+from mediagen.types import MAKES_PICTURES, usd_or_none
 
 
 @dataclass(slots=True)
@@ -66,17 +69,18 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
     prices: dict[str, dict[str, Decimal | None]] = {}
     charged: dict[Kind, Decimal] = {}
     for order in orders:
-        chain_key = (order.providers, order.dry_run)
+        chain_key = (order.providers, order.dry_run, order.operation)
         if chain_key not in chains:
             own = chain or get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
-            chains[chain_key] = _priced_providers(own)
+            chains[chain_key] = _priced_providers(own, order.operation)
         asked = {**request_kwargs(order.request), "prompt": "x"}
         asked.pop("seed", None)
-        key = json.dumps([chain_key, asked], sort_keys=True, default=str)
+        key = json.dumps([chain_key, asked, order.source_ids, order.mask_id], sort_keys=True, default=str)
         if key not in prices:
             if len(prices) > 10_000:
                 prices.clear()
-            prices[key] = _prices(chains[chain_key], asked, total.reasons, charged)
+            work = sources.without_content(order) if chains[chain_key] else {}
+            prices[key] = _prices(order.operation, chains[chain_key], {**asked, **work}, total.reasons, charged)
         known = [price for price in prices[key].values() if price is not None]
         unknown = [name for name, price in prices[key].items() if price is None]
         total.pictures += 1
@@ -96,11 +100,11 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
     return total
 
 
-def _priced_providers(chain: MediaGeneratorChain) -> list[Any]:
+def _priced_providers(chain: MediaGeneratorChain, operation: str) -> list[Any]:
     """Providers of the chain that would be asked for money, in order."""
     asked: list[Any] = []
     for provider in chain.providers:
-        if getattr(provider, "is_placeholder", False) or not callable(getattr(provider, "generate_image", None)):
+        if getattr(provider, "is_placeholder", False) or lacks(provider, operation):
             continue
         if chain.is_dry(provider):
             # It always delivers, and nobody behind it is asked.
@@ -111,17 +115,21 @@ def _priced_providers(chain: MediaGeneratorChain) -> list[Any]:
 
 
 def _prices(
-    providers: list[Any], asked: dict[str, Any], reasons: dict[str, str], charged: dict[Kind, Decimal]
+    operation: str,
+    providers: list[Any],
+    asked: dict[str, Any],
+    reasons: dict[str, str],
+    charged: dict[Kind, Decimal],
 ) -> dict[str, Decimal | None]:
     """USD by provider, None where it is not known; without those that would not take the request. Why one is the most
     that it may be goes into `reasons`, what kinds of pictures cost of late into `charged`."""
     found: dict[str, Decimal | None] = {}
     for provider in providers:
         price = None
-        if (ask := getattr(provider, "estimate", None)) is not None:
+        if (ask := getattr(provider, MAKES_PICTURES[operation], None)) is not None:
             try:
                 price = usd_or_none(ask(**asked), provider.get_name())
-                if price is not None and (why := getattr(provider, "estimate_reason", lambda **_: "")(**asked)):
+                if price is not None and (why := _reason(provider, operation, asked)):
                     reasons[provider.get_name()] = why
             except ProviderError:
                 continue
@@ -129,9 +137,16 @@ def _prices(
                 price = None
         name = provider.get_name()
         if price is not None:
-            kind = Kind(name[:100], "generate_image", price.quantize(LAST_DIGIT, rounding=ROUND_UP))
+            kind = Kind(name[:100], operation, price.quantize(LAST_DIGIT, rounding=ROUND_UP))
             if kind not in charged:
                 charged[kind] = of_late(kind) or price
             price = max(price, charged[kind])
         found[name] = price
     return found
+
+
+def _reason(provider: Any, operation: str, asked: dict[str, Any]) -> str:
+    """Why a price is no exact one; "" when it is, or nobody says."""
+    if operation == GENERATE:
+        return str(getattr(provider, "estimate_reason", lambda **_: "")(**asked))
+    return str(getattr(provider, "estimate_work_reason", lambda *_, **__: "")(operation, **asked))

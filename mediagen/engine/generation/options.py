@@ -6,28 +6,33 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mediagen.chain import MediaGeneratorChain
+from mediagen.engine.generation.orders import ARGUMENTS, RESERVED
 from mediagen.errors import InvalidRequest
+from mediagen.foreign import lacks
+from mediagen.operations import GENERATE
 from mediagen.providers.options import Option
 
 
-def check_options(chain: MediaGeneratorChain, options: Mapping[str, Any]) -> None:
+def check_options(chain: MediaGeneratorChain, options: Mapping[str, Any], operation: str = GENERATE) -> None:
     """`InvalidRequest` for an option that no provider of the chain knows, and for a wrong value (`check_values`)."""
     declared = [getattr(provider, "options", None) for provider in chain.providers]
     known = [one for one in declared if isinstance(one, Mapping)]
     may_know_any = any(
-        not isinstance(one, Mapping) and hasattr(provider, "generate_image")
+        not isinstance(one, Mapping) and not lacks(provider, operation)
         for one, provider in zip(declared, chain.providers, strict=True)
     )
     for name in options:
+        if name in ARGUMENTS or name in RESERVED:
+            raise InvalidRequest(f"{name} is no option of a provider.", field="options")
         if not may_know_any and not any(name in one for one in known):
             names = ", ".join(sorted({key for one in known for key in one}))
             raise InvalidRequest(
                 f"No provider that would be asked has an option {name!r:.60}. They have: {names}.", field="options"
             )
-    check_values(chain, options)
+    check_values(chain, options, operation)
 
 
-def check_values(chain: MediaGeneratorChain, options: Mapping[str, Any]) -> None:
+def check_values(chain: MediaGeneratorChain, options: Mapping[str, Any], operation: str = GENERATE) -> None:
     """`InvalidRequest` for a value that the first provider that has this option does not take.
 
     It would be passed over, and another one be paid that knows nothing of the option: likely a typing mistake. A
@@ -36,7 +41,7 @@ def check_values(chain: MediaGeneratorChain, options: Mapping[str, Any]) -> None
     for name, value in options.items():
         if value is None:
             continue
-        for provider in _asked(chain):
+        for provider in _asked(chain, operation):
             declared = getattr(provider, "options", None)
             if not isinstance(declared, Mapping):
                 break
@@ -62,9 +67,9 @@ def _check(provider: Any, option: Option, name: str, value: Any) -> None:
         raise ValueError(f"option {name} {exc}.") from None
 
 
-def _asked(chain: MediaGeneratorChain) -> Iterator[Any]:
+def _asked(chain: MediaGeneratorChain, operation: str) -> Iterator[Any]:
     for provider in chain.providers:
-        if not hasattr(provider, "generate_image"):
+        if lacks(provider, operation):
             continue
         if getattr(provider, "is_configured", True) or chain.is_dry(provider):
             yield provider

@@ -6,10 +6,12 @@ import math
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from mediagen.engine.database import as_uuid
 from mediagen.errors import InvalidRequest
+from mediagen.operations import EDIT, GENERATE, NO_MARGINS, Margins, check
 from mediagen.types import GenerationRequest, checked_text
 
 
@@ -32,10 +34,13 @@ class AssetOrder:
     idempotency_key: str = ""
     generation_id: uuid.UUID | None = None
     """the same for all that one request asks for"""
+    operation: str = GENERATE
     source_ids: tuple[uuid.UUID, ...] = ()
-    """assets out of which this one is made (`edit_image`); none: out of the prompt alone"""
+    """assets out of which this one is made; none: out of the prompt alone"""
     mask_id: uuid.UUID | None = None
-    """an asset whose transparent parts say where the first source may change"""
+    """an asset whose transparent (or else white) parts say where the first source may change"""
+    margins: Margins = NO_MARGINS
+    """pixels that are added around the source"""
 
     @classmethod
     def of(
@@ -57,9 +62,25 @@ class AssetOrder:
         parent: Any = None,
         idempotency_key: str = "",
         generation_id: Any = None,
+        operation: str = GENERATE,
+        sources: Iterable[Any] = (),
+        mask: Any = None,
+        margins: Margins = NO_MARGINS,
         **request: Any,
     ) -> AssetOrder:
-        """The order, or `InvalidRequest` that names the argument. What is no argument here goes to the provider."""
+        """The order, or `InvalidRequest` that names the argument. What is no argument here goes to the provider.
+
+        `sources` and `mask` are assets or their ids; of what is made out of pictures, `sources.order_of` gives the
+        size.
+        """
+        source_ids = tuple(pk for source in sources if (pk := as_uuid(source, "sources")) is not None)
+        mask_id = as_uuid(mask, "mask")
+        if operation != GENERATE:
+            check(operation, prompt=prompt, sources=len(source_ids), has_mask=mask_id is not None, margins=margins)
+        elif source_ids or mask_id is not None:
+            raise InvalidRequest(
+                "Say which operation the pictures are for: edit_image, vary_image ...", field="operation"
+            )
         for argument, value, limit in (
             ("name", name, 255),
             ("description", description, None),
@@ -79,7 +100,9 @@ class AssetOrder:
                 _check_storable(value, option)
         chosen = [provider] if provider else [providers] if isinstance(providers, str) else list(providers or ())
         return cls(
-            request=GenerationRequest.checked(prompt=prompt, width=width, height=height, **request),
+            request=GenerationRequest.checked(
+                prompt=prompt, width=width, height=height, needs_prompt=operation == GENERATE, **request
+            ),
             library_id=as_uuid(library_id, "library_id"),
             name=name,
             description=description,
@@ -92,6 +115,10 @@ class AssetOrder:
             parent_id=as_uuid(parent, "parent"),
             idempotency_key=idempotency_key,
             generation_id=as_uuid(generation_id, "generation_id"),
+            operation=operation,
+            source_ids=source_ids,
+            mask_id=mask_id,
+            margins=margins,
         )
 
     @property
@@ -106,15 +133,24 @@ class AssetOrder:
             kept["dry_run"] = self.dry_run
         if self.deadline_s is not None:
             kept["deadline_s"] = self.deadline_s
+        if self.operation not in (GENERATE, EDIT):  # an edit shows by its sources
+            kept["operation"] = self.operation
         if self.source_ids:
             kept["sources"] = [str(pk) for pk in self.source_ids]
         if self.mask_id is not None:
             kept["mask"] = str(self.mask_id)
+        if any(self.margins):
+            kept["margins"] = list(self.margins)
         return kept
 
 
-RESERVED = frozenset({"operation", "recorder", "resume", "avoid", "patient", "delivered", "self"})
+RESERVED = frozenset(
+    {"recorder", "resume", "keys", "avoid", "stop_for", "stop_unless_asked", "fetch_for_s", "patient", "delivered"}
+    | {"self", "needs_prompt", "images", "left", "right", "up", "down", "factor"}
+)
 """what the chain's own call is told, and no provider"""
+ARGUMENTS = frozenset(signature(AssetOrder.of).parameters) - {"negative_prompt", "seed", "request"}
+"""of an order: in a request's options they would pass by whoever checked who asks for what"""
 MAX_NESTING = 20
 
 

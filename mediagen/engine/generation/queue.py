@@ -27,7 +27,7 @@ def enqueue(order: AssetOrder) -> MediaAsset:
     Raises what cannot work before there is a row.
     """
     chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
-    check_values(chain, order.request.options)
+    check_values(chain, order.request.options, order.operation)
     asset, is_new = claims.create(order, held=False)
     if is_new:
         task_engine.kick([asset.pk])

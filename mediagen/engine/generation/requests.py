@@ -16,6 +16,7 @@ import mediagen.engine.generation.claims as claims
 import mediagen.engine.generation.estimates as estimates
 import mediagen.engine.generation.idempotency as idempotency
 import mediagen.engine.generation.queue as queue
+import mediagen.engine.generation.sources as sources
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.generation.estimates import Estimate
@@ -26,11 +27,13 @@ from mediagen.engine.library import Access, Right, cancelling, find_library, get
 from mediagen.engine.money import Budget, ledger
 from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
 from mediagen.factory import get_media_generator_chain
+from mediagen.foreign import lacks
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
+from mediagen.operations import GENERATE, OPERATIONS
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
 
 MOST_AT_ONCE = 10
@@ -45,7 +48,17 @@ ACCEPT, FAIL = "accept", "fail"
 class PictureRequest:
     """What is asked for. Nothing in it is checked yet: `plan` does that."""
 
-    prompt: str
+    prompt: str = ""
+    """what is made out of words needs one, and an edit"""
+    operation: str = GENERATE
+    sources: Sequence[Any] = ()
+    """assets to be made of, or their ids; the first is the one that is changed"""
+    mask: Any = None
+    """an asset or its id: where it is transparent, or else white, an edit may change the picture"""
+    factor: float | None = None
+    """of an enlargement: so many times the pixels a side"""
+    margins: Mapping[str, int] = field(default_factory=dict)
+    """of an extension: pixels by left, right, up, down"""
     negative_prompt: str = ""
     width: int | None = None
     """pixels"""
@@ -99,42 +112,55 @@ def plan(access: Access, request: PictureRequest) -> Plan:
         raise InvalidRequest(f"count must be from 1 to {MOST_AT_ONCE}. A batch takes more.", field="count")
     if request.seed is not None and request.seed + request.count - 1 > MAX_SEED:
         raise InvalidRequest("The seeds of the further pictures would be too large. Take a smaller one.", field="seed")
-    library = library_for(access, request.library)
-    width, height = size_of(request.width, request.height, request.aspect_ratio)
+    found, mask = sources.found_among(access.watchable(), request.sources, request.mask)
+    library = library_for(access, request.library or (str(found[0].library_id) if found else None))
     chain = get_media_generator_chain(request.providers or None, dry_run=request.dry_run)
-    check_options(chain, request.options)
+    check_options(chain, request.options, request.operation)
     providers: Sequence[str] = request.providers
     if request.on_placeholder == FAIL:
-        providers = _without_stand_ins(chain)
+        providers = _without_stand_ins(chain, request.operation)
         chain = get_media_generator_chain(providers, dry_run=request.dry_run)
     generation_id = uuid7()
-    orders = [
-        AssetOrder.of(
-            request.prompt,
-            width,
-            height,
-            library.pk,
-            negative_prompt=request.negative_prompt,
-            seed=None if request.seed is None else request.seed + number,
-            name=request.name,
-            description=request.description,
-            alt_text=request.alt_text,
-            tags=request.tags,
-            providers=providers,
-            dry_run=request.dry_run,
-            created_by=access.user,
-            generation_id=generation_id,
-            **request.options,
-        )
-        for number in range(request.count)
-    ]
+    given: dict[str, Any] = {
+        "library_id": library.pk,
+        "negative_prompt": request.negative_prompt,
+        "name": request.name,
+        "description": request.description,
+        "alt_text": request.alt_text,
+        "tags": request.tags,
+        "providers": providers,
+        "dry_run": request.dry_run,
+        "created_by": access.user,
+        "generation_id": generation_id,
+        **request.options,
+    }
+    seeds = [None if request.seed is None else request.seed + number for number in range(request.count)]
+    if request.operation == GENERATE and not found and mask is None:
+        width, height = size_of(request.width, request.height, request.aspect_ratio)
+        orders = [AssetOrder.of(request.prompt, width, height, seed=seed, **given) for seed in seeds]
+    else:
+        given |= _worked_on(request, found[0] if found else None)
+        orders = [sources.order_of(request.operation, found, mask=mask, seed=seed, **given) for seed in seeds]
     MediaTag.objects.clean_names(request.tags)
     return Plan(library, orders, affordable(library, chain, orders))
 
 
+def _worked_on(request: PictureRequest, first: MediaAsset | None) -> dict[str, Any]:
+    """What `sources.order_of` is told beside what all pictures are."""
+    size: dict[str, Any] = {"width": request.width, "height": request.height}
+    if request.aspect_ratio:
+        side = first.width if first is not None and (request.width, request.height) == (None, None) else request.width
+        size = dict(zip(size, size_of(side, request.height, request.aspect_ratio), strict=True))
+    return {"prompt": request.prompt, "factor": request.factor, "margins": request.margins, **size}
+
+
 def affordable(library: MediaLibrary, chain: MediaGeneratorChain, orders: Sequence[AssetOrder]) -> Estimate:
     """What the orders may cost; refused when nobody can be asked now, or a budget does not leave the least of it."""
-    wait_s = chain.cooling_down_s("generate_image")
+    operation = orders[0].operation
+    if all(why := [lacks(provider, operation) for provider in chain.providers]):
+        does = OPERATIONS[operation].does if operation in OPERATIONS else "make pictures"
+        raise InvalidRequest(f"No provider that would be asked can {does}. {' '.join(why)}", field="providers")
+    wait_s = chain.cooling_down_s(operation)
     if wait_s is not None:
         raise ProvidersCoolingDown(
             "Every provider that could make the picture is cooling down after failures or a rate limit. Nothing was "
@@ -308,12 +334,12 @@ def _stepped(side: float) -> int:
     return min(max(STEP_PX, round(side / STEP_PX) * STEP_PX), MAX_SIDE_PX)
 
 
-def _without_stand_ins(chain: MediaGeneratorChain) -> list[str]:
+def _without_stand_ins(chain: MediaGeneratorChain, operation: str) -> list[str]:
     """The chain's providers that make real pictures, by name."""
     names = [
         provider.get_name()
         for provider in chain.providers
-        if callable(getattr(provider, "generate_image", None)) and not getattr(provider, "is_placeholder", False)
+        if not lacks(provider, operation) and not getattr(provider, "is_placeholder", False)
     ]
     if not names:
         raise InvalidRequest(

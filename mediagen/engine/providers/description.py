@@ -12,15 +12,9 @@ from mediagen.errors import ConfigurationError
 from mediagen.factory import chain_configs
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
+from mediagen.types import MAKES_PICTURES
 
-OPERATIONS = (
-    "generate_image",
-    "edit_image",
-    "upscale_image",
-    "remove_background",
-    "export_to_figma",
-    "export_to_canva",
-)
+OPERATIONS = (*MAKES_PICTURES, "export_to_figma", "export_to_canva")
 JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "text": "string", "choice": "string"}
 
 

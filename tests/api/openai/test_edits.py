@@ -95,7 +95,7 @@ class TestEdits:
         assert asset.is_ready
         assert live.requests[-1].path.endswith("/images/edits")
 
-    @pytest.mark.parametrize("model", ["flux", "sdxl", "noop_media"])
+    @pytest.mark.parametrize("model", ["fal", "comfyui"])
     def test_a_model_that_cannot_edit(self, client, model):
         response = client.post(EDITS, {"prompt": "add a hat", "image": file(), "model": model})
 
@@ -109,7 +109,7 @@ class TestEdits:
         form = {"prompt": "add a hat", "image": file()}
 
         assert refused(client.post(EDITS, form)) == (400, "unsupported_value", "model")
-        assert refused(client.post(EDITS, {**form, "image": file(), "model": "flux"}))[1] == "unsupported_value"
+        assert refused(client.post(EDITS, {**form, "image": file(), "model": "fal"}))[1] == "unsupported_value"
         assert not MediaAsset.objects.exists()
 
     @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from asgiref.sync import async_to_sync
 
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine import get_media_engine
-from mediagen.engine.generation.options import check_values
+from mediagen.engine.generation.options import check_options, check_values
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset
 from mediagen.providers import FluxAdapter, OpenAIImagesAdapter, SDXLAdapter
@@ -70,3 +70,9 @@ def test_who_says_nothing_of_its_options_may_take_any_and_who_has_no_key_is_not_
     with pytest.raises(InvalidRequest):
         check_values(chain(sdxl, SaysNothing()), {"style_preset": "animee"})
     check_values(chain(SDXLAdapter(dry_run=False), FluxAdapter()), {"style_preset": "animee"})
+
+
+@pytest.mark.parametrize("name", ["sources", "parent", "created_by", "operation", "recorder"])
+def test_no_option_passes_by_who_may_do_what(name):
+    with pytest.raises(InvalidRequest, match="no option"):
+        check_options(chain(SaysNothing()), {name: "x"})

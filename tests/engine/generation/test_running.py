@@ -399,18 +399,19 @@ class TestAgain:
         assert attempts(row) == [("openai_images", "unknown", "unknown"), ("scripted", "succeeded", "succeeded")]
 
 
-def killed_while_polling(server):
+def killed_while_polling(server, begin=lambda: engine.generate_asset("x", 512, 512)):
     """Generate until the first poll hangs, then leave as a killed process does: without a last word."""
 
     async def go():
-        task = asyncio.ensure_future(engine.generate_asset("x", 512, 512))
+        task = asyncio.ensure_future(begin())
         await sync_to_async(server.wait_for_requests, thread_sensitive=False)("poll")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     async_to_sync(go)()
     # What the cancelled task still wrote, a killed one would not have.
-    MediaAsset.objects.update(generation_state="running", lease_until=utcnow() - timedelta(seconds=1), failure="")
+    made = MediaAsset.objects.filter(source="generated")
+    made.update(generation_state="running", lease_until=utcnow() - timedelta(seconds=1), failure="")
     GenerationAttempt.objects.update(state="submitted", outcome="", finished_at=None, message="")
 
 
