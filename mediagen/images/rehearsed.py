@@ -37,7 +37,8 @@ def stand_in(provider: str, request: GenerationRequest, variant: str = "", *, dr
         except OSError:  # what Pillow says of a picture that it cannot read
             made = None
         if made is not None:
-            return _png(_with_bar(made, f"{'DRY RUN' if dry_run else 'NO PROVIDER DELIVERED'}  {operation}  {provider}  {request.width} x {request.height}"))
+            what = "DRY RUN" if dry_run else "NO PROVIDER DELIVERED"
+            return _png(_with_bar(made, f"{what}  {operation}  {provider}  {request.width} x {request.height}"))
     return placeholder(
         provider=provider,
         prompt=request.prompt,

@@ -22,6 +22,8 @@ TEXTS = {
     "restore": _("A draft again."),
     "delete": _("Deleted."),
     "undelete": _("It is back."),
+    "work": _("A new version. What it was made of stays as it is."),
+    "focus": _("Kept."),
     "pick": _("Picked."),
     "rate": _("Rated."),
     "describe": _("Saved."),

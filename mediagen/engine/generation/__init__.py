@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
     from mediagen.engine.generation.running import Job, PutOff
     from mediagen.engine.generation.settling import Unsettled
+    from mediagen.engine.generation.sources import order_of
 
 __getattr__ = names_from(
     __name__,
@@ -50,5 +51,6 @@ __getattr__ = names_from(
         "requests": "ACCEPT FAIL MOST_AT_ONCE PictureRequest Placed",
         "running": "Job PutOff",
         "settling": "Unsettled",
+        "sources": "order_of",
     },
 )

@@ -59,6 +59,7 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
         "actions": [action for action in can if not action.is_section],
         "describe": DescribeForm(asset) if any(action.name == "describe" for action in can) else None,
         "may_edit": bool(asset.prompt) and Right.GENERATE in tile.rights,
+        "may_work": asset.is_ready and Right.GENERATE in tile.rights,
         "exports": list(AssetExport.objects.filter(asset=asset)[:MAX_EXPORTS]),
         # Of the form that makes another: sent twice, it makes one.
         "token": uuid.uuid4(),
