@@ -4,9 +4,12 @@ from django.urls import path
 
 from mediagen import views, views_files, views_webhooks
 from mediagen.studio.files.upload import UploadView
+from mediagen.studio.generation.workbench import WorkbenchView
 from mediagen.studio.library import chooser
+from mediagen.studio.library.compare import CompareView
 from mediagen.studio.library.doing import ActionView
 from mediagen.studio.library.gallery import GalleryView, ProgressView
+from mediagen.studio.library.many import JobView, ManyView
 from mediagen.studio.library.story import AssetView, StoryView
 
 app_name = "mediagen"
@@ -18,7 +21,11 @@ urlpatterns = [
     path("studio/", GalleryView.as_view(), name="studio"),
     path("studio/progress/", ProgressView.as_view(), name="studio-progress"),
     path("studio/upload/", UploadView.as_view(), name="studio-upload"),
+    path("studio/compare/", CompareView.as_view(), name="studio-compare"),
+    path("studio/many/", ManyView.as_view(), name="studio-many"),
+    path("studio/jobs/<uuid:pk>/", JobView.as_view(), name="studio-job"),
     path("studio/assets/<uuid:pk>/story/", StoryView.as_view(), name="studio-story"),
+    path("studio/assets/<uuid:pk>/edit/", WorkbenchView.as_view(), name="studio-edit"),
     path("studio/assets/<uuid:pk>/<slug:action>/", ActionView.as_view(), name="studio-action"),
     path("chooser/", chooser.ChooserView.as_view(), name="chooser"),
     path("chooser/upload/", chooser.ChooserUploadView.as_view(), name="chooser-upload"),

@@ -62,7 +62,11 @@ def test_the_permission_to_view_assets_is_needed(client, name):
     client.force_login(UserFactory(is_staff=True))
     args = [] if name == "gallery" else [MediaAssetFactory(ready=True).pk]
 
-    assert client.get(reverse(f"mediagen:{name}", args=args)).status_code == 403
+    answer = client.get(reverse(f"mediagen:{name}", args=args))
+
+    assert answer.status_code == 403
+    if name != "asset-file":
+        assert "To the start page" in answer.content.decode()
 
 
 @pytest.mark.parametrize("name", ["asset", "asset-file"])
@@ -124,7 +128,7 @@ def test_every_state_is_shown_well(reader):
         in tiles[str(ready)]
     )
     assert "placeholder" in tiles["a drawn one"]
-    assert "No provider delivered" in tiles["nobody drew this"]
+    assert "No picture" in tiles["nobody drew this"]
     assert "pending" in tiles["still to come"]
     assert "cancelled" in tiles["called off"]
     assert all("<img" not in tiles[name] for name in ("nobody drew this", "still to come", "called off"))
@@ -438,7 +442,7 @@ def test_the_texts_can_be_translated(reader, monkeypatch):
 
     text = reader.get(GALLERY).content.decode()
 
-    for words in ("Media library", "All libraries", "No provider delivered", "Show"):
+    for words in ("Media library", "All libraries", "No picture", "Show"):
         assert words not in text
         assert words.upper() in text
 

@@ -60,6 +60,9 @@ class AssetForm(TaggedForm):
             "description",
             "alt_text",
             "credit",
+            "licence",
+            "expires_on",
+            "rating",
             "ai_label",
             "ai_label_reason",
             "focal_x",
@@ -78,6 +81,7 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     form = AssetForm
     fieldsets = (
         (None, {"fields": ("name", "description", "alt_text", "credit", "tag_names", ("focal_x", "focal_y"))}),
+        (gettext_lazy("Use"), {"fields": ("licence", "expires_on", "rating")}),
         (gettext_lazy("Label on pages"), {"fields": ("ai_label", "ai_label_reason")}),
         (gettext_lazy("Review"), {"fields": REVIEW_FIELDS}),
         (gettext_lazy("Generation"), {"fields": GENERATION_FIELDS}),

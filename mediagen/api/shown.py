@@ -69,6 +69,9 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
         help_text="The IPTC's word for where it comes from: trainedAlgorithmicMedia ...; empty when nothing says it.",
     )
     credit = serializers.CharField(read_only=True, help_text="Whom pages name for it.")
+    licence = serializers.CharField(read_only=True, help_text="Under which terms it may be used.")
+    expires_on = serializers.DateField(read_only=True, allow_null=True, help_text="The last day of its use.")
+    rating = serializers.IntegerField(read_only=True, allow_null=True, help_text="1 to 5, by people.")
     ai_label = serializers.ChoiceField(
         choices=["", *LabelRule.values],
         read_only=True,
@@ -184,6 +187,9 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "source": None,
     "digital_source_type": None,
     "credit": None,
+    "licence": None,
+    "expires_on": lambda asset, _: None if asset.expires_on is None else asset.expires_on.isoformat(),
+    "rating": None,
     "ai_label": None,
     "ai_label_reason": None,
     "library": lambda asset, _: str(asset.library_id),

@@ -31,11 +31,13 @@ def placeholder(
     operation: str = "generate_image",
     seed: int | None = None,
     variant: str = "",
+    dry_run: bool = True,
 ) -> bytes:
     """A PNG of exactly `width` x `height` pixels (1 to 16,384 each) in place of a generated picture.
 
     The same arguments give the same bytes, in any process with the same Pillow and zlib; another prompt, provider,
-    seed, operation or `variant` gives another picture. Its face shows PLACEHOLDER, "dry run", the provider, the size
+    seed, operation or `variant` gives another picture. Its face shows PLACEHOLDER, "dry run" (or, live,
+    that no provider delivered), the provider, the size
     and the beginning of the prompt, as far as there is room; characters that Pillow's font lacks become bars. Its text
     chunks are `mediagen` ("placeholder"), `mediagen:digest` (of all arguments) and `Description` (the prompt's first
     1,000 characters); its XMP says that a program drew it and no model. Raises `InvalidRequest` for another size.
@@ -47,7 +49,7 @@ def placeholder(
     scheme = colours.scheme(digest_of(provider, prompt, operation, seed, variant))
     scale = math.ceil(math.sqrt(width * height / _FULL_SCALE_PIXELS))
     canvas = _pattern(scheme, -(-width // scale), -(-height // scale))
-    facts = ["dry run", provider, f"{width} x {height}"]
+    facts = ["dry run" if dry_run else "no provider delivered", provider, f"{width} x {height}"]
     facts += [operation] if operation != "generate_image" else []
     facts += [f"seed {seed}"] if seed is not None else []
     facts += [variant] if variant else []

@@ -23,8 +23,9 @@ _FLOODED_SIDE_PX = 192
 """the background is looked for in a picture of this size at most: Pillow's flood is slow"""
 
 
-def stand_in(provider: str, request: GenerationRequest, variant: str = "") -> bytes:
-    """A PNG of exactly the size that was asked for; the same arguments give the same bytes.
+def stand_in(provider: str, request: GenerationRequest, variant: str = "", *, dry_run: bool = True) -> bytes:
+    """A PNG of exactly the size that was asked for; the same arguments give the same bytes. It says that it is a dry
+    run, or, live, that no provider delivered.
 
     An `EditRequest` gives its picture: cut out, enlarged, extended, tinted where it was to change, or mirrored; where
     Pillow cannot read it, a placeholder.
@@ -36,7 +37,8 @@ def stand_in(provider: str, request: GenerationRequest, variant: str = "") -> by
         except OSError:  # what Pillow says of a picture that it cannot read
             made = None
         if made is not None:
-            return _png(_with_bar(made, f"DRY RUN  {operation}  {provider}  {request.width} x {request.height}"))
+            what = "DRY RUN" if dry_run else "NO PROVIDER DELIVERED"
+            return _png(_with_bar(made, f"{what}  {operation}  {provider}  {request.width} x {request.height}"))
     return placeholder(
         provider=provider,
         prompt=request.prompt,
@@ -45,6 +47,7 @@ def stand_in(provider: str, request: GenerationRequest, variant: str = "") -> by
         operation=operation,
         seed=request.seed,
         variant=variant,
+        dry_run=dry_run,
     )
 
 

@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
 from mediagen import conf
@@ -198,6 +199,11 @@ class MediaAsset(Leased):
         max_length=60, blank=True, help_text="The IPTC's word for where it comes from, as it stands in the file."
     )
     credit = models.CharField(max_length=255, blank=True, help_text="Whom pages name for it.")
+    licence = models.CharField(max_length=255, blank=True, help_text="Under which terms it may be used.")
+    expires_on = models.DateField(null=True, blank=True, help_text="The last day on which it may be used.")
+    rating = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(5)], help_text="1 to 5."
+    )
     ai_label = models.CharField(
         max_length=8, choices=LabelRule.choices, blank=True, help_text="Empty: as its library says."
     )
@@ -221,7 +227,11 @@ class MediaAsset(Leased):
     generation_state = models.CharField(max_length=16, choices=GenerationState.choices, default=GenerationState.PENDING)
     failure = models.TextField(blank=True, help_text="Why there is no picture.")
     failure_code = models.CharField(
-        max_length=16, blank=True, default="", editable=False, help_text="The same as a word; of failed ones."
+        max_length=16,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="The same as a word; why a placeholder is one.",
     )
     tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Runs that were put off.")
     batch = models.ForeignKey(
@@ -306,6 +316,9 @@ class MediaAsset(Leased):
                 condition=Q(ai_label__in=("", "show")) | (Q(ai_label="hide") & ~Q(ai_label_reason="")),
             ),
             models.CheckConstraint(
+                name="mediagen_asset_rating_legal", condition=Q(rating__isnull=True) | Q(rating__gte=1, rating__lte=5)
+            ),
+            models.CheckConstraint(
                 name="mediagen_asset_cost_positive", condition=Q(cost__isnull=True) | Q(cost__gte=0)
             ),
             models.CheckConstraint(
@@ -349,6 +362,11 @@ class MediaAsset(Leased):
     def failed_for(self) -> str:
         """A `FailureCode`; "" where there is nothing to tell."""
         return failure_code_of(self)
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its last day is over, where the site is."""
+        return self.expires_on is not None and self.expires_on < timezone.localdate()
 
     @property
     def is_ready(self) -> bool:

@@ -74,6 +74,9 @@ class MediaLibrary(BudgetFields):
         help_text="Whether pages say of its pictures that a model made them.",
     )
     ai_label_reason = models.CharField(max_length=255, blank=True, help_text="Why pages show no label.")
+    alt_text_required = models.BooleanField(
+        "alt text before publishing", default=False, help_text="Nothing is published that has no alt text."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

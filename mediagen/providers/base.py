@@ -210,7 +210,7 @@ class MediaGeneratorProvider(ServiceProvider):
             # Another picture for other options, without showing them: one may name an end user.
             told = json.dumps([dict(request.options), request.negative_prompt], sort_keys=True, default=str)
             variant += f" {hashlib.sha256(told.encode()).hexdigest()[:6]}"
-        content = await asyncio.to_thread(images.stand_in, self.name, request, variant)
+        content = await asyncio.to_thread(images.stand_in, self.name, request, variant, dry_run=self.runs_dry)
         picture = images.inspect(content, max_pixels=request.width * request.height)
         return GeneratedImage(
             content=content,

@@ -22,10 +22,16 @@ TEXTS = {
     "restore": _("A draft again."),
     "delete": _("Deleted."),
     "undelete": _("It is back."),
+    "work": _("A new version. What it was made of stays as it is."),
+    "focus": _("Kept."),
+    "pick": _("Picked."),
+    "rate": _("Rated."),
+    "describe": _("Saved."),
     "variants": _("The variants are here."),
     "upload": _("Uploaded."),
     "figma": _("On its way to Figma."),
     "canva": _("On its way to Canva."),
+    "many": _("Done."),
     "cancel": _("Cancelled."),
 }
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
@@ -48,6 +48,8 @@ class StudioPage(PermissionRequiredMixin):
             if self.request.user.is_authenticated:
                 return problem(_("You may not do that here."), status=403)  # type: ignore[return-value]
             return problem(_("You are signed out. Load the page again."), status=401)  # type: ignore[return-value]
+        if self.request.user.is_authenticated:
+            return render(self.request, "mediagen/studio/not_allowed.html", status=403)  # type: ignore[return-value]
         return super().handle_no_permission()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

@@ -12,11 +12,11 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from mediagen.engine.generation import told
 from mediagen.engine.library import Access, Right
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.asset import ON_REQUEST
 from mediagen.models.clock import db_now
-from mediagen.templatetags.mediagen import first_line
 from mediagen.types import AttemptState
 
 UNSETTLED = (GenerationState.PENDING, GenerationState.RUNNING)
@@ -49,8 +49,27 @@ class Tile:
         return self.progress is None
 
     @property
+    def stands_in(self) -> bool:
+        """Whether it is a placeholder that nobody asked for: no provider delivered."""
+        return self.asset.is_ready and self.asset.is_placeholder and not self.asset.dry_run
+
+    @property
+    def cause(self) -> dict[str, Any] | None:
+        """Why there is no picture, or only a placeholder, and what a person can do: {message, hint, ...}."""
+        asset = self.asset
+        if not self.is_settled or (asset.is_ready and not (asset.failure or asset.failure_code)):
+            return None
+        code = asset.failure_code or asset.failed_for
+        return told(code) if code else None
+
+    @property
+    def retry(self) -> str:
+        """The action that makes it again."""
+        return "renew" if self.stands_in else "again"
+
+    @property
     def may_retry(self) -> bool:
-        is_over = self.asset.generation_state in ON_REQUEST
+        is_over = self.is_settled and (self.stands_in or self.asset.generation_state in ON_REQUEST)
         return is_over and bool(self.asset.prompt) and Right.GENERATE in self.rights
 
 
@@ -116,7 +135,7 @@ def _progress(asset: MediaAsset, attempts: list[GenerationAttempt]) -> Progress:
 
 def _waiting(asset: MediaAsset) -> str:
     if asset.failure:
-        return _("Waiting: %(why)s") % {"why": first_line(asset.failure)}
+        return str(told("waiting")["message"])
     # Nobody has touched the row for so long.
     is_long = db_now() - asset.updated_at > USUALLY_BEGUN
     return _("Still waiting for a worker; is one running?") if is_long else _("Waiting to begin")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -13,9 +12,11 @@ from django import template
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from mediagen import pictures
 from mediagen.engine.files import download_name, picture_url, thumbnail_url
+from mediagen.engine.generation import told
 from mediagen.engine.library import Limits
 from mediagen.models import Alert, GenerationAttempt, MediaAsset
 from mediagen.models.costs import Cost
@@ -145,7 +146,7 @@ def fit_lines(report: Any) -> list[NotHonoured]:
     """A fit report in words. Reports are data of many versions and of other people's providers: nothing is assumed."""
     if not isinstance(report, Mapping):
         return []
-    return [NotHonoured(str(what), _fit_text(what, entry)) for what, entry in report.items()]
+    return [NotHonoured(in_words(str(what)), _fit_text(what, entry)) for what, entry in report.items()]
 
 
 def _fit_text(what: str, entry: Any) -> str:
@@ -156,17 +157,66 @@ def _fit_text(what: str, entry: Any) -> str:
     asked, made = _size(entry.get("asked")), _size(entry.get("made"))
     if made:
         text = _("asked %(asked)s, the provider made %(made)s") % {"asked": asked, "made": made}
-        action = entry.get("action")
-        text = f"{text} ({action})" if action else text
+        action = str(entry.get("action") or "")
+        done = {
+            "resized": _("scaled to what was asked"),
+            "resized_cropped": _("scaled, and its edges cut, to what was asked"),
+            "kept": _("kept as it was made"),
+        }.get(action, action)
+        text = f"{text} ({done})" if done else text
         return f"{text}: {entry['why']}" if entry.get("why") else text
     text = _("asked %(asked)s, not honoured") % {"asked": asked or json.dumps(entry.get("asked"), ensure_ascii=False)}
     return f"{text}: {entry['why']}" if entry.get("why") else text
 
 
 def _size(value: Any) -> str:
-    if isinstance(value, list | tuple) and len(value) == 2:
+    if isinstance(value, list | tuple) and len(value) == 2 and all(value):
         return f"{value[0]}\u00d7{value[1]}"
     return ""
+
+
+WORDS = {
+    "cfg_scale": _lazy("How closely to follow the prompt"),
+    "guidance_scale": _lazy("How closely to follow the prompt"),
+    "guidance": _lazy("How closely to follow the prompt"),
+    "num_inference_steps": _lazy("Steps"),
+    "clip_guidance_preset": _lazy("Guidance"),
+    "output_format": _lazy("File format"),
+    "output_compression": _lazy("Compression"),
+    "prompt_upsampling": _lazy("Rewrite the prompt"),
+    "raw": _lazy("Less processed"),
+    "grounding": _lazy("Look it up on the web"),
+    "high_noise_frac": _lazy("Share of the first model"),
+    "refine": _lazy("Second model"),
+    "apply_watermark": _lazy("Invisible mark"),
+    "safety_identifier": _lazy("Sign of the end user"),
+    "size": _lazy("Size"),
+    "seed": _lazy("Seed"),
+    "negative_prompt": _lazy("Not in the picture"),
+}
+
+
+@register.filter
+def in_words(name: str) -> str:
+    """The name of an option, or of a line in a fit report, as people say it."""
+    name = name.removeprefix("options.")
+    return str(WORDS.get(name) or name.replace("_", " ").capitalize())
+
+
+@register.filter
+def asked_lines(asset: MediaAsset) -> list[NotHonoured]:
+    """What was asked beside the prompt, in words."""
+    asked = asset.parameters if isinstance(asset.parameters, Mapping) else {}
+    lines = []
+    if size := _size([asked.get("width"), asked.get("height")]):
+        lines.append(NotHonoured(_("Size"), size))
+    if asked.get("providers"):
+        lines.append(NotHonoured(_("Only asked"), ", ".join(map(str, asked["providers"]))))
+    options = asked.get("options")
+    for name, value in options.items() if isinstance(options, Mapping) else ():
+        said = (_("yes") if value else _("no")) if isinstance(value, bool) else str(value)
+        lines.append(NotHonoured(in_words(str(name)), Truncator(said).chars(200)))
+    return lines
 
 
 @register.filter
@@ -182,43 +232,10 @@ def first_line(text: str) -> str:
 
 
 @register.filter
-def why(failure: str) -> str:
-    """A failure in a line or two: itself when it is short, else its one reason, else what became of the last provider
-    that was asked."""
-    text = (failure or "").strip()
-    if "\n" not in text:
-        return first_line(text)
-    first, _lines, _rest = text.partition("\n")
-    if reason := first.partition(" attempt(s): ")[2]:
-        return f"{_('No provider delivered.')} {Truncator(reason).chars(160)}"
-    tried = [line.strip().partition(". ")[2] for line in text.splitlines()[1:]]
-    asked = [line for line in tried if line and ": skipped: " not in line] or [line for line in tried if line]
-    if not asked:
-        return _("No provider delivered; open it to see why.")
-    return f"{_('No provider delivered.')} {Truncator(asked[-1]).chars(160)}"
-
-
-SHAPES = {
-    "tall": 9 / 16,
-    "portrait": 2 / 3,
-    "upright": 4 / 5,
-    "square": 1.0,
-    "photo": 5 / 4,
-    "landscape": 3 / 2,
-    "wide": 16 / 9,
-    "panorama": 21 / 9,
-}
-"""width over height, as the stylesheet has them"""
-
-
-@register.filter
-def shape(asset: MediaAsset) -> str:
-    """The name in SHAPES that comes nearest to the picture, or to what was asked for while there is none."""
-    asked = asset.parameters if isinstance(asset.parameters, dict) else {}
-    width, height = asset.width or asked.get("width"), asset.height or asked.get("height")
-    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
-        return "square"
-    return min(SHAPES, key=lambda name: abs(math.log(width / height / SHAPES[name])))
+def why(asset: MediaAsset) -> str:
+    """Why there is no picture, in words that people understand, and what they can do; "" where nothing is wrong."""
+    said = told(asset.failed_for) if asset.failed_for else {"message": "", "hint": ""}
+    return f"{said['message']} {said['hint']}".strip()
 
 
 @register.filter

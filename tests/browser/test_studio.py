@@ -96,7 +96,7 @@ def test_a_failure_says_why_and_can_be_tried_again(page, sign_in, provider):
     generate(page)
 
     failed = page.locator(".mediagen-is-failed")
-    failed.get_by_text("its moderation refused the prompt").wait_for()
+    failed.get_by_text("Word the prompt differently").wait_for()
     asset_id = failed.get_attribute("data-asset")
     provider.refuses = False
     failed.get_by_role("button", name="Try again").click()
@@ -156,6 +156,30 @@ def test_an_own_size_and_the_options_of_one_provider(page, sign_in):
     assert not page.get_by_label("Style preset").is_visible()
 
 
+def test_the_prompt_box_is_one_line_until_somebody_comes_to_it(page, sign_in, complaints):
+    picture = MediaAssetFactory(ready=True, prompt="A red boat", seed=7)
+    sign_in(*ALL)
+    page.set_viewport_size(PHONE)
+    page.goto("/studio/?q=boat")
+
+    assert tiles(page).first.bounding_box()["y"] < 500
+    assert not page.get_by_label("Pictures", exact=True).is_visible()
+    page.get_by_label("Prompt", exact=True).focus()
+    page.get_by_text("Own size").click()
+    assert page.get_by_label("Pictures", exact=True).is_visible()
+    page.get_by_label("Width pixels").fill("5000")
+    page.get_by_label("Height pixels").fill("20")
+    page.get_by_label("Prompt", exact=True).fill("A ruler")
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_label("Make it all the same").wait_for()
+    assert MediaAsset.objects.count() == 1
+    tiles(page).first.click()
+    page.get_by_role("link", name="Edit prompt").click()
+    page.wait_for_url(f"**/studio/?q=boat&from={picture.pk}")
+    assert page.get_by_label("Keep the seed 7").is_visible()
+    complaints.clear()  # Chromium reports the 400
+
+
 # ---------------------------------------------------------------------- looking
 
 
@@ -180,7 +204,9 @@ def test_a_picture_opens_with_its_story_and_the_keyboard_goes_on(page, sign_in, 
 
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("heading", name="Picture 3").wait_for()
+    dialog.get_by_text("Who was asked").click()
     assert dialog.get_by_text("as asked", exact=True).is_visible()
+    page.get_by_role("heading", name="Picture 3").focus()
     page.keyboard.press("ArrowRight")
     dialog.get_by_role("heading", name="Picture 2").wait_for()
     page.reload()
@@ -211,14 +237,109 @@ def test_it_is_approved_deleted_and_had_back_without_leaving_the_page(page, sign
 
     dialog.get_by_role("button", name="Approve").click()
     dialog.get_by_text("approved").first.wait_for()
+    # "Approve" is gone: the focus is on what it was about, and not lost.
+    assert page.evaluate("document.activeElement.id") == "mediagen-title"
     dialog.get_by_role("button", name="Delete").click()
     dialog.wait_for(state="hidden")
     assert tiles(page).count() == 4
     page.get_by_role("button", name="Undo").click()
 
-    page.locator(f"#asset-{shelf[4].pk}").wait_for()
+    page.locator(f"#asset-{shelf[4].pk} a:focus").wait_for()
+    assert tiles(page).first.get_attribute("data-asset") == str(shelf[4].pk)
     shelf[4].refresh_from_db()
     assert shelf[4].status == "approved"
+
+
+def test_many_are_ticked_by_click_shift_and_space_deleted_and_had_back(page, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    boxes = page.get_by_role("checkbox", name="Choose Picture")
+
+    boxes.nth(0).click()
+    boxes.nth(2).click(modifiers=["Shift"])
+    page.get_by_text("3 chosen").wait_for()
+    page.locator(".mediagen-tile a").nth(1).focus()
+    page.keyboard.press("Space")
+    page.get_by_text("2 chosen").wait_for()
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("Done with 2 pictures.").wait_for()
+    page.locator(f"#asset-{shelf[4].pk} .mediagen-status-approved").wait_for()
+    assert page.evaluate("document.activeElement.closest('.mediagen-tile') !== null")
+
+    boxes.nth(1).check()
+    boxes.nth(2).check()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Undo").click()
+    tiles(page).nth(4).wait_for()
+    order = page.locator(".mediagen-caption").all_inner_texts()
+    assert order == [f"Picture {n}" for n in (4, 3, 2, 1, 0)]
+
+    boxes.nth(0).check()
+    page.get_by_label("All that this search finds").check()
+    page.get_by_text("(5)").wait_for()
+    page.locator("summary", has_text="Tags").click()
+    page.get_by_label("Tags to add").fill("coast")
+    page.get_by_role("button", name="Change tags").click()
+    page.get_by_text("Done with 5 pictures.").wait_for()
+    assert MediaAsset.objects.filter(tags__name="coast").count() == 5
+
+
+def test_candidates_are_rated_by_keys_compared_and_one_is_picked(page, sign_in, serious, shoot, is_too_wide, shelf):
+    MediaAsset.objects.update(generation_id=shelf[0].pk)
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.focus()
+
+    page.keyboard.press("4")
+    page.get_by_text("Rated.").wait_for()
+    page.locator(f"#asset-{shelf[4].pk}", has_text="★4").wait_for()
+    page.get_by_role("checkbox", name="Choose Picture 4").check()
+    page.get_by_role("checkbox", name="Choose Picture 3").check()
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url("**/studio/compare/?id=*")
+    over = page.get_by_label("How much of the first is seen")
+    over.focus()
+    page.keyboard.press("End")
+    assert page.locator("[data-over]").evaluate("e => e.style.getPropertyValue('--mg-over')") == "100%"
+    shoot("compare")
+    assert serious() == []
+    page.set_viewport_size(PHONE)
+    assert not is_too_wide()
+    page.get_by_role("button", name="Use this one").first.click()
+    page.get_by_text("Picked.").wait_for()
+    assert list(MediaAsset.objects.order_by("-pk").values_list("status", flat=True)[:3]) == [
+        "approved",
+        "archived",
+        "draft",
+    ]
+
+    page.goto(f"/studio/#asset-{shelf[2].pk}")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="5 of 5").click()
+    dialog.get_by_role("button", name="5 of 5", pressed=True).wait_for()
+    assert page.evaluate("document.activeElement.dataset.star") == "5"
+    dialog.get_by_role("button", name="Use this one").click()
+    page.get_by_text("Picked. The other 2 are archived.").wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Done with 2 pictures.").wait_for()
+    assert MediaAsset.objects.filter(status="draft").count() == 2
+
+
+def test_it_is_described_beside_the_picture(page, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.locator(".mediagen-tile a").first.click()
+    dialog = page.get_by_role("dialog")
+
+    dialog.get_by_role("button", name="Suggest from the prompt").click()
+    dialog.get_by_label("Name", exact=True).fill("The tower")
+    dialog.get_by_role("button", name="Save").click()
+
+    page.get_by_text("Saved.").wait_for()
+    dialog.get_by_role("heading", name="The tower").wait_for()
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Save"
+    shelf[4].refresh_from_db()
+    assert (shelf[4].name, shelf[4].alt_text) == ("The tower", shelf[4].prompt)
 
 
 def test_other_sizes_appear_beside_their_picture(page, sign_in, shelf):
@@ -247,18 +368,30 @@ def test_the_link_is_copied(page, sign_in, shelf, context, site):
     assert page.evaluate("navigator.clipboard.readText()").endswith(f"/assets/{shelf[4].pk}/")
 
 
+SHIFTS = """() => {
+  window.shifted = 0;
+  const add = (entry) => (window.shifted += entry.value);
+  new PerformanceObserver((list) => list.getEntries().forEach(add)).observe({type: "layout-shift", buffered: true});
+}"""
+
+
 def test_older_pictures_come_by_themselves(page, sign_in, monkeypatch):
     monkeypatch.setattr("mediagen.studio.library.gallery.PAGE", 4)
-    for number in range(11):
-        MediaAssetFactory(ready=True, name=f"Picture {number}")
+    oldest, *_others = [MediaAssetFactory(ready=True, name=f"Picture {number}") for number in range(11)]
     sign_in("view_mediaasset")
 
-    page.goto("/studio/")
-    page.mouse.wheel(0, 5000)
+    page.set_viewport_size({"width": 800, "height": 500})
+    page.goto(f"/studio/#asset-{oldest.pk}")
 
+    # Not on the page, and it opens all the same.
+    page.get_by_role("dialog").get_by_role("heading", name="Picture 0").wait_for()
+    page.keyboard.press("Escape")
+    page.evaluate(SHIFTS)
+    page.mouse.wheel(0, 5000)
     page.get_by_text("Picture 0", exact=True).wait_for(state="attached")
     assert tiles(page).count() == 11
     assert page.locator("[data-older]").count() == 0
+    assert page.evaluate("window.shifted") < 0.05
 
 
 def test_a_search_is_in_the_address_with_nothing_else(page, sign_in, shelf):
@@ -381,12 +514,18 @@ def test_axe_finds_nothing_in_any_state(page, sign_in, serious, is_too_wide, sho
     page.goto("/studio/?state=ready&tag=none&min_width=1")
     assert serious() == []
     page.goto("/studio/")
+    page.get_by_label("Prompt", exact=True).focus()
     page.locator("#mediagen-composer summary", has_text="More").click()
     page.get_by_text("Options of the providers").click()
     page.get_by_text("Upload pictures").click()
     shoot(f"{name}-full")
     assert serious() == []
     assert not is_too_wide()
+    page.locator(".mediagen-pick").first.check()
+    shoot(f"{name}-many")
+    assert serious() == []
+    assert not is_too_wide()
+    page.locator(".mediagen-pick").first.uncheck()
     page.locator(".mediagen-is-ready a").first.click()
     page.get_by_role("dialog").get_by_text("Other sizes").first.click()
     shoot(f"{name}-lightbox")

@@ -48,6 +48,9 @@ PERMISSIONS = {
     "restore": "approve",
     "delete": "delete",
     "undelete": "delete",
+    "describe": "change",
+    "rate": "change",
+    "pick": "approve",
     "figma": "change",
     "canva": "change",
 }
@@ -110,8 +113,8 @@ def test_the_story_offers_what_can_be_done_now(boss):
         "figma",
         "delete",
     }
-    assert offered(story(boss, MediaAssetFactory(failed=True))) == {"again", "archive", "delete"}
-    assert offered(story(boss, MediaAssetFactory())) == {"cancel", "archive", "delete"}
+    assert offered(story(boss, MediaAssetFactory(failed=True))) == {"again", "archive", "delete", "describe"}
+    assert offered(story(boss, MediaAssetFactory())) == {"cancel", "archive", "delete", "describe"}
     assert "renew" in offered(story(boss, MediaAssetFactory(placeholder=True)))
 
 
@@ -231,7 +234,7 @@ def test_a_script_is_told_how_to_have_it_back(boss):
     asset = MediaAssetFactory(ready=True)
 
     gone = do(boss, asset, "delete", headers=JSON).json()
-    back = boss.post(gone["undo"], headers=JSON).json()
+    back = boss.post(gone["undo"]["address"], headers=JSON).json()
 
     assert gone["gone"] is True
     assert f'id="asset-{asset.pk}"' in back["tile"]

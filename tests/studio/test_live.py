@@ -9,11 +9,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from mediagen.engine import get_media_engine
 from mediagen.engine.work import in_server
-from mediagen.models import MediaAsset
+from mediagen.errors import Unavailable
+from mediagen.models import MediaAsset, ProviderConfig
 from mediagen.studio.library import gallery
 from mediagen.types import uuid7
 from tests import pictures
+from tests.engine.work.working import use_local
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
 from tests.studio.conftest import JSON
 
@@ -64,7 +67,7 @@ def test_between_two_providers(person):
 def test_one_that_was_put_off_says_why(person):
     asset = MediaAssetFactory(failure="every provider is cooling down\nmore")
 
-    assert "Waiting: every provider is cooling down" in tile(person(), asset)["html"]
+    assert "It waits, and is tried again by itself." in tile(person(), asset)["html"]
 
 
 def test_one_that_nobody_takes_says_what_may_be_wrong(person):
@@ -89,9 +92,47 @@ def test_a_tile_that_is_settled_says_so(person):
     assert "<img" in tile(reader, ready)["html"]
     now = tile(reader, failed)
     assert (now["settled"], now["state"]) == (True, "failed")
-    assert "sdxl: unavailable: it did not answer." in now["html"]
-    assert "Try again" not in now["html"]
+    assert "it did not answer" not in now["html"]  # machine words
+    assert "data-action" not in now["html"]
     assert "Try again" in tile(person("add_mediaasset"), failed)["html"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("budget", "A budget is used up. Wait for the next period"),
+        ("moderation", "Word the prompt differently."),
+        ("outage", "Try again in a few minutes."),
+        ("misconfigured", "Tell who runs the site"),
+    ],
+)
+def test_a_failure_names_its_cause_and_what_can_be_done(person, code, words):
+    asset = MediaAssetFactory(failed=True, failure_code=code, failure="generate_image: noop_media: skipped: x")
+    reader = person("add_mediaasset")
+
+    shown = tile(reader, asset)["html"]
+
+    assert words in shown
+    assert "noop_media" not in shown
+    assert words in reader.get(reverse("mediagen:asset", args=[asset.pk])).content.decode()
+
+
+def test_an_outage_that_ends_in_a_placeholder_says_so_and_can_be_tried_again(person, settings):
+    async def away(prompt):
+        raise Unavailable("local: away.")
+
+    use_local(settings, away, PROVIDERS={"local": "tests.engine.work.working.Local"})
+    ProviderConfig.objects.filter(name="noop_media").update(enabled=True)
+    asset = get_media_engine().generate_asset_from_prompt_sync("A lighthouse")
+
+    shown = tile(person("add_mediaasset"), asset)["html"]
+
+    assert (asset.is_placeholder, asset.dry_run, asset.failure_code) == (True, False, "outage")
+    assert "mediagen-stands-in" in shown
+    assert "Only a placeholder. The providers could not be reached" in shown
+    assert f"/{asset.pk}/renew/" in shown
+    dry = MediaAssetFactory(placeholder=True, dry_run=True)
+    assert "stands-in" not in tile(person("add_mediaasset"), dry)["html"]
 
 
 def test_foreign_deleted_and_missing_tiles_are_gone_alike(person):

@@ -8,14 +8,22 @@ from django.db import connection
 from django.test import override_settings
 from django.urls import reverse
 
-from mediagen.models import MediaAsset, MediaLibrary
+from mediagen.models import MediaAsset, MediaLibrary, ProviderConfig
 from mediagen.types import uuid7
+from tests.engine.work.working import Local, use_local
 from tests.factories import MediaAssetFactory, MediaLibraryFactory, ProviderConfigFactory, UserFactory
 from tests.studio.conftest import JSON
 
 pytestmark = pytest.mark.django_db
 
 STUDIO = "/mediagen/studio/"
+
+
+class Known(Local):
+    price = Decimal("0.10")
+
+    def get_name(self):
+        return "known"
 
 
 def page(client, **query):
@@ -220,7 +228,11 @@ def test_the_box_begins_with_what_another_picture_was_asked_with(maker):
     assert 'value="custom" data-custom checked' in text
     assert '<option value="sdxl" selected>' in text
     assert "<option selected>anime</option>" in text
-    assert 'value="77"' in text
+    # The seed only when it is asked for: with it the same picture would come again.
+    assert re.search(r'name="seed"(?! value)', text)
+    assert "Keep the seed 77" in text
+    ask(maker, keep_seed="77")
+    assert MediaAsset.objects.latest("pk").seed == 77
     foreign = MediaAssetFactory(library=MediaLibraryFactory(owner=UserFactory()))
     assert maker.get(STUDIO, {"from": foreign.pk}).status_code == 404
     assert maker.get(STUDIO, {"from": "x"}).status_code == 404
@@ -269,8 +281,38 @@ def test_a_budget_that_does_not_suffice_is_said(maker, monkeypatch):
     with override_settings(MEDIAGEN={"DRY_RUN": False, "RUN_IN_SERVER": False}):
         said = ask(maker, count="4", provider="sdxl", library=library.pk, estimate="1", headers=JSON).json()
 
-    assert said["text"] == "4 pictures, $0.12 · $0.05 left in this library"
+        bought = ask(maker, count="4", provider="sdxl", library=library.pk, headers=JSON)
+
+    assert said["text"].startswith("4 pictures, $0.12 · $0.05 left in this library · ask for fewer")
     assert said["is_too_much"]
+    assert bought.status_code == 400
+    assert not MediaAsset.objects.exists()
+
+
+def test_a_price_that_is_not_known_is_not_passed_over(maker, settings):
+    use_local(settings, price=None)
+    both = {"known": "tests.studio.test_prompt.Known", "local": "tests.engine.work.working.Local"}
+    settings.MEDIAGEN["PROVIDERS"] = both
+    ProviderConfig.objects.create(name="known", adapter="known", position=2)
+    library = MediaLibraryFactory(budget_limit=Decimal("0.50"))
+
+    said = ask(maker, count="2", estimate="1", headers=JSON).json()
+    limited = ask(maker, count="2", library=library.pk, estimate="1", headers=JSON).json()
+    only_unknown = ask(maker, provider="local", library=library.pk, estimate="1", headers=JSON).json()
+
+    assert said["text"] == "2 pictures, from $0.20 · price of local not known"
+    assert limited["text"].startswith("2 pictures, $0.20 · not asked, because the library has a budget")
+    assert not limited["is_too_much"]
+    assert only_unknown["is_too_much"]
+
+
+def test_a_size_that_hardly_anybody_makes_is_asked_about_first(maker):
+    odd = {"size": "custom", "width": "5000", "height": "20"}
+
+    assert "another shape" in ask(maker, **odd, estimate="1", headers=JSON).json()["text"]
+    assert "another shape" in ask(maker, **odd, headers=JSON).json()["fields"]["sure"][0]
+    assert not MediaAsset.objects.exists()
+    assert ask(maker, **odd, sure="1").status_code == 302
 
 
 def test_the_studio_is_no_door_to_a_budget(maker):

@@ -133,6 +133,14 @@ class AssetActions(AssetList):
         for count, text in (
             (drawn, ngettext("%d of them is a placeholder.", "%d of them are placeholders.", drawn)),
             (bare, ngettext("%d was left out: no picture.", "%d were left out: no picture.", bare)),
+            (
+                done.without_alt_text,
+                ngettext(
+                    "%d was left out: its library wants an alt text.",
+                    "%d were left out: their library wants an alt text.",
+                    done.without_alt_text,
+                ),
+            ),
             (elsewhere, ngettext("%d was left out: wrong status.", "%d were left out: wrong status.", elsewhere)),
         ):
             if count:

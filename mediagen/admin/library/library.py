@@ -66,7 +66,7 @@ class LibraryForm(TaggedForm):
 
     class Meta:
         model = MediaLibrary
-        fields = ("name", "slug", "description", "ai_label", "ai_label_reason")
+        fields = ("name", "slug", "description", "ai_label", "ai_label_reason", "alt_text_required")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -105,7 +105,7 @@ class MediaLibraryAdmin(ModelAdmin):
             },
         ),
         (_("Budget"), {"fields": (*BUDGET_FIELDS, "spending", "used_of_budget")}),
-        (_("Label on pages"), {"fields": ("ai_label", "ai_label_reason")}),
+        (_("On pages"), {"fields": ("ai_label", "ai_label_reason", "alt_text_required")}),
         (_("Contents"), {"fields": ("asset_count", "total_size", "created_at", "updated_at")}),
     )
 

@@ -93,6 +93,9 @@ class AssetPatchSerializer(StrictSerializer):
     description = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
     alt_text = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
     credit = Text(max_length=255, required=False, allow_blank=True)
+    licence = Text(max_length=255, required=False, allow_blank=True)
+    expires_on = serializers.DateField(required=False, allow_null=True, help_text="The last day of its use.")
+    rating = serializers.IntegerField(min_value=1, max_value=5, required=False, allow_null=True)
     ai_label = serializers.ChoiceField(choices=["", *LabelRule.values], required=False)
     ai_label_reason = Text(max_length=255, required=False, allow_blank=True, help_text="Needed to hide the label.")
     focal_x = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="0: left, 1: right.")
@@ -391,6 +394,8 @@ class StepView(AssetsBase):
         done = review.review([asset.pk], self.step, by=request.user, notes=notes)
         if done.without_picture:
             raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture to {self.step}.")
+        if done.without_alt_text:
+            raise Problem(CONFLICT, "The asset has no alt text, which its library wants before it is published.")
         if not done.changed:
             raise Problem(CONFLICT, f"The asset is {asset.status}; from there is no way to {self.step}.")
         return self.answer(asset)

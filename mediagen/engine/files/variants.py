@@ -9,7 +9,7 @@ import mediagen.engine.files.renditions as renditions
 import mediagen.engine.files.uploads as uploads
 from mediagen import images
 from mediagen.engine.files.renditions import Spec
-from mediagen.errors import InvalidRequest
+from mediagen.errors import InvalidRequest, NotAPicture
 from mediagen.images import scale
 from mediagen.models import AssetSource, MediaAsset
 
@@ -62,13 +62,34 @@ def make_variants(asset: MediaAsset, sizes: Iterable[Any], by: Any) -> list[Medi
     return [_variant(asset, source, spec, by) for spec in specs]
 
 
+def make_cut(asset: MediaAsset, box: tuple[int, int, int, int], by: Any, quarters: int = 0) -> MediaAsset:
+    """A child with what is inside `box` (left, top, right, bottom; pixels), turned by so many quarters to the right:
+    ready, a draft, with the parent's texts, tags and library. Errors as of `make_variants`."""
+    if not asset.is_ready or not asset.file:
+        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
+    content = renditions.source_of(asset)
+    try:
+        cut, picture = images.cropped(content, images.inspect(content), box, quarters)
+    except NotAPicture as exc:
+        raise InvalidRequest(str(exc), field="box") from None
+    child = _child_of(asset, picture, by)
+    child.parameters = {"box": list(box), "quarters": quarters}
+    return uploads.store(child, cut, picture, tags=asset.tag_names)
+
+
 def _variant(asset: MediaAsset, source: bytes, spec: Spec, by: Any) -> MediaAsset:
     scaled = renditions.scaled_to(spec, asset, source)
     picture = images.inspect(scaled.content)
     there = MediaAsset.objects.kept().filter(parent=asset, source=AssetSource.VARIANT, content_hash=picture.sha256)
     if (found := there.select_related("library").first()) is not None:
         return found
-    child = MediaAsset(
+    child = _child_of(asset, picture, by)
+    child.parameters = {"width": spec.width, "height": spec.height, "fit": spec.fit, "quality": spec.quality}
+    return uploads.store(child, scaled.content, picture, tags=asset.tag_names)
+
+
+def _child_of(asset: MediaAsset, picture: images.Picture, by: Any) -> MediaAsset:
+    return MediaAsset(
         library=asset.library,
         source=AssetSource.VARIANT,
         parent=asset,
@@ -76,12 +97,12 @@ def _variant(asset: MediaAsset, source: bytes, spec: Spec, by: Any) -> MediaAsse
         description=asset.description,
         alt_text=asset.alt_text,
         credit=asset.credit,
+        licence=asset.licence,
+        expires_on=asset.expires_on,
         ai_label=asset.ai_label,
         ai_label_reason=asset.ai_label_reason,
         prompt=asset.prompt,
         is_placeholder=asset.is_placeholder,
         dry_run=asset.dry_run,
         created_by=by,
-        parameters={"width": spec.width, "height": spec.height, "fit": spec.fit, "quality": spec.quality},
     )
-    return uploads.store(child, scaled.content, picture, tags=asset.tag_names)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mediagen.engine.generation.claims import library_budgets, row_values
     from mediagen.engine.generation.earlier import Run, Wanted
     from mediagen.engine.generation.estimates import Estimate, estimate
+    from mediagen.engine.generation.failures import told
     from mediagen.engine.generation.leases import (
         Lease,
         free_dead_workers,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mediagen.engine.generation.requests import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed
     from mediagen.engine.generation.running import Job, PutOff
     from mediagen.engine.generation.settling import Unsettled
+    from mediagen.engine.generation.sources import order_of
 
 __getattr__ = names_from(
     __name__,
@@ -42,6 +44,7 @@ __getattr__ = names_from(
         "claims": "library_budgets row_values",
         "earlier": "Run Wanted",
         "estimates": "Estimate estimate",
+        "failures": "told",
         "leases": "Lease free_dead_workers is_dead is_held is_in_hand not_in_hand out_of_hand worker_name",
         "options": "check_options",
         "orders": "AssetOrder",
@@ -49,5 +52,6 @@ __getattr__ = names_from(
         "requests": "ACCEPT FAIL MOST_AT_ONCE PictureRequest Placed",
         "running": "Job PutOff",
         "settling": "Unsettled",
+        "sources": "order_of",
     },
 )

@@ -141,7 +141,8 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             if outcome.result is not None:
                 # The picture is here and may be paid for: it is kept, whoever loses interest now.
                 has_come = True
-                storing = store(job, outcome.result, recorder, give_room_back)
+                stands_for = failures.of_outcome(outcome) if outcome.result.is_placeholder else ""
+                storing = store(job, outcome.result, recorder, give_room_back, stands_for=stands_for)
                 outcome.result = None  # the bytes are not kept here, while the rows are written
                 return await to_the_end(storing)
     except LeaseLost:
@@ -253,11 +254,13 @@ async def store(
     *,
     kept_in: str = "",
     answer_id: Any = None,
+    stands_for: str = "",
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
     written is not left stored either, but put aside when it was paid for. `is_stored` is called when its bytes need no
     memory any more. `kept_in`: where the picture lies already, to be taken from there again should the storage refuse
-    it. `answer_id`: of the kept answer in which it was, which is used up then."""
+    it. `answer_id`: of the kept answer in which it was, which is used up then. `stands_for`: why it is a placeholder,
+    when it is one and live."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
     size_bytes = len(content)
@@ -266,7 +269,8 @@ async def store(
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type, answer_id))
+        stored = Stored(job, image, name, size_bytes, recorder, source_type, answer_id, stands_for)
+        values = await together(complete, stored)
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except LeaseLost:
@@ -332,6 +336,8 @@ class Stored:
     """what its file says of its origin, or else what we know of it"""
     answer_id: Any = None
     """of the kept answer in which it was"""
+    stands_for: str = ""
+    """a `FailureCode`: why nobody made the picture for which a live placeholder stands"""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -355,7 +361,7 @@ class Stored:
             "dry_run": image.dry_run,
             "generation_state": GenerationState.READY,
             "failure": "",
-            "failure_code": "",
+            "failure_code": "" if image.dry_run else self.stands_for,
             "cancel_requested_at": None,
             "lease_until": None,
             "lease_worker": "",

@@ -15,7 +15,10 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 
 DESCRIPTIVE = frozenset(
-    {"name", "description", "alt_text", "credit", "ai_label", "ai_label_reason", "focal_x", "focal_y"}
+    {
+        *("name", "description", "alt_text", "credit", "licence", "expires_on", "rating"),
+        *("ai_label", "ai_label_reason", "focal_x", "focal_y"),
+    }
 )
 """what people may write; everything else of an asset is known from its generation"""
 
@@ -53,10 +56,13 @@ class Reviewed:
     without_picture: int
     elsewhere: int
     """not in a status from which the step leads on"""
+    without_alt_text: int = 0
+    """in a library that wants one before it is published"""
 
 
 def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> Reviewed:
-    """Take a step with each asset that can take it, and keep who did it and when. One transaction, two queries.
+    """Take a step with each asset that can take it, and keep who did it and when. One transaction, two queries,
+    and one more to publish.
 
     `step` is a name in `STEPS`; `by` a user; `notes` replace the earlier ones when given. Those that cannot take the
     step are left as they are and counted. Whether `by` may change them is asked before, at the edge.
@@ -76,6 +82,8 @@ def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> 
         )
         allowed = [row for row in rows if row[1] in to.sources]
         able = [row for row in allowed if row[2] == GenerationState.READY or not to.needs_picture]
+        bare = set(_without_alt_text(row[0] for row in able)) if step == "publish" else set()
+        able = [row for row in able if row[0] not in bare]
         changed = tuple(row[0] for row in able)
         now = db_now()
         values: dict[str, Any] = {"status": to.target, "reviewed_by": by, "reviewed_at": now, "updated_at": now}
@@ -87,9 +95,16 @@ def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> 
     return Reviewed(
         changed=changed,
         placeholders=sum(row[3] for row in able),
-        without_picture=len(allowed) - len(able),
+        without_picture=len(allowed) - len(able) - len(bare),
+        without_alt_text=len(bare),
         elsewhere=len(rows) - len(allowed),
     )
+
+
+def _without_alt_text(ids: Iterable[Any]) -> Iterable[Any]:
+    """Those that lack the alt text that their library wants. Not joined above: libraries are not locked."""
+    wanting = MediaAsset.objects.filter(pk__in=list(ids), library__alt_text_required=True, alt_text="")
+    return wanting.values_list("pk", flat=True)
 
 
 def describe(asset: MediaAsset, fields: Collection[str]) -> None:

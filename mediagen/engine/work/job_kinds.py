@@ -137,6 +137,8 @@ def review_each(running: Running) -> None:
         done = review.review([asset.pk], step, by=running.job.created_by, notes=notes)
         if done.without_picture:
             raise InvalidRequest(f"It is {asset.generation_state}: there is no picture to {step}.")
+        if done.without_alt_text:
+            raise InvalidRequest("It has no alt text, which its library wants before it is published.")
         if not done.changed:
             raise InvalidRequest(f"It is {asset.status}; from there is no way to {step}.")
         return []

@@ -13,6 +13,7 @@ from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import chain_configs
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
+from mediagen.templatetags.mediagen import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class OptionChoice:
 
     @property
     def label(self) -> str:
-        return self.name.replace("_", " ").capitalize()
+        return in_words(self.name)
 
     @property
     def is_number(self) -> bool:

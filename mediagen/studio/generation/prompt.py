@@ -27,6 +27,9 @@ from mediagen.types import MAX_SEED, MAX_SIDE_PX
 CUSTOM = "custom"
 MAX_PROMPT = 32_000
 """characters; no provider takes more"""
+MOST_OBLONG = 4
+"""no shape that many providers make is longer: one side by the other"""
+SMALLEST_SIDE_PX = 64
 MORE = ("negative_prompt", "seed", "name", "tags", "alt_text")
 """fields that are folded away"""
 
@@ -103,11 +106,15 @@ class PromptForm(LibraryForm):
     )
     alt_text = forms.CharField(label=gettext_lazy("What it shows (alt text)"), max_length=2000, required=False)
     placeholder_only = forms.BooleanField(label=gettext_lazy("Placeholders only"), required=False)
+    keep_seed = forms.IntegerField(min_value=0, max_value=MAX_SEED, required=False)
+    """that of the picture whose prompt is edited; taken only when somebody asks for it"""
+    sure = forms.BooleanField(label=gettext_lazy("Make it all the same"), required=False)
 
     def __init__(self, access: Access, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
         super().__init__(access, data, initial={**self.defaults(), **(initial or {})})
         self.providers = Providers.now()
         self.option_problems: dict[str, str] = {}
+        self.warning = ""
         self._orders: list[AssetOrder] | None = None
         if isinstance(size := self.fields["size"], forms.ChoiceField):
             size.choices = [*((preset.value, preset.label) for preset in SIZES), (CUSTOM, _("Own size"))]
@@ -164,6 +171,11 @@ class PromptForm(LibraryForm):
         values: dict[str, Any] = super().clean() or self.cleaned_data
         options = self._clean_options(str(values.get("provider") or ""))
         width, height = self._clean_size(values)
+        if values.get("seed") is None and values.get("keep_seed") is not None:
+            values["seed"] = values["keep_seed"]
+        self.warning = "" if self.errors else odd_size(width, height)
+        if self.warning and not values.get("sure") and "estimate" not in self.data:
+            self.add_error("sure", self.warning)
         if not self.errors:
             try:
                 together = self._generation_id()
@@ -228,7 +240,9 @@ class PromptForm(LibraryForm):
 
     def _generation_id(self) -> uuid.UUID:
         """Of this page and these answers: whoever sends the same form twice gets the same pictures, paid for once."""
-        said = {name: self._sent.get(name) for name in sorted(self._sent) if name != "csrfmiddlewaretoken"}
+        said = {
+            name: self._sent.get(name) for name in sorted(self._sent) if name not in ("csrfmiddlewaretoken", "sure")
+        }
         token = self.cleaned_data.get("token") or uuid.uuid4()
         return uuid.uuid5(token, f"{self.access.user.pk} {json.dumps(said)}")
 
@@ -238,7 +252,10 @@ class PromptForm(LibraryForm):
         return self._orders
 
     def generate(self) -> list[MediaAsset]:
-        """The assets, pending, and whoever works told of them. `InvalidRequest` for what the engine does not take."""
+        """The assets, pending, and whoever works told of them. `InvalidRequest` for what the engine does not take, and
+        for what the library's budget does not leave."""
+        if (price := self.priced()).is_too_much:
+            raise InvalidRequest(price.text)
         assets = queue.enqueue_together(self.orders())
         work_soon(asset.pk for asset in assets)
         return assets
@@ -247,8 +264,8 @@ class PromptForm(LibraryForm):
         """What the pictures may cost."""
         found = estimate(self.orders())
         library = self.cleaned_data["library"]
-        budgets = library_budgets(library) if library else []
-        return Price(found, min((left_of(budget) for budget in budgets), default=None))
+        budgets = library_budgets(library) if library and not found.is_free else []
+        return Price(found, min((left_of(budget) for budget in budgets), default=None), self.warning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +274,15 @@ class Price:
 
     estimate: Estimate
     left: Decimal | None
+    """None: without a limit"""
+    warning: str = ""
 
     @property
     def is_too_much(self) -> bool:
+        """Whether not even the least is left. A price that is not known is never bought within a limit."""
         if self.left is None or self.estimate.is_free:
             return False
-        return self.estimate.cheapest > self.left or (self.left == 0 and self.estimate.without_price > 0)
+        return self.estimate.cheapest > self.left or self.estimate.without_price > 0
 
     @property
     def is_free(self) -> bool:
@@ -271,23 +291,51 @@ class Price:
     @property
     def text(self) -> str:
         """In one line."""
+        parts = [f"{self._pictures}, {self._price}", *self._without, *self._left]
+        return " · ".join([*parts, self.warning] if self.warning else parts)
+
+    @property
+    def _pictures(self) -> str:
+        number = self.estimate.pictures
+        return ngettext("%(number)d picture", "%(number)d pictures", number) % {"number": number}
+
+    @property
+    def _price(self) -> str:
         found = self.estimate
-        many = ngettext("%(number)d picture", "%(number)d pictures", found.pictures) % {"number": found.pictures}
         if found.is_free:
-            return _("%(pictures)s, at no cost: placeholders") % {"pictures": many}
+            return _("at no cost: placeholders")
         if found.without_price == found.pictures:
-            text = _("%(pictures)s, at a price that is not known") % {"pictures": many}
-        elif found.cheapest == found.dearest:
-            text = _("%(pictures)s, %(price)s") % {"pictures": many, "price": usd(found.cheapest)}
-        else:
-            text = _("%(pictures)s, %(low)s to %(high)s") % {
-                "pictures": many,
-                "low": usd(found.cheapest),
-                "high": usd(found.dearest),
-            }
-        if self.left is not None:
-            text += " · " + _("%(left)s left in this library") % {"left": usd(self.left)}
-        return text
+            return _("at a price that is not known")
+        low, high = usd(found.cheapest), usd(found.dearest)
+        if found.unknown and self.left is None:  # within a limit these are passed over
+            return _("from %(low)s") % {"low": low}
+        return low if low == high else _("%(low)s to %(high)s") % {"low": low, "high": high}
+
+    @property
+    def _without(self) -> list[str]:
+        if not self.estimate.unknown or self.estimate.is_free:
+            return []
+        names = {"names": ", ".join(sorted(self.estimate.unknown))}
+        if self.left is None:
+            return [_("price of %(names)s not known") % names]
+        return [_("not asked, because the library has a budget and their price is not known: %(names)s") % names]
+
+    @property
+    def _left(self) -> list[str]:
+        if self.left is None:
+            return []
+        left = _("%(left)s left in this library") % {"left": usd(self.left)}
+        return [left, _("ask for fewer pictures, or for a higher budget")] if self.is_too_much else [left]
+
+
+def odd_size(width: int, height: int) -> str:
+    """Why somebody should think again before such a picture is bought; "" for a usual size."""
+    if max(width, height) <= MOST_OBLONG * min(width, height) and min(width, height) >= SMALLEST_SIDE_PX:
+        return ""
+    return _(
+        "Hardly any provider makes %(width)d × %(height)d: it will make a picture of another shape, which is then "
+        "enlarged or cut, and costs the same."
+    ) % {"width": width, "height": height}
 
 
 def libraries(access: Access) -> QuerySet[MediaLibrary]:
@@ -313,7 +361,7 @@ def as_asked(asset: MediaAsset, access: Access) -> dict[str, Any]:
     return {
         "prompt": asset.prompt,
         "negative_prompt": asset.negative_prompt,
-        "seed": asset.seed,
+        "keep_seed": asset.seed,
         "size": size if is_preset else CUSTOM,
         "width": None if is_preset else asked.get("width"),
         "height": None if is_preset else asked.get("height"),

@@ -20,6 +20,8 @@ from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import MediaAsset, ReviewStatus
 from mediagen.models.asset import ON_REQUEST
 from mediagen.studio import tiles
+from mediagen.studio.library import choosing
+from mediagen.studio.library.describing import DescribeForm
 from mediagen.types import uuid7
 
 
@@ -31,6 +33,8 @@ class Done:
     """new assets, to be shown"""
     is_gone: bool = False
     """the asset is no longer to be seen"""
+    archived: tuple[uuid.UUID, ...] = ()
+    """others that were put away with it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Action:
     is_grave: bool = False
     form: str = ""
     """template of what it asks, for an action that cannot be done without"""
+    is_section: bool = False
+    """asks on the panel itself, and not below a button"""
     verb: Any = ""
     """on the button below it"""
 
@@ -81,11 +87,28 @@ def _token(said: QueryDict, user: Any) -> uuid.UUID:
 
 def _step(step: str) -> Callable[[MediaAsset, Any, QueryDict], Done]:
     def take(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
-        if not review.review([asset.pk], step, by=user).changed:
+        done = review.review([asset.pk], step, by=user)
+        if done.without_alt_text:
+            raise InvalidRequest(_("Write first what the picture shows (alt text): its library asks for it."))
+        if not done.changed:
             raise InvalidRequest(_("It is not in a state for that any more. Load the page again."))
         return Done()
 
     return take
+
+
+def _describe(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    DescribeForm(asset, said).save()
+    return Done()
+
+
+def _rate(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    choosing.rate(asset, said)
+    return Done()
+
+
+def _pick(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    return Done(archived=choosing.pick(asset, user, said))
 
 
 def _cancel(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
@@ -148,6 +171,17 @@ def is_deleted(asset: MediaAsset) -> bool:
     return asset.status == ReviewStatus.DELETED
 
 
+PICKABLE = (ReviewStatus.DRAFT, ReviewStatus.APPROVED, ReviewStatus.PUBLISHED)
+
+
+def _may_be_picked(asset: MediaAsset) -> bool:
+    return asset.is_ready and asset.status in PICKABLE
+
+
+def _is_kept(asset: MediaAsset) -> bool:
+    return not is_deleted(asset)
+
+
 ACTIONS: Mapping[str, Action] = {
     action.name: action
     for action in (
@@ -171,6 +205,9 @@ ACTIONS: Mapping[str, Action] = {
         Action("publish", gettext_lazy("Publish"), Right.APPROVE, _takes("publish"), _step("publish")),
         Action("archive", gettext_lazy("Archive"), Right.APPROVE, _takes("archive"), _step("archive")),
         Action("restore", gettext_lazy("Restore as draft"), Right.APPROVE, _takes("restore"), _step("restore")),
+        Action("pick", gettext_lazy("Use this one"), Right.APPROVE, _may_be_picked, _pick, is_section=True),
+        Action("rate", gettext_lazy("Rate"), Right.CHANGE, lambda asset: asset.is_ready, _rate, is_section=True),
+        Action("describe", gettext_lazy("Describe"), Right.CHANGE, _is_kept, _describe, is_section=True),
         Action(
             "variants",
             gettext_lazy("Other sizes"),
@@ -205,9 +242,7 @@ ACTIONS: Mapping[str, Action] = {
             lambda asset: asset.generation_state in tiles.UNSETTLED and asset.cancel_requested_at is None,
             _cancel,
         ),
-        Action(
-            "delete", gettext_lazy("Delete"), Right.DELETE, lambda asset: not is_deleted(asset), _delete, is_grave=True
-        ),
+        Action("delete", gettext_lazy("Delete"), Right.DELETE, _is_kept, _delete, is_grave=True),
         Action("undelete", gettext_lazy("Undo"), Right.DELETE, is_deleted, _undelete),
     )
 }

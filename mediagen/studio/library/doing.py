@@ -8,7 +8,9 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.generic import View
 
 from mediagen.engine.library import Right
@@ -55,11 +57,19 @@ class ActionView(StudioPage, View):
             "id": str(pk),
             "next": self._next_page(pk, action, done),
         }
+        if done.archived:
+            ids = [str(each) for each in done.archived]
+            others = ngettext("The other one is archived.", "The other %(number)d are archived.", len(ids))
+            said["message"] = f"{text} {others % {'number': len(ids)}}"
+            said["changed"] = ids
+            back = {"do": "restore", "id": ids}
+            said["undo"] = {"address": reverse("mediagen:studio-many"), "fields": back}
         made = tiles.tiles_of(done.made, self.access)
         said["made"] = tiles.rendered(made, self.request)
         if done.is_gone:
             if action.name == "delete":
-                said["undo"] = reverse("mediagen:studio-action", args=[pk, "undelete"])
+                address = reverse("mediagen:studio-action", args=[pk, "undelete"])
+                said["undo"] = {"address": address, "fields": {}}
         else:
             asset = self.assets().get(pk=pk)
             said["tile"] = tiles.rendered(tiles.tiles_of([asset], self.access), self.request)
@@ -67,6 +77,9 @@ class ActionView(StudioPage, View):
         return JsonResponse(said)
 
     def _next_page(self, pk: uuid.UUID, action: Action, done: Done) -> str:
+        back = self.request.POST.get("next", "")
+        if back and url_has_allowed_host_and_scheme(back, {self.request.get_host()}) and back.startswith("/"):
+            return f"{back}{'&' if '?' in back else '?'}said={action.name}"
         if done.made:
             return f"{reverse('mediagen:asset', args=[done.made[0].pk])}?said={action.name}"
         if done.is_gone:

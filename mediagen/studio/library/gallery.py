@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from functools import cached_property
 from typing import Any
 
-from django import forms
 from django.http import (
     Http404,
     HttpRequest,
@@ -18,91 +16,24 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.generic import View
 from django.views.generic.base import ContextMixin, TemplateResponseMixin
 
-from mediagen.engine.library import Access, AssetFilters, Right, narrowed
+from mediagen.engine.library import Right, narrowed
 from mediagen.engine.work import work_soon
 from mediagen.errors import MediagenError
-from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, ReviewStatus
+from mediagen.models import MediaAsset
 from mediagen.studio import notices, tiles
 from mediagen.studio.generation import prompt
+from mediagen.studio.library import many
+from mediagen.studio.library.narrowing import GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
 
 PAGE = 48
 """assets; divides well into rows of two, three, four and six"""
 
-MAX_PX = 2**31 - 1
 MAX_WATCHED = 200
 """tiles that one question may be about"""
-
-
-class GalleryForm(forms.Form):
-    """What the gallery is narrowed to. `before` is the last asset of the page before."""
-
-    q = forms.CharField(label=gettext_lazy("Search"), required=False, max_length=200)
-    library = forms.ModelChoiceField(
-        label=gettext_lazy("Library"),
-        queryset=MediaLibrary.objects.none(),
-        required=False,
-        empty_label=gettext_lazy("All libraries"),
-    )
-    state = forms.ChoiceField(label=gettext_lazy("State"), required=False)
-    status = forms.ChoiceField(label=gettext_lazy("Review"), required=False)
-    source = forms.ChoiceField(label=gettext_lazy("Came by"), required=False)
-    is_placeholder = forms.ChoiceField(label=gettext_lazy("Placeholders"), required=False)
-    provider = forms.CharField(label=gettext_lazy("Made by"), required=False, max_length=100)
-    tag = forms.CharField(label=gettext_lazy("Tag"), required=False, max_length=100)
-    min_width = forms.IntegerField(label=gettext_lazy("Width from"), required=False, min_value=0, max_value=MAX_PX)
-    created_from = forms.DateField(
-        label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
-    created_to = forms.DateField(
-        label=gettext_lazy("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
-    generation_id = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    parent = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    before = forms.UUIDField(required=False, widget=forms.HiddenInput)
-
-    TYPED = frozenset({"provider", "tag", "min_width", "created_from", "created_to"})
-    """what people write themselves: a mistake there is answered with a word and not with a missing page"""
-    MORE = ("source", "is_placeholder", "provider", "tag", "min_width", "created_from", "created_to")
-    """folded away"""
-
-    def __init__(self, access: Access, data: Any) -> None:
-        super().__init__(data)
-        library = self.fields["library"]
-        if isinstance(library, forms.ModelChoiceField):
-            library.queryset = access.libraries(Right.READ).only("name")
-        kept = [choice for choice in ReviewStatus.choices if choice[0] != ReviewStatus.DELETED]
-        for name, choices in {
-            "state": [("", _("All states")), *GenerationState.choices],
-            "status": [("", _("All")), *kept],
-            "source": [("", _("All")), *AssetSource.choices],
-            "is_placeholder": [("", _("All")), ("true", _("only placeholders")), ("false", _("without placeholders"))],
-        }.items():
-            if isinstance(field := self.fields[name], forms.ChoiceField):
-                # Labels of models are no messages of their own.
-                field.choices = [(value, _(str(label)) if value else label) for value, label in choices]
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether the address cannot come from our form: a library of somebody else's, half an id."""
-        return bool(self.errors.keys() - self.TYPED)
-
-    @cached_property
-    def filters(self) -> AssetFilters:
-        """Only of a valid form."""
-        return AssetFilters(**{name: value for name, value in self.cleaned_data.items() if name != "before"})
-
-    @property
-    def more(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.MORE]
-
-    @property
-    def is_more_used(self) -> bool:
-        return any(self[name].value() for name in self.MORE)
 
 
 class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
@@ -145,6 +76,7 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         form: GalleryForm = kwargs["form"]
+        has = self.access.has
         if "asked" not in kwargs and prompt.may_generate(self.access):
             kwargs["asked"] = prompt.PromptForm(self.access, initial=self._initial(form))
         return super().get_context_data(
@@ -153,6 +85,9 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
             is_narrowed=not form.is_valid() or bool(form.filters),
             notice=notices.notice(self.request.GET, self.access),
             admin_url=admin_link(),
+            doings=[doing for doing in many.DOINGS.values() if doing.name not in many.ASKING and has(doing.right)],
+            may_change=has(Right.CHANGE),
+            changeable=self.access.libraries(Right.CHANGE).only("name").order_by("name") if has(Right.CHANGE) else (),
             is_waiting=any(not tile.is_settled for tile in kwargs["page"]),
             **kwargs,
         )

@@ -14,10 +14,12 @@ from mediagen.models import AssetExport, GenerationAttempt, MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.studio import notices, tiles
-from mediagen.studio.library import actions
+from mediagen.studio.library import actions, choosing
+from mediagen.studio.library.describing import DescribeForm
 from mediagen.studio.pages import StudioPage, admin_link
 
 MAX_EXPORTS = 10
+MAX_CANDIDATES = 9
 
 
 class Story(StudioPage):
@@ -48,17 +50,24 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
     [tile] = tiles.tiles_of([asset], access)
     seen = access.assets(Right.READ).only("name", "prompt")
     attempts = list(GenerationAttempt.objects.of(asset))
+    can = actions.possible(asset, tile.rights)
     return {
         "asset": asset,
         "tile": tile,
         "attempts": attempts,
         "cost": sum(map(Cost.of, attempts), NOTHING),
-        "actions": actions.possible(asset, tile.rights),
+        "actions": [action for action in can if not action.is_section],
+        "describe": DescribeForm(asset) if any(action.name == "describe" for action in can) else None,
         "may_edit": bool(asset.prompt) and Right.GENERATE in tile.rights,
+        "may_work": asset.is_ready and Right.GENERATE in tile.rights,
         "exports": list(AssetExport.objects.filter(asset=asset)[:MAX_EXPORTS]),
         # Of the form that makes another: sent twice, it makes one.
         "token": uuid.uuid4(),
         "parent": seen.filter(pk=asset.parent_id).first() if asset.parent_id else None,
+        "candidates": list(choosing.others(asset)[:MAX_CANDIDATES]),
+        "may_pick": any(action.name == "pick" for action in can),
+        "may_rate": any(action.name == "rate" for action in can),
+        "stars": choosing.STARS,
         "has_children": seen.filter(parent=asset).exists(),
     }
 

@@ -206,14 +206,14 @@ def test_the_page_tells_the_whole_story(admin_client, asset):
     assert "up to $0.04" in rows[1]
     assert "181 s" in rows[1]
     assert "$0.03" in rows[2]
-    assert "asked 64×48, the provider made 128×96 (resized)" in text
+    assert "asked 64×48, the provider made 128×96 (scaled to what was asked)" in text
     assert "style_preset" in text
 
 
 def test_what_was_generated_cannot_be_edited(admin_client, asset):
     form = admin_client.get(page("mediaasset", "change", asset.pk)).context["adminform"].form
 
-    labels = {"credit", "ai_label", "ai_label_reason"}
+    labels = {"credit", "licence", "expires_on", "rating", "ai_label", "ai_label_reason"}
     assert set(form.fields) == {"name", "description", "alt_text", "tag_names", "focal_x", "focal_y"} | labels
 
 

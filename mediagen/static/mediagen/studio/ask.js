@@ -42,6 +42,9 @@ export function send(form, { extra = {}, signal, action = form.action } = {}) {
   return askJson(action, { method: "POST", body: data, signal });
 }
 
+// An address that the page gives for no asset in particular, for this one.
+export const forId = (address, id) => address.replace("00000000-0000-0000-0000-000000000000", id);
+
 // What the site has rendered, as elements. Scripts in it would not run.
 export function elements(html) {
   const template = document.createElement("template");

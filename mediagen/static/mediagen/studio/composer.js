@@ -17,21 +17,25 @@ function price() {
 
 async function askPrice() {
   pricing?.abort();
-  const line = document.getElementById("mediagen-price");
   if (!form.elements.prompt.value.trim()) {
-    line.textContent = "";
+    tellPrice("", false);
     return;
   }
   const asking = (pricing = new AbortController());
   try {
     const answer = await send(form, { extra: { estimate: "1" }, signal: asking.signal, action: location.pathname });
-    line.textContent = answer.text;
-    line.classList.toggle("mediagen-too-much", answer.is_too_much);
+    tellPrice(answer.text, answer.is_too_much);
   } catch (error) {
     if (error.name === "AbortError") return;
-    line.textContent = error.message;
-    line.classList.add("mediagen-too-much");
+    tellPrice(error.message, true, false);
   }
+}
+
+function tellPrice(text, isWrong, refused = isWrong) {
+  const line = document.getElementById("mediagen-price");
+  line.textContent = text;
+  line.classList.toggle("mediagen-too-much", isWrong);
+  form.querySelector("[data-generate]").disabled = refused;
 }
 
 async function generate(event) {
@@ -44,6 +48,7 @@ async function generate(event) {
   try {
     const answer = await send(form, { action: location.pathname });
     form.elements.token.value = answer.token;
+    form.elements.sure.checked = false;
     const fresh = place(answer.html, { first: true });
     note(words.asked);
     fresh[0]?.scrollIntoView({ block: "nearest" });
@@ -102,6 +107,8 @@ function fit() {
 export function start() {
   if (!form) return;
   form.addEventListener("submit", generate);
+  // Open from the first touch on: what is below must not jump away under a click.
+  form.addEventListener("focusin", () => form.classList.add("mediagen-open"));
   form.addEventListener("input", price);
   form.addEventListener("change", () => {
     fit();

@@ -25,9 +25,38 @@ export function place(html, { first = false } = {}) {
   return fresh;
 }
 
+// Where a tile that was taken away has stood, for when it comes back.
+const gaps = new Map();
+
+export function takeAway(id) {
+  const tile = tileOf(id);
+  if (!tile) return null;
+  const next = tile.nextElementSibling;
+  gaps.set(id, next);
+  for (const [other, after] of gaps) if (after === tile) gaps.set(other, next);
+  const near = next ?? tile.previousElementSibling;
+  tile.remove();
+  return near;
+}
+
+export function putBack(html) {
+  const [tile] = elements(html);
+  const id = tile.dataset.asset;
+  const next = gaps.get(id);
+  if (tileOf(id)) replace(tileOf(id), tile);
+  else if (next?.isConnected) next.before(tile);
+  else if (gaps.has(id)) grid.append(tile);
+  else grid.prepend(tile);
+  gaps.delete(id);
+  document.querySelector(".mediagen-nothing")?.remove();
+  return tile;
+}
+
 export function replace(there, tile) {
   const had = there.contains(document.activeElement);
   if (there.dataset.state !== tile.dataset.state && tile.dataset.state === "ready") tile.classList.add("mediagen-arrived");
+  const box = tile.querySelector(".mediagen-pick");
+  if (box) box.checked = there.querySelector(".mediagen-pick")?.checked ?? false;
   there.replaceWith(tile);
   if (had) tile.querySelector("a")?.focus({ preventScroll: true });
 }

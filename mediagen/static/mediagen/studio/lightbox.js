@@ -1,5 +1,5 @@
 // A picture large, with its story. The address says which one, so that a reload and the way back do what one expects.
-import { askHtml, elements } from "./ask.js";
+import { askHtml, elements, forId } from "./ask.js";
 import { grid, tileOf, tiles } from "./grid.js";
 import { home, note } from "./notes.js";
 
@@ -15,8 +15,6 @@ function idInAddress() {
 }
 
 async function show(id, { focus = true } = {}) {
-  const link = tileOf(id)?.querySelector("a[data-story]");
-  if (!link) return;
   shown = id;
   asking?.abort();
   const mine = (asking = new AbortController());
@@ -26,7 +24,7 @@ async function show(id, { focus = true } = {}) {
   }
   buttons();
   try {
-    tell(await askHtml(link.dataset.story, { signal: mine.signal }), focus);
+    tell(await askHtml(forId(box.dataset.story, id), { signal: mine.signal }), focus);
   } catch (error) {
     if (error.name === "AbortError") return;
     note(error.message, { problem: true });
@@ -36,9 +34,15 @@ async function show(id, { focus = true } = {}) {
 
 function tell(html, focus) {
   const top = body.querySelector(".mediagen-panel")?.scrollTop ?? 0;
+  const had = body.contains(document.activeElement) && document.activeElement;
+  const at = had ? (had.closest("[data-action]")?.dataset.action ?? "") : null;
+  const star = (had && had.dataset.star) || null;
   body.replaceChildren(...elements(html));
-  if (focus) body.querySelector(".mediagen-title")?.focus({ preventScroll: true });
-  else body.querySelector(".mediagen-panel").scrollTop = top;
+  // What was pressed may be gone: then what it was about.
+  const again = at && body.querySelector(star ? `[data-star="${star}"]` : `[data-action="${at}"] :is(button, summary)`);
+  if (at !== null && again) again.focus({ preventScroll: true });
+  else if (focus || at !== null) body.querySelector(".mediagen-title")?.focus({ preventScroll: true });
+  if (!focus) body.querySelector(".mediagen-panel").scrollTop = top;
 }
 
 function waiting() {
@@ -79,7 +83,7 @@ function leave() {
 
 function follow() {
   const id = idInAddress();
-  if (id && tileOf(id)) {
+  if (id) {
     if (id !== shown) show(id);
     return;
   }
@@ -104,7 +108,26 @@ function key(event) {
   else if (event.key === "ArrowLeft") go(-1);
 }
 
+// The prompt of a picture into the prompt box, in the gallery as it is narrowed now.
+function edit(event) {
+  const link = event.target.closest("a[data-from]");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const query = new URLSearchParams(location.search);
+  for (const name of ["before", "said", "about"]) query.delete(name);
+  query.set("from", link.dataset.from);
+  location.assign(`${location.pathname}?${query}`);
+}
+
 export function start() {
+  body.addEventListener("click", edit);
+  body.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-show]");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    history.replaceState(history.state, "", MARK + link.dataset.show);
+    show(link.dataset.show);
+  });
   grid.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-story]");
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;

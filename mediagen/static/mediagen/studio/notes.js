@@ -36,6 +36,7 @@ export function note(text, { problem = false, button = null, onButton = null, st
   while (place.children.length > 2) place.firstElementChild.remove();
   place.append(box);
   if (!stays) setTimeout(() => box.remove(), button ? 2 * STAYS_MS : STAYS_MS);
+  return box;
 }
 
 // Out of a dialog that was closed.

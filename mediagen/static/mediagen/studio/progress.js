@@ -77,6 +77,17 @@ function take(id, now) {
   return true;
 }
 
+// These tiles as they are now; the elements. `put` says where one goes, in its place if not said.
+export async function refresh(ids, put = (html, id) => tileOf(id) && replace(tileOf(id), elements(html)[0])) {
+  const placed = [];
+  for (let start = 0; start < ids.length; start += AT_ONCE) {
+    const part = ids.slice(start, start + AT_ONCE);
+    const answer = await askJson(`${page.dataset.progress}?${new URLSearchParams(part.map((id) => ["id", id]))}`);
+    for (const id of part) if (answer.tiles[id]) placed.push(put(answer.tiles[id].html, id));
+  }
+  return placed;
+}
+
 function plain(html) {
   return html?.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "");
 }

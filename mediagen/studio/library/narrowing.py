@@ -1,0 +1,82 @@
+"""What the gallery is narrowed to, as its form and its address say."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from mediagen.engine.library import Access, AssetFilters, Right
+from mediagen.models import AssetSource, GenerationState, MediaLibrary, ReviewStatus
+
+MAX_PX = 2**31 - 1
+
+
+class GalleryForm(forms.Form):
+    """What the gallery is narrowed to. `before` is the last asset of the page before."""
+
+    q = forms.CharField(label=gettext_lazy("Search"), required=False, max_length=200)
+    library = forms.ModelChoiceField(
+        label=gettext_lazy("Library"),
+        queryset=MediaLibrary.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("All libraries"),
+    )
+    state = forms.ChoiceField(label=gettext_lazy("State"), required=False)
+    status = forms.ChoiceField(label=gettext_lazy("Review"), required=False)
+    source = forms.ChoiceField(label=gettext_lazy("Came by"), required=False)
+    is_placeholder = forms.ChoiceField(label=gettext_lazy("Placeholders"), required=False)
+    provider = forms.CharField(label=gettext_lazy("Made by"), required=False, max_length=100)
+    tag = forms.CharField(label=gettext_lazy("Tag"), required=False, max_length=100)
+    min_width = forms.IntegerField(label=gettext_lazy("Width from"), required=False, min_value=0, max_value=MAX_PX)
+    created_from = forms.DateField(
+        label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    created_to = forms.DateField(
+        label=gettext_lazy("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    generation_id = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    parent = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    before = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    TYPED = frozenset({"provider", "tag", "min_width", "created_from", "created_to"})
+    """what people write themselves: a mistake there is answered with a word and not with a missing page"""
+    MORE = ("source", "is_placeholder", "provider", "tag", "min_width", "created_from", "created_to")
+    """folded away"""
+
+    def __init__(self, access: Access, data: Any) -> None:
+        super().__init__(data)
+        library = self.fields["library"]
+        if isinstance(library, forms.ModelChoiceField):
+            library.queryset = access.libraries(Right.READ).only("name")
+        kept = [choice for choice in ReviewStatus.choices if choice[0] != ReviewStatus.DELETED]
+        for name, choices in {
+            "state": [("", _("All states")), *GenerationState.choices],
+            "status": [("", _("All")), *kept],
+            "source": [("", _("All")), *AssetSource.choices],
+            "is_placeholder": [("", _("All")), ("true", _("only placeholders")), ("false", _("without placeholders"))],
+        }.items():
+            if isinstance(field := self.fields[name], forms.ChoiceField):
+                # Labels of models are no messages of their own.
+                field.choices = [(value, _(str(label)) if value else label) for value, label in choices]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the address cannot come from our form: a library of somebody else's, half an id."""
+        return bool(self.errors.keys() - self.TYPED)
+
+    @cached_property
+    def filters(self) -> AssetFilters:
+        """Only of a valid form."""
+        return AssetFilters(**{name: value for name, value in self.cleaned_data.items() if name != "before"})
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.MORE]
+
+    @property
+    def is_more_used(self) -> bool:
+        return any(self[name].value() for name in self.MORE)
