@@ -20,7 +20,14 @@ from mediagen.models import ApiToken
 from mediagen.models.token import PREFIX
 
 
-class TokenAuthentication(BaseAuthentication):
+class Bearer(BaseAuthentication):
+    """What is refused with 401, and not with 403."""
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="mediagen"'
+
+
+class TokenAuthentication(Bearer):
     """`Authorization: Bearer mgt_...`. Other bearers are left to the site's own classes."""
 
     @sensitive_variables()
@@ -34,11 +41,8 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The token is unknown, revoked or expired. Use another one.")
         return token.user, token
 
-    def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="mediagen"'
 
-
-class TicketAuthentication(TokenAuthentication):
+class TicketAuthentication(Bearer):
     """`?ticket=...`, of the view's own generation and nothing else: a browser's EventSource sends no header."""
 
     def authenticate(self, request: Request) -> tuple[Any, ApiToken | None] | None:

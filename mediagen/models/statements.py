@@ -125,7 +125,8 @@ def _select(
 
 @cache
 def _query(vendor: str, make: Callable[[], models.QuerySet[Any]]) -> tuple[str, tuple[Any, ...]]:
-    return make().query.get_compiler(connection=connections[alias()]).as_sql()
+    text, values = make().query.get_compiler(connection=connections[alias()]).as_sql()
+    return text, tuple(values)
 
 
 def _matching(model: type[models.Model], where: tuple[str, ...]) -> str:
@@ -138,7 +139,7 @@ def _columns(model: type[models.Model]) -> dict[str, Field]:
 
 
 def _key(model: type[models.Model]) -> str:
-    return str(model._meta.pk.name)  # type: ignore[union-attr]
+    return str(model._meta.pk.name)
 
 
 def _quote() -> Callable[[str], str]:

@@ -14,7 +14,7 @@ from django.core import signing
 from mediagen.engine.library.access import Access
 from mediagen.models import ApiToken
 
-VALID_S = 3600.0
+VALID_S = 3600
 """A ticket is good for so long, and a page that reads its generation again has a new one."""
 SALT = "mediagen.tickets"
 LONGEST_TEXT = 400

@@ -66,7 +66,7 @@ def test_for_another_generation_it_is_good_for_nothing(soon):
 def test_it_ends_with_the_hour_with_the_token_and_with_the_person(soon, monkeypatch):
     caller = Caller()
     _, body = generation(caller)
-    monkeypatch.setattr(tickets, "VALID_S", -1.0)
+    monkeypatch.setattr(tickets, "VALID_S", -1)
     assert watch(body["stream_url"])[0].status_code == 401
     monkeypatch.undo()
     tokens.revoke([caller.token.pk])
