@@ -94,6 +94,22 @@ def test_a_picture_is_made_found_shown_and_approved(served, settings):
     assert call(served, key, "show_image", id=pk).structured_content["review"] == "approved"
 
 
+def test_a_picture_is_made_out_of_another(served, settings):
+    settings.MEDIAGEN = {"DRY_RUN": True}
+    key = token()
+    made = call(served, key, "generate_images", prompt="A lighthouse", width=64, height=64)
+    pk = made.structured_content["assets"][0]["id"]
+    changed = call(served, key, "edit_image", id=pk, prompt="by night")
+    assert not changed.is_error, words(changed)
+    larger = call(served, key, "edit_image", id=pk, how="upscale", factor=2)
+    assert not larger.is_error, words(larger)
+    assert [(asset.parent_id, asset.width) for asset in MediaAsset.objects.order_by("pk")][1:] == [
+        (MediaAsset.objects.get(pk=pk).pk, 64),
+        (MediaAsset.objects.get(pk=pk).pk, 128),
+    ]
+    assert "how is one of" in words(call(served, key, "edit_image", id=pk, how="paint"))
+
+
 def test_what_takes_longer_than_the_client_waits_gives_a_handle_and_is_made_once(served, settings):
     asked = []
 
@@ -172,7 +188,7 @@ def test_an_older_client_with_its_handshake(served):
     async def listed(client):
         return (await client.list_tools()).tools
 
-    assert len(talk(served, token(), listed, mode="legacy")) == 7
+    assert len(talk(served, token(), listed, mode="legacy")) == 8
 
 
 def test_under_wsgi_too(django_db_serialized_rollback, transactional_db, settings):

@@ -81,7 +81,13 @@ async def generate(request: HttpRequest, given: dict[str, Any]) -> Result:
 
 
 async def edit(request: HttpRequest, given: dict[str, Any]) -> Result:
-    return await _make(request, "edits", given)
+    if asset_id(given) is None:
+        return NO_ID
+    body = {("source" if name == "id" else name): value for name, value in given.items() if name != "how"}
+    route = WORK.get(given.get("how", "edit"))
+    if route is None:
+        return Result(f"how is one of {', '.join(WORK)}.", is_error=True)
+    return await _make(request, route, body)
 
 
 async def _make(request: HttpRequest, route: str, given: dict[str, Any]) -> Result:
@@ -208,6 +214,14 @@ WAIT = {
     "description": f"Seconds to wait for the pictures; {PATIENCE_S}. Then a handle comes back, and they go on.",
 }
 ID = {"type": "string", "format": "uuid"}
+WORK = {
+    "edit": "edits",
+    "vary": "variations",
+    "upscale": "upscales",
+    "remove_background": "background-removals",
+    "extend": "outpaints",
+}
+"""what can be done with a picture, and the API's route for it"""
 KEY = {"type": "string", "description": "Repeated with the same arguments nothing is made or paid again."}
 LIBRARY = {"type": "string", "description": "Id, slug or name of a library. The token's, or the default one."}
 
@@ -236,6 +250,29 @@ TOOLS = (
         },
         generate,
         required=("prompt",),
+        costs=True,
+    ),
+    Tool(
+        "edit_image",
+        "Change an image",
+        "Make a new asset out of one that is there: changed as the prompt says, varied, enlarged, cut out or extended. "
+        "It may cost money, as generate_images does.",
+        {
+            "id": ID,
+            "how": {"type": "string", "enum": list(WORK), "description": "edit: as the prompt says."},
+            "prompt": {"type": "string"},
+            "sources": {"type": "array", "items": ID, "description": "edit: further assets to be made of."},
+            "mask": {**ID, "description": "edit: an asset; where it is transparent the picture may change."},
+            "factor": {"type": "number", "description": "upscale: times as many pixels a side. 2."},
+            **{side: {"type": "integer", "description": "extend: pixels."} for side in ("left", "right", "up", "down")},
+            "count": {"type": "integer", "minimum": 1, "maximum": 10},
+            "provider": {"type": "string"},
+            "dry_run": {"type": "boolean", "description": "true: a free placeholder."},
+            "idempotency_key": KEY,
+            "wait_seconds": WAIT,
+        },
+        edit,
+        required=("id",),
         costs=True,
     ),
     Tool(
