@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mediagen.engine.files.renditions import FITS, MAX_SIDE_PX
     from mediagen.engine.files.responsive import PagePicture, page_picture, page_picture_src
     from mediagen.engine.files.uploads import upload
-    from mediagen.engine.files.variants import MAX_SIZES, make_variants
+    from mediagen.engine.files.variants import MAX_SIZES, make_crop, make_variants
 
 __getattr__ = names_from(
     __name__,
@@ -26,6 +26,6 @@ __getattr__ = names_from(
         "renditions": "FITS MAX_SIDE_PX",
         "responsive": "PagePicture page_picture page_picture_src",
         "uploads": "upload",
-        "variants": "MAX_SIZES make_variants",
+        "variants": "MAX_SIZES make_crop make_variants",
     },
 )

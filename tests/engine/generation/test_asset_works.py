@@ -198,3 +198,11 @@ def test_an_unknown_edit_is_not_bought_again_by_the_next_try(live, settings):
         engine.regenerate_asset_sync(asset.pk)
 
     assert len(openai.purchases) == 1
+
+
+def test_many_of_one_kind_are_priced_without_a_query(live, django_assert_max_num_queries):
+    live("gemini")
+    source = uploaded()
+    orders = [sources.order_of("edit_image", [source], prompt=f"hat {number}") for number in range(50)]
+    with django_assert_max_num_queries(10):
+        assert estimates.estimate(orders).pictures == 50
