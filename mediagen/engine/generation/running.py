@@ -29,7 +29,15 @@ from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
 from mediagen.engine.library import tag_served
 from mediagen.engine.money import Budget
-from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
+from mediagen.errors import (
+    AssetCancelled,
+    GenerationFailed,
+    InvalidRequest,
+    LeaseLost,
+    MediagenError,
+    Outcome,
+    StorageFailed,
+)
 from mediagen.images import origin
 from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.asset import FailureCode
@@ -116,9 +124,17 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 resolved_for_s = {} if is_fetch else job.chain.purchases_resolved_for_s()
                 left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolved_for_s)
                 recorder.adopt(left.adoptable)
-            operation, sources = await editing.operation_of(job.order)
+            fetch_for_s = job.fetch_for_s
+            gone: InvalidRequest | None = None
+            try:
+                sources = await editing.pictures_of(job.order)
+            except InvalidRequest as exc:
+                if not recorder.jobs:
+                    raise
+                # What is bought is fetched by its id, whatever became of what it was made of; nothing else is.
+                gone, fetch_for_s, sources = exc, conf.get("DEADLINE_S"), editing.without_pictures(job.order)
             outcome = await job.chain.execute(
-                operation,
+                job.order.operation,
                 recorder=recorder,
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
@@ -127,7 +143,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
                 stop_unless_asked=left.stop_unless_asked,
-                fetch_for_s=job.fetch_for_s,
+                fetch_for_s=fetch_for_s,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
@@ -140,6 +156,8 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 storing = store(job, outcome.result, recorder, give_room_back)
                 outcome.result = None  # the bytes are not kept here, while the rows are written
                 return await to_the_end(storing)
+            if gone is not None:
+                raise gone
     except LeaseLost:
         raise
     except BaseException as exc:

@@ -91,17 +91,22 @@ def found_among(
     return [found[pk] for pk in wanted], found[mask_id] if mask_id else None
 
 
-async def operation_of(order: AssetOrder) -> tuple[str, dict[str, Any]]:
-    """(the operation, its pictures as arguments). `InvalidRequest` when one is gone."""
+async def pictures_of(order: AssetOrder) -> dict[str, Any]:
+    """What the order's operation works on, as its arguments. `InvalidRequest` when it is gone."""
     if order.operation == GENERATE:
-        return GENERATE, {}
+        return {}
     found = await in_database(_assets_of, order)
-    pictures = [await _image(asset) for asset in found]
-    return order.operation, _arguments(order, pictures)
+    return _arguments(order, [await _image(asset) for asset in found])
+
+
+def without_pictures(order: AssetOrder) -> dict[str, Any]:
+    """As `pictures_of`, when they are gone: nothing but their number. For a job that needs them no more."""
+    empty = GeneratedImage(content=b"", format="png", width=order.request.width, height=order.request.height)
+    return _arguments(replace(order, mask_id=None), [empty] * len(order.source_ids))
 
 
 def without_content(order: AssetOrder) -> dict[str, Any]:
-    """As the arguments of `operation_of`, with what the pictures are and not their bytes: for prices."""
+    """As `pictures_of`, with what the pictures are and not their bytes: for prices."""
     if order.operation == GENERATE:
         return {}
     return _arguments(order, list(order.described) or [_described(asset, b"") for asset in _assets_of(order)])
