@@ -24,6 +24,8 @@ LARGEST_MARGIN_PX = 2_000
 """what every service that outpaints takes on one side"""
 FACTOR = 2
 """of an enlargement, where nothing is said about its size"""
+MOST_TIMES = 16
+"""as many pixels a side an enlargement may ask for"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +116,11 @@ def size_for(
         raise InvalidRequest(f"The size of what {name} makes follows from the picture.", field="width")
     if factor is not None and (name != UPSCALE or (width, height) != (None, None)):
         raise InvalidRequest("factor goes with upscale_image, in place of width and height.", field="factor")
-    if factor is not None and (isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor <= 16):
-        raise InvalidRequest(f"factor must be a number over 1 and up to 16, not {factor!r:.40}.", field="factor")
+    if factor is not None and (
+        isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor <= MOST_TIMES
+    ):
+        text = f"factor must be a number over 1 and up to {MOST_TIMES}, not {factor!r:.40}."
+        raise InvalidRequest(text, field="factor")
     if name == OUTPAINT:
         wanted = across + margins.left + margins.right, down + margins.up + margins.down
     elif name == UPSCALE and width is None and height is None:

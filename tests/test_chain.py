@@ -306,6 +306,33 @@ class TestForeignProviders:
         outcome = await run(Duck("first", hang), deadline_s=0.05)
         assert outcome.attempts[0].state is AttemptState.UNKNOWN
 
+    async def test_an_operation_that_it_has_is_asked_for_or_stood_in_for(self):
+        class Enlarger(Duck):
+            async def upscale_image(self, images, prompt="", width=0, height=0):
+                return await self.generate_image(prompt, width, height)
+
+        source = picture(8, 8)
+        asked = {"images": [source], "prompt": "", "width": 16, "height": 16}
+        duck = Enlarger("first")
+        chain = MediaGeneratorChain([Duck("plain"), duck])
+        live = await chain.execute("upscale_image", **asked)
+        dry = await chain.execute("upscale_image", dry_run=True, **asked)
+
+        assert (live.served_by, live.result.width, live.result.is_placeholder) == ("first", 16, False)
+        assert (dry.served_by, dry.result.width, dry.result.is_placeholder, len(duck.calls)) == ("first", 16, True, 1)
+        assert live.attempts[0].message == "plain does not have upscale_image."
+
+    async def test_what_it_says_it_cannot_do_is_skipped(self):
+        second = Duck("second")
+        first = Duck("first", cannot=lambda operation: f"not {operation} with this model")
+        outcome = await MediaGeneratorChain([first, second]).execute("generate_image", prompt="x", width=8, height=8)
+
+        assert (outcome.served_by, first.calls) == ("second", [])
+        assert (outcome.attempts[0].state, outcome.attempts[0].message) == (
+            AttemptState.SKIPPED,
+            "not generate_image with this model",
+        )
+
     async def test_in_a_dry_run_it_is_stood_in_for_and_not_asked(self):
         duck = Duck("first")
         image = await MediaGeneratorChain([duck], dry_run=True).execute_generate_image("x", 64, 32)

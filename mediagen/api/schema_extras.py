@@ -147,6 +147,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "AssetPatchRequest": {"alt_text": "A lighthouse in thick fog", "tags": ["sea", "press"]},
     "ReviewRequest": {"notes": "Good for the cover."},
     "TagsRequest": {"add": ["sea"], "remove": ["draft"]},
+    "CropRequest": {"left": 120, "top": 0, "width": 800, "height": 800},
     "VariantsRequest": {"sizes": ["1200x630", "300x"]},
     "NewLibraryRequest": {"name": "Press", "default_tags": ["press"]},
     "MetricsRequest": {"campaign": "Spring", "channel": "web", "add": {"impressions": 1000, "clicks": 12}},

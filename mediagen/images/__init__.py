@@ -7,7 +7,7 @@ from mediagen.images import codecs, masks
 from mediagen.images.cleaning import cleaned, upright
 from mediagen.images.convert import converted
 from mediagen.images.credentials import lost_by_writing
-from mediagen.images.crop import cropped
+from mediagen.images.cut import QUARTERS, cut
 from mediagen.images.fit import fit
 from mediagen.images.inspect import MAX_BYTES, MAX_PIXELS, decode_check, inspect, tidied
 from mediagen.images.origin import marked, source_type_in
@@ -25,12 +25,13 @@ def can_write(format: str) -> bool:
 __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
+    "QUARTERS",
     "Picture",
     "Scaled",
     "can_write",
     "cleaned",
     "converted",
-    "cropped",
+    "cut",
     "decode_check",
     "fit",
     "inspect",

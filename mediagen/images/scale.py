@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from mediagen.errors import NotAPicture
 from mediagen.images import codecs, origin, saving
@@ -96,13 +96,18 @@ def scaled(
             image = image.transpose(turn)
         if box is not None or image.size != target:
             image = image.resize(target, Resampling.BICUBIC, box=box, reducing_gap=2.0)
-        image = _writable(image, format)
-        options = _options(source, image.mode, format, QUALITY[format] if quality is None else quality)
         buffer = BytesIO()
-        image.save(buffer, format.upper(), **options)
+        image = save_as(image, source, format, QUALITY[format] if quality is None else quality, buffer)
         color = _mean(image)
     made = origin.marked(buffer.getvalue(), format, origin.source_type_in(content) or source_type)
     return Scaled(made, *target, color)
+
+
+def save_as(image: Image.Image, source: Image.Image, format: str, quality: int, file: IO[bytes]) -> Image.Image:
+    """Write what was made of `source` in this format, with its colour profile and XMP; the image as it was written."""
+    image = _writable(image, format)
+    image.save(file, format.upper(), **_options(source, image.mode, format, quality))
+    return image
 
 
 def _mean(image: Image.Image) -> str:

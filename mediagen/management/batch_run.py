@@ -40,6 +40,9 @@ DEFAULT_CONCURRENCY = 16
 def run(command: MediagenCommand, options: dict[str, Any]) -> tuple[int, str]:
     """(exit code, what to say with it). `InvalidRequest` (a `ManifestError` with its lines) before anything starts."""
     say = _Say(command.stdout, options["json"])
+    for name in ("operation", "source", "mask", "factor", "extend"):
+        if options[name]:
+            raise InvalidRequest(f"--{name} goes with prompts. A file says it in its columns.")
     if options["again"]:
         raise InvalidRequest("--again goes with prompts. Of a file, --new makes another batch.")
     with ExitStack() as stack:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
-from mediagen.engine.generation import AssetOrder, Run, check_options, earlier
+from mediagen.engine.generation import AssetOrder, Run, check_options, earlier, sources
 from mediagen.engine.library import find_library, get_library, get_or_create_library, library_called
 from mediagen.engine.work import CallersWorker, Event, Until
 from mediagen.errors import InvalidRequest
@@ -16,6 +16,7 @@ from mediagen.management.output import Reporter, Result
 from mediagen.management.reporting import reporter
 from mediagen.management.signals import run_until_told
 from mediagen.models import MediaAsset, MediaLibrary, MediaTag
+from mediagen.operations import OPERATIONS
 
 DEFAULT_CONCURRENCY = 4
 BATCH_ONLY = (
@@ -29,11 +30,10 @@ def run(command: MediagenCommand, options: dict[str, Any]) -> tuple[int, str]:
     for name in BATCH_ONLY:
         if options[name]:
             raise InvalidRequest(f"--{name.replace('_', '-')} goes with --from or --resume.")
-    orders = _orders(options)
+    library = chosen_library(options)
+    orders = _works(options, library) if options["source"] else _orders(options, library or get_library(None))
     chain = get_media_generator_chain(options["provider"], dry_run=options["dry_run"])
-    check_options(chain, dict(options["option"]))
-    library = chosen_library(options) or get_library(None)
-    orders = [replace(order, library_id=library.pk) for order in orders]
+    check_options(chain, dict(options["option"]), orders[0].operation)
     report = reporter(command.stdout, len(orders), options)
     run = _chosen_run(command, orders, options, report)
     results: list[Result] = []
@@ -61,25 +61,50 @@ def run(command: MediagenCommand, options: dict[str, Any]) -> tuple[int, str]:
     return 0, ""
 
 
-def _orders(options: dict[str, Any]) -> list[AssetOrder]:
+def _orders(options: dict[str, Any], library: MediaLibrary) -> list[AssetOrder]:
+    for name in ("operation", "mask", "factor", "extend"):
+        if options[name]:
+            raise InvalidRequest(f"--{name} goes with --source.")
     width, height = options["size"] or (1024, 1024)
-    orders = [
-        AssetOrder.of(
-            prompt,
-            width,
-            height,
-            negative_prompt=options["negative_prompt"],
-            seed=None if options["seed"] is None else options["seed"] + number,
-            providers=options["provider"],
-            tags=options["tag"],
-            dry_run=options["dry_run"],
-            **dict(options["option"]),
-        )
+    return [
+        AssetOrder.of(prompt, width, height, library.pk, **given)
         for prompt in options["prompts"]
-        for number in range(options["count"])
+        for given in _given(options)
     ]
+
+
+def _works(options: dict[str, Any], library: MediaLibrary | None) -> list[AssetOrder]:
+    """Work on pictures that are there, which stays in their library unless another one is named."""
+    word = options["operation"] or "edit"
+    operation = next(name for name in OPERATIONS if word in (name, name.removesuffix("_image")))
+    width, height = options["size"] or (None, None)
+    asked: dict[str, Any] = {
+        "mask": options["mask"],
+        "width": width,
+        "height": height,
+        "factor": options["factor"],
+        "margins": dict(options["extend"]),
+        "library_id": library.pk if library is not None else None,
+    }
+    return [
+        sources.order_named(operation, options["source"], prompt=prompt, **asked, **given)
+        for prompt in options["prompts"] or [""]
+        for given in _given(options)
+    ]
+
+
+def _given(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What all pictures are told, for each of a prompt's."""
     MediaTag.objects.clean_names(options["tag"])
-    return orders
+    for number in range(options["count"]):
+        yield {
+            "negative_prompt": options["negative_prompt"],
+            "seed": None if options["seed"] is None else options["seed"] + number,
+            "providers": options["provider"],
+            "tags": options["tag"],
+            "dry_run": options["dry_run"],
+            **dict(options["option"]),
+        }
 
 
 def _chosen_run(command: MediagenCommand, orders: list[AssetOrder], options: dict[str, Any], report: Reporter) -> Run:

@@ -68,6 +68,7 @@ NEEDS: dict[str, dict[str, str]] = {
     "assets/<uuid:pk>/attempts/": {"GET": "read"},
     "assets/<uuid:pk>/duplicates/": {"GET": "read"},
     "assets/<uuid:pk>/variants/": {"GET": "read", "POST": "generate"},
+    "assets/<uuid:pk>/crops/": {"POST": "generate"},
     "assets/<uuid:pk>/usages/": {"GET": "read", "POST": "change"},
     "assets/<uuid:pk>/metrics/": {"POST": "change"},
     "assets/<uuid:pk>/download/": {"GET": "read"},

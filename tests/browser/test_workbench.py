@@ -26,7 +26,7 @@ def test_what_is_painted_goes_along_as_a_mask_and_the_new_version_can_be_compare
     asset,
     serious,
     shoot,
-    is_too_wide,  # noqa: F811
+    is_too_wide,
 ):
     settings.MEDIAGEN = {"RUN_IN_SERVER": True}
     sign_in(*ALL)

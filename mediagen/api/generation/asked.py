@@ -14,6 +14,7 @@ from mediagen.operations import (
     EDIT,
     GENERATE,
     LARGEST_MARGIN_PX,
+    MOST_TIMES,
     OPERATIONS,
     OUTPAINT,
     REMOVE_BACKGROUND,
@@ -151,7 +152,10 @@ class UpscaleSerializer(WorkSerializer):
     operation = UPSCALE
 
     factor = serializers.FloatField(
-        required=False, min_value=1, max_value=16, help_text="Times as many pixels a side. 2, unless a size is given."
+        required=False,
+        min_value=1,
+        max_value=MOST_TIMES,
+        help_text="Times as many pixels a side. 2, unless a size is given.",
     )
     width = _side("By the factor")
     height = _side("By the factor")

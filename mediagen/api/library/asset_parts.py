@@ -26,6 +26,7 @@ from mediagen.engine.library import RATES, Right, usage
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
 from mediagen.models.costs import cost_of
 from mediagen.models.usage import METRICS
+from mediagen.types import MAX_SIDE_PX
 
 MOST_SHOWN = 200
 
@@ -47,6 +48,17 @@ class VariantsSerializer(StrictSerializer):
         max_length=variants.MAX_SIZES,
         help_text='"1200x630" is cut to fill it, "1200x" and "x630" keep the whole picture.',
     )
+
+
+class CropSerializer(StrictSerializer):
+    """A part of a picture, turned. Pixels of the picture."""
+
+    left = Whole(min_value=0, max_value=MAX_SIDE_PX, required=False, help_text="0.")
+    top = Whole(min_value=0, max_value=MAX_SIDE_PX, required=False, help_text="0.")
+    width = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, help_text="To the right edge.")
+    height = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, help_text="To the lower edge.")
+    rotate = Whole(min_value=0, max_value=270, required=False, help_text="Degrees, clockwise: 0, 90, 180 or 270.")
+    format = Text(max_length=10, required=False, help_text="png, jpeg, webp or avif. That of the picture.")
 
 
 class UsageSerializer(serializers.ModelSerializer[AssetUsage]):
@@ -175,6 +187,28 @@ class VariantsView(AssetsBase):
         return Response({"results": shown_assets([rows[pk] for pk in made], Addresses.of(request))}, status=201)
 
 
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class CropsView(AssetsBase):
+    rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
+
+    @describe(
+        "Crop or turn it",
+        operation_id="assets_crops_make",
+        request=CropSerializer,
+        responses={201: AssetSerializer},
+        problems=[409],
+        description="An asset of its own, with this one as parent. Made here, without a provider, at no cost.",
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        asset = self.found(pk, Right.GENERATE)
+        asked = self.read(CropSerializer)
+        if not asset.is_ready:
+            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+        made = variants.make_crop(asset, request.user, **asked)
+        row = MediaAsset.objects.select_related("library").prefetch_related("tags").get(pk=made.pk)
+        return Response(shown_asset(row, Addresses.of(request)), status=201)
+
+
 class UsagesView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.CHANGE}
 
@@ -289,6 +323,7 @@ routes = [
     path("assets/<uuid:pk>/attempts/", AttemptsView.as_view(), name="asset-attempts"),
     path("assets/<uuid:pk>/duplicates/", DuplicatesView.as_view(), name="asset-duplicates"),
     path("assets/<uuid:pk>/variants/", VariantsView.as_view(), name="asset-variants"),
+    path("assets/<uuid:pk>/crops/", CropsView.as_view(), name="asset-crops"),
     path("assets/<uuid:pk>/usages/", UsagesView.as_view(), name="asset-usages"),
     path("assets/<uuid:pk>/metrics/", MetricsView.as_view(), name="asset-metrics"),
 ]

@@ -178,11 +178,12 @@ def _load_chunk(batch: GenerationBatch, chunk: list[ManifestRow], first: int, kn
     tags: list[Any] = []
     through = MediaAsset.tags.through
     for number, row in enumerate(chunk, start=first):
-        found = known.library(row.library)
+        order = row.order()
+        # What is worked on stays in its library, where no other is named.
+        found = known.library(row.library or str(order.library_id or ""))
         if found is None:
             raise InvalidRequest(f"line {row.line}: there is no media library {row.library!r}.", field="library")
         library, default_tags = found
-        order = row.order()
         values = {**row_values(order), "created_by_id": batch.created_by_id}
         pk = uuid7_in(batch.pk, number, row.row_key)
         assets.append(MediaAsset(pk=pk, library=library, batch=batch, row_key=row.row_key, **values))

@@ -180,7 +180,12 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
             return False
         return found is not None and access.may(Right.GENERATE, found)
 
-    rules = {"defaults": defaults, "providers": options_by_provider(), "library_exists": exists}
+    rules = {
+        "defaults": defaults,
+        "providers": options_by_provider(),
+        "library_exists": exists,
+        "sources": access.watchable(),
+    }
     if request.format is not None and request.format not in FORMATS:
         raise InvalidRequest(f"format must be one of {', '.join(FORMATS)}.", field="format")
     with tempfile.TemporaryDirectory(prefix="mediagen-batch-") as folder:

@@ -1,7 +1,7 @@
 """Files of assets: where they lie, how they come and go, other sizes, addresses, uploads.
 
 Keeps: a file that no row names is found again or removed, a paid one is put aside and never thrown away. `storage`,
-`refusals`, `probe` (does it take files), `answers` (paid, without a usable picture), `renditions`,
+`refusals`, `answers` (paid, without a usable picture), `renditions`,
 `responsive` (the sizes of a picture on a page), `variants`, `links` (signed addresses), `uploads`
 (people's own pictures).
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mediagen.engine.files.renditions import FITS, MAX_SIDE_PX
     from mediagen.engine.files.responsive import PagePicture, page_picture, page_picture_src
     from mediagen.engine.files.uploads import upload
-    from mediagen.engine.files.variants import MAX_SIZES, make_cut, make_variants
+    from mediagen.engine.files.variants import MAX_SIZES, make_crop, make_variants
 
 __getattr__ = names_from(
     __name__,
@@ -26,6 +26,6 @@ __getattr__ = names_from(
         "renditions": "FITS MAX_SIDE_PX",
         "responsive": "PagePicture page_picture page_picture_src",
         "uploads": "upload",
-        "variants": "MAX_SIZES make_cut make_variants",
+        "variants": "MAX_SIZES make_crop make_variants",
     },
 )

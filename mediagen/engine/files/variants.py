@@ -9,7 +9,7 @@ import mediagen.engine.files.renditions as renditions
 import mediagen.engine.files.uploads as uploads
 from mediagen import images
 from mediagen.engine.files.renditions import Spec
-from mediagen.errors import InvalidRequest, NotAPicture
+from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import scale
 from mediagen.models import AssetSource, MediaAsset
 
@@ -62,34 +62,66 @@ def make_variants(asset: MediaAsset, sizes: Iterable[Any], by: Any) -> list[Medi
     return [_variant(asset, source, spec, by) for spec in specs]
 
 
-def make_cut(asset: MediaAsset, box: tuple[int, int, int, int], by: Any, quarters: int = 0) -> MediaAsset:
-    """A child with what is inside `box` (left, top, right, bottom; pixels), turned by so many quarters to the right:
-    ready, a draft, with the parent's texts, tags and library. Errors as of `make_variants`."""
+def make_crop(
+    asset: MediaAsset,
+    by: Any,
+    *,
+    left: int = 0,
+    top: int = 0,
+    width: int | None = None,
+    height: int | None = None,
+    rotate: int = 0,
+    format: str | None = None,
+) -> MediaAsset:
+    """A child asset with a part of the picture (pixels; without a size to its right and lower edges), then turned
+    clockwise by `rotate` degrees (0, 90, 180, 270), in the source's format or another. Made here, without a provider.
+
+    `InvalidRequest` for a part that is not in the picture, `StorageFailed` as in `make_variants`.
+    """
     if not asset.is_ready or not asset.file:
         raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
-    content = renditions.source_of(asset)
+    box = _box(asset, left, top, width, height)
+    if rotate not in images.QUARTERS:
+        raise InvalidRequest("rotate must be 0, 90, 180 or 270 degrees.", field="rotate")
+    wanted = format or (asset.format if asset.format in scale.FORMATS else "png")
+    if wanted not in scale.FORMATS:
+        raise InvalidRequest(f"format must be one of {', '.join(scale.FORMATS)}.", field="format")
+    if box == (0, 0, asset.width, asset.height) and not rotate and wanted == asset.format:
+        raise InvalidRequest("That is the whole picture as it is. Name a part, a turn or another format.", field="left")
+    known = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
     try:
-        cut, picture = images.cropped(content, images.inspect(content), box, quarters)
+        content = images.cut(
+            renditions.source_of(asset), known, wanted, box=box, rotate=rotate, source_type=asset.digital_source_type
+        )
     except NotAPicture as exc:
-        raise InvalidRequest(str(exc), field="box") from None
-    child = _child_of(asset, picture, by)
-    child.parameters = {"box": list(box), "quarters": quarters}
-    return uploads.store(child, cut, picture, tags=asset.tag_names)
+        raise StorageFailed(f"The stored file of asset {asset.pk} cannot be read: {exc}") from exc
+    parameters = {"left": left, "top": top, "width": box[2] - left, "height": box[3] - top, "rotate": rotate}
+    return _kept(asset, content, by, parameters)
+
+
+def _box(asset: MediaAsset, left: int, top: int, width: int | None, height: int | None) -> tuple[int, int, int, int]:
+    right = asset.width if width is None else left + width
+    bottom = asset.height if height is None else top + height
+    for name, first, last, most in (("left", left, right, asset.width), ("top", top, bottom, asset.height)):
+        if not 0 <= first < last <= most:
+            raise InvalidRequest(
+                f"The part from {first} to {last} is not in the picture, which has {most} pixels there.", field=name
+            )
+    return left, top, right, bottom
 
 
 def _variant(asset: MediaAsset, source: bytes, spec: Spec, by: Any) -> MediaAsset:
     scaled = renditions.scaled_to(spec, asset, source)
-    picture = images.inspect(scaled.content)
+    parameters = {"width": spec.width, "height": spec.height, "fit": spec.fit, "quality": spec.quality}
+    return _kept(asset, scaled.content, by, parameters)
+
+
+def _kept(asset: MediaAsset, content: bytes, by: Any, parameters: dict[str, Any]) -> MediaAsset:
+    picture = images.inspect(content)
     there = MediaAsset.objects.kept().filter(parent=asset, source=AssetSource.VARIANT, content_hash=picture.sha256)
     if (found := there.select_related("library").first()) is not None:
         return found
-    child = _child_of(asset, picture, by)
-    child.parameters = {"width": spec.width, "height": spec.height, "fit": spec.fit, "quality": spec.quality}
-    return uploads.store(child, scaled.content, picture, tags=asset.tag_names)
-
-
-def _child_of(asset: MediaAsset, picture: images.Picture, by: Any) -> MediaAsset:
-    return MediaAsset(
+    child = MediaAsset(
         library=asset.library,
         source=AssetSource.VARIANT,
         parent=asset,
@@ -97,12 +129,12 @@ def _child_of(asset: MediaAsset, picture: images.Picture, by: Any) -> MediaAsset
         description=asset.description,
         alt_text=asset.alt_text,
         credit=asset.credit,
-        licence=asset.licence,
-        expires_on=asset.expires_on,
         ai_label=asset.ai_label,
         ai_label_reason=asset.ai_label_reason,
         prompt=asset.prompt,
         is_placeholder=asset.is_placeholder,
         dry_run=asset.dry_run,
         created_by=by,
+        parameters=parameters,
     )
+    return uploads.store(child, content, picture, tags=asset.tag_names)

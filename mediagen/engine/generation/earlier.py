@@ -92,10 +92,11 @@ def look_back(orders: Sequence[AssetOrder]) -> Run | None:
         batch=None,
         created_by=None,
         idempotency_key=None,
-        parent=None,
         created_at__gte=db_now() - REMEMBERED_FOR,
         prompt__in={order.request.prompt for order in orders},
     )
+    parents = {order.parent_id for order in orders}
+    of_nobody = of_nobody.filter(Q(parent__in=parents - {None}) | (Q(parent=None) if None in parents else Q(pk=None)))
     runs = of_nobody.exclude(generation_id=None).order_by("-generation_id").values_list("generation_id", flat=True)
     for run_id in runs.distinct()[:RUNS_LOOKED_AT]:
         if run_id is not None and (found := _unfinished(orders, run_id)) is not None:

@@ -75,7 +75,8 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
             chains[chain_key] = _priced_providers(own, order.operation)
         asked = {**request_kwargs(order.request), "prompt": "x"}
         asked.pop("seed", None)
-        key = json.dumps([chain_key, asked, order.source_ids, order.mask_id], sort_keys=True, default=str)
+        made_of = [(one.format, one.width, one.height) for one in order.described] or order.source_ids
+        key = json.dumps([chain_key, asked, made_of, order.margins], sort_keys=True, default=str)
         if key not in prices:
             if len(prices) > 10_000:
                 prices.clear()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
 from mediagen.engine.database import as_uuid
 from mediagen.errors import InvalidRequest
 from mediagen.operations import EDIT, GENERATE, NO_MARGINS, Margins, check
-from mediagen.types import GenerationRequest, checked_text
+from mediagen.types import GeneratedImage, GenerationRequest, checked_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,8 @@ class AssetOrder:
     """an asset whose transparent (or else white) parts say where the first source may change"""
     margins: Margins = NO_MARGINS
     """pixels that are added around the source"""
+    described: tuple[GeneratedImage, ...] = field(default=(), compare=False, repr=False)
+    """what sources and mask are, without their bytes, where that is known already: for prices"""
 
     @classmethod
     def of(

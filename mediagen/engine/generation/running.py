@@ -29,7 +29,15 @@ from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
 from mediagen.engine.library import tag_served
 from mediagen.engine.money import Budget
-from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
+from mediagen.errors import (
+    AssetCancelled,
+    GenerationFailed,
+    InvalidRequest,
+    LeaseLost,
+    MediagenError,
+    Outcome,
+    StorageFailed,
+)
 from mediagen.images import origin
 from mediagen.models import GenerationState, KeptAnswer, MediaAsset
 from mediagen.models.asset import FailureCode
@@ -120,9 +128,17 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 resolvable = {} if is_fetch else {by: seconds(by_looking=by) for by in (False, True)}
                 left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolvable)
                 recorder.adopt(left.adoptable)
-            operation, sources = await editing.operation_of(job.order)
+            fetch_for_s = job.fetch_for_s
+            gone: InvalidRequest | None = None
+            try:
+                sources = await editing.pictures_of(job.order)
+            except InvalidRequest as exc:
+                if not recorder.jobs:
+                    raise
+                # What is bought is fetched by its id, whatever became of what it was made of; nothing else is.
+                gone, fetch_for_s, sources = exc, conf.get("DEADLINE_S"), editing.without_pictures(job.order)
             outcome = await job.chain.execute(
-                operation,
+                job.order.operation,
                 recorder=recorder,
                 deadline_s=job.order.deadline_s,
                 dry_run=job.order.dry_run,
@@ -131,7 +147,7 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 avoid=left.may_be_paid,
                 stop_for=left.stop_for,
                 stop_unless_asked=left.stop_unless_asked,
-                fetch_for_s=job.fetch_for_s,
+                fetch_for_s=fetch_for_s,
                 delivered=job_notices.delivered if conf.get("WEBHOOK_BASE_URL") else None,
                 patient=job.patient and job.asset.tries < MAX_TRIES,
                 **request_kwargs(job.order.request),
@@ -145,6 +161,8 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 storing = store(job, outcome.result, recorder, give_room_back, stands_for=stands_for)
                 outcome.result = None  # the bytes are not kept here, while the rows are written
                 return await to_the_end(storing)
+            if gone is not None:
+                raise gone
     except LeaseLost:
         raise
     except BaseException as exc:

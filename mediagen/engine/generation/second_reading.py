@@ -97,12 +97,14 @@ async def _asked_again(row: KeptAnswer, answer: Answer, order: AssetOrder) -> Ge
     """What the provider makes of the answer. Its request to buy is never sent; a job that it has is fetched."""
     attempt = row.attempt
     provider = await in_database(_provider, attempt.provider_name)
-    operation, pictures = await sources.operation_of(order)
+    pictures = await sources.pictures_of(order)
     call = Call(dry_run=False, deadline=time.monotonic() + conf.get("DEADLINE_S"), resume=attempt.job)
     token = set_current_call(call)
     try:
         with http.answered_by(answer):
-            image: GeneratedImage = await getattr(provider, operation)(**request_kwargs(order.request), **pictures)
+            image: GeneratedImage = await getattr(provider, order.operation)(
+                **request_kwargs(order.request), **pictures
+            )
     finally:
         reset_current_call(token)
     return image if image.sha256 else await foreign.opened(provider, image, order.request.prompt, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mediagen import images
@@ -52,7 +53,7 @@ def order_of(
     if operation in SAME_CONTENT:
         given |= {"alt_text": first.alt_text, "description": first.description}
     given |= {name: value for name, value in arguments.items() if value or name not in given}
-    return AssetOrder.of(
+    made = AssetOrder.of(
         prompt,
         *size,
         library_id or first.library_id,
@@ -62,6 +63,8 @@ def order_of(
         margins=around,
         **given,
     )
+    pictures = [*sources, *([mask] if mask is not None else [])]
+    return replace(made, described=tuple(_described(asset, b"") for asset in pictures))
 
 
 def order_named(operation: str, ids: Iterable[Any], *, mask: Any = None, **arguments: Any) -> AssetOrder:
@@ -88,20 +91,25 @@ def found_among(
     return [found[pk] for pk in wanted], found[mask_id] if mask_id else None
 
 
-async def operation_of(order: AssetOrder) -> tuple[str, dict[str, Any]]:
-    """(the operation, its pictures as arguments). `InvalidRequest` when one is gone."""
+async def pictures_of(order: AssetOrder) -> dict[str, Any]:
+    """What the order's operation works on, as its arguments. `InvalidRequest` when it is gone."""
     if order.operation == GENERATE:
-        return GENERATE, {}
+        return {}
     found = await in_database(_assets_of, order)
-    pictures = [await _image(asset) for asset in found]
-    return order.operation, _arguments(order, pictures)
+    return _arguments(order, [await _image(asset) for asset in found])
+
+
+def without_pictures(order: AssetOrder) -> dict[str, Any]:
+    """As `pictures_of`, when they are gone: nothing but their number. For a job that needs them no more."""
+    empty = GeneratedImage(content=b"", format="png", width=order.request.width, height=order.request.height)
+    return _arguments(replace(order, mask_id=None), [empty] * len(order.source_ids))
 
 
 def without_content(order: AssetOrder) -> dict[str, Any]:
-    """As the arguments of `operation_of`, with what the pictures are and not their bytes: for prices."""
+    """As `pictures_of`, with what the pictures are and not their bytes: for prices."""
     if order.operation == GENERATE:
         return {}
-    return _arguments(order, [_described(asset, b"") for asset in _assets_of(order)])
+    return _arguments(order, list(order.described) or [_described(asset, b"") for asset in _assets_of(order)])
 
 
 def _assets_of(order: AssetOrder) -> list[MediaAsset]:

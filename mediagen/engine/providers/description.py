@@ -9,7 +9,8 @@ from typing import Any
 
 from mediagen.engine.providers.entries import ProviderState, states
 from mediagen.errors import ConfigurationError
-from mediagen.factory import chain_configs
+from mediagen.factory import build_adapter, chain_configs
+from mediagen.foreign import lacks
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
 from mediagen.types import MAKES_PICTURES
@@ -56,7 +57,7 @@ def _description(state: ProviderState) -> ProviderDescription:
         name=state.config.name,
         label=state.label,
         model=state.model,
-        operations=tuple(name for name in OPERATIONS if callable(getattr(cls, name, None))),
+        operations=_operations(state, cls),
         options=options_schema(cls),
         is_live=state.is_live,
         is_placeholder=state.is_placeholder,
@@ -64,6 +65,15 @@ def _description(state: ProviderState) -> ProviderDescription:
         health=circuits[0].status if circuits else "ok",
         reopens_at=circuits[0].reopens_at if circuits else None,
     )
+
+
+def _operations(state: ProviderState, cls: Any) -> tuple[str, ...]:
+    """What it can be asked for with its model and settings; where these cannot work, what its class has."""
+    try:
+        provider: Any = build_adapter(state.config)
+    except ConfigurationError:
+        return tuple(name for name in OPERATIONS if callable(getattr(cls, name, None)))
+    return tuple(name for name in OPERATIONS if not lacks(provider, name))
 
 
 def options_schema(cls: Any) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from mediagen.engine.batches import FORMATS
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.management import batch_run, prompt_run
 from mediagen.management.base import STOPPED, USAGE, MediagenCommand
+from mediagen.operations import OPERATIONS, Margins
 
 
 class Command(MediagenCommand):
@@ -50,6 +51,24 @@ class Command(MediagenCommand):
             "--again",
             action="store_true",
             help="Make all anew, although pictures of these prompts wait from an earlier run of the last day.",
+        )
+        parser.add_argument(
+            "--operation",
+            choices=[name.removesuffix("_image") for name in OPERATIONS],
+            help="What is done with --source, in place of making pictures. Default with a source: edit.",
+        )
+        parser.add_argument(
+            "--source", action="append", metavar="ID", help="An asset to be worked on; several: an edit of all of them."
+        )
+        parser.add_argument("--mask", metavar="ID", help="An asset: where it is transparent, an edit may change.")
+        parser.add_argument("--factor", type=float, metavar="N", help="Of an upscale: times as many pixels a side. 2.")
+        parser.add_argument(
+            "--extend",
+            action="append",
+            type=_side,
+            default=[],
+            metavar="SIDE=PIXELS",
+            help="Of an outpaint: left, right, up or down.",
         )
         mode = parser.add_mutually_exclusive_group()
         mode.add_argument(
@@ -95,8 +114,8 @@ class Command(MediagenCommand):
         is_batch = bool(options["manifest"] or options["resume"])
         if is_batch and options["prompts"]:
             raise CommandError("Give prompts, or --from, or --resume; not prompts with one of them.", returncode=USAGE)
-        if not is_batch and not options["prompts"]:
-            raise CommandError("Give a prompt, or --from FILE, or --resume ID.", returncode=USAGE)
+        if not is_batch and not options["prompts"] and not options["source"]:
+            raise CommandError("Give a prompt, or --source ID, or --from FILE, or --resume ID.", returncode=USAGE)
         try:
             code, message = batch_run.run(self, options) if is_batch else prompt_run.run(self, options)
         except (InvalidRequest, ConfigurationError) as exc:
@@ -112,6 +131,13 @@ def _size(text: str) -> tuple[int, int]:
     if not (separator and width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; write it as 1024x768.")
     return int(width), int(height)
+
+
+def _side(text: str) -> tuple[str, int]:
+    side, separator, pixels = text.partition("=")
+    if not separator or side not in Margins._fields or not pixels.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no margin; write it as left=256.")
+    return side, int(pixels)
 
 
 def _positive(text: str) -> int:

@@ -16,7 +16,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from mediagen.engine.files import make_cut, upload
+from mediagen.engine.files import make_crop, upload
 from mediagen.engine.generation import AssetOrder, estimate, library_budgets, order_of, queue
 from mediagen.engine.library import review, trash
 from mediagen.engine.money import left_of
@@ -180,7 +180,8 @@ class CropForm(forms.Form):
         """The new asset, of a valid form."""
         said = self.cleaned_data
         x, y = said["x"], said["y"]
-        return make_cut(self.asset, (x, y, x + said["width"], y + said["height"]), by, said["quarters"])
+        turn = 90 * (said["quarters"] % 4)
+        return make_crop(self.asset, by, left=x, top=y, width=said["width"], height=said["height"], rotate=turn)
 
 
 def set_focus(asset: MediaAsset, said: Any) -> None:

@@ -443,6 +443,7 @@ POSTS = {
     "restore": {},
     "tags": {"add": ["x"]},
     "variants": {"sizes": ["8x8"]},
+    "crops": {"width": 8},
     "usages": {"campaign": "x"},
     "metrics": {"campaign": "x", "add": {"clicks": 1}},
     "link": {},
@@ -453,6 +454,7 @@ NEEDS = {
     **dict.fromkeys(("approve", "publish", "archive", "restore"), "approve_mediaasset"),
     **dict.fromkeys(("tags", "usages", "metrics"), "change_mediaasset"),
     "variants": "add_mediaasset",
+    "crops": "add_mediaasset",
     "link": "view_mediaasset",
 }
 

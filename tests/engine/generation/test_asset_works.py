@@ -198,3 +198,28 @@ def test_an_unknown_edit_is_not_bought_again_by_the_next_try(live, settings):
         engine.regenerate_asset_sync(asset.pk)
 
     assert len(openai.purchases) == 1
+
+
+def test_many_of_one_kind_are_priced_without_a_query(live, django_assert_max_num_queries):
+    live("gemini")
+    source = uploaded()
+    orders = [sources.order_of("edit_image", [source], prompt=f"hat {number}") for number in range(50)]
+    with django_assert_max_num_queries(10):
+        assert estimates.estimate(orders).pictures == 50
+
+
+def test_a_bought_edit_is_fetched_although_its_source_is_gone(live):
+    (flux,) = live("flux")
+    source, mask = uploaded(), uploaded()
+    flux.fault("poll", Fault.hang(), times=1)
+    killed_while_polling(flux, lambda: engine.edit_asset(source.pk, "add a hat", mask=mask.pk))
+    MediaAsset.objects.filter(pk__in=[source.pk, mask.pk]).delete()
+    flux.release()
+    flux.fault("poll", Fault.task_not_found(), times=None)
+    asset = MediaAsset.objects.get()
+    with pytest.raises(InvalidRequest, match="not there any more"):
+        engine.regenerate_asset_sync(asset.pk)
+    flux.clear_faults()
+    made = engine.regenerate_asset_sync(asset.pk)
+
+    assert (made.is_ready, len(flux.purchases)) == (True, 1)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from mediagen.engine.batches.manifests.problems import shown
+from mediagen.operations import LARGEST_MARGIN_PX, MOST_TIMES, OPERATIONS, Margins
 from mediagen.types import MAX_SEED, MAX_SIDE_PX
 
 MAX_COUNT = 1000
@@ -24,7 +25,7 @@ _FROM_RESULTS = frozenset(RESULT_COLUMNS) | {RESULT_PREFIX + name for name in RE
 # Names that mean something to the engine or the chain: as an option they would reach it, or break the call.
 _RESERVED = frozenset(
     {"cls", "self", "library_id", "dry_run", "deadline_s", "created_by", "parent", "idempotency_key", "generation_id"}
-    | {"operation", "recorder", "resume", "image"}
+    | {"recorder", "resume", "image", "images", "sources", "margins"}
 )
 
 
@@ -132,6 +133,29 @@ def _json_list(text: str) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
+def _operation(value: Any) -> str:
+    word = _word(value).lower().replace("-", "_")
+    found = [name for name in OPERATIONS if word in (name, name.removesuffix("_image"))]
+    if not found:
+        short = ", ".join(name.removesuffix("_image") for name in OPERATIONS)
+        raise ValueError(f"must be one of {short}, not {shown(value)}.")
+    return found[0]
+
+
+def _factor(value: Any) -> float:
+    try:
+        number = float(value) if not isinstance(value, bool) else 0.0
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 1 < number <= MOST_TIMES:
+        raise ValueError(f"must be a number over 1 and up to {MOST_TIMES}, not {shown(value)}.")
+    return number
+
+
+def _margin(value: Any) -> int:
+    return _whole(value, "a whole number of pixels", 0, LARGEST_MARGIN_PX)
+
+
 def _key(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -149,6 +173,11 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "size": _size,
     "seed": _seed,
     "count": _count,
+    "operation": _operation,
+    "source": words,
+    "mask": _word,
+    "factor": _factor,
+    **dict.fromkeys(Margins._fields, _margin),
     "library": _word,
     "tags": words,
     "name": _text,

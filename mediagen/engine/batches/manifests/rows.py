@@ -18,7 +18,8 @@ from mediagen.engine.batches.manifests.columns import (
 )
 from mediagen.engine.batches.manifests.problems import Problem, shown
 from mediagen.engine.batches.manifests.template import Template
-from mediagen.engine.generation import AssetOrder
+from mediagen.engine.generation import AssetOrder, sources
+from mediagen.operations import EDIT, OPERATIONS, Margins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,9 @@ class Entry:
 
 def with_defaults(arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The row's own words before the defaults; tags of both. A default of None is none."""
-    merged = {name: value for name, value in defaults.items() if value is not None and name != "count"}
+    # A size for all is that of what is made out of words.
+    ignored = ("count", "width", "height") if "operation" in arguments else ("count",)
+    merged = {name: value for name, value in defaults.items() if value is not None and name not in ignored}
     if "providers" in arguments:
         merged.pop("provider", None)
     tags = merged.get("tags", ())
@@ -100,8 +103,13 @@ def with_defaults(arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
 
 
 def order_from(arguments: Mapping[str, Any], **more: Any) -> AssetOrder:
-    """The order of `ManifestRow.arguments`, whose `library` is only a word."""
-    return AssetOrder.of(**{**{name: value for name, value in arguments.items() if name != "library"}, **more})
+    """The order of `ManifestRow.arguments`, whose `library` is only a word; `source` and `mask` are assets, which a
+    checker has found."""
+    given = {**{name: value for name, value in arguments.items() if name != "library"}, **more}
+    if "operation" not in given:
+        return AssetOrder.of(**given)
+    margins = {side: given.pop(side) for side in Margins._fields if side in given}
+    return sources.order_of(given.pop("operation"), given.pop("source", ()), margins=margins, **given)
 
 
 class EntryReader:
@@ -190,6 +198,11 @@ class EntryReader:
                 entry.problems.append(Problem(entry.line, "size", message))
             elif size is not None:
                 arguments["width"], arguments["height"] = size
+        if "source" in arguments:
+            arguments.setdefault("operation", EDIT)
+        elif alone := [name for name in OF_WORK if name in arguments]:
+            message = "needs a source: the id of the asset that it is about."
+            entry.problems.append(Problem(entry.line, alone[0], message))
         if "provider" in arguments:
             providers = arguments.pop("provider")
             if "providers" in entry.values:
@@ -200,6 +213,9 @@ class EntryReader:
     def _settle_prompt(self, entry: Entry) -> None:
         problems, values = entry.problems, entry.values
         if self.template is None:
+            operation = OPERATIONS.get(entry.arguments.get("operation", ""))
+            if operation is not None and not operation.needs_prompt:
+                return
             if "prompt" not in values or (isinstance(values["prompt"], str) and not values["prompt"].strip()):
                 message = "is empty. Say what the picture should show."
                 problems.append(Problem(entry.line, "prompt", message))
@@ -222,6 +238,8 @@ class EntryReader:
             entry.arguments["prompt"] = self.template.fill(filled)
 
 
+OF_WORK = ("operation", "mask", "factor", *Margins._fields)
+"""columns that say what is done with a source"""
 PROMPT_AND_TEMPLATE = (
     "stands beside a template that does not use it, so one of the two would be ignored. Write {prompt} into the "
     "template, or leave one of them out."

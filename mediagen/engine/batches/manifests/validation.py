@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,7 +17,8 @@ from mediagen.engine.batches.manifests.problems import ManifestError, Problem, s
 from mediagen.engine.batches.manifests.rows import Entry, ManifestRow, order_from, shown_name, with_defaults
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import build_adapter, chain_configs
-from mediagen.models import ProviderConfig
+from mediagen.models import MediaAsset, ProviderConfig
+from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.tag import clean_tag
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
@@ -113,12 +115,15 @@ class Checker:
         known_options: Collection[str] | None = None,
         providers: ProviderOptions | None = None,
         library_exists: Callable[[str], bool] | None = None,
+        sources: MediaAssetQuerySet | None = None,
     ) -> None:
         self.defaults = dict(defaults or {})
         self._known_options = known_options
         self._providers = providers
         self._library_exists = lru_cache(maxsize=10_000)(library_exists) if library_exists else None
         self._clean_tag = lru_cache(maxsize=10_000)(clean_tag)
+        self._sources: MediaAssetQuerySet = MediaAsset.objects.kept() if sources is None else sources
+        self._source = lru_cache(maxsize=10_000)(self._asset)
         chosen = self.defaults.get("provider") or self.defaults.get("providers") or ()
         self._default_providers = (chosen,) if isinstance(chosen, str) else tuple(chosen)
         self._check_defaults()
@@ -135,6 +140,9 @@ class Checker:
         own = entry.arguments
         if tags := own.get("tags"):
             self._check_tags(line, tags, problems)
+        for column in ("source", "mask"):
+            if words := own.get(column):
+                problems += [Problem(line, column, wrong) for wrong in self._find_sources(own, column, words)]
         if library := own.get("library"):
             problems += [Problem(line, "library", wrong) for wrong in self._library_problems(library)]
         chosen = own.get("providers")
@@ -218,6 +226,21 @@ class Checker:
             except InvalidRequest as exc:
                 problems.append(Problem(line, "tags", str(exc)))
 
+    def _find_sources(self, own: dict[str, Any], column: str, words: Any) -> list[str]:
+        """Put the assets in the place of their ids; what is wrong with those that are none."""
+        named = [words] if isinstance(words, str) else words
+        found = [self._source(word) for word in named]
+        if all(asset is not None for asset in found):
+            own[column] = found if column == "source" else found[0]
+            return []
+        return [f"there is no asset {shown(word)}." for word, one in zip(named, found, strict=True) if one is None]
+
+    def _asset(self, word: str) -> MediaAsset | None:
+        try:
+            return self._sources.filter(pk=uuid.UUID(word)).first()
+        except ValueError:
+            return None
+
     def _library_problems(self, word: str) -> Iterator[str]:
         try:
             checked_text(word, "it")
@@ -275,6 +298,7 @@ def validate(
     known_options: Collection[str] | None = None,
     providers: ProviderOptions | None = None,
     library_exists: Callable[[str], bool] | None = None,
+    sources: MediaAssetQuerySet | None = None,
     max_problems: int = MAX_PROBLEMS,
 ) -> ValidationReport:
     """Go over the whole file once and say everything that is wrong.
@@ -282,8 +306,8 @@ def validate(
     `defaults`: arguments of `AssetOrder.of`, and `count`, for rows that do not have them. `known_options`: names of
     options that some provider knows; None when that cannot be said. `providers` says more: who has which option, so
     that values are checked too (the first of the row's providers that has the option must take it), and which
-    providers there are. `library_exists` is asked once per word. `ManifestError` when the file cannot be read,
-    `InvalidRequest` when the defaults cannot be.
+    providers there are. `library_exists` is asked once per word; `sources` are the assets that may be worked on (None:
+    all). `ManifestError` when the file cannot be read, `InvalidRequest` when the defaults cannot be.
     """
     report = ValidationReport(columns=manifest.columns)
     # A dict keeps the order; there may be as many keys as rows in a file that is wrong from end to end.
@@ -295,7 +319,11 @@ def validate(
         report.is_fatal = report.is_fatal or any(problem.fatal for problem in problems)
 
     with Checker(
-        defaults=defaults, known_options=known_options, providers=providers, library_exists=library_exists
+        defaults=defaults,
+        known_options=known_options,
+        providers=providers,
+        library_exists=library_exists,
+        sources=sources,
     ) as checker:
         header = checker.check_header(manifest)
         note(header)
