@@ -22,10 +22,10 @@ from mediagen.engine.generation.estimates import Estimate
 from mediagen.engine.generation.options import check_options
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import provider_budgets
-from mediagen.engine.library import Access, Right, cancelling, find_library, get_library
+from mediagen.engine.library import Access, Right, cancelling, default_tags_of, find_library, get_library
 from mediagen.engine.money import Budget, ledger
 from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
-from mediagen.factory import get_media_generator_chain
+from mediagen.factory import ChainsNow
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
 from mediagen.models.clock import db_now
@@ -101,12 +101,13 @@ def plan(access: Access, request: PictureRequest) -> Plan:
         raise InvalidRequest("The seeds of the further pictures would be too large. Take a smaller one.", field="seed")
     library = library_for(access, request.library)
     width, height = size_of(request.width, request.height, request.aspect_ratio)
-    chain = get_media_generator_chain(request.providers or None, dry_run=request.dry_run)
+    chains = ChainsNow()
+    chain = chains.of(request.providers, request.dry_run)
     check_options(chain, request.options)
     providers: Sequence[str] = request.providers
     if request.on_placeholder == FAIL:
         providers = _without_stand_ins(chain)
-        chain = get_media_generator_chain(providers, dry_run=request.dry_run)
+        chain = chains.of(providers, request.dry_run)
     generation_id = uuid7()
     orders = [
         AssetOrder.of(
@@ -188,7 +189,7 @@ def _generation_of(planned: Plan) -> uuid.UUID:
 def _make(planned: Plan) -> list[MediaAsset]:
     # Ids in the order of the request, also of those that are made in one millisecond.
     ids = [uuid7_in(_generation_of(planned), number, "") for number in range(len(planned.orders))]
-    default_tags = list(planned.library.default_tags.order_by())
+    default_tags = default_tags_of(planned.library)
     made = [
         claims.write(order, planned.library, default_tags, held=False, pk=pk)[0]
         for pk, order in zip(ids, planned.orders, strict=True)
@@ -252,7 +253,7 @@ def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
         raise Conflict("Only failed, cancelled and interrupted pictures and placeholders are made again; here is none.")
     for asset in again:
         order = claims.order_of(asset)
-        chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+        chain = ChainsNow().of(order.providers, order.dry_run)
         affordable(asset.library, chain, [order])
         queue.enqueue_again(asset.pk)
     return [asset.pk for asset in again]
