@@ -32,6 +32,12 @@ class Counts:
     """how often each statement ran"""
     functions: Counter[str] = field(default_factory=Counter)
 
+    def begin(self) -> None:
+        """Count from here: what came before has begun the threads, which are counted now too."""
+        self.statements = self.commits = self.hops = self.calls = 0
+        self.texts.clear()
+        self.functions.clear()
+
     def per(self, pictures: int) -> dict[str, float]:
         return {name: round(getattr(self, name) / pictures, 2) for name in ("statements", "commits", "hops", "calls")}
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "DATABASE_URL")
+"""of the environment"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -20,7 +22,7 @@ def run(program: str, job: dict[str, Any], *, without: tuple[str, ...] = (), dat
     """The result that `python -m tests.benchmarks.<program>` prints for a job. `without` names modules that are hidden
     from it, as if they were not installed."""
     environment = {
-        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")},
+        **{name: value for name, value in os.environ.items() if name in KEPT},
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "SECRET_KEY": "only-for-benchmarks-" + "0" * 40,

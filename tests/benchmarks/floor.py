@@ -19,10 +19,23 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     library = import_module(job["library"])
     loads: Callable[[bytes], Any] = import_module("orjson").loads if job["fast"] else json.loads
     decode: Callable[[str], bytes] = import_module("pybase64").b64decode if job["fast"] else base64.b64decode
+    if job.get("action") == "count":
+        return _count(library, loads, decode, job)
     with tempfile.TemporaryDirectory() as folder:
         used = Used()
         asyncio.run(_all(library, loads, decode, Path(folder), job))
         return used.result()
+
+
+def _count(library: Any, loads: Callable[[bytes], Any], decode: Callable[[str], bytes], job: dict[str, Any]) -> Any:
+    from tests.counting import counted
+
+    with tempfile.TemporaryDirectory() as folder:
+        with counted(calls=True) as counts:
+            asyncio.run(_all(library, loads, decode, Path(folder), {**job, "pictures": 1}))
+            counts.begin()
+            asyncio.run(_all(library, loads, decode, Path(folder), job))
+        return counts.per(job["pictures"])
 
 
 async def _all(

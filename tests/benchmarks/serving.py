@@ -25,7 +25,24 @@ ASK = {"prompt": "a lighthouse", "width": 64, "height": 64}
 HEADERS = {"Content-Type": "application/json"}
 
 
-def endpoint(quick: bool) -> None:
+def served(folder: str, token: str, pictures: int, at_once: int) -> dict[str, Any]:
+    """Pictures through the API of a server on the data in the folder, each waited for, over so many connections."""
+    body = {"prompt": "a lighthouse", "options": {"quality": "low"}}
+
+    async def all_of_them(port: int) -> None:
+        share, rest = divmod(pictures, at_once)
+        lanes = [share + (lane < rest) for lane in range(at_once)]
+        await asyncio.gather(*(ask(port, token, count, body) for count in lanes if count))
+
+    with server(folder, is_live=True) as (pid, port):
+        asyncio.run(ask(port, token, 2, body))  # everything is imported
+        cpu, began = cpu_s(pid), time.perf_counter()
+        asyncio.run(all_of_them(port))
+        wall_s = time.perf_counter() - began
+        return {"cpu_s": cpu_s(pid) - cpu, "wall_s": wall_s, "peak_rss_bytes": peak_kb(pid) * 1024}
+
+
+def endpoint(quick: bool) -> dict[str, float]:
     """CPU ms a picture, dry run: `POST generations/` with `Prefer: wait` over the engine's `generate_asset`."""
     rounds, count = (1, 40) if quick else (3, 200)
     engine_ms, api_ms = [], []
@@ -45,6 +62,7 @@ def endpoint(quick: bool) -> None:
         f"| engine | {engine:.1f} |\n| POST generations/, Prefer: wait | {api:.1f} |\n"
         f"| difference | {api - engine:.1f} |"
     )
+    return {"S5 API over the engine": api / engine}
 
 
 def streams(quick: bool) -> None:
@@ -64,9 +82,9 @@ def streams(quick: bool) -> None:
         print(f"| from a request to the event of what it does, {name} | {at:.0f} ms |")
 
 
-async def ask(port: int, token: str, count: int) -> None:
+async def ask(port: int, token: str, count: int, asked: dict[str, Any] = ASK) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    body = json.dumps(ASK).encode()
+    body = json.dumps(asked).encode()
     for _ in range(count):
         writer.write(
             head(
@@ -128,7 +146,7 @@ def prepared(folder: str, rows: int) -> dict[str, Any]:
 
 
 @contextmanager
-def server(folder: str) -> Any:
+def server(folder: str, *, is_live: bool = False) -> Any:
     """(process id, port) of a server on the data in the folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -137,7 +155,7 @@ def server(folder: str) -> Any:
         **{
             name: value
             for name, value in os.environ.items()
-            if name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+            if name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "DATABASE_URL")
         },
         "DJANGO_SETTINGS_MODULE": "tests.benchmarks.serving_settings",
         "SECRET_KEY": "only-for-benchmarks-" + "0" * 40,
@@ -145,6 +163,7 @@ def server(folder: str) -> Any:
         "SECURE_SSL_REDIRECT": "false",
         "LOG_LEVEL": "ERROR",
         "MEDIAGEN_DATA_DIR": folder,
+        "BENCHMARK_LIVE": "1" if is_live else "",
     }
     command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(port), "--lifespan", "off"]
     process = subprocess.Popen([*command, "--log-level", "error", "--backlog", "1000"], cwd=ROOT, env=environment)
@@ -170,8 +189,16 @@ def cpu_s(pid: int) -> float:
 
 
 def rss_kb(pid: int) -> int:
+    return _memory_kb(pid, "VmRSS:")
+
+
+def peak_kb(pid: int) -> int:
+    return _memory_kb(pid, "VmHWM:")
+
+
+def _memory_kb(pid: int, what: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    return next(int(line.split()[1]) for line in lines if line.startswith(what))
 
 
 # ---------------------------------------------------------------------- in the measured processes

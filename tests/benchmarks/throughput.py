@@ -5,69 +5,77 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
+from tests.benchmarks import serving
 from tests.benchmarks.children import median, run
 from tests.benchmarks.provider import started
 
 SCENARIOS: dict[str, dict[str, Any]] = {
-    "S1: 64 KiB, no latency, 32 at once": {
-        "size_bytes": 64 * 1024,
-        "latency_s": 0.0,
-        "concurrency": 32,
-        "pictures": 600,
-    },
-    "S2: 1.5 MiB, 200 ms, 64 at once": {
-        "size_bytes": 1536 * 1024,
-        "latency_s": 0.2,
-        "concurrency": 64,
-        "pictures": 600,
-    },
+    "S1": {"size_bytes": 64 * 1024, "latency_s": 0.0, "concurrency": 32, "pictures": 600},
+    "S2": {"size_bytes": 1536 * 1024, "latency_s": 0.2, "concurrency": 64, "pictures": 600},
 }
+FLOOR = "floor, httpx2 fast"
+CODECS = ("orjson", "pybase64")
 
 
-def ours(job: dict[str, Any], base_url: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
+def ours(job: dict[str, Any], base_url: str, how: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Pictures by the command or the coroutine; `how` "api": through a server, whose process alone is measured."""
     with tempfile.TemporaryDirectory() as folder:
-        prepared = run(
-            "ours",
-            {
-                "action": "prepare",
-                "rows": job["pictures"],
-                "providers": [{"name": "openai_images", "base_url": base_url}],
-            },
-            data_dir=folder,
-        )
-        return run(
-            "ours",
-            {
-                "action": "run",
-                "batch": prepared["batch"],
-                "concurrency": job["concurrency"],
-                "sync": job.get("sync", True),
-            },
-            data_dir=folder,
-            without=without,
-        )
+        providers = [{"name": "openai_images", "base_url": base_url}]
+        token = run("ours", {"action": "prepare", "providers": providers}, data_dir=folder)["token"]
+        if how == "api":
+            return serving.served(folder, token, job["pictures"], job["concurrency"])
+        return run("ours", {"action": "run", "how": how, **job}, data_dir=folder, without=without)
 
 
 def floor(job: dict[str, Any], base_url: str, library: str, *, fast: bool = False) -> dict[str, Any]:
     return run("floor", {**job, "base_url": base_url, "library": library, "fast": fast})
 
 
-def throughput(quick: bool) -> None:
-    """S1, S2: CPU, speed and memory of a batch, beside bare clients that post, decode and write the file."""
-    codecs = ("orjson", "pybase64")
+def throughput(quick: bool) -> dict[str, float]:
+    """S1, S2: CPU, speed and memory of pictures, beside bare clients that post, decode and write the file."""
+    found = {}
     for name, scenario in SCENARIOS.items():
         job = {**scenario, "pictures": 100} if quick else scenario
         with started(size=job["size_bytes"], latency=job["latency_s"]) as provider:
             url = provider.base_url
             measured: dict[str, list[dict[str, Any]]] = {}
             for _ in range(1 if quick else 3):
-                measured.setdefault("floor httpx", []).append(floor(job, url, "httpx"))
-                measured.setdefault("floor httpx2", []).append(floor(job, url, "httpx2"))
-                measured.setdefault("floor fast", []).append(floor(job, url, "httpx2", fast=True))
-                measured.setdefault("ours with httpx", []).append(ours(job, url, ("httpx2", *codecs)))
-                measured.setdefault("ours with httpx2", []).append(ours(job, url, codecs))
-                measured.setdefault("ours, all fast", []).append(ours(job, url))
-        show(name, job, measured)
+                measured.setdefault(FLOOR, []).append(floor(job, url, "httpx2", fast=True))
+                measured.setdefault("floor, httpx", []).append(floor(job, url, "httpx"))
+                measured.setdefault("floor, httpx2", []).append(floor(job, url, "httpx2"))
+                measured.setdefault("coroutine", []).append(ours(job, url, "coroutine"))
+                measured.setdefault("command", []).append(ours(job, url, "command"))
+                measured.setdefault("API", []).append(ours(job, url, "api"))
+                measured.setdefault("coroutine, httpx", []).append(ours(job, url, "coroutine", ("httpx2", *CODECS)))
+        found.update(show(name, job, measured))
+    return found
+
+
+def counts(quick: bool) -> dict[str, float]:
+    """What no load of the machine moves: statements, commits, trips to threads and Python calls a picture."""
+    found = {}
+    for name, scenario in SCENARIOS.items():
+        job = {**scenario, "pictures": 64 if quick else 192, "latency_s": 0.0, "action": "count"}
+        print(f"\n{name}, {job['size_bytes'] // 1024} KiB, {job['concurrency']} at once, a picture")
+        print(f"{'':<20}{'statements':>12}{'commits':>10}{'hops':>8}{'calls':>10}{'x floor':>10}")
+        with started(size=job["size_bytes"]) as provider, tempfile.TemporaryDirectory() as folder:
+            base = floor(job, provider.base_url, "httpx2", fast=True)
+            _count_line(FLOOR, base, base)
+            providers = [{"name": "openai_images", "base_url": provider.base_url}]
+            run("ours", {"action": "prepare", "providers": providers}, data_dir=folder)
+            for how in ("coroutine", "command"):
+                result = run("ours", {**job, "how": how}, data_dir=folder)
+                _count_line(how, result, base)
+                found[f"{name} {how}, calls over the floor"] = result["calls"] / base["calls"]
+                found[f"{name} {how}, statements"] = result["statements"]
+    return found
+
+
+def _count_line(label: str, result: dict[str, Any], base: dict[str, Any]) -> None:
+    print(
+        f"{label:<20}{result['statements']:>12.1f}{result['commits']:>10.2f}{result['hops']:>8.1f}"
+        f"{result['calls']:>10,.0f}{result['calls'] / base['calls']:>10.2f}"
+    )
 
 
 def durability(quick: bool) -> None:
@@ -79,23 +87,30 @@ def durability(quick: bool) -> None:
             measured: dict[str, list[dict[str, Any]]] = {"without": [], "with": []}
             for _ in range(1 if quick else 3):
                 for label, results in measured.items():
-                    results.append(ours({**job, "sync": label == "with"}, provider.base_url))
+                    results.append(ours({**job, "sync": label == "with"}, provider.base_url, "command"))
         print(f"\n{name}, {job['pictures']} pictures")
         for label, results in measured.items():
             cpu, wall = (median(results, key) / job["pictures"] * 1000 for key in ("cpu_s", "wall_s"))
             print(f"{label:<10}{cpu:>8.2f} CPU ms a picture{wall:>10.2f} ms a picture")
 
 
-def show(name: str, job: dict[str, Any], measured: dict[str, list[dict[str, Any]]]) -> None:
-    base_cpu, base_wall = (median(measured["floor httpx"], key) for key in ("cpu_s", "wall_s"))
-    print(f"\n{name}, {job['pictures']} pictures")
+def show(name: str, job: dict[str, Any], measured: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    """Prints the table; the ratios against the floor that are worth comparing with another run's."""
+    base_cpu, base_wall = (median(measured[FLOOR], key) for key in ("cpu_s", "wall_s"))
+    size, ms, at_once = job["size_bytes"] // 1024, job["latency_s"] * 1000, job["concurrency"]
+    print(f"\n{name}: {size} KiB, {ms:.0f} ms latency, {at_once} at once, {job['pictures']} pictures")
     print(
-        f"{'':<18}{'CPU ms/picture':>16}{'pictures/s':>12}{'peak RSS MB':>13}{'CPU x floor':>13}{'speed x floor':>15}"
+        f"{'':<20}{'CPU ms/picture':>16}{'pictures/s':>12}{'peak RSS MB':>13}{'CPU x floor':>13}{'speed x floor':>15}"
     )
+    found = {}
     for label, results in measured.items():
         failed = sum(result.get("failed", 0) for result in results)
         cpu, wall, rss = (median(results, key) for key in ("cpu_s", "wall_s", "peak_rss_bytes"))
         print(
-            f"{label:<18}{cpu * 1000 / job['pictures']:>16.2f}{job['pictures'] / wall:>16.1f}{rss / 1e6:>16.0f}"
-            f"{cpu / base_cpu:>16.2f}{base_wall / wall:>16.2f}" + (f"   {failed} FAILED" if failed else "")
+            f"{label:<20}{cpu * 1000 / job['pictures']:>16.2f}{job['pictures'] / wall:>12.1f}{rss / 1e6:>13.0f}"
+            f"{cpu / base_cpu:>13.2f}{base_wall / wall:>15.2f}" + (f"   {failed} FAILED" if failed else "")
         )
+        if "floor" not in label:
+            found[f"{name} {label}, CPU over the floor"] = cpu / base_cpu
+            found[f"{name} {label}, time over the floor"] = wall / base_wall
+    return found

@@ -17,7 +17,7 @@ from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, worker_name
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import Job
-from mediagen.engine.library import get_library
+from mediagen.engine.library import default_tags_of, get_library
 from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
@@ -42,7 +42,7 @@ def create(order: AssetOrder, *, held: bool, pk: uuid.UUID | None = None) -> tup
     Unknown names and wrong settings are said before a row is made.
     """
     library = get_library(order.library_id)
-    return write(order, library, list(library.default_tags.order_by()), held=held, pk=pk)
+    return write(order, library, default_tags_of(library), held=held, pk=pk)
 
 
 def write(

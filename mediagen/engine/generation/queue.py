@@ -14,7 +14,7 @@ from mediagen.engine.events import progress
 from mediagen.engine.generation.options import check_values
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.errors import InvalidRequest
-from mediagen.factory import get_media_generator_chain
+from mediagen.factory import ChainsNow
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
@@ -26,7 +26,7 @@ def enqueue(order: AssetOrder) -> MediaAsset:
 
     Raises what cannot work before there is a row.
     """
-    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+    chain = ChainsNow().of(order.providers, order.dry_run)
     check_values(chain, order.request.options, order.operation)
     asset, is_new = claims.create(order, held=False)
     if is_new:

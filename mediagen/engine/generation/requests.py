@@ -23,10 +23,10 @@ from mediagen.engine.generation.estimates import Estimate
 from mediagen.engine.generation.options import check_options
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import provider_budgets
-from mediagen.engine.library import Access, Right, cancelling, find_library, get_library
+from mediagen.engine.library import Access, Right, cancelling, default_tags_of, find_library, get_library
 from mediagen.engine.money import Budget, ledger
 from mediagen.errors import BudgetTooSmall, Conflict, InvalidRequest, NotAllowed, ProvidersCoolingDown
-from mediagen.factory import get_media_generator_chain
+from mediagen.factory import ChainsNow
 from mediagen.foreign import lacks
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
@@ -114,12 +114,13 @@ def plan(access: Access, request: PictureRequest) -> Plan:
         raise InvalidRequest("The seeds of the further pictures would be too large. Take a smaller one.", field="seed")
     found, mask = sources.found_among(access.watchable(), request.sources, request.mask)
     library = library_for(access, request.library or (str(found[0].library_id) if found else None))
-    chain = get_media_generator_chain(request.providers or None, dry_run=request.dry_run)
+    chains = ChainsNow()
+    chain = chains.of(request.providers, request.dry_run)
     check_options(chain, request.options, request.operation)
     providers: Sequence[str] = request.providers
     if request.on_placeholder == FAIL:
         providers = _without_stand_ins(chain, request.operation)
-        chain = get_media_generator_chain(providers, dry_run=request.dry_run)
+        chain = chains.of(providers, request.dry_run)
     generation_id = uuid7()
     given: dict[str, Any] = {
         "library_id": library.pk,
@@ -214,7 +215,7 @@ def _generation_of(planned: Plan) -> uuid.UUID:
 def _make(planned: Plan) -> list[MediaAsset]:
     # Ids in the order of the request, also of those that are made in one millisecond.
     ids = [uuid7_in(_generation_of(planned), number, "") for number in range(len(planned.orders))]
-    default_tags = list(planned.library.default_tags.order_by())
+    default_tags = default_tags_of(planned.library)
     made = [
         claims.write(order, planned.library, default_tags, held=False, pk=pk)[0]
         for pk, order in zip(ids, planned.orders, strict=True)
@@ -278,7 +279,7 @@ def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
         raise Conflict("Only failed, cancelled and interrupted pictures and placeholders are made again; here is none.")
     for asset in again:
         order = claims.order_of(asset)
-        chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
+        chain = ChainsNow().of(order.providers, order.dry_run)
         affordable(asset.library, chain, [order])
         queue.enqueue_again(asset.pk)
     return [asset.pk for asset in again]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mediagen.engine.library.assets import NoSuchAsset, get_asset
     from mediagen.engine.library.choosing import Limits, pick, read_pick
     from mediagen.engine.library.filters import AssetFilters, narrowed
-    from mediagen.engine.library.kept import LibrariesNow
+    from mediagen.engine.library.kept import LibrariesNow, default_tags_of
     from mediagen.engine.library.labels import Label, credit_of, label_of, unlabelled
     from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library, library_called
     from mediagen.engine.library.review import STEPS
@@ -34,7 +34,7 @@ __getattr__ = names_from(
         "assets": "NoSuchAsset get_asset",
         "choosing": "Limits pick read_pick",
         "filters": "AssetFilters narrowed",
-        "kept": "LibrariesNow",
+        "kept": "LibrariesNow default_tags_of",
         "labels": "Label credit_of label_of unlabelled",
         "libraries": "find_library get_library get_or_create_library library_called",
         "review": "STEPS",

@@ -54,9 +54,16 @@ class LibrariesNow:
         cls._kept.clear()
 
 
+def default_tags_of(library: MediaLibrary) -> list[MediaTag]:
+    """Most libraries have none, which costs one short statement."""
+    if not rows_where(MediaLibrary.default_tags.through, ["mediatag"], {"medialibrary": library.pk}):
+        return []
+    return list(library.default_tags.order_by())
+
+
 def _from_table(library_id: uuid.UUID | None) -> tuple[MediaLibrary, list[MediaTag]]:
     library = get_library(library_id)
-    return library, list(library.default_tags.order_by())
+    return library, default_tags_of(library)
 
 
 def _rows(where: dict[str, Any]) -> list[Any]:
