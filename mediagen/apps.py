@@ -17,13 +17,14 @@ class MediagenConfig(AppConfig):
     def ready(self) -> None:
         from mediagen import checks  # noqa: F401 - registers the system checks
         from mediagen.engine.dispatch import batch_waits, look_wanted, server_wanted, task_wanted
-        from mediagen.models import mariadb
+        from mediagen.models import kept_by_database, mariadb
         from mediagen.models.writer import read_relations_from_writer
 
         for model in self.get_models(include_auto_created=True):
             read_relations_from_writer(model)
             mariadb.let_any_case_be_found(model)
         post_migrate.connect(mariadb.tell_texts_apart, sender=self, dispatch_uid="mediagen.mariadb")
+        post_migrate.connect(kept_by_database.keep, sender=self, dispatch_uid="mediagen.kept")
         batch_waits.connect(_work_on_batch, dispatch_uid="mediagen.work")
         server_wanted.connect(_run_in_server, dispatch_uid="mediagen.work")
         task_wanted.connect(_give_to_task_engine, dispatch_uid="mediagen.tasks")

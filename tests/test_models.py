@@ -219,7 +219,7 @@ def test_a_library_counts_what_is_ready_and_kept():
 
     counted = {row.pk: (row.asset_count, row.total_bytes) for row in MediaLibrary.objects.with_counters()}
 
-    assert counted == {library.pk: (1, ready.file_size), empty.pk: (0, None)}
+    assert counted == {library.pk: (1, ready.file_size), empty.pk: (0, 0)}
 
 
 @pytest.mark.parametrize(

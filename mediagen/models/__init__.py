@@ -28,6 +28,7 @@ from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.reference import AssetReference
 from mediagen.models.rendition import Rendition
 from mediagen.models.tag import MediaTag
+from mediagen.models.tally import LibraryTally
 from mediagen.models.token import ApiToken
 from mediagen.models.usage import AssetUsage
 from mediagen.models.webhook import WebhookDelivery
@@ -58,6 +59,7 @@ __all__ = [
     "KeptAnswer",
     "LabelPolicy",
     "LabelRule",
+    "LibraryTally",
     "MediaAsset",
     "MediaLibrary",
     "MediaTag",

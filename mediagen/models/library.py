@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import connections, models
 from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
 from django.utils.text import slugify
 
 from mediagen.models.budget import BudgetFields, BudgetPeriod
+from mediagen.models.kept_by_database import KEEPS_TALLIES
 from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
@@ -39,10 +41,12 @@ class MediaLibraryQuerySet(WriterQuerySet["MediaLibrary"]):
 
     def with_counters(self) -> Self:
         """Adds `asset_count` and `total_bytes` of what is ready and not deleted."""
-        counted = Q(assets__generation_state="ready") & ~Q(assets__status="deleted")
-        return self.annotate(
-            asset_count=Count("assets", filter=counted), total_bytes=Sum("assets__file_size", filter=counted)
-        )
+        if connections[self.db].vendor in KEEPS_TALLIES:
+            number, size = Sum("tallies__assets"), Sum("tallies__bytes")
+        else:
+            counted = Q(assets__generation_state="ready") & ~Q(assets__status="deleted")
+            number, size = Count("assets", filter=counted), Sum("assets__file_size", filter=counted)
+        return self.annotate(asset_count=Coalesce(number, 0), total_bytes=Coalesce(size, 0))
 
 
 class LabelPolicy(models.TextChoices):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Count, Model, QuerySet, Sum
+from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
@@ -28,9 +28,9 @@ from mediagen.templatetags.mediagen import usd
 
 def counters(libraries: list[MediaLibrary]) -> dict[Any, dict[str, Any]]:
     """{library id: {"assets": number, "size": bytes}} of what is ready and not deleted. One query."""
-    ready = MediaAsset.objects.filter(library__in=libraries).ready().kept()
-    rows = ready.order_by().values("library").annotate(assets=Count("*"), size=Sum("file_size"))
-    return {row["library"]: dict(row) for row in rows}
+    counted = MediaLibrary.objects.filter(pk__in=[library.pk for library in libraries]).with_counters()
+    rows = counted.order_by().values_list("pk", "asset_count", "total_bytes")
+    return {pk: {"assets": number, "size": size} for pk, number, size in rows}
 
 
 class LibraryList(ChangeList):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
+from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
 from mediagen.models import MediaAsset, MediaTag
+from mediagen.models.kept_by_database import has_words, with_words
+from mediagen.models.routing import connection
 
 MAX_CHARS = 200
 MAX_WORDS = 10
 FIELDS = ("prompt", "name", "description", "alt_text")
+RARE = 1_000
+"""as many are fetched by their ids and sorted as quickly as others are walked through"""
+SHORTEST = 3
+"""characters of a word that is in the index"""
 
 Assets = TypeVar("Assets", bound="QuerySet[MediaAsset]")
 
@@ -22,14 +29,43 @@ def matching(assets: Assets, text: str) -> Assets:
     Words in quotes belong together. Letters are compared without case. Only the first 10 words of the first 200
     characters count: databases refuse longer patterns. No joins, so that no asset comes twice.
     """
-    for word in words(text):
-        tags = MediaTag.objects.filter(key__contains=word.casefold())
-        tagged = MediaAsset.tags.through.objects.filter(mediatag__in=tags).values("mediaasset")
-        found = Q(pk__in=tagged)
+    wanted = words(text)
+    tags = {word: list(_tags(word).values_list("pk", flat=True)) for word in wanted}
+    if (rare := _rare(wanted, tags)) is not None:
+        assets = assets.filter(pk__in=rare)
+    for word in wanted:
+        found = Q(Exists(_links(tags[word]).filter(mediaasset=OuterRef("pk")))) if tags[word] else Q()
         for field in FIELDS:
             found |= Q(**{f"{field}__icontains": word})
         assets = assets.filter(found)
     return assets
+
+
+def _tags(word: str) -> QuerySet[MediaTag]:
+    return MediaTag.objects.filter(key__contains=word.casefold())
+
+
+def _links(tags: list[int]) -> QuerySet[Any]:
+    return MediaAsset.tags.through._default_manager.filter(mediatag__in=tags)
+
+
+def _rare(wanted: list[str], tags: dict[str, list[int]]) -> set[Any] | None:
+    """Ids among which all that fit are, when the database's index of words finds them to be few. Of what many have the
+    newest are soon found by looking at each; None then, and where there is no index, or all words are too short."""
+    indexed = [word for word in wanted if len(word) >= SHORTEST]
+    if not indexed or not has_words(connection):
+        return None
+    if in_texts := [word for word in indexed if not tags[word]]:
+        return _few(with_words(connection, in_texts, RARE + 1))
+    for word in indexed:  # the text of a tag may be in a prompt, too
+        tagged = list(_links(tags[word]).order_by().values_list("mediaasset", flat=True)[: RARE + 1])
+        if len(tagged) <= RARE and (few := _few(with_words(connection, [word], RARE + 1))) is not None:
+            return few | set(tagged)
+    return None
+
+
+def _few(ids: list[Any]) -> set[Any] | None:
+    return {pk if isinstance(pk, UUID) else UUID(pk) for pk in ids} if len(ids) <= RARE else None
 
 
 def words(text: str) -> list[str]:
