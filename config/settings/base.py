@@ -153,6 +153,10 @@ if hosts := env.names("MEDIAGEN_TRUSTED_HOSTS"):
     MEDIAGEN["TRUSTED_HOSTS"] = hosts
 if proxy := env.text("MEDIAGEN_PROXY"):
     MEDIAGEN["PROXY"] = proxy
+if rescue_dir := env.text("RESCUE_DIR"):
+    MEDIAGEN["RESCUE_DIR"] = rescue_dir
+if not env.flag("RUN_IN_SERVER", default=True):
+    MEDIAGEN["RUN_IN_SERVER"] = False
 
 # A task engine is an extra: without TASKS_ENGINE nothing of one is imported, and workers find their work in the rows.
 TASKS_ENGINE = env.choice("TASKS_ENGINE", "none", ("none", "celery", "rq", "db"))
