@@ -95,12 +95,11 @@ class BreakerRules:
         now: datetime,
         config_digest: str,
         default_cooldown_s: float,
-        at_once: int | None = None,
+        opens_at: int | None = None,
     ) -> Circuit:
         """The circuit after a failed attempt. `error.breaker` decides, never its text.
 
-        `at_once`, where another provider can be asked: so many pictures are under way at this one. When as many tries
-        have failed in a row none of them has brought anything, and no more is sent after them.
+        `opens_at`: so many failures in a row are enough, where that is fewer than `failures`.
         """
         if error.breaker is BreakerEffect.NONE:
             # It answered, so a probe has found it alive; otherwise nothing is learned.
@@ -116,8 +115,8 @@ class BreakerRules:
             return self._opened(failed, until, error)
         if circuit.state is CircuitState.OPEN:
             return failed  # it was in flight when the circuit opened: the cooldown stays as it is
-        opens_at = self.failures if at_once is None else min(self.failures, at_once)
-        if circuit.state is CircuitState.CLOSED and failed.failures < opens_at:
+        needed = self.failures if opens_at is None else min(self.failures, opens_at)
+        if circuit.state is CircuitState.CLOSED and failed.failures < needed:
             return replace(failed, outcome=error.outcome.value, http_status=error.http_status, reason=str(error))
         wait_s = min(self.cooldown_s * 2.0**circuit.openings, self.max_cooldown_s)
         return self._opened(failed, now + timedelta(seconds=wait_s), error)

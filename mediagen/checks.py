@@ -23,6 +23,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PROVIDER_DATA_DIR": (str, os.PathLike, type(None)),
     "STORAGE": (str,),
     "UPLOAD_TO": (str,),
+    "METRICS_TOKEN": (str,),
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
     "API_AUTHENTICATION": (list, tuple, type(None)),
@@ -82,8 +83,9 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
     if value.get("RUN_IN_SERVER", True) not in (True, False, "at_once"):
         yield Error('MEDIAGEN["RUN_IN_SERVER"] must be True, False or "at_once".', id="mediagen.E003")
-    if not isinstance(value.get("SYNC_TO_DISK", True), bool):
-        yield Error('MEDIAGEN["SYNC_TO_DISK"] must be True or False.', id="mediagen.E003")
+    for name in ("SYNC_TO_DISK", "OTEL_PROMPTS"):
+        if not isinstance(value.get(name, True), bool):
+            yield Error(f"MEDIAGEN[{name!r}] must be True or False.", id="mediagen.E003")
     for name in ("PROXY", "WEBHOOK_BASE_URL", "SITE_URL"):
         url = value.get(name)
         if url is not None and not (isinstance(url, str) and url.startswith(("http://", "https://"))):

@@ -105,6 +105,10 @@ DEFAULTS: dict[str, Any] = {
     "ALERT_MAIL_TO": None,
     # The least time between two mails, and before the same alert is told of again when it comes back, seconds.
     "ALERT_QUIET_S": 3600.0,
+    # What Prometheus sends as "Authorization: Bearer ..." to the page of mediagen.contrib.prometheus; "": open to all.
+    "METRICS_TOKEN": "",
+    # Whether spans of mediagen.contrib.otel have the prompt.
+    "OTEL_PROMPTS": False,
     # An export to Figma that nobody has placed with the plugin for so many days is given up.
     "EXPORT_WAIT_DAYS": 30,
 }

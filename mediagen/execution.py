@@ -114,6 +114,9 @@ _CAME_IN_VAIN = frozenset({Outcome.BAD_RESPONSE, Outcome.ERROR})
 _PASSING = frozenset({Outcome.RATE_LIMITED, Outcome.UNAVAILABLE})
 
 
+LONE_FAILURES = 3
+
+
 class Execution:
     """One execution of one operation."""
 
@@ -366,7 +369,7 @@ class Execution:
             now=self.clock.now(),
             config_digest=str(getattr(provider, "config_digest", "")),
             default_cooldown_s=float(getattr(provider, "default_cooldown_s", self.rules.cooldown_s)),
-            at_once=self.under_way[key] if self.can_ask_another() else None,
+            opens_at=self.early(key) if self.can_ask_another() else None,
         )
         circuit = await self.breaker.failed(key, change)
         opened = circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN
@@ -374,6 +377,12 @@ class Execution:
             level = logging.ERROR if error.breaker is BreakerEffect.OPENS_UNTIL_CHANGED else logging.WARNING
             logger.log(level, "%s for %s: %s", key.provider, key.operation, circuit.explain())
         return circuit
+
+    def early(self, key: BreakerKey) -> int:
+        """So many failures in a row are enough while another provider can be asked: one of each picture that is under
+        way here. A picture alone tells little of a provider, so it has its tries, as the failure policy says."""
+        at_once = self.under_way[key]
+        return at_once if at_once > 1 else max(LONE_FAILURES, 1 + int(conf.get("RETRIES")))
 
     def can_ask_another(self) -> bool:
         """Whether a provider that was not asked yet can be, and would make a real picture."""

@@ -27,6 +27,11 @@ export_placed = Signal()
 export_failed = Signal()
 """export: the `AssetExport`, whose `message` says why not. sender: `AssetExport`."""
 
+attempt_ended = Signal()
+"""attempt: the `GenerationAttempt`, asset: the `MediaAsset` it was for. Not after a commit: in the event loop, when the
+provider was asked and has answered or not, or was passed over; the row may not be written yet. For counting: receivers
+must be quick and ask no database. sender: `GenerationAttempt`."""
+
 alert_raised = Signal()
 """alert: the `Alert`, a condition that somebody has to do something about: `code`, `about`, `what`, `next_step`. Again
 when it comes back after MEDIAGEN["ALERT_QUIET_S"]. sender: `Alert`."""

@@ -115,11 +115,15 @@ TIME_ZONE = env.text("TIME_ZONE", "UTC")
 USE_I18N = True
 USE_TZ = True
 
+LOG_FORMAT = env.choice("LOG_FORMAT", "text", ("text", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "mediagen.contrib.json_logs.JSONFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {
         "handlers": ["stderr"],
         "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
@@ -128,6 +132,8 @@ LOGGING = {
         # Django's own handlers would print a second time, and only while DEBUG is on.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        # One line per attempt is for machines; a person has the rows.
+        "mediagen.attempts": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"},
         # One line per request of the HTTP client is for debugging; the attempts are rows.
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
@@ -147,6 +153,10 @@ if hosts := env.names("MEDIAGEN_TRUSTED_HOSTS"):
     MEDIAGEN["TRUSTED_HOSTS"] = hosts
 if proxy := env.text("MEDIAGEN_PROXY"):
     MEDIAGEN["PROXY"] = proxy
+if rescue_dir := env.text("RESCUE_DIR"):
+    MEDIAGEN["RESCUE_DIR"] = rescue_dir
+if not env.flag("RUN_IN_SERVER", default=True):
+    MEDIAGEN["RUN_IN_SERVER"] = False
 
 # A task engine is an extra: without TASKS_ENGINE nothing of one is imported, and workers find their work in the rows.
 TASKS_ENGINE = env.choice("TASKS_ENGINE", "none", ("none", "celery", "rq", "db"))

@@ -1,1 +1,1 @@
-"""What joins mediagen to other programs. Each part needs its extra, and none is imported by the rest."""
+"""What joins mediagen to other programs: added by a line in a site, with an extra each; nothing else imports it."""

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0016_references'),
+        ('mediagen', '0020_tallies_and_search'),
     ]
 
     operations = [

@@ -7,8 +7,10 @@ import pytest
 from mediagen.models import MediaAsset
 from tests import pictures
 from tests.browser.conftest import PHONE
-from tests.engine.work.serving_thread import in_server, wait_until  # noqa: F401 - a fixture
+from tests.engine.work.serving_thread import in_server
 from tests.factories import MediaAssetFactory
+
+__all__ = ["in_server"]
 
 ALL = ("view_mediaasset", "add_mediaasset", "approve_mediaasset", "delete_mediaasset", "change_mediaasset")
 

@@ -416,3 +416,21 @@ def test_every_command_with_json_has_its_fields_described():
     described = {names_in(row[0])[0].split()[0] for row in table(COMMANDS, "command", "fields of a line")}
 
     assert have - described == {"generate_assets", "check_providers", "mediagen_doctor", "figma_import"}
+
+
+def test_the_services_of_the_readme_are_as_the_matrix_has_them():
+    said = {
+        names_in(row[1])[0]: row
+        for row in table("README.md", "provider", "key", "seed", "negative prompt", "edits", "a lost answer")
+        if names_in(row[1])
+    }
+    honoured = by_first_name(MATRIX, "provider", "seed", "negative prompt", "size", "a lost answer")
+    for name, cls in ADAPTERS.items():
+        if name not in MAKE_PICTURES or cls.credential_env not in said:
+            continue
+        row = said[cls.credential_env]
+        assert row[2:4] == honoured[name][1:3], name
+        assert (row[4] == "yes") == hasattr(cls, "edit_image"), name
+        assert row[5].split(",")[0] in honoured[name][4], name
+    assert set(said) == {ADAPTERS[name].credential_env for name in MAKE_PICTURES} - {"", "COMFYUI_API_KEY"}
+    assert len(pages.text_of("README.md").splitlines()) <= 150

@@ -2,8 +2,8 @@
 
 Keeps: an attempt is a row before its request leaves; only the holder of the newest lease writes; what was bought is
 fetched, not bought again. `orders`, `options`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `leases`,
-`running`, `recorder`, `recovery`, `earlier` (what an earlier run has left), `second_reading` (of kept answers),
-`settling`, `sources`, `asset_works` (of the façade), `failures` (as words for programs), `job_notices` and
+`running`, `recorder`, `attempt_log`, `recovery`, `earlier` (what an earlier run has left), `second_reading` (of kept
+answers), `settling`, `sources`, `asset_works` (of the façade), `failures` (as words for programs), `job_notices` and
 `incoming_webhooks` (webhooks in), `memory_limit`.
 """
 

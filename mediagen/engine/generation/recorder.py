@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
+import mediagen.engine.generation.attempt_log as attempt_log
 from mediagen.engine.database import durable, together
 from mediagen.engine.events import progress
 from mediagen.engine.files import answers, refusals, storage
@@ -109,6 +110,7 @@ class RowRecorder:
         if in_vain:  # looked for twice and not found: the next run buys anew
             attempt.row.provider_job = {**attempt.row.provider_job, "given_up": True}
         self.cost += Cost.of(attempt.row)
+        attempt_log.ended(attempt.row, self.asset)
         can_wait = not attempt.billable or attempt.state in (
             AttemptState.SKIPPED,
             AttemptState.SUCCEEDED,
