@@ -91,8 +91,8 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
     order = value.get("OPERATION_ORDER")
     for name, names in order.items() if isinstance(order, dict) else ():
         if name not in MAKES_PICTURES or not isinstance(names, list | tuple):
-            hint = f"Operations are {', '.join(MAKES_PICTURES)}; each has a list of providers' names."
-            yield Error(f"MEDIAGEN['OPERATION_ORDER'][{name!r:.60}] cannot be.", hint=hint, id="mediagen.E035")
+            text = f"each of {', '.join(MAKES_PICTURES)} may have a list of providers' names."
+            yield Error(f"MEDIAGEN['OPERATION_ORDER'][{name!r:.60}] cannot be: {text}", id="mediagen.E035")
     if value.get("FIT", "resize") not in ("resize", "keep"):
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")
     if value.get("SERVE_FILES", "app") not in ("app", "storage"):
