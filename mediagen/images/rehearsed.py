@@ -36,7 +36,7 @@ def stand_in(provider: str, request: GenerationRequest, variant: str = "") -> by
         except OSError:  # what Pillow says of a picture that it cannot read
             made = None
         if made is not None:
-            return _png(_with_bar(made, f"DRY RUN  {operation}  {provider}  {request.width} x {request.height}"))
+            return _png(_with_bar(made, f"PLACEHOLDER  {operation}  {provider}  {request.width} x {request.height}"))
     return placeholder(
         provider=provider,
         prompt=request.prompt,
