@@ -8,7 +8,7 @@ one run is in `mediagen.execution`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mediagen import conf, http, purchases
@@ -41,7 +41,8 @@ class MediaGeneratorChain:
     `providers` are instances with `get_name()` and the operations they have; ours or anybody's. `dry_run` True makes
     every provider answer locally. `breaker` keeps the circuits (default: in this chain object). A chain from the
     factory has `strict` set: bytes from a foreign provider that are no picture we know count as a bad response; a
-    bare chain hands such bytes on with `metadata["verified"]` False.
+    bare chain hands such bytes on with `metadata["verified"]` False. `first` has by operation who is asked before the
+    others, by name.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class MediaGeneratorChain:
         strict: bool = False,
         dry_providers: Collection[str] = (),
         clock: Clock = REAL,
+        first: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.providers = list(providers)
         self.dry_run = dry_run
         self.strict = strict
+        self._first = dict(first or {})
         self._dry_providers = frozenset(dry_providers)
         self._clock = clock
         self._seen: dict[str, bool] = {}
@@ -125,7 +128,7 @@ class MediaGeneratorChain:
             EditRequest.of(operation, **kwargs)
         seconds = conf.get("DEADLINE_S") if deadline_s is None else deadline_s
         run = Execution(
-            self.providers,
+            self.ordered(operation),
             operation,
             kwargs,
             breaker=self._breaker,
@@ -149,6 +152,19 @@ class MediaGeneratorChain:
         )
         async with http.session():
             return await run.through()
+
+    def ordered(self, operation: str) -> list[Any]:
+        """The providers in the order in which they are asked for this operation."""
+        turns = {name: turn for turn, name in enumerate(self._first.get(operation, ()))}
+        last = len(turns)
+        return (
+            sorted(
+                self.providers,
+                key=lambda one: last + 1 if getattr(one, "is_placeholder", False) else turns.get(name_of(one), last),
+            )
+            if turns
+            else self.providers
+        )
 
     def is_dry(self, provider: Any) -> bool:
         """Whether the provider answers locally in this chain, unless the call says otherwise."""

@@ -16,6 +16,8 @@ DEFAULTS: dict[str, Any] = {
     # More providers, or other settings for ours: {"acme": "site.acme.AcmeAdapter"} or
     # {"flux": {"ADAPTER": "...", "OPTIONS": {"base_url": ..., "model": ..., "api_key": ...}}}.
     "PROVIDERS": {},
+    # Who is asked first for an operation, in place of the chain's order: {"upscale_image": ["replicate_sdxl"]}.
+    "OPERATION_ORDER": {},
     # Folder for newer tables of models and prices, as mediagen_update_provider_data writes them. None: those we ship.
     "PROVIDER_DATA_DIR": None,
     # Hosts that a provider's answer may name although they are private or not https: "host" or "host:port".

@@ -67,6 +67,7 @@ def get_media_generator_chain(
         breaker=breaker or SharedBreaker.now(),
         strict=True,
         dry_providers=plain,
+        first=conf.get("OPERATION_ORDER") if providers is None else None,
     )
 
 

@@ -320,6 +320,22 @@ class TestForeignProviders:
         assert (dry.served_by, dry.result.width, dry.result.is_placeholder, len(duck.calls)) == ("first", 16, True, 1)
         assert live.attempts[0].message == "plain does not have upscale_image."
 
+    async def test_each_operation_may_have_an_order_of_its_own(self):
+        class Enlarger(Duck):
+            async def upscale_image(self, images, prompt="", width=0, height=0):
+                return await self.generate_image(prompt, width, height)
+
+        chain = MediaGeneratorChain(
+            [Enlarger("a"), Enlarger("last", is_placeholder=True), Enlarger("b"), Enlarger("c")],
+            first={"upscale_image": ["c", "gone", "last"]},
+        )
+        assert [one.name for one in chain.ordered("upscale_image")] == ["c", "a", "b", "last"]
+        up = await chain.execute("upscale_image", images=[picture(8, 8)], prompt="", width=16, height=16)
+        assert (up.served_by, (await chain.execute("generate_image", prompt="x", width=8, height=8)).served_by) == (
+            "c",
+            "a",
+        )
+
     async def test_what_it_says_it_cannot_do_is_skipped(self):
         second = Duck("second")
         first = Duck("first", cannot=lambda operation: f"not {operation} with this model")

@@ -56,6 +56,8 @@ def test_what_can_work_is_right(settings, value):
         ({"DEADLINE_S": "900"}, "E004", "['DEADLINE_S'] must be a number"),
         ({"BREAKER_FAILURES": True}, "E004", "['BREAKER_FAILURES'] must be a number"),
         ({"FIT": "crop"}, "E005", '"resize" or "keep"'),
+        ({"OPERATION_ORDER": {"enlarge": ["sdxl"]}}, "E035", "upscale_image"),
+        ({"OPERATION_ORDER": {"edit_image": "gemini"}}, "E035", "upscale_image"),
         ({"DRY_RUN": "yes"}, "E006", "True, False or None"),
         ({"PROVIDERS": {"acme": "no.such.module.Acme"}}, "E007", "cannot be imported"),
         ({"PROVIDERS": {"acme": "tests.admin.acme.Missing"}}, "E007", "cannot be imported"),

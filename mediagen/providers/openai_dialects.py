@@ -11,8 +11,12 @@ from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, nearest_ratio, snap_to_grid, tier_that_covers
 
 _OPTIONS_OF_OPENAI = {
-    name: name for name in ("quality", "background", "output_format", "output_compression", "moderation")
-} | {"safety_identifier": "safety_identifier"}
+    name: name
+    for name in (
+        *("quality", "background", "output_format", "output_compression", "moderation"),
+        *("safety_identifier", "input_fidelity"),
+    )
+}
 _RATIOS_OF_XAI: Mapping[Size, str] = {
     **{(w, h): f"{w}:{h}" for w, h in ((1, 1), (3, 4), (4, 3), (9, 16), (16, 9), (2, 3), (3, 2), (1, 2), (2, 1))},
     **{(20, 9): "20:9", (9, 20): "9:20", (39, 18): "19.5:9", (18, 39): "9:19.5"},
@@ -172,6 +176,11 @@ OPTIONS: Mapping[str, Option] = {
     "output_format": Option(kind="choice", choices=("png", "jpeg", "webp"), help="png when not set; jpeg is quicker."),
     "output_compression": Option(kind="int", minimum=0, maximum=100, help="For jpeg and webp; 100 when not set."),
     "moderation": Option(kind="choice", choices=("auto", "low"), help="How strictly prompts are filtered."),
+    "input_fidelity": Option(
+        kind="choice",
+        choices=("low", "high"),
+        help="Edits: how closely to keep to the pictures. gpt-image-1.5; gpt-image-1-mini has low only.",
+    ),
     "safety_identifier": Option(
         kind="text", max_length=64, help="A hash that stands for your end user, for the service's abuse checks."
     ),

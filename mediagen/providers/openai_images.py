@@ -170,6 +170,11 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
         if (format := options.get("output_format", "png")) not in self.dialect.formats:
             del options["output_format"]
             report["options.output_format"] = not_honoured(format, f"{self.dialect.name} does not make it")
+        fidelity = options.get("input_fidelity")
+        if fidelity is not None and (why := self._lacks_fidelity(prepared, fidelity)):
+            del options["input_fidelity"]
+            if "input_fidelity" in request.options:
+                report["options.input_fidelity"] = not_honoured(fidelity, why)
         level = options.get("output_compression")
         if level is not None and options.get("output_format", "png") == "png":
             del options["output_compression"]
@@ -178,6 +183,14 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
             report["options.quality"] = not_honoured(options["quality"], f"the best of {self.model} is {quality}")
             options["quality"] = quality
         return replace(prepared, options=options), report
+
+    def _lacks_fidelity(self, request: GenerationRequest, fidelity: str) -> str:
+        """Why an input fidelity is not sent; "" when it is."""
+        if not isinstance(request, EditRequest):
+            return "it is for edits"
+        if self.family == "gpt-image-1-mini":
+            return "" if fidelity == "low" else f"{self.model} knows low only"
+        return "" if self.family == "gpt-image-1.5" else f"{self.model} has no such parameter"
 
     @property
     def most_sources(self) -> int:

@@ -26,9 +26,11 @@ from mediagen.errors import (
     Unavailable,
     UnsupportedRequest,
 )
+from mediagen.operations import EDIT, OPERATIONS, EditRequest
 from mediagen.providers import openrouter_models
-from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, MediaGeneratorProvider, not_honoured
+from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, not_honoured
 from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.editing import EditsImages, VariesImages, data_url, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import is_refusal
 from mediagen.providers.openrouter_models import TIERS
@@ -56,7 +58,7 @@ _MEANS: Mapping[str, type[ProviderError]] = {
 }
 
 
-class OpenRouterAdapter(MediaGeneratorProvider):
+class OpenRouterAdapter(EditsImages, VariesImages):
     """One model of one vendor through OpenRouter. It does not fail over there: the chain does, and says so."""
 
     name = "openrouter"
@@ -91,6 +93,10 @@ class OpenRouterAdapter(MediaGeneratorProvider):
             help="deny: only vendors that do not keep prompts.",
         ),
     }
+
+    @property
+    def most_sources(self) -> int:
+        return OPERATIONS[EDIT].most_sources
 
     async def _generate_image(self, request: GenerationRequest) -> Generated:
         with suppress(ProviderError):  # without the list, the service itself says what does not fit
@@ -133,7 +139,10 @@ class OpenRouterAdapter(MediaGeneratorProvider):
             routing["order"] = [own["upstream"]]
         if "data_collection" in own:
             routing["data_collection"] = own["data_collection"]
-        payload: dict[str, Any] = {"model": self.model, "prompt": request.prompt, "n": 1, "provider": routing}
+        payload: dict[str, Any] = {"model": self.model, "prompt": words_of(request), "n": 1, "provider": routing}
+        if isinstance(request, EditRequest):
+            urls = [data_url(image) for image in request.images]
+            payload["input_references"] = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
         payload |= self._listed.size_fields(request.width, request.height)
         wanted = {name: value for name, value in request.options.items() if name not in own}
         if request.seed is not None:
@@ -170,6 +179,12 @@ class OpenRouterAdapter(MediaGeneratorProvider):
         megapixels = min(4, math.ceil(request.width * request.height / ONE_MEGAPIXEL))
         keys = super().price_keys(request)
         return [keys[0], f"{self.model}/{tier}", f"{self.model}/{megapixels}MP", *keys[1:]]
+
+    def at_most(self, request: GenerationRequest) -> tuple[Decimal | None, str]:
+        found, why = super().at_most(request)
+        if found is None or not isinstance(request, EditRequest):
+            return found, why
+        return found, f"{why}; what is handed over may be charged as well".removeprefix("; ")
 
     def price(self, request: GenerationRequest) -> Decimal | None:
         """The operator's price; else the dearest of those that are listed; else what was listed with this version."""

@@ -722,3 +722,18 @@ async def test_the_strict_server_takes_an_edit(provider_servers):
 
     assert (made.format, made.width) == ("webp", 1024)
     assert len(server.purchases) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "fidelity", "is_sent"),
+    [("gpt-image-1.5", "high", True), ("gpt-image-1-mini", "high", False), ("gpt-image-2", "low", False)],
+)
+async def test_input_fidelity_goes_to_the_models_that_have_it(provider_servers, model, fidelity, is_sent):
+    server = provider_servers["openai_images"]
+    openai = OpenAIImagesAdapter(api_key=server.key, base_url=server.base_url, dry_run=False, model=model)
+    made = await openai.edit_image("x", [source()], 1024, 1024, mask=source("png", (32, 32)), input_fidelity=fidelity)
+    plain = await openai.generate_image("x", 1024, 1024, input_fidelity=fidelity)
+
+    assert ("options.input_fidelity" not in made.fit_report) is is_sent
+    assert (b'name="input_fidelity"' in server.requests[0].body) is is_sent
+    assert "options.input_fidelity" in plain.fit_report

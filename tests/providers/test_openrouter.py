@@ -20,6 +20,7 @@ from mediagen.errors import (
     UnsupportedRequest,
 )
 from mediagen.providers import OpenRouterAdapter, openrouter_models
+from mediagen.types import GeneratedImage
 from tests import pictures
 from tests.providers.wire import Wire, answer
 from tests.servers import Fault
@@ -187,3 +188,20 @@ async def test_a_newer_table_has_the_models_that_are_listed(server):
     table = await adapter(server).fetched_data()
     assert set(ENDPOINTS) <= set(table.models)
     assert table.prices == OpenRouterAdapter.default_prices
+
+
+@pytest.mark.parametrize(("operation", "count"), [("edit_image", 2), ("vary_image", 1)])
+async def test_pictures_are_handed_over_as_references(server, operation, count):
+    source = GeneratedImage(content=pictures.png(64, 64), format="png", width=64, height=64)
+    more = {"width": 1024, "height": 1024} if operation == "edit_image" else {}
+    prompt = "a hat" if operation == "edit_image" else ""
+    made = await getattr(adapter(server), operation)(prompt=prompt, images=[source] * count, **more)
+
+    [request] = server.requests_for("submit")
+    sent = request.json()
+    assert [base64.b64decode(one["image_url"]["url"].partition(",")[2]) for one in sent["input_references"]] == [
+        source.content
+    ] * count
+    assert sent["prompt"] == prompt or sent["prompt"].startswith("Another version")
+    assert made.cost == Decimal("0.03")
+    assert "handed over" in adapter(server).estimate_work_reason(operation, images=[source], prompt="x")

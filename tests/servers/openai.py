@@ -15,7 +15,7 @@ from PIL import Image
 from tests.servers.base import ProviderServer
 from tests.servers.checks import Field, problems, values, words
 from tests.servers.faults import Fault, FaultKind
-from tests.servers.web import Answer, MalformedBody, Request, json_answer
+from tests.servers.web import Answer, MalformedBody, Part, Request, json_answer
 
 FREE_SIZE_MODELS = words(
     "gpt-image-2 gpt-image-2-2026-04-21 gpt-image-2.5-sunburst gpt-image-2.5-sunburst-2026-09-08 gpt-image-2.5-flare "
@@ -156,10 +156,23 @@ class OpenAIServer(ProviderServer):
                     pass
             except OSError:
                 raise self._wrong(request, "image", "Invalid image file.", code="invalid_image_file") from None
+        if (mask := form.get("mask")) is not None:
+            self._check_mask(request, mask, images[0])
         asked = values(form, EDIT_FIELDS)
         if "input_fidelity" in asked and str(asked["model"]).startswith("gpt-image-2"):
             raise self._wrong(request, "input_fidelity", "input_fidelity is not supported by this model.")
         return self._make(request, asked, kind="image_edit")
+
+    def _check_mask(self, request: Request, mask: Part, first: Part) -> None:
+        try:
+            with Image.open(BytesIO(mask.content), formats=("PNG",)) as image:
+                has_alpha, size = "A" in image.getbands(), image.size
+            with Image.open(BytesIO(first.content)) as image:
+                wanted = image.size
+        except OSError:
+            raise self._wrong(request, "mask", "Invalid mask file.", code="invalid_image_file") from None
+        if not has_alpha or size != wanted:
+            raise self._wrong(request, "mask", "The mask needs an alpha channel, and the size of the first image.")
 
     def _check(self, request: Request, data: Mapping[str, Any], fields: Mapping[str, Field]) -> None:
         self._check_model(request, data)

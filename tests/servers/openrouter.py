@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import time
+from io import BytesIO
 from typing import Any, ClassVar
+
+from PIL import Image
 
 from tests.servers.base import ProviderServer
 from tests.servers.checks import Field, problems, words
@@ -170,6 +173,13 @@ class OpenRouterServer(ProviderServer):
             raise MalformedBody("the body must be an object")
         for found in [*problems(asked, FIELDS), *problems(asked.get("provider") or {}, PROVIDER)]:
             raise self.refuse(400, request, message=f"{found.field} {found.says}")
+        for entry in asked.get("input_references", ()):
+            url = entry.get("image_url", {}).get("url", "") if entry.get("type") == "image_url" else ""
+            try:
+                with Image.open(BytesIO(base64.b64decode(url.partition(";base64,")[2], validate=True))):
+                    pass
+            except (ValueError, OSError):
+                raise self.refuse(400, request, message="input_references: not a picture.") from None
         model = asked["model"]
         if model not in ENDPOINTS:
             raise self.refuse(404, request, message=f"{model} does not exist")

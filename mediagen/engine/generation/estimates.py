@@ -104,7 +104,7 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
 def _priced_providers(chain: MediaGeneratorChain, operation: str) -> list[Any]:
     """Providers of the chain that would be asked for money, in order."""
     asked: list[Any] = []
-    for provider in chain.providers:
+    for provider in chain.ordered(operation):
         if getattr(provider, "is_placeholder", False) or lacks(provider, operation):
             continue
         if chain.is_dry(provider):

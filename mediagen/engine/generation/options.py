@@ -68,7 +68,7 @@ def _check(provider: Any, option: Option, name: str, value: Any) -> None:
 
 
 def _asked(chain: MediaGeneratorChain, operation: str) -> Iterator[Any]:
-    for provider in chain.providers:
+    for provider in chain.ordered(operation):
         if lacks(provider, operation):
             continue
         if getattr(provider, "is_configured", True) or chain.is_dry(provider):

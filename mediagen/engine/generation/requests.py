@@ -339,7 +339,7 @@ def _without_stand_ins(chain: MediaGeneratorChain, operation: str) -> list[str]:
     """The chain's providers that make real pictures, by name."""
     names = [
         provider.get_name()
-        for provider in chain.providers
+        for provider in chain.ordered(operation)
         if not lacks(provider, operation) and not getattr(provider, "is_placeholder", False)
     ]
     if not names:

@@ -223,3 +223,12 @@ def test_a_bought_edit_is_fetched_although_its_source_is_gone(live):
     made = engine.regenerate_asset_sync(asset.pk)
 
     assert (made.is_ready, len(flux.purchases)) == (True, 1)
+
+
+def test_an_operation_may_have_an_order_of_its_own(settings):
+    settings.MEDIAGEN = {"OPERATION_ORDER": {"edit_image": ["gemini"]}}
+    source = uploaded()
+
+    assert engine.edit_asset_sync(source.pk, "x").provider_name == "gemini"
+    assert engine.edit_asset_sync(source.pk, "x", providers=["flux", "gemini"]).provider_name == "flux"
+    assert engine.vary_asset_sync(source.pk).provider_name != "gemini"
