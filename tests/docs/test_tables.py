@@ -22,6 +22,7 @@ from mediagen.connections import CLIENT_ID_ENV, CLIENT_SECRET_ENV
 from mediagen.engine import MediaEngine
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.insight import CODES
+from mediagen.engine.insight.rehearsal import BEHAVIOURS, SCENARIOS
 from mediagen.engine.library import tokens
 from mediagen.engine.providers.health import ProviderReport
 from mediagen.management import batch_run
@@ -243,6 +244,7 @@ def part_of_commands(command: str) -> list[list[str]]:
         "mediagen_settle",
         "mediagen_rotate_credentials",
         "mediagen_setup",
+        "mediagen_rehearse",
         "mediagen_update_provider_data",
         "mediagen_export_assets",
     ],
@@ -407,7 +409,7 @@ def test_the_fields_of_every_json_line():
         call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)
         *_, last = lines = [json.loads(line) for line in out.getvalue().splitlines()]
         said = set().union(*lines)
-        assert said == set(names_in(fields)) - {"export", "summary"}, words
+        assert said == set(names_in(fields)) - {"export", "summary", "picture"}, words
         assert last
 
 
@@ -434,3 +436,12 @@ def test_the_services_of_the_readme_are_as_the_matrix_has_them():
         assert row[5].split(",")[0] in honoured[name][4], name
     assert set(said) == {ADAPTERS[name].credential_env for name in MAKE_PICTURES} - {"", "COMFYUI_API_KEY"}
     assert len(pages.text_of("README.md").splitlines()) <= 150
+
+
+def test_the_scenarios_and_behaviours_of_a_rehearsal():
+    text = pages.text_of(COMMANDS).split("\n## mediagen_rehearse\n")[1].split("\n## ")[0]
+    scenarios = text.split("The scenarios:")[1].split(".")[0]
+    [row] = [row for row in part_of_commands("mediagen_rehearse") if "BEHAVIOUR" in row[0]]
+
+    assert set(names_in(scenarios)) == set(SCENARIOS)
+    assert set(names_in(row[1])) == set(BEHAVIOURS)

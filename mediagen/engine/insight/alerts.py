@@ -16,7 +16,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.cache import cache
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, get_connection
 from django.db.models import Max, Q
 from django.urls import NoReverseMatch, reverse
 
@@ -34,6 +34,7 @@ from mediagen.models.routing import atomic
 logger = logging.getLogger("mediagen.engine")
 
 LOOK_EVERY_S = 30.0
+MAIL_TIMEOUT_S = 30
 STORAGE = "storage_refuses"
 
 
@@ -162,7 +163,7 @@ class Summary:
         if number > 1:
             subject += f" (and {number - 1} more)"
         try:
-            EmailMessage(subject, self.text(), settings.SERVER_EMAIL, list(self.to)).send()
+            EmailMessage(subject, self.text(), settings.SERVER_EMAIL, list(self.to), connection=_connection()).send()
         except Exception as exc:  # whatever the site's backend raises; its text may name the server's password
             return type(exc).__name__
         return ""
@@ -179,6 +180,12 @@ class Summary:
         logger.error("the mail about %d alerts could not be sent (%s); it is tried again.", len(self.new), error)
         for pk, before in self.before:
             Alert.objects.filter(pk=pk).update(mailed_at=before)
+
+
+def _connection() -> Any:
+    """None: the site's own. Django's SMTP waits for ever unless EMAIL_TIMEOUT is set, and a worker could not end."""
+    is_patient = settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend") and settings.EMAIL_TIMEOUT is None
+    return get_connection(timeout=MAIL_TIMEOUT_S) if is_patient else None
 
 
 def _told(alert: Alert) -> str:

@@ -246,3 +246,12 @@ def test_a_worker_that_leaves_in_order_is_not_missed_and_one_that_starts_takes_t
     presence.say("here:x:8:1")
     [here], gone = presence.workers()
     assert (here.name, gone) == ("here:x:8:1", [])
+
+
+def test_a_mail_server_that_says_nothing_holds_nobody_for_ever(settings, django_capture_on_commit_callbacks):
+    settings.MEDIAGEN = {"ALERT_MAIL_TO": ["ops@site.example"]}
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+
+    assert alerts._connection().timeout == alerts.MAIL_TIMEOUT_S
+    settings.EMAIL_TIMEOUT = 5
+    assert alerts._connection() is None

@@ -161,12 +161,13 @@ def ask(client):
     return get
 
 
-def test_a_dry_site_is_ready_and_one_whose_providers_all_refuse_is_not(ask):
+def test_a_dry_site_is_ready_and_one_whose_providers_all_refuse_is_not(ask, caplog):
     assert ask() == (200, {"ready": True, "database": "ok", "storage": "ok", "providers": "ok"})
 
     ProviderConfig.objects.exclude(name__in=["sdxl", "noop_media"]).update(enabled=False)
     refuse()
     assert ask() == (503, {"ready": False, "database": "ok", "storage": "ok", "providers": "failing"})
+    assert "Service Unavailable" not in caplog.text  # which sites mail to their admins
 
 
 def test_a_storage_that_fails_or_hangs_is_not_ready(ask, monkeypatch):
