@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mediagen.engine.library.filters import AssetFilters, narrowed
     from mediagen.engine.library.labels import Label, credit_of, label_of, unlabelled
     from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library
+    from mediagen.engine.library.reach import within
     from mediagen.engine.library.review import STEPS
     from mediagen.engine.library.search import matching
     from mediagen.engine.library.tagging import tag_served
@@ -35,6 +36,7 @@ __getattr__ = names_from(
         "filters": "AssetFilters narrowed",
         "labels": "Label credit_of label_of unlabelled",
         "libraries": "find_library get_library get_or_create_library",
+        "reach": "within",
         "review": "STEPS",
         "search": "matching",
         "tagging": "tag_served",
