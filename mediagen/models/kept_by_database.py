@@ -35,6 +35,7 @@ def keep(app_config: AppConfig, using: str, **_: Any) -> None:
 
 def forget(connection: Any) -> None:
     """Take all of it away."""
+    connection.mediagen_has_words = False
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             for name in _TALLY_TRIGGERS:
@@ -47,7 +48,9 @@ def forget(connection: Any) -> None:
 
 
 def has_words(connection: Any) -> bool:
-    """Whether there is an index of words to be asked."""
+    """Whether there is an index of words to be asked. Asked once a connection, when there is."""
+    if getattr(connection, "mediagen_has_words", False):
+        return True
     if connection.vendor == "sqlite":
         asked = f"SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = '{WORDS}_insert'"
     elif connection.vendor == "postgresql":
@@ -55,8 +58,8 @@ def has_words(connection: Any) -> bool:
     else:
         return False
     with connection.cursor() as cursor:
-        cursor.execute(asked)
-        return cursor.fetchone() is not None
+        connection.mediagen_has_words = _exists(cursor, asked)
+    return bool(connection.mediagen_has_words)
 
 
 def with_words(connection: Any, words: list[str], most: int) -> list[Any]:

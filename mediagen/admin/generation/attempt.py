@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin, access_of
 from mediagen.admin.filters import ProviderNameFilter
 from mediagen.engine.generation import settling
-from mediagen.engine.library import sees_everything
+from mediagen.engine.library import sees_everything, within
 from mediagen.errors import MediagenError, Outcome
 from mediagen.models import GenerationAttempt, MediaLibrary
 from mediagen.templatetags.mediagen import attempt_cost, first_line, pretty_json, seconds
@@ -123,7 +123,8 @@ class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
         if sees_everything(request.user):
             return attempts
         visible = MediaLibrary.objects.visible_to(request.user)
-        return attempts.filter(Q(asset__library__in=visible) | Q(asset__isnull=True, library__in=visible))
+        own, gone = within(visible, "asset__library"), within(visible)
+        return attempts.filter(Q(own) | (Q(asset__isnull=True) & Q(gone)))
 
     @admin.display(description=_("asset"))
     def asset_link(self, attempt: GenerationAttempt) -> str:

@@ -80,8 +80,8 @@ def visible(access: Access | None) -> Any:
         return attempts.none()
     if sees_everything(access.user) and (access.token is None or access.token.library_id is None):
         return attempts
-    libraries = access.libraries(Right.READ)
-    return attempts.filter(Q(asset__library__in=libraries) | Q(asset__isnull=True, library__in=libraries))
+    own, gone = access.within(column="asset__library"), access.within()
+    return attempts.filter(Q(own) | (Q(asset__isnull=True) & Q(gone)))
 
 
 def waiting(access: Access | None = None) -> Any:

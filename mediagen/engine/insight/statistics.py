@@ -262,7 +262,7 @@ def _attempts(access: Access | None) -> QuerySet[GenerationAttempt]:
     is_bound = access.token is not None and access.token.library_id is not None
     if sees_everything(access.user) and not is_bound:
         return attempts
-    return attempts.filter(library__in=access.libraries(Right.READ))
+    return attempts.filter(access.within(Right.READ))
 
 
 ALIKE = ("state", "outcome", "operation", "billable")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mediagen.engine.library.kept import LibrariesNow, default_tags_of
     from mediagen.engine.library.labels import Label, credit_of, label_of, unlabelled
     from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library, library_called
+    from mediagen.engine.library.reach import within
     from mediagen.engine.library.review import STEPS
     from mediagen.engine.library.search import matching
     from mediagen.engine.library.tagging import tag_served
@@ -37,6 +38,7 @@ __getattr__ = names_from(
         "kept": "LibrariesNow default_tags_of",
         "labels": "Label credit_of label_of unlabelled",
         "libraries": "find_library get_library get_or_create_library library_called",
+        "reach": "within",
         "review": "STEPS",
         "search": "matching",
         "tagging": "tag_served",

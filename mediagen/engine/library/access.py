@@ -7,10 +7,11 @@ not read is to be answered as what does not exist.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import mediagen.engine.library.reach as reach
 from mediagen.models import ApiToken, MediaAsset, MediaLibrary
 from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.library import MediaLibraryQuerySet
@@ -49,6 +50,8 @@ class Access:
 
     user: Any
     token: ApiToken | None = None
+    _many: dict[Right, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """whether the libraries in which they have a right hold so much that their rows are read in order"""
 
     def has(self, right: Right) -> bool:
         """Whether the right is theirs at all, in whichever library."""
@@ -78,7 +81,14 @@ class Access:
             return assets.none()  # type: ignore[no-any-return]
         if sees_everything(self.user) and not self._bound:
             return assets  # type: ignore[no-any-return]
-        return assets.filter(library__in=self.libraries(right))  # type: ignore[no-any-return]
+        return assets.filter(self.within(right))  # type: ignore[no-any-return]
+
+    def within(self, right: Right = Right.READ, column: str = "library") -> Any:
+        """A condition for rows whose `column` is a library in which they have the right. A query at its first use."""
+        libraries = self.libraries(right)
+        if right not in self._many:
+            self._many[right] = reach.are_many(libraries)
+        return reach.within(libraries, column, in_order=self._many[right])
 
     def watchable(self) -> MediaAssetQuerySet:
         """The assets that they may watch come: those that they may read, and with a right to generate alone those that

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
 from mediagen.models import MediaAsset, MediaTag
 from mediagen.models.kept_by_database import has_words, with_words
-from mediagen.models.routing import connection
+from mediagen.models.routing import alias
 
 MAX_CHARS = 200
 MAX_WORDS = 10
@@ -53,13 +54,14 @@ def _rare(wanted: list[str], tags: dict[str, list[int]]) -> set[Any] | None:
     """Ids among which all that fit are, when the database's index of words finds them to be few. Of what many have the
     newest are soon found by looking at each; None then, and where there is no index, or all words are too short."""
     indexed = [word for word in wanted if len(word) >= SHORTEST]
-    if not indexed or not has_words(connection):
+    database = connections[alias()]
+    if not indexed or not has_words(database):
         return None
     if in_texts := [word for word in indexed if not tags[word]]:
-        return _few(with_words(connection, in_texts, RARE + 1))
+        return _few(with_words(database, in_texts, RARE + 1))
     for word in indexed:  # the text of a tag may be in a prompt, too
         tagged = list(_links(tags[word]).order_by().values_list("mediaasset", flat=True)[: RARE + 1])
-        if len(tagged) <= RARE and (few := _few(with_words(connection, [word], RARE + 1))) is not None:
+        if len(tagged) <= RARE and (few := _few(with_words(database, [word], RARE + 1))) is not None:
             return few | set(tagged)
     return None
 
