@@ -4,13 +4,13 @@ from django.urls import path
 
 from mediagen import views, views_files, views_webhooks
 from mediagen.studio.files.upload import UploadView
-from mediagen.studio.generation.workbench import WorkbenchView
 from mediagen.studio.library import chooser
 from mediagen.studio.library.compare import CompareView
 from mediagen.studio.library.doing import ActionView
 from mediagen.studio.library.gallery import GalleryView, ProgressView
 from mediagen.studio.library.many import JobView, ManyView
 from mediagen.studio.library.story import AssetView, StoryView
+from mediagen.studio.library.workbench import WorkbenchView
 
 app_name = "mediagen"
 

@@ -19,7 +19,14 @@ def asset(transactional_db):
 
 
 def test_what_is_painted_goes_along_as_a_mask_and_the_new_version_can_be_compared(
-    page, sign_in, settings, in_server, asset, serious, shoot, is_too_wide  # noqa: F811
+    page,
+    sign_in,
+    settings,
+    in_server,
+    asset,
+    serious,
+    shoot,
+    is_too_wide,  # noqa: F811
 ):
     settings.MEDIAGEN = {"RUN_IN_SERVER": True}
     sign_in(*ALL)
@@ -43,7 +50,7 @@ def test_what_is_painted_goes_along_as_a_mask_and_the_new_version_can_be_compare
     assert serious() == []
     page.get_by_label("What is to be changed").fill("Make it night")
     page.get_by_role("button", name="Change it").click()
-    page.wait_for_url(f"**?said=work")
+    page.wait_for_url("**?said=work")
     child = MediaAsset.objects.get(parent=asset)
     assert MediaAsset.objects.get(pk=child.parameters["mask"]).width == 320
     page.get_by_role("link", name="Compare").click()
