@@ -1,5 +1,6 @@
 # make demo    pictures from prompts, with no key, server or database to install
 # make serve   the site on http://127.0.0.1:8000, with a login for the admin
+# make rehearse  a live site against local vendor servers: failover, 429, budgets, a killed worker; pays nobody
 # make test    the whole test suite
 # make help    everything else
 #
@@ -21,12 +22,14 @@ unexport PYTHONPATH
 # Not to compile everything again in each process that a test starts.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve test test-all lint format types ci lock clean env-base env-test env-dev
+.PHONY: help demo serve rehearse test test-all lint format types ci lock clean env-base env-test env-dev
 .NOTPARALLEL: # one environment, one database
 
 help:
 	@echo "make demo     pictures from prompts, without any key"
 	@echo "make serve    the site on http://127.0.0.1:$(PORT) with a login for the admin (PORT=...)"
+	@echo "make rehearse a live site against vendor servers on this machine, led through what goes wrong; pays nobody"
+	@echo "              (STAY=1: then in the browser, on PORT)"
 	@echo "make test     the test suite (PYTEST_ARGS=..., DATABASE_URL=postgresql://... for PostgreSQL)"
 	@echo "make test-all the test suite with whole products of cases; takes minutes longer"
 	@echo "make lint     ruff and the import contracts"
@@ -48,6 +51,9 @@ serve: env-base
 	@echo "The studio is at http://127.0.0.1:$(PORT)/studio/, the admin at http://127.0.0.1:$(PORT)/admin/   (Ctrl-C stops the server)"
 	@DJANGO_SETTINGS_MODULE=config.settings.dev exec $(RUN) -m uvicorn config.asgi:application \
 		--host 127.0.0.1 --port $(PORT) --lifespan off --log-level warning
+
+rehearse: env-base
+	@$(RUN) -m tests.servers.rehearse --port $(PORT) $(if $(STAY),--stay)
 
 test: env-test
 	@echo "Running the tests (some minutes for all of them; a part: make test PYTEST_ARGS=tests/test_chain.py) ..."

@@ -134,11 +134,26 @@ def database(name: str, *, default_path: Path, sqlite_options: dict[str, Any]) -
                 f"The environment variable {name} names no absolute path. Use four slashes: sqlite:////absolute/path."
             )
         parsed["OPTIONS"] = {**sqlite_options, **parsed.get("OPTIONS", {})}
-    elif not parsed.get("NAME"):
+    elif scheme == "mysql":
+        use_pymysql()
+    if not parsed.get("NAME"):
         raise ImproperlyConfigured(
             f"The environment variable {name} names no database. End it with one: postgresql://user@host:5432/name."
         )
     return parsed
+
+
+def use_pymysql() -> None:
+    """Where mysqlclient, which is compiled, is not installed: PyMySQL in its place. Django knows no other driver."""
+    if importlib.util.find_spec("MySQLdb") is not None:
+        return
+    try:
+        import pymysql
+    except ImportError:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names a MariaDB, and there is no driver for it. Install PyMySQL or mysqlclient."
+        ) from None
+    pymysql.install_as_MySQLdb()
 
 
 def kept_secret(path: Path) -> str:

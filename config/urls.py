@@ -11,6 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("mediagen/", include("mediagen.urls")),
     path("api/v1/", include("mediagen.api.urls")),
+    path("", include("mediagen.urls_health")),
     path("login/", LoginView.as_view(template_name="mediagen/studio/sign_in.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     # The page mediagen/studio/ once more, at an address that is easy to tell somebody.

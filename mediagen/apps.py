@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_migrate, post_save
 
 from mediagen import conf
 
@@ -16,14 +16,18 @@ class MediagenConfig(AppConfig):
 
     def ready(self) -> None:
         from mediagen import checks  # noqa: F401 - registers the system checks
-        from mediagen.engine.dispatch import batch_waits, server_wanted, task_wanted
+        from mediagen.engine.dispatch import batch_waits, look_wanted, server_wanted, task_wanted
+        from mediagen.models import mariadb
         from mediagen.models.writer import read_relations_from_writer
 
         for model in self.get_models(include_auto_created=True):
             read_relations_from_writer(model)
+            mariadb.let_any_case_be_found(model)
+        post_migrate.connect(mariadb.tell_texts_apart, sender=self, dispatch_uid="mediagen.mariadb")
         batch_waits.connect(_work_on_batch, dispatch_uid="mediagen.work")
         server_wanted.connect(_run_in_server, dispatch_uid="mediagen.work")
         task_wanted.connect(_give_to_task_engine, dispatch_uid="mediagen.tasks")
+        look_wanted.connect(_look_for_alerts, dispatch_uid="mediagen.alerts")
         # Of all models, for the setting that says of which is read when something happens.
         post_save.connect(_row_saved, dispatch_uid="mediagen.references.saved")
         post_delete.connect(_row_deleted, dispatch_uid="mediagen.references.deleted")
@@ -51,6 +55,12 @@ def _give_to_task_engine(name: str, args: tuple[Any, ...], **_: Any) -> None:
 
     task = getattr(tasks, name)
     task.using(backend=conf.get("TASK_BACKEND"), queue_name=task_engine.queue_name()).enqueue(*args)
+
+
+def _look_for_alerts(**_: Any) -> Coroutine[Any, Any, Any]:
+    from mediagen.engine.insight import alerts
+
+    return alerts.look_and_tell()
 
 
 def _row_saved(instance: Any, **_: Any) -> None:

@@ -88,9 +88,20 @@ class BreakerRules:
     """a prober that has not reported for so long is taken for dead"""
 
     def after_error(
-        self, circuit: Circuit, *, error: ProviderError, now: datetime, config_digest: str, default_cooldown_s: float
+        self,
+        circuit: Circuit,
+        *,
+        error: ProviderError,
+        now: datetime,
+        config_digest: str,
+        default_cooldown_s: float,
+        at_once: int | None = None,
     ) -> Circuit:
-        """The circuit after a failed attempt. `error.breaker` decides, never its text."""
+        """The circuit after a failed attempt. `error.breaker` decides, never its text.
+
+        `at_once`, where another provider can be asked: so many pictures are under way at this one. When as many tries
+        have failed in a row none of them has brought anything, and no more is sent after them.
+        """
         if error.breaker is BreakerEffect.NONE:
             # It answered, so a probe has found it alive; otherwise nothing is learned.
             return Circuit() if circuit.state is CircuitState.HALF_OPEN else circuit
@@ -105,7 +116,8 @@ class BreakerRules:
             return self._opened(failed, until, error)
         if circuit.state is CircuitState.OPEN:
             return failed  # it was in flight when the circuit opened: the cooldown stays as it is
-        if circuit.state is CircuitState.CLOSED and failed.failures < self.failures:
+        opens_at = self.failures if at_once is None else min(self.failures, at_once)
+        if circuit.state is CircuitState.CLOSED and failed.failures < opens_at:
             return replace(failed, outcome=error.outcome.value, http_status=error.http_status, reason=str(error))
         wait_s = min(self.cooldown_s * 2.0**circuit.openings, self.max_cooldown_s)
         return self._opened(failed, now + timedelta(seconds=wait_s), error)

@@ -7,11 +7,12 @@ one run is in `mediagen.execution`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mediagen import conf, http, purchases
-from mediagen.breaker import BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
+from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
 from mediagen.clock import REAL, Clock
 from mediagen.execution import ChainOutcome, Execution, key_of
 from mediagen.foreign import lacks, name_of
@@ -61,6 +62,7 @@ class MediaGeneratorChain:
         self._clock = clock
         self._seen: dict[str, bool] = {}
         """what was last seen of each provider that was asked by this chain, by name; also of dry ones"""
+        self._under_way: Counter[BreakerKey] = Counter()
         self._breaker: BreakerStore = breaker if breaker is not None else MemoryBreakerStore()
         self._rules = rules or BreakerRules(
             failures=conf.get("BREAKER_FAILURES"),
@@ -143,6 +145,7 @@ class MediaGeneratorChain:
             delivered=delivered,
             clock=self._clock,
             seen=self._seen,
+            under_way=self._under_way,
         )
         async with http.session():
             return await run.through()
@@ -151,10 +154,11 @@ class MediaGeneratorChain:
         """Whether the provider answers locally in this chain, unless the call says otherwise."""
         return self.dry_run or bool(getattr(provider, "dry_run", False)) or name_of(provider) in self._dry_providers
 
-    def purchases_resolved_for_s(self) -> dict[str, float]:
+    def purchases_resolved_for_s(self, *, by_looking: bool = False) -> dict[str, float]:
         """Seconds after which a provider can no longer say what became of a purchase whose answer was lost, by the
-        names of those that can."""
-        seconds = {name_of(p): purchases.resolved_for_s(p) for p in self.providers if not self.is_dry(p)}
+        names of those that can; `by_looking`: of those that surely buy nothing when they are asked."""
+        live = [provider for provider in self.providers if not self.is_dry(provider)]
+        seconds = {name_of(p): purchases.resolved_for_s(p, by_looking=by_looking) for p in live}
         return {name: s for name, s in seconds.items() if s > 0}
 
     def cooling_down_s(self, operation: str) -> float | None:

@@ -30,6 +30,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PAGES_CSP": (str, type(None)),
     "PICTURES": (dict,),
     "RICH_TEXT_FIELDS": (list, tuple),
+    "ALERT_MAIL_TO": (list, tuple, type(None)),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
 }
@@ -45,6 +46,7 @@ POSITIVE_NUMBERS = {
     "LINK_LIFETIME_S",
     "KEEP_ZIPS_H",
     "KICK_AGAIN_S",
+    "ALERT_QUIET_S",
     "EXPORT_WAIT_DAYS",
     "API_MAX_BODY_BYTES",
 }
@@ -209,7 +211,7 @@ def check_one_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+SUPPORTED = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB 10.11 or newer"}
 
 
 @register("mediagen")
@@ -219,16 +221,44 @@ def check_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
     from mediagen.models.routing import alias
 
-    vendor = connections[alias()].vendor
-    if vendor in SUPPORTED:
+    connection = connections[alias()]
+    if connection.vendor == "mysql":
+        return _check_mariadb(connection)
+    if connection.vendor in SUPPORTED:
         return []
-    return [
-        CheckWarning(
-            f"mediagen's tables are in a database of the kind {vendor!r}, on which the suite does not pass.",
-            hint=f"Use {', '.join(SUPPORTED.values())}. See docs/embedding.md.",
-            id="mediagen.W020",
+    return [_not_supported(f"of the kind {connection.vendor!r}")]
+
+
+def _not_supported(kind: str) -> CheckMessage:
+    return CheckWarning(
+        f"mediagen's tables are in a database {kind}, on which the suite does not pass.",
+        hint=f"Use {', '.join(SUPPORTED.values())}. See docs/embedding.md.",
+        id="mediagen.W020",
+    )
+
+
+def _check_mariadb(connection: Any) -> list[CheckMessage]:
+    from django.db import DatabaseError
+
+    from mediagen.models.mariadb import OLDEST
+
+    found: list[CheckMessage] = []
+    # None: as the server is set, which by itself is repeatable read.
+    level = connection.settings_dict["OPTIONS"].get("isolation_level", "read committed")
+    if str(level).lower() != "read committed":
+        found.append(
+            CheckWarning(
+                f"The database's isolation level is {level!r}: what others have written stays unseen for as long as a "
+                "transaction lasts, and what is bought is decided by what is seen.",
+                hint="Leave OPTIONS['isolation_level'] out: Django takes 'read committed'.",
+                id="mediagen.W036",
+            )
         )
-    ]
+    try:
+        is_supported = connection.mysql_is_mariadb and connection.mysql_version >= OLDEST
+    except DatabaseError:  # away: `migrate` and everything else will say so
+        return found
+    return found if is_supported else [*found, _not_supported(f"that is no MariaDB {OLDEST[0]}.{OLDEST[1]} or newer")]
 
 
 @register("mediagen")
@@ -335,8 +365,8 @@ def check_encryption_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
 
 
 HINT_ABOUT_TABLES = (
-    "Run manage.py update_provider_data where the vendor has an API for it, install a newer mediagen, or correct the "
-    "provider's model and prices. See docs/providers/matrix.md."
+    "Run manage.py mediagen_update_provider_data where the vendor has an API for it, install a newer mediagen, or "
+    "correct the provider's model and prices. See docs/providers/matrix.md."
 )
 
 
@@ -409,7 +439,7 @@ def check_stored_credentials(app_configs: Any, databases: Any = None, **kwargs: 
         CheckWarning(
             f"{what} cannot be decrypted with any configured key.",
             hint="Enter it again in the admin, or add the key it was encrypted with to MEDIAGEN['ENCRYPTION_KEYS'] "
-            "(or SECRET_KEY_FALLBACKS) and run manage.py rotate_credentials.",
+            "(or SECRET_KEY_FALLBACKS) and run manage.py mediagen_rotate_credentials.",
             id="mediagen.W003",
         )
         for what in found

@@ -16,7 +16,7 @@ DEFAULTS: dict[str, Any] = {
     # More providers, or other settings for ours: {"acme": "site.acme.AcmeAdapter"} or
     # {"flux": {"ADAPTER": "...", "OPTIONS": {"base_url": ..., "model": ..., "api_key": ...}}}.
     "PROVIDERS": {},
-    # Folder for newer tables of models and prices, as update_provider_data writes them. None: those that we ship.
+    # Folder for newer tables of models and prices, as mediagen_update_provider_data writes them. None: those we ship.
     "PROVIDER_DATA_DIR": None,
     # Hosts that a provider's answer may name although they are private or not https: "host" or "host:port".
     "TRUSTED_HOSTS": [],
@@ -78,7 +78,7 @@ DEFAULTS: dict[str, Any] = {
     # change with the picture; a deleted one may be seen for so long.
     "PICTURE_CACHE_S": 30 * 24 * 3600,
     # Named sets of the options of {% picture %}: {"hero": {"widths": [800, 1600], "formats": "avif,webp",
-    # "ratio": "16:9", "sizes": "100vw"}}. `make_renditions` makes what they name.
+    # "ratio": "16:9", "sizes": "100vw"}}. `mediagen_make_renditions` makes what they name.
     "PICTURES": {},
     # Text fields of the site in which assets may stand: ["blog.Post.body"]. Those that do count as used.
     "RICH_TEXT_FIELDS": [],
@@ -101,6 +101,10 @@ DEFAULTS: dict[str, Any] = {
     "API_MAX_BODY_BYTES": 1024 * 1024,
     # "https://site.example": where people reach this site. In comments at Figma, and the plugin's address.
     "SITE_URL": None,
+    # Who is mailed about alerts: addresses. None: the site's ADMINS. []: nobody.
+    "ALERT_MAIL_TO": None,
+    # The least time between two mails, and before the same alert is told of again when it comes back, seconds.
+    "ALERT_QUIET_S": 3600.0,
     # An export to Figma that nobody has placed with the plugin for so many days is given up.
     "EXPORT_WAIT_DAYS": 30,
 }

@@ -9,6 +9,7 @@ import logging
 import random
 import traceback
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -139,6 +140,7 @@ class Execution:
         delivered: Any = None,
         clock: Clock = REAL,
         seen: dict[str, bool] | None = None,
+        under_way: Counter[BreakerKey] | None = None,
     ) -> None:
         self.providers = providers
         self.breaker = breaker
@@ -162,6 +164,9 @@ class Execution:
         self.delivered = delivered
         self.clock = clock
         self.seen = {} if seen is None else seen
+        self.under_way: Counter[BreakerKey] = Counter() if under_way is None else under_way
+        """how many executions ask each provider, those that wait to ask again among them"""
+        self.asked: set[int] = set()
         self.outcome = ChainOutcome(operation)
         self.digest = _request_digest(operation, kwargs)
         self.something_was_asked = False
@@ -293,6 +298,19 @@ class Execution:
         left = conf.get("RETRIES") if retries is None else retries
         if was_probe:
             left = 0
+        self.asked.add(id(provider))
+        if key is None:
+            return await self.tries(provider, method, key=None, was_probe=was_probe, left=left)
+        self.under_way[key] += 1
+        try:
+            return await self.tries(provider, method, key=key, was_probe=was_probe, left=left)
+        finally:
+            self.under_way[key] -= 1
+
+    async def tries(
+        self, provider: Any, method: Callable[..., Any], *, key: BreakerKey | None, was_probe: bool, left: int
+    ) -> bool:
+        """`attempt`, with so many `left` to follow the first."""
         tries = 0
         while True:
             tries += 1
@@ -348,6 +366,7 @@ class Execution:
             now=self.clock.now(),
             config_digest=str(getattr(provider, "config_digest", "")),
             default_cooldown_s=float(getattr(provider, "default_cooldown_s", self.rules.cooldown_s)),
+            at_once=self.under_way[key] if self.can_ask_another() else None,
         )
         circuit = await self.breaker.failed(key, change)
         opened = circuit.state is CircuitState.OPEN and before is not CircuitState.OPEN
@@ -355,6 +374,19 @@ class Execution:
             level = logging.ERROR if error.breaker is BreakerEffect.OPENS_UNTIL_CHANGED else logging.WARNING
             logger.log(level, "%s for %s: %s", key.provider, key.operation, circuit.explain())
         return circuit
+
+    def can_ask_another(self) -> bool:
+        """Whether a provider that was not asked yet can be, and would make a real picture."""
+        known, now = self.breaker.known(), self.clock.now()
+        for other in self.providers:
+            if id(other) in self.asked or not callable(getattr(other, self.operation, None)):
+                continue
+            if getattr(other, "is_placeholder", False) or not getattr(other, "is_configured", True):
+                continue
+            circuit = known.get(self.key_of(other), Circuit())
+            if circuit.verdict(now, str(getattr(other, "config_digest", ""))) is Verdict.ALLOW:
+                return True
+        return False
 
     async def wait_for_same(self, error: ProviderError, tries: int, key: BreakerKey | None) -> bool:
         """Back off before asking the same provider again. False: better go on to the next one.

@@ -5,45 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, InterfaceError, OperationalError, connections
+from django.db import connections
 from django.urls import NoReverseMatch, reverse
 
-from mediagen import conf
-from mediagen.breaker import (
-    BreakerKey,
-    BreakerStore,
-    Change,
-    Circuit,
-    CircuitState,
-    after_health_check,
-    after_success,
-    probe_is_free,
-)
+from mediagen import circuits, conf
+from mediagen.breaker import BreakerStore
 from mediagen.chain import MediaGeneratorChain
+from mediagen.circuits import SharedBreaker
 from mediagen.connections import token_source
 from mediagen.destinations import holds_a_key, withheld
 from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest
 from mediagen.foreign import name_of
-from mediagen.models import ProviderConfig, ProviderHealth
-from mediagen.models.clock import db_now, from_db, to_db
+from mediagen.models import ProviderConfig
 from mediagen.models.fields import webhook_secret
-from mediagen.models.routing import atomic, connection
+from mediagen.models.routing import connection
+from mediagen.models.statements import rows_of
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
-from mediagen.types import utcnow
+from mediagen.types import near
 
 logger = logging.getLogger("mediagen.chain")
 
-T = TypeVar("T")
+KEPT_S = 1.0
 
 
 def get_media_generator_chain(
@@ -98,6 +89,52 @@ def _in_own_connection(*arguments: Any) -> MediaGeneratorChain:
 aget_media_generator_chain = sync_to_async(get_media_generator_chain)
 
 
+class ChainsNow:
+    """Chains as `get_media_generator_chain` makes them, of what stands in the tables now. They are made once for as
+    long as that stays the same, for a second at most; keys are decrypted once. One statement and one for the breakers,
+    whatever number of chains is asked for; not in an event loop.
+
+    Inside a transaction nothing is kept: what is read there may never be committed, and nobody else knows it.
+    """
+
+    _lock = threading.Lock()
+    _seen: Any = None
+    _made_at = 0.0
+    _chains: dict[tuple[tuple[str, ...], bool | None], MediaGeneratorChain] = {}
+
+    def __init__(self) -> None:
+        self._in_transaction = connection.in_atomic_block
+        if self._in_transaction:
+            return
+        circuits.of_this_process().look()
+        seen = (rows_of(ProviderConfig.objects.in_chain_order), hash(repr(conf.user_settings())), list(_instead))
+        with self._lock:
+            is_old = time.monotonic() - ChainsNow._made_at > KEPT_S  # what the environment says may be another by now
+            if is_old or seen != ChainsNow._seen:
+                ChainsNow._seen, ChainsNow._chains, ChainsNow._made_at = seen, {}, time.monotonic()
+            self._kept = ChainsNow._chains
+
+    def of(
+        self, providers: Sequence[str] = (), dry_run: bool | None = None, *, breaker: BreakerStore | None = None
+    ) -> MediaGeneratorChain:
+        """Errors of `get_media_generator_chain`. `breaker`: where none of this process may be used."""
+        if self._in_transaction:
+            return get_media_generator_chain(providers or None, dry_run, breaker=breaker)
+        key = (tuple(providers), dry_run)
+        chain = self._kept.get(key)
+        if chain is None:
+            if len(self._kept) > 100:
+                self._kept.clear()
+            shared = circuits.of_this_process()
+            chain = self._kept[key] = get_media_generator_chain(providers or None, dry_run, breaker=shared)
+        return chain
+
+    @classmethod
+    def forget(cls) -> None:
+        """Whatever is kept, in this process."""
+        cls._seen = None
+
+
 def runs_dry(adapter: Any, config: ProviderConfig, call: bool | None = None) -> bool:
     """Whether the adapter of this entry answers locally: the call's word, its own, the entry's, the site's."""
     if hasattr(adapter, "runs_dry"):
@@ -129,8 +166,8 @@ def _named(entries: list[ProviderConfig], names: list[str]) -> list[ProviderConf
     by_name = {entry.name: entry for entry in entries}
     for name in names:
         if name not in by_name:
-            known = ", ".join(entry.name for entry in entries if entry.enabled)
-            raise InvalidRequest(f"There is no provider {name!r:.60}. There are: {known}.", field="providers")
+            known = near(name, (entry.name for entry in entries if entry.enabled))
+            raise InvalidRequest(f"There is no provider {name!r:.60}. {known}", field="providers")
         if not by_name[name].enabled:
             raise InvalidRequest(f"Provider {name!r} is disabled. Enable it in the admin first.", field="providers")
     return [by_name[name] for name in dict.fromkeys(names)]
@@ -233,154 +270,3 @@ def credential_of(config: ProviderConfig, cls: type[Any]) -> Secret:
 
 def _first_not_none(*values: bool | None) -> bool:
     return bool(next(value for value in values if value is not None))
-
-
-CIRCUIT_FIELDS = tuple(asdict(Circuit()))
-CIRCUIT_TIMES = ("open_until", "probe_until", "last_failure_at")
-MAX_AGE_S = 1.0
-
-
-class SharedBreaker:
-    """Circuits in the table `ProviderHealth`, the same for all processes.
-
-    Reads are at most a second old; every change is one conditional UPDATE on the row's version. While nothing
-    fails nothing is written.
-    """
-
-    def __init__(self, circuits: Mapping[BreakerKey, Circuit] | None = None) -> None:
-        self._circuits = dict(circuits or {})
-        self._read_at = time.monotonic() if circuits is not None else -MAX_AGE_S
-
-    @classmethod
-    def now(cls) -> SharedBreaker:
-        """With the circuits read. One query."""
-        return cls(_read_circuits())
-
-    async def load(self, keys: Iterable[BreakerKey]) -> Mapping[BreakerKey, Circuit]:
-        if time.monotonic() - self._read_at >= MAX_AGE_S:
-            self._read_at = time.monotonic()  # first, so that others do not all read at once
-            self._circuits = await _in_table(_read_circuits, lambda: self._circuits)
-        return {key: self._circuits[key] for key in keys if key in self._circuits}
-
-    async def claim_probe(self, key: BreakerKey, *, now: datetime, until: datetime, config_digest: str) -> bool:
-        claimed, circuit = await _in_table(
-            lambda: _claim_probe(key, now, until, config_digest), lambda: (False, self._circuits.get(key, Circuit()))
-        )
-        self._circuits[key] = circuit
-        return claimed
-
-    async def failed(self, key: BreakerKey, change: Change) -> Circuit:
-        if change(known := self._circuits.get(key, Circuit())) == known:
-            return known  # it does not count: nothing to write
-        circuit = await _in_table(lambda: _change(key, change), lambda: change(known))
-        self._circuits[key] = circuit
-        return circuit
-
-    async def succeeded(self, key: BreakerKey, *, was_probe: bool) -> None:
-        known = self._circuits.get(key)
-        if known is None or (not was_probe and after_success(known, was_probe=False) == known):
-            return
-
-        def apply(circuit: Circuit) -> Circuit:
-            return after_success(circuit, was_probe=was_probe)
-
-        self._circuits[key] = await _in_table(
-            lambda: _change(key, apply, last_success_at=db_now()), lambda: apply(known)
-        )
-
-    def known(self) -> Mapping[BreakerKey, Circuit]:
-        return dict(self._circuits)
-
-
-async def _in_table(work: Callable[[], T], otherwise: Callable[[], T]) -> T:
-    """What `work` returns; `otherwise()` while the database is away. A breaker is a help: the answer of a provider,
-    which may be paid for, must not be lost for its sake."""
-    try:
-        return await sync_to_async(_or_closed)(work)
-    except (OperationalError, InterfaceError) as exc:
-        logger.warning("the breakers cannot be read or written (%s); going by what is known", type(exc).__name__)
-        return otherwise()
-
-
-def _or_closed(work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except (OperationalError, InterfaceError):
-        if not connection.in_atomic_block:
-            connection.close()  # a broken connection stays broken; the next query makes another
-        raise
-
-
-def _read_circuits() -> dict[BreakerKey, Circuit]:
-    return {_key(row): _circuit(row) for row in ProviderHealth.objects.all()}
-
-
-def _key(row: ProviderHealth) -> BreakerKey:
-    return BreakerKey(row.provider_name, row.model_name, row.operation)
-
-
-def _circuit(row: ProviderHealth) -> Circuit:
-    values = {name: getattr(row, name) for name in CIRCUIT_FIELDS}
-    values.update({name: from_db(values[name]) for name in CIRCUIT_TIMES})
-    return Circuit(**{**values, "state": CircuitState(row.state)})
-
-
-def _row(key: BreakerKey) -> ProviderHealth:
-    row, _ = ProviderHealth.objects.get_or_create(
-        provider_name=key.provider, model_name=key.model[:200], operation=key.operation
-    )
-    return row
-
-
-def _change(key: BreakerKey, apply: Any, **also: Any) -> Circuit:
-    """Apply a pure function to the row's circuit, again if another process was quicker."""
-    while True:
-        try:
-            with atomic():
-                row = _row(key)
-        except IntegrityError:
-            continue
-        before = _circuit(row)
-        after: Circuit = apply(before)
-        if after == before and not also:
-            return after
-        if _save(row, after, **also):
-            return after
-
-
-def _save(row: ProviderHealth, circuit: Circuit, **also: Any) -> bool:
-    values = {**asdict(circuit), "state": circuit.state.value, **also}
-    values.update({name: to_db(values[name]) for name in CIRCUIT_TIMES})
-    return bool(
-        ProviderHealth.objects.filter(pk=row.pk, version=row.version).update(
-            **values, version=row.version + 1, updated_at=db_now()
-        )
-    )
-
-
-def _claim_probe(key: BreakerKey, now: datetime, until: datetime, config_digest: str) -> tuple[bool, Circuit]:
-    row = _row(key)
-    circuit = _circuit(row)
-    if not probe_is_free(circuit, now, config_digest):
-        return False, circuit
-    probing = Circuit(**{**asdict(circuit), "state": CircuitState.HALF_OPEN, "probe_until": until})
-    return (True, probing) if _save(row, probing) else (False, circuit)
-
-
-def note_health(provider: str) -> None:
-    """The provider has answered a call that buys nothing: its breakers become what that proves."""
-    now = utcnow()
-    for key in [key for key in _read_circuits() if key.provider == provider]:
-        _change(key, lambda circuit: after_health_check(circuit, now))
-
-
-def circuits_of(provider: str) -> dict[BreakerKey, Circuit]:
-    """What all processes know of a provider; closed circuits without a failure left out."""
-    return {
-        key: circuit for key, circuit in _read_circuits().items() if key.provider == provider and not circuit.is_healthy
-    }
-
-
-def reset_breakers(provider: str) -> int:
-    """Close every circuit of a provider; how many there were."""
-    return ProviderHealth.objects.filter(provider_name=provider).exclude(state="closed", failures=0).delete()[0]

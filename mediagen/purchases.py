@@ -28,9 +28,14 @@ ASKED_AGAIN = 4
 _SAYS = (Refused, JobFailed, BadResponse)
 
 
-def resolved_for_s(provider: Any) -> float:
-    """For how long after it was sent the provider can say what became of a purchase, seconds; 0.0 when it cannot."""
+def resolved_for_s(provider: Any, *, by_looking: bool = False) -> float:
+    """For how long after it was sent the provider can say what became of a purchase, seconds; 0.0 when it cannot.
+
+    `by_looking`: without being asked with the purchase's key, which would buy it now if it never came there.
+    """
     lives_s = float(getattr(provider, "purchase_keys_live_s", 0.0) or 0.0)
+    if by_looking and lives_s:
+        return 0.0
     return lives_s or (FOUND_FOR_S if callable(getattr(provider, "find_purchase", None)) else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Django signals for code in the same process: what became of assets, batches and exports.
+"""Django signals for code in the same process: what became of assets, batches and exports, and what needs somebody.
 
 Each is sent once the change is committed, in the process that made it, in the thread of its database work. A receiver
 that raises is logged and changes nothing: the picture is kept. A process that dies right after the commit sends none;
@@ -26,3 +26,10 @@ export_placed = Signal()
 
 export_failed = Signal()
 """export: the `AssetExport`, whose `message` says why not. sender: `AssetExport`."""
+
+alert_raised = Signal()
+"""alert: the `Alert`, a condition that somebody has to do something about: `code`, `about`, `what`, `next_step`. Again
+when it comes back after MEDIAGEN["ALERT_QUIET_S"]. sender: `Alert`."""
+
+alert_over = Signal()
+"""alert: the `Alert`, which is so no longer. sender: `Alert`."""

@@ -7,11 +7,12 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from mediagen.attempts import Answer as Answer
@@ -167,6 +168,14 @@ class GenerationRequest:
             seed=_checked_seed(seed),
             options=options,
         )
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """What somebody may have meant: the names that are like it, else all there are."""
+    names = {one.casefold(): one for one in known}
+    if found := get_close_matches(str(name)[:100].casefold(), names, n=3, cutoff=0.6):
+        return f"Did you mean {' or '.join(names[one] for one in found)}?"
+    return f"There are: {', '.join(names.values())}." if names else "There are none."
 
 
 def checked_text(value: Any, name: str) -> str:

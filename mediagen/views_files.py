@@ -22,7 +22,7 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.shortcuts import get_object_or_404
-from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, quote_etag
 from django.views.generic import View
 
@@ -31,6 +31,7 @@ from mediagen.engine.files import LinkRefused, links, renditions, storage
 from mediagen.engine.library import Access, strangers
 from mediagen.errors import ComeLater, InvalidRequest, StorageFailed
 from mediagen.models import MediaAsset, asset_storage
+from mediagen.origins import allow_origin
 
 CONTENT_TYPES = {
     "png": "image/png",
@@ -103,20 +104,6 @@ def _make_harmless(request: HttpRequest, response: HttpResponseBase, *, is_stran
         allow_origin(request, response)
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Referrer-Policy"] = "no-referrer"
-
-
-def allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Let scripts of the pages in LINK_ORIGINS read the answer to a signed address, which needs no cookie (CORS)."""
-    origins = conf.get("LINK_ORIGINS")
-    origin = request.headers.get("Origin", "")
-    if "*" in origins:
-        response["Access-Control-Allow-Origin"] = "*"
-    elif origins:
-        patch_vary_headers(response, ["Origin"])
-        if origin in origins:
-            response["Access-Control-Allow-Origin"] = origin
-    if "Access-Control-Allow-Origin" in response:
-        response["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Length, Content-Range, ETag"
 
 
 def _whole(asset: MediaAsset) -> bytes:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -28,14 +31,21 @@ _FROM_OUTSIDE = (
 )
 
 
-# How long an example takes says more about the machine's other work than about the code.
-hypothesis.settings.register_profile("mediagen", deadline=None, print_blob=True)
-hypothesis.settings.load_profile("mediagen")
+# How long an example takes says more about the machine's other work than about the code. `.ci/run` takes the second.
+hypothesis.settings.register_profile("everyday", deadline=None, print_blob=True, max_examples=20)
+hypothesis.settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=300)
+hypothesis.settings.load_profile("everyday")
 
 
 def asks_database(item: pytest.Item) -> bool:
     fixtures = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
     return bool(fixtures) or item.get_closest_marker("django_db") is not None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`-m database`: what another database can break, which .ci/run tries."""
+    if asks_database(item):
+        item.add_marker("database")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -65,12 +75,34 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.fixture(scope="session")
+def media_roots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
+    """Names for folders that are made with their first file: most tests make none."""
+    base = tmp_path_factory.mktemp("media")
+    numbers = itertools.count(1)
+    yield lambda: base / str(next(numbers))
+    shutil.rmtree(base, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
-def media_root(tmp_path: Path, settings) -> Path:
+def media_root(media_roots: Callable[[], Path], settings) -> Path:
     """The folder where this test's default storage keeps its files: its own, and not there before the first file."""
-    root = tmp_path / "media"
+    root = media_roots()
     settings.MEDIA_ROOT = str(root)
     return root
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(request: pytest.FixtureRequest) -> None:
+    """What the process knows of the tables it knows from another test's."""
+    if asks_database(request.node):
+        from mediagen import circuits
+        from mediagen.engine.library import LibrariesNow
+        from mediagen.factory import ChainsNow
+
+        circuits.forget()
+        ChainsNow.forget()
+        LibrariesNow.forget()
 
 
 @pytest.fixture

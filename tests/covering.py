@@ -26,8 +26,9 @@ def covering(entries: Sequence[Any], pairs_of: Callable[..., Iterable[Hashable]]
 
 
 def all_but(entries: Iterable[Any], *kept: Any) -> list[Any]:
-    """The entries, with the mark `whole` at all but `kept`."""
-    return [entry if entry in kept else pytest.param(entry, marks=pytest.mark.whole) for entry in entries]
+    """The entries (a tuple is several values), with the mark `whole` at all but `kept`."""
+    values = [(entry, entry if isinstance(entry, tuple) else (entry,)) for entry in entries]
+    return [entry if entry in kept else pytest.param(*many, marks=pytest.mark.whole) for entry, many in values]
 
 
 def whole(entry: Any) -> Any:

@@ -58,7 +58,7 @@ async def test_options_reach_a_provider_unchanged():
 @pytest.mark.parametrize(
     ("error", "asked", "goes_on"),
     [
-        (Unavailable("down"), 3, True),
+        (Unavailable("down"), 1, True),
         (OutcomeUnknown("sent, no answer"), 1, True),
         (RateLimited("slow down", retry_after_s=30), 1, True),
         (CredentialsRefused("no"), 1, True),
@@ -74,6 +74,22 @@ async def test_policy_table(error, asked, goes_on):
     assert len(first.calls) == asked
     assert (outcome.served_by == "second") is goes_on
     assert len(second.calls) == int(goes_on)
+
+
+async def test_unavailable_is_asked_again_when_nobody_else_can_be():
+    only = Duck("only", Unavailable("down"))
+    assert (await run(only)).result is None
+    assert len(only.calls) == 3
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 7])
+async def test_a_dead_provider_is_asked_no_more_often_than_pictures_are_made_at_once(at_once):
+    first = Duck("first", Unavailable("down"))
+    chain = MediaGeneratorChain([first, Duck("second")])
+    for _ in range(3):
+        made = await asyncio.gather(*(chain.execute_generate_image("x", 8, 8) for _ in range(at_once)))
+        assert {image.provider_name for image in made} == {"second"}
+    assert len(first.calls) <= at_once
 
 
 async def test_unavailable_is_asked_again_and_every_try_is_an_attempt():
@@ -146,10 +162,12 @@ class TestBreaker:
     async def test_opens_after_failures_and_is_skipped_then(self, settings):
         settings.MEDIAGEN = {"RETRIES": 0, "BREAKER_FAILURES": 2}
         first = Duck("first", BadResponse("html"))
-        chain = MediaGeneratorChain([first, Duck("second")])
-        for _ in range(4):
+        chain = MediaGeneratorChain([first])
+        for _ in range(2):
             outcome = await chain.execute("generate_image", prompt="x", width=8, height=8)
-            assert outcome.served_by == "second"
+        chain.providers.append(Duck("second"))
+        outcome = await chain.execute("generate_image", prompt="x", width=8, height=8)
+        assert outcome.served_by == "second"
         assert len(first.calls) == 2
         assert outcomes(outcome)[0] == ("first", "skipped")
         assert "html" in outcome.attempts[0].message

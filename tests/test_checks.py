@@ -13,6 +13,7 @@ from mediagen.checks import (
     check_storage,
     check_who_makes_pictures,
 )
+from mediagen.models.routing import alias
 
 
 def found(settings, value):
@@ -121,6 +122,29 @@ def test_a_database_that_nobody_tried_is_told(monkeypatch):
     monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.vendor", "oracle")
     monkeypatch.setattr(type(connections["default"]), "vendor", "oracle")
     assert [message.id for message in check_database(None)] == ["mediagen.W020"]
+
+
+class MariaDB:
+    vendor, mysql_is_mariadb, mysql_version = "mysql", True, (10, 11, 6)
+
+    def __init__(self, **values):
+        self.settings_dict = {"OPTIONS": values.pop("OPTIONS", {})}
+        vars(self).update(values)
+
+
+@pytest.mark.parametrize(
+    ("connection", "told"),
+    [
+        (MariaDB(), []),
+        (MariaDB(OPTIONS={"isolation_level": "Read Committed"}), []),
+        (MariaDB(OPTIONS={"isolation_level": None}), ["mediagen.W036"]),
+        (MariaDB(mysql_version=(10, 6, 18)), ["mediagen.W020"]),
+        (MariaDB(mysql_is_mariadb=False, mysql_version=(8, 4, 0)), ["mediagen.W020"]),
+    ],
+)
+def test_what_is_no_mariadb_that_we_know_is_told(connection, told, monkeypatch):
+    monkeypatch.setattr("django.db.connections", {alias(): connection})
+    assert [message.id for message in check_database(None)] == told
 
 
 def test_a_site_with_wsgi_alone_is_told_who_makes_its_pictures(settings):

@@ -8,8 +8,9 @@ from asgiref.sync import async_to_sync
 
 from mediagen import conf
 from mediagen.breaker import BreakerKey, BreakerRules, Circuit, CircuitState
+from mediagen.circuits import SharedBreaker, reset_breakers
 from mediagen.errors import ConfigurationError, InvalidRequest, RateLimited, Unavailable
-from mediagen.factory import SharedBreaker, build_adapter, get_media_generator_chain, reset_breakers
+from mediagen.factory import build_adapter, get_media_generator_chain
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.providers import MediaGeneratorProvider
 from mediagen.types import utcnow
@@ -233,3 +234,20 @@ class TestSharedBreaker:
         self.fail(SharedBreaker.now(), RateLimited("slow", retry_after_s=600))
         assert reset_breakers("flux") == 1
         assert SharedBreaker.now().known() == {}
+
+
+@pytest.mark.django_db
+def test_an_address_from_the_environment_goes_before_the_settings_and_behind_the_row_and_gets_the_key(
+    monkeypatch, settings
+):
+    settings.MEDIAGEN = {"PROVIDERS": {"flux": {"OPTIONS": {"base_url": "https://settings.example"}}}}
+    monkeypatch.setenv("MEDIAGEN_FLUX_BASE_URL", "https://environment.example/v1")
+    monkeypatch.setenv("BFL_API_KEY", "made-up-key-1234")
+    row = ProviderConfig.objects.get(name="flux")
+    adapter = build_adapter(row, dry_run=False)
+
+    assert (adapter.base_url, adapter.is_configured) == ("https://environment.example/v1", True)
+
+    row.base_url = "https://row.example"
+    adapter = build_adapter(row, dry_run=False)
+    assert (adapter.base_url, adapter.is_configured) == ("https://row.example", False)

@@ -60,6 +60,7 @@ def test_a_provider_that_is_added_moves_nobody_and_goes_again():
     assert now["gemini"] > 20
 
 
+@pytest.mark.whole
 @pytest.mark.django_db(transaction=True)
 def test_no_key_is_null_and_goes_back_to_empty():
     before, after = ("mediagen", FIRST), ("mediagen", "0002_unique_without_conditions")

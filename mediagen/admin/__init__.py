@@ -9,6 +9,7 @@ from django.utils.functional import SimpleLazyObject
 
 from mediagen.lazy import names_from
 from mediagen.models import (
+    Alert,
     ApiToken,
     AssetExport,
     AssetUsage,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mediagen.admin.exports.export import AssetExportAdmin
     from mediagen.admin.generation.answer import KeptAnswerAdmin
     from mediagen.admin.generation.attempt import GenerationAttemptAdmin
+    from mediagen.admin.insight.alert import AlertAdmin
     from mediagen.admin.insight.dashboard import DashboardAdmin
     from mediagen.admin.library.library import MediaLibraryAdmin
     from mediagen.admin.library.tag import MediaTagAdmin
@@ -51,6 +53,7 @@ __getattr__ = names_from(
         "exports.export": "AssetExportAdmin",
         "generation.answer": "KeptAnswerAdmin",
         "generation.attempt": "GenerationAttemptAdmin",
+        "insight.alert": "AlertAdmin",
         "insight.dashboard": "DashboardAdmin",
         "library.library": "MediaLibraryAdmin",
         "library.tag": "MediaTagAdmin",
@@ -69,6 +72,7 @@ def later(name: str) -> Any:
     return lambda model, site: SimpleLazyObject(lambda: __getattr__(name)(model, site))
 
 
+admin.site.register(Alert, later("AlertAdmin"))
 admin.site.register(ApiToken, later("ApiTokenAdmin"))
 admin.site.register(AssetExport, later("AssetExportAdmin"))
 admin.site.register(AssetUsage, later("AssetUsageAdmin"))

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from mediagen import conf
-from mediagen.engine.library import Access, strangers, tokens
+from mediagen.engine.library import Access, strangers, tickets, tokens
 from mediagen.models import ApiToken
 from mediagen.models.token import PREFIX
 
@@ -36,6 +36,22 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="mediagen"'
+
+
+class TicketAuthentication(TokenAuthentication):
+    """`?ticket=...`, of the view's own generation and nothing else: a browser's EventSource sends no header."""
+
+    def authenticate(self, request: Request) -> tuple[Any, ApiToken | None] | None:
+        ticket = request.query_params.get("ticket")
+        if ticket is None:
+            return None
+        found = tickets.bearer(ticket, request.parser_context["kwargs"]["pk"])
+        if found is None:
+            strangers.count_wrong(request, "ticket")
+            raise AuthenticationFailed(
+                "The ticket is over, or for another generation. Read the generation again: stream_url has a new one."
+            )
+        return found
 
 
 def authenticators() -> list[BaseAuthentication]:

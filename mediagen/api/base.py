@@ -26,13 +26,13 @@ from rest_framework.views import APIView
 
 from mediagen.api import problems, schema
 from mediagen.api.authentication import access_of, authenticators
-from mediagen.api.fields import near
 from mediagen.api.parsing import Answer, Body, JSONAlways
 from mediagen.api.parsing import shown as shown_name
 from mediagen.api.problems import FORBIDDEN, INVALID, OUTDATED, Problem
 from mediagen.api.throttles import RoleThrottle
 from mediagen.engine.library import PERMISSIONS, SCOPES, Access, Right
 from mediagen.error_pages import hide_secrets
+from mediagen.types import near
 
 METHODS = ("get", "post", "put", "patch", "delete")
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from mediagen.models.clock import from_db
+from mediagen.types import near
 
 
 class Time(serializers.DateTimeField):
@@ -101,14 +100,6 @@ class Object(serializers.DictField):
             if not level:
                 return data
         raise serializers.ValidationError(f"must not be nested deeper than {self.deepest} levels.")
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """What somebody may have meant: the names that are like it, else all there are."""
-    names = list(known)
-    if found := get_close_matches(str(name)[:100].casefold(), names, n=3, cutoff=0.6):
-        return f"Did you mean {' or '.join(found)}?"
-    return f"There are: {', '.join(names)}." if names else "There are none."
 
 
 class StrictSerializer(serializers.Serializer[Any]):

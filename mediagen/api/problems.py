@@ -23,7 +23,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from mediagen.engine.database import hops
+from mediagen.engine.database import may_pass
 from mediagen.errors import (
     BudgetTooSmall,
     ComeLater,
@@ -148,7 +148,7 @@ def problem_of(exc: Exception) -> Problem | None:
         return _of_mediagen(exc)
     if isinstance(exc, OperationalError | InterfaceError):
         logger.error("the database is away (%s)", type(exc).__name__, exc_info=exc)
-        if not hops.may_pass(exc):  # a table is missing, say
+        if not may_pass(exc):  # a table is missing, say
             return Problem(MISCONFIGURED, "The site's database cannot do this; its log says why. Tell who runs it.")
         return Problem(UNAVAILABLE, "The database does not answer. Try again in a moment.", headers=retry_after(2))
     return None

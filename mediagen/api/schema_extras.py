@@ -109,8 +109,14 @@ ASKED: dict[str, Any] = {
     "library": "press",
     "tags": ["sea"],
 }
+WORKED_ON = "01a204c9-8da1-7f3b-a702-9254e98a762d"
 EXAMPLES: dict[str, dict[str, Any]] = {
     "PicturesRequest": ASKED,
+    "EditRequest": {"source": WORKED_ON, "prompt": "Make it night", "providers": ["openai_images", "gemini"]},
+    "VariationRequest": {"source": WORKED_ON, "count": 4},
+    "UpscaleRequest": {"source": WORKED_ON, "factor": 2},
+    "BackgroundRemovalRequest": {"source": WORKED_ON, "tags": ["cut-out"]},
+    "OutpaintRequest": {"source": WORKED_ON, "left": 256, "right": 256, "prompt": "more sea"},
     "Problem": {
         "type": "urn:mediagen:problem:invalid",
         "title": "The request asks for something that cannot be.",

@@ -381,6 +381,10 @@ class GenerationSerializer(serializers.Serializer[Any]):
     state = Choice(choices=GENERATION_STATES)
     url = serializers.URLField()
     events_url = serializers.URLField(help_text="A stream of what happens (server-sent events).")
+    stream_url = serializers.URLField(
+        allow_null=True,
+        help_text="The same with a ticket for an hour, for a browser's EventSource; null when all is over.",
+    )
     assets = AssetSerializer(many=True)
     estimate = EstimateSerializer(allow_null=True, help_text="In the first answer only.")
     billing = CostSerializer(allow_null=True, help_text="What it has cost so far; not in the first answer.")

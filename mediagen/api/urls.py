@@ -12,7 +12,7 @@ from mediagen.api.base import Nowhere
 from mediagen.api.batches import batches
 from mediagen.api.exports import exports, figma
 from mediagen.api.files import asset_files
-from mediagen.api.generation import generations, settling
+from mediagen.api.generation import generations, settling, works
 from mediagen.api.insight import stats
 from mediagen.api.library import asset_parts, assets, libraries
 from mediagen.api.openai import views as openai
@@ -29,6 +29,7 @@ urlpatterns = [
     *jobs.routes,
     # orders: generations and batches
     *generations.routes,
+    *works.routes,
     *settling.routes,
     *batches.routes,
     # the house: libraries, providers, numbers

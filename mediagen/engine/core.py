@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mediagen.engine.database import as_uuid, in_database, run_sync
+from mediagen.engine.database import as_uuid, grouped, in_database, run_sync, together
 from mediagen.engine.exports import FigmaImport, canva, figma, from_canva, import_from_figma, sending
-from mediagen.engine.generation import AssetOrder, AssetWorks, claims, queue, running
+from mediagen.engine.generation import AssetOrder, AssetWorks, beginning, claims, queue, running
 from mediagen.engine.library import NoSuchAsset
 from mediagen.engine.providers import health
 from mediagen.errors import GenerationFailed, LeaseLost
@@ -48,8 +48,10 @@ class MediaEngine(AssetWorks):
         self, prompt: str, width: int = 1024, height: int = 1024, library_id: Any = None, **options: Any
     ) -> MediaAsset:
         """As `generate_asset_from_prompt`, but raises `GenerationFailed`, which lists every attempt and its reason."""
-        job = await in_database(claims.begin, AssetOrder.of(prompt, width, height, library_id, **options))
-        return job.asset if job.existing else await running.run(job)
+        order = AssetOrder.of(prompt, width, height, library_id, **options)
+        with grouped():
+            job = await together(beginning.begin_together, beginning.Beginning(order))
+            return job.asset if job.existing else await running.run(job)
 
     async def regenerate_asset(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
         """Make a failed or cancelled asset, or the real picture of a placeholder, under the same id.
@@ -58,8 +60,9 @@ class MediaEngine(AssetWorks):
         a placeholder then stays as it was.
         """
         changes = {} if dry_run is None else {"dry_run": dry_run}
-        job = await in_database(claims.begin_again, as_uuid(asset_id, "asset_id"), changes)
-        return await running.run(job)
+        with grouped():
+            job = await in_database(claims.begin_again, as_uuid(asset_id, "asset_id"), changes)
+            return await running.run(job)
 
     async def enqueue(
         self, prompt: str, width: int = 1024, height: int = 1024, library_id: Any = None, **options: Any

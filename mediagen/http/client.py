@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
@@ -30,6 +30,8 @@ logger = logging.getLogger("mediagen.http")
 # A pool looks at each of its connections whenever a request starts or ends, so several small ones are far quicker.
 CONNECTIONS_PER_POOL = 8
 KEPT_ALIVE_S = 5.0
+LINGER_S = 5.0
+"""how long connections stay when nobody has a session any more"""
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
 USER_AGENT = f"mediagen/{__version__} (+https://pypi.org/project/mediagen/)"
 
@@ -70,11 +72,41 @@ class _Pool:
 
 
 class _Pools:
-    """The clients of one event loop, by host; closed when the last `session()` in it ends."""
+    """The clients of one event loop, by host; closed when nobody has used them for `LINGER_S`, or the loop ends."""
 
     def __init__(self) -> None:
         self.users = 0
         self.by_host: dict[str, list[_Pool]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._keeper: AsyncGenerator[None, None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        self.users += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._keeper is None:
+            # The loop closes the generators that were begun in it before it ends.
+            self._keeper = self._until_the_end()
+            await anext(self._keeper)
+
+    def leave(self) -> None:
+        self.users -= 1
+        if not self.users:
+            self._timer = asyncio.get_running_loop().call_later(LINGER_S, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._closing = asyncio.get_running_loop().create_task(self.aclose())
+
+    async def _until_the_end(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            await self.aclose()
 
     def least_busy(self, key: str) -> _Pool:
         pools = self.by_host.setdefault(key, [])
@@ -135,19 +167,17 @@ def _new_client() -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def session() -> AsyncIterator[None]:
-    """Keep connections open until the outermost session of this event loop ends. Cheap to nest.
+    """Keep connections open, for some seconds after the outermost session of this event loop has ended. Cheap to nest.
 
-    Without it a loop that ends (`async_to_sync`, a management command) would leave sockets behind.
+    A loop that ends before (`async_to_sync`, a management command) leaves no sockets behind.
     """
     loop = asyncio.get_running_loop()
-    pools = _pools.setdefault(loop, _Pools())
-    pools.users += 1
+    pools = _pools.get(loop) or _pools.setdefault(loop, _Pools())
+    await pools.join()
     try:
         yield
     finally:
-        pools.users -= 1
-        if pools.users == 0:
-            await pools.aclose()
+        pools.leave()
 
 
 class _Sent:

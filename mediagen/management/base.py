@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from mediagen.engine.database import is_full
 from mediagen.management.streams import ForgivingStream
 from mediagen.models import routing
+from mediagen.types import near
 
 SOME_FAILED = 1
 USAGE = 2
@@ -25,13 +31,35 @@ NOT_MIGRATED = (
 )
 
 
+EXAMPLES = "examples:"
+
+
+class _Help(DjangoHelpFormatter):
+    """Leaves examples as they are: a line that is broken is no command any more."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
+
+
 class MediagenCommand(BaseCommand):
     """Base of our commands."""
 
-    def __init__(self, stdout: Any = None, stderr: Any = None, *args: Any, **kwargs: Any) -> None:
+    examples: Sequence[str] = ()
+    """lines for a shell, which --help shows"""
+
+    def __init__(self, stdout: Any = None, stderr: Any = None, no_color: bool = False, **kwargs: Any) -> None:
         out: Any = ForgivingStream(stdout or sys.stdout)
         err: Any = ForgivingStream(stderr or sys.stderr)
-        super().__init__(out, err, *args, **kwargs)
+        # https://no-color.org; --force-color has the last word.
+        is_plain = no_color or (bool(os.environ.get("NO_COLOR")) and not kwargs.get("force_color"))
+        super().__init__(out, err, no_color=is_plain, **kwargs)
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs.setdefault("formatter_class", _Help)
+        kwargs.setdefault("epilog", "\n  ".join([EXAMPLES, *self.examples]))
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.error = partial(_refuse, parser)  # type: ignore[method-assign]
+        return parser
 
     @property
     def reader(self) -> ForgivingStream:
@@ -64,6 +92,30 @@ class MediagenCommand(BaseCommand):
         """For commands whose work goes on beside a failure and logs it: one line, before it is begun."""
         if is_not_migrated():
             raise CommandError(NOT_MIGRATED, returncode=STOPPED)
+
+
+def _refuse(parser: CommandParser, message: str) -> None:
+    """A wrong command line, in one line; with the option or the word that is near, where there is one."""
+    text = message
+    if match := re.match(r"unrecognized arguments: .*?(--[\w-]+)", message):
+        options = [option for action in parser._actions for option in action.option_strings if option[:2] == "--"]
+        text += _did_you_mean(match[1], options)
+    elif match := re.match(r"argument (\S+): invalid choice: '(.*?)'", message):
+        text += _did_you_mean(match[2], _choices(parser, match[1]))
+    if not getattr(parser, "called_from_command_line", False):
+        raise CommandError(f"Error: {text}", returncode=USAGE)
+    parser.exit(USAGE, f"{parser.prog}: {text.rstrip('.')}. {parser.prog} --help says what there is.\n")
+
+
+def _choices(parser: ArgumentParser, argument: str) -> list[str]:
+    names = argument.split("/")
+    found = [one for one in parser._actions if set(names) & {*one.option_strings, one.dest, str(one.metavar)}]
+    return [str(choice) for one in found for choice in one.choices or ()]
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    like = near(word, known)
+    return f". {like.rstrip('?')}" if like.startswith("Did") else ""
 
 
 def is_not_migrated() -> bool:

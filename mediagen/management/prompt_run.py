@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mediagen.engine.generation import AssetOrder, Run, check_options, earlier
-from mediagen.engine.library import find_library, get_library, get_or_create_library
+from mediagen.engine.library import find_library, get_library, get_or_create_library, library_called
 from mediagen.engine.work import CallersWorker, Event, Until
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
@@ -109,10 +109,9 @@ def chosen_library(options: dict[str, Any]) -> MediaLibrary | None:
     """What --library names; None without it. `InvalidRequest` when it is missing and must not be made."""
     if not options["library"]:
         return None
-    library = find_library(options["library"])
-    if library is None and not options["create_library"]:
-        raise InvalidRequest(f"There is no media library {options['library']!r}. Add --create-library to make it.")
-    return library or get_or_create_library(options["library"])
+    if options["create_library"]:
+        return find_library(options["library"]) or get_or_create_library(options["library"])
+    return library_called(options["library"], "Add --create-library to make it.")
 
 
 def _result(event: Event) -> Result:

@@ -19,11 +19,14 @@ from mediagen.management.batch_output import Progress as BatchProgress
 from mediagen.management.output import HEADINGS, Result, cells, closing_lines, found_text, one_line
 from mediagen.models import GenerationBatch
 
+NEEDS_COLUMNS = 100
+"""for the table: an id has 36"""
+
 
 class RichReporter:
     def __init__(self, out: OutputWrapper, total: int, *, no_color: bool) -> None:
         stream: Any = out._out
-        self.console = Console(file=stream, no_color=no_color, highlight=False)
+        self.console = Console(file=stream, no_color=no_color or None, highlight=False)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -46,7 +49,7 @@ class RichReporter:
         self.progress.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(Text(text))
+        self.console.print(Text(text), soft_wrap=True)
 
     def found(self, waiting: int, made: int, bought: int, begun_at: datetime | None) -> None:
         self.progress.update(self.task, total=self.total - made)
@@ -60,13 +63,24 @@ class RichReporter:
         self.progress.update(self.task, advance=1, description=f"pictures{note}")
 
     def summary(self, results: list[Result], *, earlier: int, waiting: int) -> None:
-        table = Table(*HEADINGS)
-        for result in results:
-            # Text, not str: a prompt with [brackets] is no markup.
-            table.add_row(*(Text(cell) for cell in cells(result)), style=None if result.made else "red")
-        self.console.print(table)
+        if self.console.width >= NEEDS_COLUMNS:
+            table = Table(*HEADINGS)
+            table.columns[0].no_wrap = True
+            for result in results:
+                # Text, not str: a prompt with [brackets] is no markup.
+                table.add_row(*(Text(cell) for cell in cells(result)), style=None if result.made else "red")
+            self.console.print(table)
+        else:
+            for result in results:
+                asset_id, *facts, prompt = cells(result)
+                self._line(asset_id, None if result.made else "red")
+                self._line(f"  {', '.join(facts)} s: {prompt}", None if result.made else "red")
         for line in closing_lines(results, earlier, waiting):
-            self.console.print(Text(line))
+            self._line(line)
+
+    def _line(self, text: str, style: str | None = None) -> None:
+        """Whole: an id or a path that is cut or broken cannot be copied."""
+        self.console.print(Text(text), style=style, soft_wrap=True)
 
 
 class RichProgress(BatchProgress):
@@ -75,7 +89,7 @@ class RichProgress(BatchProgress):
     def __init__(self, out: OutputWrapper, batch: GenerationBatch, worker: Worker, *, no_color: bool) -> None:
         super().__init__(out, batch, worker)
         stream: Any = out._out
-        self.console = Console(file=stream, no_color=no_color, highlight=False)
+        self.console = Console(file=stream, no_color=no_color or None, highlight=False)
         self.live = Live(get_renderable=self.draw, console=self.console, refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -94,4 +108,5 @@ class RichProgress(BatchProgress):
 
     def show(self, event: Event) -> None:
         if event.kind == "failed":
-            self.console.print(Text(f"{event.asset.row_key}: {one_line(event.message, 300)}", style="red"))
+            text = Text(f"{event.asset.row_key}: {one_line(event.message, 300)}", style="red")
+            self.console.print(text, soft_wrap=True)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0016_references'),
+        ('mediagen', '0021_alerts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

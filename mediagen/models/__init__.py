@@ -1,5 +1,6 @@
 """The tables, one file each, the QuerySet beside its model."""
 
+from mediagen.models.alert import Alert, WorkerPresence
 from mediagen.models.answer import KeptAnswer
 from mediagen.models.asset import (
     AssetSource,
@@ -33,6 +34,7 @@ from mediagen.models.webhook import WebhookDelivery
 
 __all__ = [
     "BUDGET_FIELDS",
+    "Alert",
     "ApiToken",
     "AssetExport",
     "AssetReference",
@@ -70,6 +72,7 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookMessage",
+    "WorkerPresence",
     "asset_storage",
     "provider_choices",
 ]

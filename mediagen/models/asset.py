@@ -132,7 +132,10 @@ class MediaAssetQuerySet(WriterQuerySet["MediaAsset"]):
 
         The database's clock decides, so the workers' clocks need not agree.
         """
-        return self.filter(_takeable()).filter(Q(batch__isnull=True) | Q(batch__state="running"))
+        # No join: where rows are locked for all tables of a query, one worker would keep the others from the batch.
+        batches: Any = self.model._meta.get_field("batch").related_model
+        running = batches.objects.filter(state="running").values("pk")
+        return self.filter(_takeable()).filter(Q(batch__isnull=True) | Q(batch__in=running))
 
     def claim(self, pks: Iterable[Any], *, worker: str, lease_s: float, on_request: bool = False) -> int:
         """Take those of these assets that are still to be taken; how many. One conditional UPDATE. `on_request`: also
@@ -165,7 +168,9 @@ class MediaAssetQuerySet(WriterQuerySet["MediaAsset"]):
 
     def to_be_filled(self, pk: Any, token: int) -> Self:
         """As `held`, and also when somebody has ended it meanwhile: a picture that came is kept all the same."""
-        return self.filter(pk=pk, lease_token=token).exclude(generation_state=GenerationState.READY)
+        return self.filter(pk=pk, lease_token=token).exclude(
+            generation_state=GenerationState.READY, is_placeholder=False
+        )
 
 
 class MediaAsset(Leased):

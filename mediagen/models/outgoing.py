@@ -14,7 +14,15 @@ from mediagen.models.library import MediaLibrary
 from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
-EVENTS = ("asset.ready", "asset.failed", "batch.finished", "export.placed", "export.failed")
+EVENTS = (
+    "asset.ready",
+    "asset.failed",
+    "batch.finished",
+    "export.placed",
+    "export.failed",
+    "alert.raised",
+    "alert.over",
+)
 TEST_EVENT = "webhook.test"
 """sent to one endpoint, when somebody asks for it"""
 

@@ -8,7 +8,7 @@ from mediagen.models.writer import WriterQuerySet
 
 
 class AssetReference(models.Model):
-    """An asset in a text field of one of the site's rows. Kept by signals, made anew by `rebuild_asset_references`."""
+    """An asset in a text field of one of the site's rows. Kept by signals; `mediagen_rebuild_references` reads all."""
 
     asset = models.ForeignKey("mediagen.MediaAsset", on_delete=models.CASCADE, related_name="references")
     model = models.CharField(max_length=150, help_text="blog.post")

@@ -6,9 +6,9 @@ a second would have it bought twice.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from django.db import models, router
+from django.db import connections, models, router
 
 M = TypeVar("M", bound=models.Model)
 
@@ -20,6 +20,13 @@ class WriterQuerySet(models.QuerySet[M]):
     def db(self) -> str:
         hints: dict[str, Any] = getattr(self, "_hints", {})
         return self._db or router.db_for_write(self.model, **hints)  # type: ignore[attr-defined]
+
+    def locked(self, *, skip: bool = False) -> Self:
+        """`select_for_update` of these rows alone; `skip`: without those that somebody else has locked, where the
+        database can. MariaDB locks those of joined tables too."""
+        features = connections[self.db].features
+        of = ("self",) if features.has_select_for_update_of else ()
+        return self.select_for_update(of=of, skip_locked=skip and features.has_select_for_update_skip_locked)
 
 
 def read_relations_from_writer(model: type[models.Model]) -> None:

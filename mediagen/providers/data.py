@@ -1,6 +1,6 @@
 """What vendors sell, as data: models, prices and announced ends in one dated file for each provider.
 
-The files beside this module are ours. `manage.py update_provider_data` writes newer ones into the folder
+The files beside this module are ours. `manage.py mediagen_update_provider_data` writes newer ones into the folder
 `MEDIAGEN["PROVIDER_DATA_DIR"]`; one that cannot be read there leaves ours in force, and that is logged.
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from importlib import import_module
 from typing import Any
 
@@ -10,9 +12,18 @@ from mediagen.errors import ConfigurationError
 
 
 def settings_options(name: str) -> dict[str, Any]:
-    """Constructor arguments that settings give an adapter: MEDIAGEN["PROVIDERS"][name]["OPTIONS"]."""
+    """Constructor arguments that the operator gives an adapter: MEDIAGEN["PROVIDERS"][name]["OPTIONS"], and before its
+    base_url the environment's MEDIAGEN_<NAME>_BASE_URL."""
     entry = conf.get("PROVIDERS").get(name)
-    return dict(entry.get("OPTIONS", {})) if isinstance(entry, dict) else {}
+    options = dict(entry.get("OPTIONS", {})) if isinstance(entry, dict) else {}
+    if base_url := os.environ.get(base_url_variable(name), "").strip():
+        options["base_url"] = base_url
+    return options
+
+
+def base_url_variable(name: str) -> str:
+    """MEDIAGEN_FLUX_BASE_URL."""
+    return f"MEDIAGEN_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_BASE_URL"
 
 
 def adapter_class(name: str) -> type[Any]:

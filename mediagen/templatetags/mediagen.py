@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django import template
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
@@ -18,7 +18,7 @@ from mediagen import pictures
 from mediagen.engine.files import download_name, picture_url, thumbnail_url
 from mediagen.engine.generation import told
 from mediagen.engine.library import Limits
-from mediagen.models import GenerationAttempt, MediaAsset
+from mediagen.models import Alert, GenerationAttempt, MediaAsset
 from mediagen.models.costs import Cost
 
 register = template.Library()
@@ -242,6 +242,24 @@ def why(asset: MediaAsset) -> str:
 def unlocalized(value: float) -> str:
     """A number as HTML wants it, in whichever language."""
     return f"{value:g}"
+
+
+ALERTS_SHOWN = 3
+
+
+@register.inclusion_tag("mediagen/_alerts.html", takes_context=True)
+def mediagen_alerts(context: Any) -> dict[str, Any]:
+    """A strip of what needs somebody, for those who may see alerts; nothing for others, and when nothing does. One
+    query."""
+    user = getattr(context.get("request"), "user", None)
+    if user is None or not user.has_perm("mediagen.view_alert"):
+        return {"alerts": ()}
+    found = list(Alert.objects.open())
+    try:
+        address = reverse("admin:mediagen_alert_changelist") + "?state=open" if user.is_staff else ""
+    except NoReverseMatch:  # a site without the admin
+        address = ""
+    return {"alerts": found[:ALERTS_SHOWN], "more": max(0, len(found) - ALERTS_SHOWN), "address": address}
 
 
 @register.inclusion_tag("mediagen/admin/_week.html", takes_context=True)

@@ -43,4 +43,4 @@ def test_axe_and_the_width_find_what_is_wrong(page, sign_in, serious, is_too_wid
 def test_the_database_is_there_in_another_thread(apart, site):
     from mediagen.models import ProviderConfig
 
-    assert apart(ProviderConfig.objects.count) == 7
+    assert "noop_media" in apart(lambda: set(ProviderConfig.objects.values_list("name", flat=True)))

@@ -6,6 +6,8 @@ import argparse
 import ast
 import dataclasses
 import inspect
+import io
+import json
 import re
 import subprocess
 import sys
@@ -13,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import BaseCommand, get_commands, load_command_class
+from django.core.management import BaseCommand, call_command, get_commands, load_command_class
 
 from mediagen import conf, errors
 from mediagen.connections import CLIENT_ID_ENV, CLIENT_SECRET_ENV
 from mediagen.engine import MediaEngine
 from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.insight import CODES
+from mediagen.engine.library import tokens
 from mediagen.engine.providers.health import ProviderReport
 from mediagen.management import batch_run
 from mediagen.management.output import Result
@@ -27,6 +31,13 @@ from mediagen.providers.registry import adapter_class
 from mediagen.types import MAKES_PICTURES, AttemptState, FigmaExportResult, GeneratedImage
 from tests.docs import pages
 from tests.docs.pages import ROOT, names_in, table
+from tests.factories import (
+    GenerationAttemptFactory,
+    GenerationBatchFactory,
+    MediaAssetFactory,
+    MediaTagFactory,
+    UserFactory,
+)
 
 CONFIGURATION, API, ERRORS = "docs/configuration.md", "docs/api-python.md", "docs/errors.md"
 BATCHES, WORKERS = "docs/batches.md", "docs/workers.md"
@@ -43,6 +54,17 @@ def by_first_name(doc: str, *heading: str) -> dict[str, list[str]]:
             assert name not in rows, f"{doc}: {name} stands twice"
             rows[name] = row
     return rows
+
+
+# --- operations.md
+
+
+def test_every_finding_has_a_chapter_in_the_runbook():
+    source = (ROOT / "mediagen/engine/insight/doctor.py").read_text()
+    codes = {*CODES, *re.findall(r'code="([a-z_]+)"', source)}
+    headings = re.findall(r"^### (.+)$", pages.text_of("docs/operations.md"), re.MULTILINE)
+
+    assert {name for heading in headings for name in names_in(heading)} == codes
 
 
 # --- configuration.md
@@ -219,10 +241,10 @@ def part_of_commands(command: str) -> list[list[str]]:
         "figma_plugin",
         "figma_import",
         "mediagen_settle",
-        "rotate_credentials",
+        "mediagen_rotate_credentials",
         "mediagen_setup",
-        "update_provider_data",
-        "export_assets",
+        "mediagen_update_provider_data",
+        "mediagen_export_assets",
     ],
 )
 def test_the_options_of_a_command(command):
@@ -273,7 +295,7 @@ def test_the_exit_codes_of_a_batch():
 
 def test_the_actions_on_a_batch():
     rows = [row for found in pages.tables(BATCHES) for row in found if row[0].startswith("`batches ")]
-    [action] = [action for action in parser_of("batches")._actions if action.dest == "action"]
+    [action] = [action for action in parser_of("mediagen_batches")._actions if action.dest == "action"]
 
     assert {names_in(row[0])[0].split()[1] for row in rows} | {"list"} == set(action.choices or ())
 
@@ -370,3 +392,27 @@ def test_every_room_is_on_the_map_and_says_what_it_is_for():
         assert "Keeps:" in words or "kick" in words, room
         for file in room.parent.glob("*.py"):
             assert file == room or f"`{file.stem}`" in words, f"{room} does not say what {file.name} is"
+
+
+@pytest.mark.django_db
+def test_the_fields_of_every_json_line():
+    GenerationBatchFactory(name="pets", total=1)
+    GenerationAttemptFactory(unknown=True)
+    tokens.issue(UserFactory(), name="shop", scopes=["read"])
+    MediaAssetFactory(ready=True).tags.add(MediaTagFactory(name="hero"))
+    rows = {names_in(row[0])[0]: row[1] for row in table(COMMANDS, "command", "fields of a line")}
+    arguments = {"mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"]}
+    for words, fields in rows.items():
+        out = io.StringIO()
+        call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)
+        *_, last = lines = [json.loads(line) for line in out.getvalue().splitlines()]
+        said = set().union(*lines)
+        assert said == set(names_in(fields)) - {"export", "summary"}, words
+        assert last
+
+
+def test_every_command_with_json_has_its_fields_described():
+    have = {name for name, app in get_commands().items() if app == "mediagen" and "--json" in own_options(name)}
+    described = {names_in(row[0])[0].split()[0] for row in table(COMMANDS, "command", "fields of a line")}
+
+    assert have - described == {"generate_assets", "check_providers", "mediagen_doctor", "figma_import"}

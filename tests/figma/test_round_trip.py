@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 COMMAND = "python -m tests.figma.round_trip"
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(shutil.which("node") is None, reason="There is no node here to run the plugin with.")
 def test_it_says_what_the_page_shows():
     page = (ROOT / "docs" / "figma.md").read_text()

@@ -8,9 +8,23 @@ from ipaddress import ip_address
 
 import pytest
 
+from mediagen.http import client
 from tests.fake_dns import dns
 
 __all__ = ["dns"]
+
+
+@pytest.fixture(autouse=True)
+def not_lingering(request, monkeypatch):
+    """Connections are closed when the last session ends, so that a test sees which are left open."""
+    if "lingering" not in request.fixturenames:
+        monkeypatch.setattr(client, "LINGER_S", 0.0)
+
+
+@pytest.fixture
+def lingering(monkeypatch):
+    """`lingering(seconds)`: from now on connections stay so long; before that as they do in a site."""
+    return lambda seconds: monkeypatch.setattr(client, "LINGER_S", seconds)
 
 
 @pytest.fixture(scope="module")

@@ -266,6 +266,16 @@ async def test_just_at_the_limit():
 # ---------------------------------------------------------------- connections
 
 
+async def test_a_connection_outlives_its_session_for_a_while_and_is_closed_with_its_loop(lingering):
+    async with raw_server(say_ok) as server:
+        for _ in range(2):
+            await send("GET", server.url)
+        assert (server.connections, server.open) == (1, 1)
+        lingering(0.05)
+        await send("GET", server.url)
+        assert (server.connections, await server.all_closed()) == (1, True)
+
+
 async def test_a_session_keeps_a_connection_and_closes_it():
     async with raw_server(say_ok) as server:
         async with http.session():

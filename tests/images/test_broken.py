@@ -56,7 +56,7 @@ def test_any_flipped_bit_of_a_png_is_found_by_a_checksum(name):
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_spliced_bytes_raise_nothing_but_not_a_picture(name, data):
     content = bytearray(sample(name)[0])
@@ -68,14 +68,12 @@ def test_spliced_bytes_raise_nothing_but_not_a_picture(name, data):
 
 
 @pytest.mark.parametrize("format", pictures.FORMATS)
-@settings(max_examples=60, deadline=None)
 @given(tail=st.binary(max_size=200))
 def test_anything_behind_a_signature_raises_nothing_but_not_a_picture(format, tail):
     start = {"png": 8, "jpeg": 2, "webp": 16, "avif": 32, "gif": 6}[format]
     _accepts_or_refuses(pictures.picture(format)[:start] + tail)
 
 
-@settings(max_examples=200, deadline=None)
 @given(content=st.binary(max_size=300))
 def test_arbitrary_bytes_raise_nothing_but_not_a_picture(content):
     _accepts_or_refuses(content)

@@ -6,7 +6,7 @@ import hashlib
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -68,7 +68,6 @@ def test_alpha_animation_and_loss(name, has_alpha, is_animated, is_lossless):
 
 
 @pytest.mark.parametrize("format", pictures.FORMATS)
-@settings(max_examples=15, deadline=None)
 @given(width=st.integers(1, 300), height=st.integers(1, 300))
 def test_any_size_is_read_as_pillow_reads_it(format, width, height):
     content = pictures.encode(Image.new("L", (width, height)), format)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
@@ -196,7 +196,6 @@ def test_any_prompt_will_do(prompt):
     assert decode_check(content, picture)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     prompt=st.text(st.characters(), max_size=600),
     provider=st.text(max_size=80),
@@ -227,7 +226,6 @@ def test_all_that_counts_as_drawable_has_a_glyph_of_its_own():
         assert bytes(card._font(40).getmask(char)) != missing, unicodedata.name(char)
 
 
-@settings(max_examples=300, deadline=None)
 @given(digest=st.binary(min_size=32, max_size=32))
 def test_text_is_readable_whatever_the_colours_are(digest):
     scheme = colours.scheme(digest)

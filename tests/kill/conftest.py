@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,12 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 from django.core.management import call_command
 
+from config.env import use_pymysql
 from config.settings.base import SQLITE_OPTIONS
 from tests.kill.site import ALIAS, Site, connected
 
 MARKERS = {
     "slow": "takes minutes; its own run: pytest -m slow",
     "postgres": "needs PostgreSQL on 127.0.0.1:5432, or at MEDIAGEN_CI_DATABASE_URL; its own run: pytest -m postgres",
+    "mariadb": "needs MariaDB on 127.0.0.1:3306, or at MEDIAGEN_CI_MARIADB_URL; its own run: pytest -m mariadb",
 }
 
 
@@ -83,9 +86,13 @@ def migrated_postgres(django_db_blocker: Any) -> Iterator[tuple[str, str]]:
 
 
 def postgres(url: str, name: str) -> dict[str, Any]:
+    return database(url, name, "postgresql")
+
+
+def database(url: str, name: str, backend: str) -> dict[str, Any]:
     parts = urlsplit(url)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": f"django.db.backends.{backend}",
         "NAME": name,
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
@@ -110,3 +117,23 @@ def postgres_site(
             yield from _site(tmp_path, postgres(url, name), provider_servers, django_db_blocker)
         finally:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def mariadb_site(tmp_path: Path, provider_servers: Any, django_db_blocker: Any) -> Iterator[Site]:
+    use_pymysql()
+    import MySQLdb
+
+    url = os.environ.get("MEDIAGEN_CI_MARIADB_URL") or "mysql://root@127.0.0.1:3306/mysql"
+    parts, name = urlsplit(url), f"mediagen_kill_{os.getpid()}"
+    who = {"user": parts.username, "password": parts.password or ""}
+    server = MySQLdb.connect(host=parts.hostname, port=parts.port or 3306, **who, autocommit=True)
+    with closing(server), server.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        try:
+            made = database(url, name, "mysql")
+            with django_db_blocker.unblock(), connected(made):
+                call_command("migrate", database=ALIAS, verbosity=0)
+            yield from _site(tmp_path, made, provider_servers, django_db_blocker)
+        finally:
+            cursor.execute(f"DROP DATABASE {name}")

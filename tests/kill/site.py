@@ -54,7 +54,7 @@ class Site:
         }
         if self.pages:
             values["MEDIAGEN_KILL_PAGES"] = str(self.pages)
-        if self.database["ENGINE"].endswith("postgresql"):
+        if "URL" in self.database:
             values["DATABASE_URL"] = self.database["URL"]
         return values
 

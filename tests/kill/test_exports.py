@@ -41,14 +41,14 @@ def uploads(server: CanvaServer) -> int:
 def test_who_goes_on_after_a_kill_uploads_nothing_again(site: Site, canva: CanvaServer, step):
     asset = MediaAsset.objects.using(ALIAS).get()
     canva.fault(step, Fault.hang())
-    process = site.start("export_assets", asset.pk, "--to", "canva")
+    process = site.start("mediagen_export_assets", asset.pk, "--to", "canva")
     canva.wait_for_requests(step, timeout_s=30)
     killed(process)
     canva.release()
     row = export(site)
     assert (row.state, row.job_id) == ("running", next(iter(canva.jobs)))
     site.wait_until(lambda: export(site).lease_until < db_now())
-    said = site.run("export_assets", "--waiting", "--json", code=None)
+    said = site.run("mediagen_export_assets", "--waiting", "--json", code=None)
     row = export(site)
     assert uploads(canva) == 1
     if step == "poll":
@@ -62,12 +62,12 @@ def test_who_goes_on_after_a_kill_uploads_nothing_again(site: Site, canva: Canva
 def test_who_was_killed_before_canva_named_a_job_is_not_repeated(site: Site, canva: CanvaServer):
     asset = MediaAsset.objects.using(ALIAS).get()
     canva.fault("submit", Fault.hang())
-    process = site.start("export_assets", asset.pk, "--to", "canva")
+    process = site.start("mediagen_export_assets", asset.pk, "--to", "canva")
     canva.wait_for_requests("submit", timeout_s=30)
     killed(process)
     canva.release()
     site.wait_until(lambda: export(site).lease_until < db_now())
-    site.run("export_assets", "--waiting", code=1)
+    site.run("mediagen_export_assets", "--waiting", code=1)
     assert (export(site).state, uploads(canva)) == ("failed", 1)
     assert "may have left" in export(site).message
     attempts = GenerationAttempt.objects.using(ALIAS).filter(operation="export_to_canva", billable=True)

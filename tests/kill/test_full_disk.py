@@ -16,6 +16,7 @@ def pages(site: Site) -> int:
         return int(cursor.fetchone()[0])
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("how", ["prompts", pytest.param("a file", marks=pytest.mark.whole)])
 def test_what_is_bought_is_kept_and_the_same_command_goes_on(site: Site, how: str):
     server = site.servers["sdxl"]
@@ -37,6 +38,7 @@ def test_what_is_bought_is_kept_and_the_same_command_goes_on(site: Site, how: st
     assert not site.attempts().filter(state__in=["submitted", "unknown"]).exists()
 
 
+@pytest.mark.whole
 def test_it_is_told_before_anything_is_begun(site: Site):
     site.pages = pages(site)
     said = site.run("generate_assets", "--from", site.manifest(500), "--progress", "none", code=3)

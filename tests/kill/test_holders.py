@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import time
 
+import pytest
+
 from tests.kill.site import Site, check_everything, ended, killed, purchases_by_prompt
 from tests.kill.test_kill_points import generate
 
@@ -16,6 +18,7 @@ def under_way(site: Site, count: int):
     return lambda: site.attempts().filter(state="submitted").count() >= count
 
 
+@pytest.mark.whole
 def test_a_frozen_worker_that_lives_buys_nothing_twice(site: Site):
     server = site.servers["sdxl"]
     server.latency_s = 0.5
@@ -51,6 +54,7 @@ def test_a_worker_alone_buys_nothing_twice_when_all_leases_are_over_at_once(site
     check_everything(site, "sdxl")
 
 
+@pytest.mark.whole
 def test_stop_is_obeyed_after_a_kill_and_after_a_retry(site: Site):
     first, second = site.servers["sdxl"], site.servers["flux"]
     first.latency_s = 3.0

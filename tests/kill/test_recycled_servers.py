@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
+import pytest
+
 from tests.kill.site import Site, ended
 from tests.servers import Fault
 
@@ -13,9 +15,10 @@ def script(end_s: float) -> str:
     return textwrap.dedent(f"""
         import sys, time
         from mediagen.engine import get_media_engine
+        from mediagen.engine.database import loop_thread
         from mediagen.engine.work import in_server
         from mediagen.models import GenerationAttempt
-        in_server.END_S = {end_s}
+        loop_thread.END_S = {end_s}
         asset = get_media_engine().enqueue_sync("a lighthouse", 512, 512)
         in_server.work_soon([asset.pk])
         while not GenerationAttempt.objects.exclude(provider_job_id="").exists():
@@ -31,6 +34,7 @@ def test_a_picture_under_way_is_waited_for(site: Site):
     assert len(site.servers["flux"].purchases) == 1
 
 
+@pytest.mark.whole
 def test_what_takes_too_long_waits_for_the_next_process_and_is_not_bought_again(site: Site):
     site.live("flux")
     flux = site.servers["flux"]

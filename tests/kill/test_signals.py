@@ -63,6 +63,7 @@ def test_ctrl_c_twice_stops_now_and_says_what_is_not_known(site: Site):
     assert site.states() == {"ready": 6}
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.whole)])
 def test_a_worker_drains_and_leaves_with_zero(site: Site, number):
     server = site.servers["flux"]

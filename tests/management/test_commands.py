@@ -240,22 +240,22 @@ class TestBatches:
 
 class TestBatchesCommand:
     def test_none(self):
-        assert "no batches" in run("batches")[1]
+        assert "no batches" in run("mediagen_batches")[1]
 
     def test_listing_and_steering(self, manifest):
         run("generate_assets", manifest=manifest("prompt\na\nb\n"), size=(64, 64), name="pets", enqueue=True)
-        assert "0/2 made" in run("batches")[1]
-        assert run("batches", "pause", "pets")[0] == 0
-        assert "paused by hand" in run("batches", "list")[1]
-        assert events(run("batches", "--json")[1])[0]["state"] == "paused"
-        assert run("batches", "resume", "pets")[0] == 0
-        assert "2 rows were cancelled" in run("batches", "cancel", "pets")[1]
-        assert run("batches", "retry", "pets")[0] == 0
+        assert "0/2 made" in run("mediagen_batches")[1]
+        assert run("mediagen_batches", "pause", "pets")[0] == 0
+        assert "paused by hand" in run("mediagen_batches", "list")[1]
+        assert events(run("mediagen_batches", "--json")[1])[0]["state"] == "paused"
+        assert run("mediagen_batches", "resume", "pets")[0] == 0
+        assert "2 rows were cancelled" in run("mediagen_batches", "cancel", "pets")[1]
+        assert run("mediagen_batches", "retry", "pets")[0] == 0
         assert GenerationBatch.objects.get().state == "running"
 
     @pytest.mark.parametrize("arguments", [["pause"], ["pause", "nothing"], ["list", "nothing"]])
     def test_bad_usage(self, arguments):
-        assert run("batches", *arguments)[0] == 2
+        assert run("mediagen_batches", *arguments)[0] == 2
 
 
 def test_maintenance_says_what_it_did():
@@ -361,7 +361,13 @@ def test_a_database_that_is_not_migrated_is_told_in_a_line(tmp_path):
 import django
 from django.core.management import CommandError, call_command
 django.setup()
-for name in ("mediagen_settle", "make_renditions", "rebuild_asset_references", "mediagen_maintain", "generate_worker"):
+for name in (
+    "mediagen_settle",
+    "mediagen_make_renditions",
+    "mediagen_rebuild_references",
+    "mediagen_maintain",
+    "generate_worker",
+):
     try:
         call_command(name)
     except CommandError as exc:
@@ -384,7 +390,7 @@ def test_a_database_that_cannot_be_used_is_told_in_a_line(monkeypatch):
         raise OperationalError("no such table: mediagen_generationbatch")
 
     monkeypatch.setattr(GenerationBatch.objects, "with_counts", away)
-    assert run("batches")[0::2] == (
+    assert run("mediagen_batches")[0::2] == (
         3,
         "The database cannot be used: no such table: mediagen_generationbatch. When it can, the same command goes on.",
     )

@@ -110,6 +110,7 @@ def from_folder(folder):
     return {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
 
 
+@pytest.mark.whole
 def test_what_was_published_since_the_lock_changes_nothing(tmp_path, lock):
     lines = wheel(tmp_path, "alpha", "1", "Requires-Dist: beta[more]>=1")
     lines += wheel(tmp_path, "beta", "1", "Provides-Extra: more")
@@ -123,6 +124,7 @@ def test_what_was_published_since_the_lock_changes_nothing(tmp_path, lock):
     assert {path.name for path in (tmp_path / "env").glob("lib/*/site-packages/beta*")} == {"beta-1.dist-info"}
 
 
+@pytest.mark.whole
 def test_a_lock_that_is_not_whole_is_refused(tmp_path, lock):
     lock.write_text(wheel(tmp_path, "alpha", "1", "Requires-Dist: beta"))
     wheel(tmp_path, "beta", "1")

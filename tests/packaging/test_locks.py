@@ -21,6 +21,7 @@ LOCKS = {
     "prod": (["cli", "prod", "s3"], None),
     "brokers": ([], "brokers"),
     "outside": ([], "outside"),
+    "mariadb": ([], "mariadb"),
 }
 
 

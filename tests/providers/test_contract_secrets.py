@@ -13,6 +13,7 @@ from asgiref.sync import async_to_sync
 from mediagen.http.client import httpx
 from mediagen.providers.base import JobProvider
 from tests import pictures
+from tests.covering import all_but
 from tests.overheard import Overheard, listening, ways_to_write
 from tests.providers.cases import CASES, asked, hurry
 from tests.providers.wire import Wire, answer
@@ -101,7 +102,12 @@ def parrot(status: int, shape: str) -> Any:
     return repeat
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.steps is None], ids=str)
+# In the everyday run one that answers at once, one with jobs and one that only takes pictures; each costs a second.
+REPEATING = [case for case in CASES if case.steps is None]
+EVERYDAY = [case for case in REPEATING if str(case) in ("gemini", "replicate_sdxl", "canva_api")]
+
+
+@pytest.mark.parametrize("case", all_but(REPEATING, *EVERYDAY), ids=str)
 def test_a_service_that_repeats_the_key(case, overheard, settings, monkeypatch):
     settings.MEDIAGEN = {"FIT": "keep"}
     monkeypatch.setattr(JobProvider, "poll_timeout_s", 0.0)

@@ -109,7 +109,7 @@ async def test_every_fault_with_a_healthy_provider_behind(case, step, fault, two
     is_slow = expected is not Outcome.SUCCEEDED and (
         fault.kind in (FaultKind.HANG, FaultKind.TRICKLE) or (step == "download" and fault.retry_after)
     )
-    it = two(case, timeout_s=0.6 if is_slow else 10.0)
+    it = two(case, timeout_s=0.6 if is_slow else 2.0 if fault.kind is FaultKind.HANG else 10.0)
     if step == "poll" and expected in (Outcome.UNKNOWN, Outcome.UNAVAILABLE):
         monkeypatch.setattr(case.adapter, "poll_timeout_s", 0.15)
     it.server.fault(step, fault, times=None)

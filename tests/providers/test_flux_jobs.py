@@ -265,7 +265,7 @@ odd_task = st.fixed_dictionaries(
 statuses = st.sampled_from([200, 200, 200, 201, 404, 422, 500, 503])
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(odd_submission | anything, odd_task | anything, statuses)
 def test_no_answer_is_anything_but_a_picture_or_a_providers_error(submission, poll, status):
     for answers in ([answer(status, json=submission), READY], [ACCEPTED, answer(status, json=poll)]):

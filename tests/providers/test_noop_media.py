@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from asgiref.sync import async_to_sync
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mediagen import images
@@ -55,7 +54,6 @@ async def test_seed_and_negative_prompt_are_honoured_and_options_reported():
     assert list(made.fit_report) == ["options.steps"]
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
 @given(st.integers(1, 400), st.integers(1, 400), prompts)
 def test_every_request_that_is_no_nonsense_gets_its_picture(width, height, prompt):
     made = async_to_sync(NoOpMediaAdapter().generate_image)(prompt, width, height)

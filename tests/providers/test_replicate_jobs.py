@@ -256,7 +256,7 @@ odd_prediction = st.fixed_dictionaries(
 statuses = st.sampled_from([200, 200, 200, 201, 404, 422, 500, 503])
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(odd_prediction | anything, odd_prediction | anything, statuses)
 def test_no_answer_is_anything_but_a_picture_or_a_providers_error(creation, poll, status):
     for answers in ([answer(status, json=creation), SUCCEEDED], [CREATED, answer(status, json=poll)]):

@@ -22,11 +22,10 @@ from tests.servers.fixtures import RunningServers
 
 
 def what_can_break(name: str, step: str, fault: Fault) -> set[tuple[str, ...]]:
-    """A server's own code at a step and for a kind of fault, and what all have in common for a fault at a step."""
+    """A server's own code at a step and for a status, and what all have in common for a kind of fault at a step."""
     kind = fault.kind.value
     return {
         (name, step),
-        (name, kind),
         (step, kind),
         ("any", str(fault)),
         (name, "says", str(fault.status), fault.code),

@@ -191,7 +191,7 @@ class GenerationBatchAdmin(LargeListAdmin, ReadOnlyAdmin):
 
 
 def _pause(batch: GenerationBatch) -> str:
-    if lifecycle.pause(batch, "paused in the admin"):
+    if lifecycle.pause(batch, lifecycle.BY_HAND):
         return _("paused; lines under way end.")
     raise InvalidRequest(_("it is %(state)s, so there is nothing to pause.") % {"state": batch.state})
 

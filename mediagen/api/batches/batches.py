@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
 from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Usd
-from mediagen.api.generation.generations import LONGEST_PROMPT
+from mediagen.api.generation.asked import LONGEST_PROMPT
 from mediagen.api.pagination import paged
 from mediagen.api.parsing import Body
 from mediagen.api.problems import INVALID, Problem, not_found
@@ -328,7 +328,7 @@ class PauseView(APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         batch = _found(self, pk)
-        if not lifecycle.pause(batch, "It was paused by hand."):
+        if not lifecycle.pause(batch, lifecycle.BY_HAND):
             raise Conflict(f"The batch is {batch.state}, and only a running one is paused.")
         return Response(_detail(self, pk))
 

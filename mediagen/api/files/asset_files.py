@@ -24,9 +24,9 @@ from mediagen.engine.files import FITS, MAX_SIDE_PX, LinkRefused, links
 from mediagen.engine.library import Right
 from mediagen.images.scale import FORMATS
 from mediagen.models import MediaAsset
+from mediagen.origins import allow_origin
 from mediagen.views_files import (
     CONTENT_TYPES,
-    allow_origin,
     page_picture_response,
     picture_response,
     signed_file_response,

@@ -9,17 +9,16 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.core.validators import RegexValidator
 from django.http import StreamingHttpResponse
 from django.urls import path
 from django.utils.cache import patch_vary_headers
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
+from mediagen.api.authentication import TicketAuthentication
 from mediagen.api.base import APIBase, AsyncAPIView, demand, holds_a_worker
-from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
+from mediagen.api.generation.asked import AskedSerializer, PicturesSerializer
 from mediagen.api.pagination import paged
 from mediagen.api.problems import INVALID, Problem, not_found
 from mediagen.api.schema import EVENT, KEY, PAGING, Parameter, describe, page_of
@@ -36,15 +35,14 @@ from mediagen.api.shown import (
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
 from mediagen.engine.database import close_own_connections, hold_no_thread, in_database, patiently
 from mediagen.engine.events import News, Story, Watch, news, watching
-from mediagen.engine.generation import ACCEPT, FAIL, MOST_AT_ONCE, PictureRequest, Placed, idempotency, requests
-from mediagen.engine.library import Right
+from mediagen.engine.generation import Placed, idempotency, requests
+from mediagen.engine.library import Right, tickets
 from mediagen.engine.work import in_server
 from mediagen.errors import NotAllowed
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.costs import cost_of
-from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE_PX
+from mediagen.origins import allow_origin
 
-LONGEST_PROMPT = MAX_PROMPT_CHARS
 WATCH = (Right.READ, Right.GENERATE)
 """either will do: who has pictures made may see what comes of it"""
 LONGEST_WAIT_S = 120.0
@@ -54,63 +52,6 @@ STREAM_S = 300.0
 WSGI_WAIT_S = 5.0
 """The longest wait and the longest stream under WSGI, where each holds one of the server's workers."""
 EVENT_STREAM = "text/event-stream"
-RATIO = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
-
-
-class PicturesSerializer(StrictSerializer):
-    """What is asked for. Only the prompt is needed."""
-
-    prompt = Text(max_length=LONGEST_PROMPT)
-    negative_prompt = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True)
-    width = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, allow_null=True, help_text="Pixels. 1024.")
-    height = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, allow_null=True, help_text="Pixels. 1024.")
-    aspect_ratio = Text(
-        required=False,
-        max_length=11,
-        validators=[RegexValidator(RATIO, 'must be like "16:9".')],
-        help_text='"16:9", instead of one side or of both: about a megapixel then.',
-    )
-    count = Whole(min_value=1, max_value=MOST_AT_ONCE, required=False, help_text="Pictures. 1.")
-    library = Text(
-        max_length=200, required=False, allow_null=True, help_text="Id, slug or name. The token's, or the default one."
-    )
-    provider = Text(max_length=100, required=False, help_text="Asked instead of the chain.")
-    providers = serializers.ListField(
-        child=Text(max_length=100),
-        required=False,
-        max_length=20,
-        help_text="Asked instead of the chain, in this order.",
-    )
-    seed = Whole(
-        min_value=0,
-        max_value=MAX_SEED,
-        required=False,
-        allow_null=True,
-        help_text="Further pictures have the next ones.",
-    )
-    tags = serializers.ListField(child=Text(max_length=100), required=False, max_length=100)
-    name = Text(max_length=255, required=False, allow_blank=True, help_text="The prompt's beginning.")
-    description = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True)
-    alt_text = Text(max_length=LONGEST_PROMPT, required=False, allow_blank=True)
-    options = Object(required=False, help_text="Of the providers, see providers/.")
-    dry_run = Flag(required=False, allow_null=True, help_text="The site decides.")
-    on_placeholder = Choice(
-        choices=(ACCEPT, FAIL),
-        required=False,
-        help_text='When no provider delivers: "accept" a placeholder (the default), or "fail".',
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs.get("provider") and attrs.get("providers"):
-            raise serializers.ValidationError({"providers": "Say provider or providers, not both."})
-        return attrs
-
-    @staticmethod
-    def request_of(values: Mapping[str, Any]) -> PictureRequest:
-        given = dict(values)
-        if provider := given.pop("provider", None):
-            given["providers"] = [provider]
-        return PictureRequest(**given)
 
 
 PREFER = Parameter(
@@ -120,14 +61,74 @@ PREFER = Parameter(
 )
 LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send it by themselves.", where="header")
 
+TICKET = Parameter("ticket", "Stands in `stream_url`, for browsers: they send no header with an EventSource.")
 
-class GenerationsView(AsyncAPIView):
+
+ANSWERS: dict[Any, Any] = {202: GenerationSerializer, 201: GenerationSerializer, (200, EVENT_STREAM): EVENT}
+HOW_IT_ANSWERS = (
+    "202 with the pending assets; with `Prefer: wait=N` 201 when all are ready in time, else 202 with what has "
+    "become of them; with `Accept: text/event-stream` 200 and a stream until the last one is over. Refused "
+    "before anything is made: 402 when a budget does not leave what it costs at least, 503 with Retry-After "
+    "when every provider is cooling down."
+)
+
+
+class Placing(AsyncAPIView):
+    """What all addresses have in common that ask for pictures: `asks` is the body, `post` is to give `answered`."""
+
     honours_key = True
-    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH, "POST": Right.GENERATE}
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"POST": Right.GENERATE}
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
+    asks: ClassVar[type[AskedSerializer]] = PicturesSerializer
+    name: ClassVar[str] = "generations"
 
     def get_throttles(self) -> list[Any]:
         return [RoleThrottle()] if self.request.method in ("GET", "HEAD") else super().get_throttles()
+
+    async def answered(self, request: Request) -> Any:
+        placed, assets, addresses = self.begun
+        wait_s = _wait_of(request)
+        ids = [asset.pk for asset in assets]
+        headers = {"Location": addresses.to("generation", placed.generation_id)}
+        if not placed.is_new:
+            headers["Idempotency-Replayed"] = "true"
+        new = assets if placed.is_new else []
+        if _wants_stream(request):
+            await in_server.work_now(ids, new=new)
+            return await _stream_response(request, ids, "", addresses, headers)
+        if wait_s:
+            headers["Preference-Applied"] = f"wait={wait_s:.0f}"
+            assets = await _after(assets, wait_s, is_new=placed.is_new) or assets
+        else:
+            await in_server.work_now(ids, new=new)
+        is_done = bool(wait_s) and state_of(assets) == "ready"
+        answer = shown_generation(placed.generation_id, assets, addresses)
+        answer["estimate"] = shown_estimate(placed.estimate) if placed.estimate else None
+        response = Response(answer, status=201 if is_done else 202, headers=headers)
+        patch_vary_headers(response, ["Accept", "Prefer"])
+        return response
+
+    def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset], Addresses]:
+        body = self.read(self.asks)
+        placed, assets = patiently(partial(self._place, body))
+        addresses = Addresses.of(request)
+        addresses.known.learn(assets, addresses.access)
+        if _wants_stream(request) or _wait_of(request):
+            close_own_connections()  # here, where it needs no hop of its own
+        return placed, assets, addresses
+
+    def _place(self, body: dict[str, Any]) -> tuple[Placed, list[MediaAsset]]:
+        key = self.request.headers.get("Idempotency-Key", "")
+        digest = idempotency.digest(f"POST {self.name}", body) if key else ""
+        placed = requests.place(self.access, self.asks.request_of(body), key=key, digest=digest)
+        if placed.is_new:
+            return placed, list(placed.assets)
+        assets = list(_with_relations(requests.assets_of(idempotency.still_theirs(self.access), placed.generation_id)))
+        return placed, assets
+
+
+class GenerationsView(Placing):
+    rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH, "POST": Right.GENERATE}
 
     @describe(
         "What I asked for",
@@ -169,59 +170,12 @@ class GenerationsView(AsyncAPIView):
         operation_id="generations_create",
         request=PicturesSerializer,
         parameters=[PREFER, KEY],
-        responses={
-            202: GenerationSerializer,
-            201: GenerationSerializer,
-            (200, EVENT_STREAM): EVENT,
-        },
+        responses=ANSWERS,
         problems=[402, 409],
-        description=(
-            "202 with the pending assets; with `Prefer: wait=N` 201 when all are ready in time, else 202 with what has "
-            "become of them; with `Accept: text/event-stream` 200 and a stream until the last one is over. Refused "
-            "before anything is made: 402 when a budget does not leave what it costs at least, 503 with Retry-After "
-            "when every provider is cooling down."
-        ),
+        description=HOW_IT_ANSWERS,
     )
     async def post(self, request: Request) -> Any:
-        placed, assets, addresses = self.begun
-        wait_s = _wait_of(request)
-        ids = [asset.pk for asset in assets]
-        headers = {"Location": addresses.to("generation", placed.generation_id)}
-        if not placed.is_new:
-            headers["Idempotency-Replayed"] = "true"
-        new = assets if placed.is_new else []
-        if _wants_stream(request):
-            await in_server.work_now(ids, new=new)
-            return await _stream_response(request, ids, "", addresses, headers)
-        if wait_s:
-            headers["Preference-Applied"] = f"wait={wait_s:.0f}"
-            assets = await _after(assets, wait_s, is_new=placed.is_new) or assets
-        else:
-            await in_server.work_now(ids, new=new)
-        is_done = bool(wait_s) and state_of(assets) == "ready"
-        answer = shown_generation(placed.generation_id, assets, addresses)
-        answer["estimate"] = shown_estimate(placed.estimate) if placed.estimate else None
-        response = Response(answer, status=201 if is_done else 202, headers=headers)
-        patch_vary_headers(response, ["Accept", "Prefer"])
-        return response
-
-    def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset], Addresses]:
-        body = self.read(PicturesSerializer)
-        placed, assets = patiently(partial(self._place, body))
-        addresses = Addresses.of(request)
-        addresses.known.learn(assets, addresses.access)
-        if _wants_stream(request) or _wait_of(request):
-            close_own_connections()  # here, where it needs no hop of its own
-        return placed, assets, addresses
-
-    def _place(self, body: dict[str, Any]) -> tuple[Placed, list[MediaAsset]]:
-        key = self.request.headers.get("Idempotency-Key", "")
-        digest = idempotency.digest("POST generations", body) if key else ""
-        placed = requests.place(self.access, PicturesSerializer.request_of(body), key=key, digest=digest)
-        if placed.is_new:
-            return placed, list(placed.assets)
-        assets = list(_with_relations(requests.assets_of(idempotency.still_theirs(self.access), placed.generation_id)))
-        return placed, assets
+        return await self.answered(request)
 
 
 class EstimateView(APIBase):
@@ -280,10 +234,20 @@ class GenerationView(OneGeneration, APIBase):
 class EventsView(OneGeneration, AsyncAPIView):
     rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH}
 
+    def get_authenticators(self) -> list[Any]:
+        return [TicketAuthentication(), *super().get_authenticators()]
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if "ticket" in request.query_params:
+            allow_origin(request._request, response)
+            response["Referrer-Policy"] = "no-referrer"
+        return response
+
     @describe(
         "What happens, as it happens",
         operation_id="generations_events",
-        parameters=[LAST_EVENT],
+        parameters=[LAST_EVENT, TICKET],
         responses={(200, EVENT_STREAM): EVENT, 204: None},
         description=(
             "Server-sent events: `attempt` when a provider is asked and when it has answered, `asset` when an asset's "
@@ -369,10 +333,17 @@ def shown_generation(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresse
         "state": state_of(assets),
         "url": addresses.to("generation", pk),
         "events_url": addresses.to("generation-events", pk),
+        "stream_url": _stream_url(pk, assets, addresses),
         "assets": shown_assets(assets, addresses),
         "estimate": None,
         "billing": None,
     }
+
+
+def _stream_url(pk: UUID, assets: Sequence[MediaAsset], addresses: Addresses) -> str | None:
+    if addresses.access is None or all(asset.generation_state not in OPEN for asset in assets):
+        return None
+    return f"{addresses.to('generation-events', pk)}?ticket={tickets.issue(addresses.access, pk)}"
 
 
 def _wait_of(request: Request) -> float:

@@ -20,7 +20,7 @@ from mediagen.api.openai.models import can, providers_of
 from mediagen.api.openai.reading import Wanted
 from mediagen.engine.database import in_database, to_the_end
 from mediagen.engine.files import links, renditions, storage, uploads
-from mediagen.engine.generation import AssetOrder, Job, claims, idempotency, running
+from mediagen.engine.generation import AssetOrder, Job, beginning, idempotency, running
 from mediagen.engine.library import Access, Right, find_library, get_library
 from mediagen.engine.work import in_server
 from mediagen.errors import InvalidRequest, Outcome
@@ -137,7 +137,7 @@ def _rows(wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: Me
             for seed in seeds
         ]
         with atomic():
-            return [claims.begin(order) for order in orders]
+            return [beginning.begin(order) for order in orders]
     except InvalidRequest as exc:
         raise invalid(str(exc), PARAMETERS.get(exc.field or "", exc.field)) from None
 

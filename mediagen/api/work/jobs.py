@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase, demand
-from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Whole, iso, near
+from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Whole, iso
 from mediagen.api.library.assets import FILTERS, AssetsBase, filters_from
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
@@ -24,6 +24,7 @@ from mediagen.engine.library import STEPS, Right, narrowed
 from mediagen.engine.work import HOW, KINDS, jobs
 from mediagen.errors import InvalidRequest
 from mediagen.models import BackgroundJob, JobState
+from mediagen.types import near
 from mediagen.views_files import stored_file_response
 
 NEEDS = {

@@ -32,11 +32,14 @@ from mediagen.models import (
 )
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
-from mediagen.types import uuid7_in
+from mediagen.types import near, uuid7_in
 
 logger = logging.getLogger("mediagen.engine")
 
 CHUNK = 1000
+BY_HAND = "It was paused by hand."
+NOT_STARTED = "It waits to be started."
+INTERRUPTED = "interrupted ("
 COMMAND = ":command"
 """how the names of workers end that a person runs for one batch"""
 
@@ -96,7 +99,9 @@ def get_batch(word: str) -> GenerationBatch:
     found = GenerationBatch.objects.filter(pk=word) if is_id else GenerationBatch.objects.filter(name=word)
     batch = found.order_by("-id").first()
     if batch is None:
-        raise InvalidRequest(f"There is no batch {word!r:.80}. `manage.py batches` lists them.", field="batch")
+        like = near(word, GenerationBatch.objects.order_by("-id").values_list("name", flat=True)[:CHUNK])
+        hint = like if like.startswith("Did") else "`manage.py mediagen_batches` lists them."
+        raise InvalidRequest(f"There is no batch {word!r:.80}. {hint}", field="batch")
     return batch
 
 
@@ -208,7 +213,13 @@ def interrupted(batch: GenerationBatch, why: str) -> bool:
     commands = held.filter(lease_worker__endswith=COMMAND).order_by().values_list("lease_worker", flat=True).distinct()
     if any(not is_dead(worker) for worker in commands):
         return False
-    return pause(batch, f"interrupted ({why}).")
+    return pause(batch, f"{INTERRUPTED}{why}).")
+
+
+def paused_by_itself() -> Any:
+    """Batches that nobody has paused: their budget, the storage or a setting did."""
+    paused = GenerationBatch.objects.filter(state=BatchState.PAUSED)
+    return paused.exclude(state_reason__in=("", BY_HAND, NOT_STARTED)).exclude(state_reason__startswith=INTERRUPTED)
 
 
 def cancel(batch: GenerationBatch) -> int:

@@ -101,7 +101,7 @@ def start(access: Access, request: BatchRequest, *, paused: bool = False) -> tup
         if batch.state == BatchState.LOADING:
             lifecycle.load(batch, _rows(manifest, rules), access)
         if is_new and paused:
-            lifecycle.pause(batch, "It waits to be started.")
+            lifecycle.pause(batch, lifecycle.NOT_STARTED)
     if is_new and not paused:
         go_on(batch)
     return batch, is_new, checked

@@ -13,3 +13,5 @@ task_wanted = Signal()
 """`name` of a task in `mediagen.tasks`, its `args`: the task engine is to run it. What it raises goes through."""
 server_wanted = Signal()
 """`run`, a coroutine function without arguments: this server process is to run it beside its requests."""
+look_wanted = Signal()
+"""Somebody is to look whether anything needs a person. Receivers give a coroutine, which the sender awaits."""

@@ -1,4 +1,4 @@
-"""Telling others what became of assets, batches and exports.
+"""Telling others what became of assets, batches and exports, and what needs somebody.
 
 Each function is called in the transaction that changes the row, and takes primary keys. Webhooks' messages are rows of
 that transaction; signals are sent after its commit. A transaction that is rolled back tells nobody.
@@ -17,7 +17,7 @@ from django.dispatch import Signal
 
 import mediagen.engine.events.messages as messages
 from mediagen import signals
-from mediagen.models import AssetExport, GenerationBatch, MediaAsset
+from mediagen.models import Alert, AssetExport, GenerationBatch, MediaAsset
 from mediagen.models.routing import on_commit
 
 logger = logging.getLogger("mediagen.engine")
@@ -38,6 +38,8 @@ FAILED = _Event("asset.failed", signals.asset_failed, MediaAsset, "asset")
 FINISHED = _Event("batch.finished", signals.batch_finished, GenerationBatch, "batch")
 PLACED = _Event("export.placed", signals.export_placed, AssetExport, "export")
 NOT_PLACED = _Event("export.failed", signals.export_failed, AssetExport, "export")
+RAISED = _Event("alert.raised", signals.alert_raised, Alert, "alert")
+OVER = _Event("alert.over", signals.alert_over, Alert, "alert")
 
 
 def assets_ready(pks: Sequence[Any]) -> None:
@@ -68,6 +70,16 @@ def export_placed(pk: Any) -> None:
 def export_failed(pk: Any) -> None:
     """This export has failed for good."""
     _happened(NOT_PLACED, [pk])
+
+
+def alert_raised(pk: Any) -> None:
+    """This alert is so, and was not told of."""
+    _happened(RAISED, [pk])
+
+
+def alert_over(pk: Any) -> None:
+    """This alert, which was told of, is so no longer."""
+    _happened(OVER, [pk])
 
 
 def _happened(event: _Event, pks: Sequence[Any]) -> None:

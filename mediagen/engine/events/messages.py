@@ -9,7 +9,15 @@ from django.db import models
 
 import mediagen.engine.events.delivery as delivery
 import mediagen.engine.events.payloads as payloads
-from mediagen.models import AssetExport, GenerationBatch, MediaAsset, MessageState, WebhookEndpoint, WebhookMessage
+from mediagen.models import (
+    Alert,
+    AssetExport,
+    GenerationBatch,
+    MediaAsset,
+    MessageState,
+    WebhookEndpoint,
+    WebhookMessage,
+)
 from mediagen.models.clock import db_now
 from mediagen.models.outgoing import TEST_EVENT
 from mediagen.models.routing import atomic, on_commit
@@ -18,6 +26,7 @@ RELATED: dict[Any, tuple[str, ...]] = {
     MediaAsset: ("library", "batch"),
     GenerationBatch: ("created_by",),
     AssetExport: ("asset__library",),
+    Alert: (),
 }
 """what is told with a row, and read with it"""
 
@@ -47,6 +56,8 @@ def _is_about(row: Any, endpoint: WebhookEndpoint) -> bool:
     """Whether the endpoint may be told of the row: that of one library only of what is in it and nowhere else."""
     if endpoint.library_id is None:
         return True
+    if isinstance(row, Alert):
+        return row.about == f"library:{endpoint.library_id}"
     if isinstance(row, GenerationBatch):
         elsewhere = row.assets.exclude(library=endpoint.library_id).exists()
         return not elsewhere and row.assets.exists()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from mediagen.models import AssetExport, GenerationBatch, MediaAsset, MediaLibrary
+from mediagen.models import Alert, AssetExport, GenerationBatch, MediaAsset, MediaLibrary
 from mediagen.models.clock import db_now, from_db
 
 
@@ -96,8 +96,21 @@ def of_export(export: AssetExport) -> dict[str, Any]:
     }
 
 
+def of_alert(alert: Alert) -> dict[str, Any]:
+    texts = ("code", "about", "level", "what", "next_step", "command")
+    return {
+        "alert": {
+            "id": alert.pk,
+            **{name: getattr(alert, name) for name in texts},
+            "since": _time(alert.since),
+            "over_at": _time(alert.over_at),
+        }
+    }
+
+
 OF: dict[Any, Callable[[Any], dict[str, Any]]] = {
     MediaAsset: of_asset,
     GenerationBatch: of_batch,
     AssetExport: of_export,
+    Alert: of_alert,
 }

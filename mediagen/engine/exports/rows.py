@@ -104,12 +104,7 @@ def placed(
     known to be somewhere else, so that the second one can be taken away. `token` None: from this process itself.
     """
     with atomic():
-        export = (
-            AssetExport.objects.select_for_update(of=("self",))
-            .select_related("asset__library")
-            .filter(pk=export_id)
-            .first()
-        )
+        export = AssetExport.objects.locked().select_related("asset__library").filter(pk=export_id).first()
         if export is None:
             raise InvalidRequest(f"There is no export {export_id}.", field="export_id")
         if export.state == ExportState.PLACED:

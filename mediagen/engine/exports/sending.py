@@ -26,7 +26,7 @@ LOOK_EVERY_S = 5.0
 def send_soon(export_ids: Iterable[Any]) -> None:
     """Have these exports sent once the present transaction is committed: by the site's task engine, or in this process.
 
-    With RUN_IN_SERVER False and no engine they wait for a worker, or for `manage.py export_assets --waiting`.
+    With RUN_IN_SERVER False and no engine they wait for a worker, or for `manage.py mediagen_export_assets --waiting`.
     """
     ids = [str(pk) for pk in export_ids]
     if not ids:

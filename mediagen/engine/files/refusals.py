@@ -56,6 +56,11 @@ def taken() -> None:
     _refusal = None
 
 
+def present() -> str:
+    """Why this process's last paid picture was not taken; "" when it was."""
+    return "" if _refusal is None else _refusal.why
+
+
 def reason(exc: Exception) -> str:
     """Of an exception of a storage; a foreign one's own text may hold anything."""
     if isinstance(exc, OSError) and exc.strerror:

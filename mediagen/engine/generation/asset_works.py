@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import mediagen.engine.generation.claims as claims
+import mediagen.engine.generation.beginning as beginning
 import mediagen.engine.generation.queue as queue
 import mediagen.engine.generation.running as running
 import mediagen.engine.generation.sources as sources
@@ -113,7 +113,7 @@ class AssetWorks:
 
 async def _work(operation: str, ids: list[Any], **arguments: Any) -> MediaAsset:
     order: AssetOrder = await in_database(lambda: sources.order_named(operation, ids, **arguments))
-    job = await in_database(claims.begin, order)
+    job = await in_database(beginning.begin, order)
     return job.asset if job.existing else await running.run(job)
 
 

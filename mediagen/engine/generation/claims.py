@@ -15,7 +15,6 @@ from django.db.models.functions import Now
 from mediagen import conf
 from mediagen.chain import MediaGeneratorChain
 from mediagen.engine.generation.leases import Lease, free_dead_workers, is_in_hand, worker_name
-from mediagen.engine.generation.options import check_values
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.running import Job
 from mediagen.engine.library import get_library
@@ -34,15 +33,6 @@ NAME_LENGTH = 80
 
 def lease_length() -> timedelta:
     return timedelta(seconds=conf.get("LEASE_S"))
-
-
-@atomic()
-def begin(order: AssetOrder) -> Job:
-    """The asset's row, already held by this process, and the chain to fill it with."""
-    chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
-    check_values(chain, order.request.options, order.operation)
-    asset, is_new = create(order, held=True)
-    return Job(asset, order, Lease(asset.pk, 1), chain, budgets=library_budgets(asset.library), existing=not is_new)
 
 
 @atomic()
@@ -68,15 +58,9 @@ def write(
     if order.parent_id and not MediaAsset.objects.filter(pk=order.parent_id).exists():
         raise InvalidRequest(f"There is no asset {order.parent_id}.", field="parent")
     tags = MediaTag.objects.ensure(order.tags)
-    lease: dict[str, Any] = {}
+    values = {"library": library, **({} if pk is None else {"pk": pk}), **row_values(order)}
     if held:
-        lease = {
-            "generation_state": GenerationState.RUNNING,
-            "lease_token": 1,
-            "lease_worker": worker_name(),
-            "lease_until": db_now() + lease_length(),
-        }
-    values = {"library": library, **({} if pk is None else {"pk": pk}), **row_values(order), **lease}
+        values |= held_values()
     if not order.idempotency_key:
         asset = MediaAsset.objects.create(**values)
     else:
@@ -93,6 +77,16 @@ def write(
     if to_add := {*tags, *default_tags}:
         asset.tags.add(*to_add)
     return asset, True
+
+
+def held_values() -> dict[str, Any]:
+    """What a new row holds that is born in the hands of this process."""
+    return {
+        "generation_state": GenerationState.RUNNING,
+        "lease_token": 1,
+        "lease_worker": worker_name(),
+        "lease_until": db_now() + lease_length(),
+    }
 
 
 def row_values(order: AssetOrder) -> dict[str, Any]:
@@ -113,10 +107,11 @@ def row_values(order: AssetOrder) -> dict[str, Any]:
 
 
 @atomic()
-def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
+def begin_again(asset_id: Any, changes: dict[str, Any], *, buys: bool = True) -> Job:
     """Take an asset that is to be made (again): a failed, cancelled, interrupted or left one, or a placeholder.
 
-    The id stays. `InvalidRequest` when it is a real picture already, or somebody works on it now.
+    The id stays. Where nothing is to be bought, its state stays too: see `while_held`. `InvalidRequest` when it is a
+    real picture already, or somebody works on it now.
     """
     free_dead_workers()
     asset = MediaAsset.objects.kept().select_related("library").filter(pk=asset_id).first()
@@ -127,8 +122,11 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
     if is_in_hand(asset):
         raise not_open(asset)
     token = asset.lease_token + 1
-    taken = MediaAsset.objects.filter(open_to_all(), pk=asset.pk, lease_token=asset.lease_token).update(
-        generation_state=GenerationState.RUNNING,
+    as_read = MediaAsset.objects.filter(
+        open_to_all(), pk=asset.pk, lease_token=asset.lease_token, generation_state=asset.generation_state
+    )
+    taken = as_read.update(
+        generation_state=GenerationState.RUNNING if buys else while_held(asset),
         lease_token=token,
         lease_worker=worker_name(),
         lease_until=Now() + lease_length(),
@@ -142,13 +140,20 @@ def begin_again(asset_id: Any, changes: dict[str, Any]) -> Job:
     return Job(asset, order, Lease(asset.pk, token), chain, budgets=budgets, is_recovery=True)
 
 
+def while_held(asset: MediaAsset) -> GenerationState:
+    """The state of an asset that is taken for what is bought already. One that nobody would buy keeps its own: should
+    this process be killed, nobody finds it running and makes it."""
+    state = GenerationState(asset.generation_state)
+    return GenerationState.RUNNING if state == GenerationState.PENDING else state
+
+
 def take_over(asset: MediaAsset) -> bool:
-    """Take an asset as it was read, whatever its state, if nobody works on it and it has not changed hands since; its
-    lease's fields are as they are then."""
+    """Take an asset as it was read, whatever its state, for what is bought already, if nobody works on it and it has
+    not changed hands since; its lease's fields are as they are then."""
     if is_in_hand(asset):
         return False
     values = {
-        "generation_state": GenerationState.RUNNING,
+        "generation_state": while_held(asset),
         "lease_token": asset.lease_token + 1,
         "lease_worker": worker_name(),
         "lease_until": db_now() + lease_length(),

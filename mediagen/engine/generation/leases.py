@@ -26,6 +26,7 @@ from mediagen import conf
 from mediagen.engine.database import in_database, to_the_end
 from mediagen.errors import LeaseLost
 from mediagen.models import GenerationState, MediaAsset
+from mediagen.models.clock import db_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,14 @@ class Lease:
     token: int
 
 
+@cache
 def worker_name() -> str:
-    """host:machine:pid:start, of this process. Not kept: a forked child is another worker."""
+    """host:machine:pid:start, of this process. A forked child is another worker."""
     pid = os.getpid()
     return f"{socket.gethostname()[:40]}:{_machine()}:{pid}:{_started(pid)}"
+
+
+os.register_at_fork(after_in_child=worker_name.cache_clear)
 
 
 @cache
@@ -108,9 +113,13 @@ def let_go_of_all(worker: str) -> None:
 
 def is_in_hand(asset: MediaAsset) -> bool:
     """Whether somebody is known to work on the asset now, here or in another process of this machine."""
-    if asset.pk in _IN_HAND:
-        return True
-    return asset.generation_state == GenerationState.RUNNING and is_another_living(asset.lease_worker)
+    return asset.pk in _IN_HAND or is_another_living(asset.lease_worker)
+
+
+def is_held(asset: MediaAsset) -> bool:
+    """Whether somebody may be working on it: as `is_in_hand`, and while its lease lasts."""
+    until = asset.lease_until if asset.lease_worker else None
+    return is_in_hand(asset) or (until is not None and until > db_now())
 
 
 def out_of_hand(assets: QuerySet[MediaAsset]) -> QuerySet[MediaAsset]:
@@ -213,9 +222,9 @@ def renew_all(worker: str) -> None:
 
 
 def _keep(asset_id: Any, token: int, worker: str) -> bool:
-    until = Now() + timedelta(seconds=conf.get("LEASE_S"))
-    return bool(
-        MediaAsset.objects.held(asset_id, token).update(
-            generation_state=GenerationState.RUNNING, lease_worker=worker[:100], lease_until=until
-        )
-    )
+    values = {"lease_worker": worker[:100], "lease_until": Now() + timedelta(seconds=conf.get("LEASE_S"))}
+    if MediaAsset.objects.held(asset_id, token).update(generation_state=GenerationState.RUNNING, **values):
+        return True
+    # One that was taken for what is bought only (`claims.take_over`) keeps its state.
+    aside = MediaAsset.objects.filter(pk=asset_id, lease_token=token, lease_worker=worker[:100])
+    return bool(aside.update(**values))

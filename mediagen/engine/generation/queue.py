@@ -70,8 +70,8 @@ def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
         raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
     if asset.batch is not None and asset.batch.state == BatchState.CANCELLED:
         raise InvalidRequest(
-            f"Batch {asset.batch.pk} of asset {asset.pk} is cancelled. `manage.py batches retry {asset.batch.pk}` "
-            "makes all that it lacks.",
+            f"Batch {asset.batch.pk} of asset {asset.pk} is cancelled. `manage.py mediagen_batches retry "
+            f"{asset.batch.pk}` makes all that it lacks.",
             field="asset_id",
         )
     if leases.is_in_hand(asset):

@@ -18,7 +18,8 @@ from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.attempt import UNDER_WAY
 from mediagen.models.clock import db_now, from_db, to_db
 from mediagen.models.costs import Cost
-from mediagen.models.routing import atomic, connection
+from mediagen.models.routing import atomic
+from mediagen.models.statements import insert_rows, update_rows
 from mediagen.types import MAKES_PICTURES, Attempt, AttemptState, ProviderJob
 
 logger = logging.getLogger("mediagen.engine")
@@ -314,11 +315,13 @@ def _tell(ended: GenerationAttempt, row: GenerationAttempt) -> None:
 
 
 def _write(rows: list[GenerationAttempt]) -> list[None]:
-    """Insert rows, or update those that are there; safe to repeat when a connection broke off. One statement."""
-    with_target = connection.features.supports_update_conflicts_with_target  # MySQL knows no target
-    GenerationAttempt.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["id"] if with_target else None, update_fields=UPDATABLE
-    )
+    """Insert rows, or update those that are there; safe to repeat when a connection broke off."""
+    there = [row for row in rows if not row._state.adding]
+    new = [row for row in rows if row._state.adding]
+    if there and update_rows(there, UPDATABLE) != len(there):
+        new += there  # a transaction that was taken back had made them
+    if new:
+        insert_rows(new, or_update=UPDATABLE)
     progress.changed(row.asset_id for row in rows)
     return [None] * len(rows)
 

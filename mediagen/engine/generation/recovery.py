@@ -22,7 +22,7 @@ from mediagen.types import MAKES_PICTURES, AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
 
-EMPTY: Mapping[str, float] = MappingProxyType({})
+EMPTY: Mapping[bool, Mapping[str, float]] = MappingProxyType({})
 ADOPTABLE_FOR = timedelta(hours=1)
 """A job whose end nobody saw is looked for so long; the services keep results for ten minutes to a day."""
 
@@ -133,16 +133,19 @@ class LeftBehind:
 
 
 @atomic()
-def left_behind(asset: MediaAsset, token: int, resolved_for_s: Mapping[str, float] = EMPTY) -> LeftBehind:
+def left_behind(asset: MediaAsset, token: int, resolvable: Mapping[bool, Mapping[str, float]] = EMPTY) -> LeftBehind:
     """What whoever holds the asset with this token has to know before anything is bought for it. `LeaseLost` when
     somebody has taken it since.
 
     An attempt that a dead worker left open without a job id may have been bought: it is marked unknown, with what it
-    may cost in `cost_held`. `resolved_for_s` has the seconds for which a provider can say what became of one.
+    may cost in `cost_held`. `resolvable` has the seconds for which a provider can say what became of one: under False,
+    of all; under True, of those that surely buy nothing when they are asked. Only they are asked for a cancelled asset.
     """
     # Locked: who had it before writes its attempts under the same lock, if he has not lost it.
-    if MediaAsset.objects.select_for_update().filter(pk=asset.pk, lease_token=token).first() is None:
+    held = MediaAsset.objects.select_for_update().filter(pk=asset.pk, lease_token=token).first()
+    if held is None:
         raise LeaseLost(f"asset {asset.pk} was taken over by another worker.")
+    resolved_for_s = resolvable.get(held.cancel_requested_at is not None, {})
     attempts = list(GenerationAttempt.objects.of(asset).filter(operation__in=MAKES_PICTURES, billable=True))
     now = db_now()
     adoptable: list[GenerationAttempt] = []

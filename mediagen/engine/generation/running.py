@@ -21,7 +21,7 @@ import mediagen.engine.generation.recovery as recovery
 import mediagen.engine.generation.sources as editing
 from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
-from mediagen.engine.database import durable, in_database, to_the_end, together, update_where
+from mediagen.engine.database import durable, grouped, in_database, to_the_end, together
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.files import refusals, storage
 from mediagen.engine.generation.leases import Lease
@@ -31,11 +31,12 @@ from mediagen.engine.library import tag_served
 from mediagen.engine.money import Budget
 from mediagen.errors import AssetCancelled, GenerationFailed, LeaseLost, MediagenError, Outcome, StorageFailed
 from mediagen.images import origin
-from mediagen.models import GenerationState, MediaAsset
+from mediagen.models import GenerationState, KeptAnswer, MediaAsset
 from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
+from mediagen.models.statements import update_where
 from mediagen.types import MAX_SEED, AttemptState, GeneratedImage
 
 logger = logging.getLogger("mediagen.engine")
@@ -98,7 +99,8 @@ async def run(job: Job) -> MediaAsset:
         lease_token=job.lease.token,
     )
     try:
-        return await _run(job, recorder)
+        with grouped():
+            return await _run(job, recorder)
     finally:
         job.cost = recorder.cost
 
@@ -112,9 +114,11 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
             if job.is_recovery:
                 if await to_the_end(keep_stored(job, recorder)):
                     return job.asset
-                # A question with a purchase's key may buy it, if it never came there: not where only jobs are fetched.
-                resolved_for_s = {} if is_fetch else job.chain.purchases_resolved_for_s()
-                left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolved_for_s)
+                # A question with a purchase's key may buy it, if it never came there: not where only jobs are fetched,
+                # nor for one that was cancelled.
+                seconds = job.chain.purchases_resolved_for_s
+                resolvable = {} if is_fetch else {by: seconds(by_looking=by) for by in (False, True)}
+                left = await in_database(recovery.left_behind, job.asset, job.lease.token, resolvable)
                 recorder.adopt(left.adoptable)
             operation, sources = await editing.operation_of(job.order)
             outcome = await job.chain.execute(
@@ -249,12 +253,14 @@ async def store(
     is_stored: Callable[[], None] = lambda: None,
     *,
     kept_in: str = "",
+    answer_id: Any = None,
     stands_for: str = "",
 ) -> MediaAsset:
     """Store the picture, then write asset, tags and attempts in one transaction. A picture whose rows cannot be
     written is not left stored either, but put aside when it was paid for. `is_stored` is called when its bytes need no
     memory any more. `kept_in`: where the picture lies already, to be taken from there again should the storage refuse
-    it. `stands_for`: why it is a placeholder, when it is one and live."""
+    it. `answer_id`: of the kept answer in which it was, which is used up then. `stands_for`: why it is a placeholder,
+    when it is one and live."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
     size_bytes = len(content)
@@ -263,7 +269,8 @@ async def store(
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        values = await together(complete, Stored(job, image, name, size_bytes, recorder, source_type, stands_for))
+        stored = Stored(job, image, name, size_bytes, recorder, source_type, answer_id, stands_for)
+        values = await together(complete, stored)
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except LeaseLost:
@@ -327,6 +334,8 @@ class Stored:
     recorder: RowRecorder
     source_type: str
     """what its file says of its origin, or else what we know of it"""
+    answer_id: Any = None
+    """of the kept answer in which it was"""
     stands_for: str = ""
     """a `FailureCode`: why nobody made the picture for which a live placeholder stands"""
 
@@ -380,14 +389,19 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
         token = stored.job.lease.token
         held = {"id": asset.pk, "lease_token": token, "generation_state": GenerationState.RUNNING}
         # By the token, whatever a sweep or a cancellation wrote: nobody has taken it since, and it may be paid for.
-        if update_where(MediaAsset, held, values) or MediaAsset.objects.to_be_filled(asset.pk, token).update(**values):
+        if update_where(MediaAsset, held, values):
             written.append(stored)
             results.append(values)
         elif MediaAsset.objects.filter(pk=asset.pk, lease_token=token, file=stored.name).exists():
             results.append(values)  # committed before, by a connection that was lost before it could say so
             repeated.append(asset.pk)
+        elif MediaAsset.objects.to_be_filled(asset.pk, token).update(**values):
+            written.append(stored)
+            results.append(values)
         else:
             results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
+    if answers := [stored.answer_id for stored in written if stored.answer_id is not None]:
+        KeptAnswer.objects.filter(pk__in=answers).delete()
     flush(stored.recorder for stored in written)
     if written:
         tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])
@@ -441,6 +455,8 @@ def postpone(job: Job, recorder: RowRecorder, put_off: PutOff) -> None:
 def _leave(job: Job, recorder: RowRecorder, **values: Any) -> bool:
     """Write how the asset is left, if we still hold it; whether we did."""
     held = MediaAsset.objects.held(job.asset.pk, job.lease.token)
+    if job.fetch_for_s is not None:  # it may have kept its state: `claims.while_held`
+        held |= MediaAsset.objects.filter(pk=job.asset.pk, lease_token=job.lease.token, generation_state=job.left_as)
     is_left = bool(held.update(**values, lease_worker="", updated_at=db_now()))
     if is_left:
         for name in {"generation_state", "failure", "failure_code"} & values.keys():

@@ -13,12 +13,11 @@ import mediagen.engine.generation.sources as sources
 from mediagen import conf, foreign, http
 from mediagen.engine.database import in_database, run_sync, to_the_end
 from mediagen.engine.files import storage
-from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder
 from mediagen.engine.generation.running import Job, store
-from mediagen.errors import BadResponse, Conflict, InvalidRequest, ProviderError, StorageFailed
-from mediagen.factory import build_adapter, chain_configs, get_media_generator_chain
+from mediagen.errors import BadResponse, Conflict, InvalidRequest, LeaseLost, ProviderError, StorageFailed
+from mediagen.factory import build_adapter, chain_configs
 from mediagen.models import GenerationState, KeptAnswer, MediaAsset
 from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
@@ -50,13 +49,15 @@ async def read_again(pk: Any) -> MediaAsset:
     recorder.pending.append(recovery.read_later(answer.attempt, image))
     try:
         async with leases.kept(job.lease):
-            asset = await to_the_end(store(job, image, recorder, kept_in="its answer"))
+            asset = await to_the_end(store(job, image, recorder, kept_in="its answer", answer_id=answer.pk))
+    except LeaseLost as exc:
+        raise Conflict("Somebody else is at this picture, or has just used this answer.") from exc
     except StorageFailed as exc:
-        await in_database(_give_back, answer, job)
+        await in_database(_give_back, job)
         said = "The storage did not take the picture. Its answer is kept, to be read again."
         raise StorageFailed(said, asset=job.asset) from exc
     except BaseException:
-        await in_database(_give_back, answer, job)
+        await in_database(_give_back, job)
         raise
     await storage.aremove_file(str(answer.file.name))
     return asset
@@ -117,24 +118,36 @@ def _provider(name: str) -> Any:
 
 @atomic()
 def _take(answer: KeptAnswer, order: AssetOrder) -> Job:
-    """The asset to be filled, held by this process. Its answer is nobody else's from now on."""
-    asset = answer.attempt.asset
-    if not KeptAnswer.objects.filter(pk=answer.pk).delete()[0]:
+    """The asset to be filled, held by this process. A kill from now on leaves its state, and the answer, as they are.
+
+    `Conflict` when somebody else has it, or has used the answer.
+    """
+    if not KeptAnswer.objects.filter(pk=answer.pk).exists():
         raise Conflict("Somebody else has just used this answer.")
+    asset = answer.attempt.asset
+    pk = answer.attempt.asset_id
     if asset is not None and asset.generation_state == GenerationState.READY and not asset.is_placeholder:
-        beside = replace(order, parent_id=asset.pk, name=asset.name, description=asset.description)
-        made, _ = claims.create(beside, held=True)
-        return Job(made, beside, Lease(made.pk, 1), get_media_generator_chain([]))
-    return claims.begin_again(answer.attempt.asset_id, {})
+        # The answer's own id: who reads it again after a kill finds the same row.
+        pk = answer.pk
+        if not MediaAsset.objects.filter(pk=pk).exists():
+            beside = replace(order, parent_id=asset.pk, name=asset.name, description=asset.description)
+            claims.create(beside, held=False, pk=pk)
+            MediaAsset.objects.filter(pk=pk).update(**NOT_STORED)
+    try:
+        return claims.begin_again(pk, {}, buys=False)
+    except InvalidRequest as exc:
+        raise Conflict(str(exc)) from exc
+
+
+NOT_STORED: dict[str, Any] = {
+    "generation_state": GenerationState.FAILED,
+    "failure": "The picture in a kept answer could not be stored.",
+    "failure_code": FailureCode.STORAGE,
+}
 
 
 @atomic()
-def _give_back(answer: KeptAnswer, job: Job) -> None:
-    answer.save(force_insert=True)
-    MediaAsset.objects.held(job.asset.pk, job.lease.token).update(
-        generation_state=GenerationState.READY if job.asset.file else GenerationState.FAILED,
-        failure="The picture in a kept answer could not be stored.",
-        failure_code=FailureCode.STORAGE,
-        lease_worker="",
-        lease_until=None,
-    )
+def _give_back(job: Job) -> None:
+    held = MediaAsset.objects.to_be_filled(job.asset.pk, job.lease.token)
+    state = {"generation_state": GenerationState.READY} if job.asset.file else {}
+    held.update(**NOT_STORED | state, lease_worker="", lease_until=None)

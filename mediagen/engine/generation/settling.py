@@ -200,7 +200,7 @@ def look_again(pk: Any, *, by: str, access: Access | None = None) -> GenerationA
         GenerationAttempt.objects.filter(pk=row.pk).update(
             finished_at=db_now(), provider_job={k: v for k, v in row.provider_job.items() if k != "given_up"}
         )
-        job = claims.begin_again(row.asset_id, changes)
+        job = claims.begin_again(row.asset_id, changes, buys=False)
     job.fetch_for_s, job.left_as = LOOK_S, GenerationState(row.asset.generation_state)
     if job.left_as == GenerationState.RUNNING:  # whose worker is gone: without a lease nobody would take it again
         job.left_as = GenerationState.PENDING

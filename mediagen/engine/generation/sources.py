@@ -42,7 +42,7 @@ def order_of(
     if operation == VARY and not prompt.strip() and sources:
         prompt = sources[0].prompt
     check(operation, prompt=prompt, sources=len(sources), has_mask=mask is not None, margins=around)
-    for field, asset in (*(("sources", source) for source in sources), *((("mask", mask),) if mask else ())):
+    for field, asset in [*zip(_fields(sources), sources, strict=True), *([("mask", mask)] if mask else [])]:
         if not asset.is_ready or not asset.file:
             text = f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet."
             raise InvalidRequest(text, field=field)
@@ -70,6 +70,11 @@ def order_named(operation: str, ids: Iterable[Any], *, mask: Any = None, **argum
     return order_of(operation, found, mask=its_mask, **arguments)
 
 
+def _fields(sources: Sequence[Any]) -> list[str]:
+    """What each is called: the one that is worked on, and others beside it."""
+    return ["source", *["sources"] * (len(sources) - 1)][: len(sources)]
+
+
 def found_among(
     assets: MediaAssetQuerySet, ids: Iterable[Any], mask: Any = None
 ) -> tuple[list[MediaAsset], MediaAsset | None]:
@@ -77,7 +82,7 @@ def found_among(
     wanted = [as_uuid(pk, "sources") for pk in ids]
     mask_id = as_uuid(mask, "mask")
     found = assets.select_related("library").in_bulk([*wanted, *([mask_id] if mask_id else [])])
-    for pk, field in (*((pk, "sources") for pk in wanted), *(((mask_id, "mask"),) if mask_id else ())):
+    for field, pk in [*zip(_fields(wanted), wanted, strict=True), *([("mask", mask_id)] if mask_id else [])]:
         if pk not in found:
             raise InvalidRequest(f"There is no asset {pk}.", field=field)
     return [found[pk] for pk in wanted], found[mask_id] if mask_id else None

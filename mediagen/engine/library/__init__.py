@@ -1,10 +1,10 @@
 """Libraries and what people do with the assets in them: who may, find, review, tag, use, delete.
 
 Keeps: one rule of access for admin, API, studio and commands, and nothing of a library shown to who may not see it.
-`access`, `tokens`, `libraries`, `assets`, `filters`, `facets`, `search`, `review`, `tagging`, `bulk`, `usage`,
-`suggestions`, `cancelling`, `trash`, `strangers`, `labels` (what pages say of a picture's making),
-`choosing` (a picture for a place in somebody's site), `elsewhere` (which rows of the site's other apps use an asset),
-`references` (in their texts).
+`access`, `tokens`, `libraries`, `kept` (libraries that are not made anew for each picture), `assets`, `filters`,
+`facets`, `search`, `review`, `tagging`, `bulk`, `usage`, `suggestions`, `cancelling`, `trash`, `strangers`, `tickets`
+(to watch without a header), `labels` (what pages say of a picture's making), `choosing` (a picture for a place in
+somebody's site), `elsewhere` (which rows of the site's other apps use an asset), `references` (in their texts).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from mediagen.engine.library.assets import NoSuchAsset, get_asset
     from mediagen.engine.library.choosing import Limits, pick, read_pick
     from mediagen.engine.library.filters import AssetFilters, narrowed
+    from mediagen.engine.library.kept import LibrariesNow
     from mediagen.engine.library.labels import Label, credit_of, label_of, unlabelled
-    from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library
+    from mediagen.engine.library.libraries import find_library, get_library, get_or_create_library, library_called
     from mediagen.engine.library.review import STEPS
     from mediagen.engine.library.search import matching
     from mediagen.engine.library.tagging import tag_served
@@ -33,8 +34,9 @@ __getattr__ = names_from(
         "assets": "NoSuchAsset get_asset",
         "choosing": "Limits pick read_pick",
         "filters": "AssetFilters narrowed",
+        "kept": "LibrariesNow",
         "labels": "Label credit_of label_of unlabelled",
-        "libraries": "find_library get_library get_or_create_library",
+        "libraries": "find_library get_library get_or_create_library library_called",
         "review": "STEPS",
         "search": "matching",
         "tagging": "tag_served",

@@ -16,8 +16,9 @@ from mediagen.errors import Conflict, InvalidRequest, NotAllowed
 from mediagen.models import BUDGET_FIELDS, MediaLibrary, MediaTag
 from mediagen.models.library import MediaLibraryQuerySet
 from mediagen.models.routing import alias, atomic
-from mediagen.types import checked_text
+from mediagen.types import checked_text, near
 
+MOST_NAMES = 1000
 MOST_CHOICES = 10
 """libraries that are told of when a word means several"""
 
@@ -52,6 +53,15 @@ def find_library(word: str, access: Access | None = None) -> MediaLibrary | None
             field="library",
         )
     return found[0] if found else None
+
+
+def library_called(word: str, hint: str = "") -> MediaLibrary:
+    """As `find_library` for whoever runs the server; `InvalidRequest`, with the names that are near, for no library."""
+    if (library := find_library(word)) is not None:
+        return library
+    like = near(word, MediaLibrary.objects.values_list("name", flat=True)[:MOST_NAMES])
+    also = [text for text in (like if like.startswith("Did") else "", hint) if text]
+    raise InvalidRequest(" ".join([f"There is no media library {word!r:.80}.", *also]), field="library")
 
 
 def seen(access: Access) -> MediaLibraryQuerySet:

@@ -120,7 +120,7 @@ def revoke(pks: Iterable[Any]) -> int:
 @atomic()
 def rotate(pk: Any) -> IssuedToken:
     """Another text for the same token; the old one ends at once. `InvalidRequest` when it is not valid any more."""
-    token = ApiToken.objects.valid().select_for_update(of=("self",)).filter(pk=pk).first()
+    token = ApiToken.objects.valid().locked().filter(pk=pk).first()
     if token is None:
         raise InvalidRequest(
             "There is no such token, or it was revoked or has expired. Issue a new one.", field="token"

@@ -28,11 +28,13 @@ from mediagen.engine.generation import (
     free_dead_workers,
     idempotency,
     incoming_webhooks,
+    is_held,
     not_in_hand,
     out_of_hand,
     recovery,
     running,
 )
+from mediagen.engine.insight import alerts
 from mediagen.engine.library import trash
 from mediagen.engine.money import ledger
 from mediagen.engine.work import jobs
@@ -86,6 +88,8 @@ class MaintenanceReport:
     """exports that waited too long, or whose process died before they were sent"""
     exports_told: int = 0
     """waiting exports that the task engine was told of"""
+    alerts_open: int = 0
+    """conditions that need somebody, as of now"""
     failed: list[str] = field(default_factory=list)
     """steps that could not be done, as "what: class of the error"; the log has the rest"""
     disk_is_full: bool = False
@@ -154,7 +158,7 @@ def _sort_out_files() -> tuple[int, int]:
         rows = {str(pk): asset for pk, asset in assets.items()}
         for asset_id, asset_names in by_asset.items():
             asset = rows.get(asset_id)
-            if asset is not None and asset.generation_state == GenerationState.RUNNING:
+            if asset is not None and (asset.generation_state == GenerationState.RUNNING or is_held(asset)):
                 continue  # its worker lives and knows what it stores
             if asset is None and files.may_be_arriving(asset_id):
                 continue
@@ -199,7 +203,9 @@ def _keep_picture(asset: MediaAsset) -> bool:
             return True
     except MediagenError as exc:
         logger.warning("the stored picture of asset %s could not be kept: %s", asset.pk, exc)
-    held = MediaAsset.objects.held(asset.pk, lease.token)
+    held = MediaAsset.objects.filter(
+        pk=asset.pk, lease_token=lease.token, generation_state__in=(left_as, GenerationState.RUNNING)
+    )
     held.update(generation_state=left_as, lease_worker="", lease_until=None)
     return False
 
@@ -254,6 +260,7 @@ STEPS: tuple[tuple[str, Callable[[], dict[str, Any] | None]], ...] = (
     ("correcting accounts", _correct_accounts),
     ("finishing batches", lambda: {"batches_finished": _finish_batches()}),
     ("removing old provider webhooks", lambda: _quietly(incoming_webhooks.remove_old)),
+    ("looking for alerts", lambda: {"alerts_open": alerts.look_and_tell_sync()}),
     ("removing old messages", lambda: _quietly(delivery.tidy_up)),
     ("sending webhooks", lambda: {"webhooks_sent": async_to_sync(delivery.deliver_due)()}),
     ("removing old idempotency keys", lambda: _quietly(idempotency.remove_old)),

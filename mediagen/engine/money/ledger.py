@@ -28,7 +28,7 @@ from mediagen.models.attempt import IS_OPEN, UNDER_WAY
 from mediagen.models.clock import db_now
 from mediagen.models.costs import ZERO, Cost, from_row, sums, usd
 from mediagen.models.ledger import LAST_DIGIT, SumOfMoney
-from mediagen.models.routing import atomic, connection
+from mediagen.models.routing import atomic
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -175,8 +175,7 @@ def _raise_held(kind: prices.Kind, cost: Decimal, *, but: Collection[Any], moves
     """What is under way will cost what the first of its kind did: hold as much, so that nothing more is bought until
     it is known."""
     # Locked by others: those are being ended, and what they cost is known.
-    skip = connection.features.has_select_for_update_skip_locked
-    others = kind.attempts.open().filter(cost_held__lt=cost).exclude(pk__in=but).select_for_update(skip_locked=skip)
+    others = kind.attempts.open().filter(cost_held__lt=cost).exclude(pk__in=but).locked(skip=True)
     for pk, accounts, held in list(others.values_list("pk", "accounts", "cost_held")):
         GenerationAttempt.objects.filter(pk=pk).update(cost_held=cost)
         for account in accounts:

@@ -9,10 +9,11 @@ from typing import Any
 from django.db.models import F
 
 from mediagen import connections, http
+from mediagen.circuits import reset_breakers
 from mediagen.connections import client_of, connection_of
 from mediagen.engine.database import in_database
 from mediagen.errors import InvalidRequest, Misconfigured, ProviderError
-from mediagen.factory import build_adapter, reset_breakers
+from mediagen.factory import build_adapter
 from mediagen.models import CanvaConnection, ProviderConfig
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic

@@ -10,10 +10,11 @@ from datetime import date, datetime
 from typing import Any
 
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
+from mediagen.circuits import SharedBreaker, reset_breakers
 from mediagen.connections import connection_of
 from mediagen.destinations import MAY_BE_A_CREDENTIAL, destination, elsewhere, holds_a_key, withheld
 from mediagen.errors import ConfigurationError, InvalidRequest
-from mediagen.factory import SharedBreaker, build_adapter, chain_configs, reset_breakers
+from mediagen.factory import build_adapter, chain_configs
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic

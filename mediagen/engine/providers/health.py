@@ -9,11 +9,12 @@ from typing import Any
 
 from mediagen import http
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
+from mediagen.circuits import circuits_of, note_health, reset_breakers
 from mediagen.engine.database import in_database
 from mediagen.errors import ConfigurationError, InvalidRequest
-from mediagen.factory import build_adapter, chain_configs, circuits_of, note_health, reset_breakers, runs_dry
+from mediagen.factory import build_adapter, chain_configs, runs_dry
 from mediagen.models import ProviderConfig
-from mediagen.types import utcnow
+from mediagen.types import near, utcnow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +70,10 @@ def _all_configs(names: list[str] | None) -> list[ProviderConfig]:
     enabled = {config.name: config for config in chain_configs()}
     disabled = [config for config in ProviderConfig.objects.in_chain_order() if not config.enabled]
     entries = [*enabled.values(), *disabled]
-    unknown = set(names or ()) - {entry.name for entry in entries}
-    if unknown:
-        known = ", ".join(entry.name for entry in entries)
-        raise InvalidRequest(f"There is no provider {', '.join(sorted(unknown))}. There are: {known}.")
+    known = [entry.name for entry in entries]
+    for name in names or ():
+        if name not in known:
+            raise InvalidRequest(f"There is no provider {name!r:.60}. {near(name, known)}")
     return [entry for entry in entries if names is None or entry.name in names]
 
 

@@ -1,7 +1,8 @@
 """Whoever works: the worker, a task engine's runs, the thread in a server, long background jobs.
 
-Keeps: two workers never finish one row, and what a dead one held comes back by itself. `worker`, `for_caller`
-(of one command), `task_runs`, `in_server`, `jobs` (rows of long actions), `job_kinds`, `running_job`, `zips`.
+Keeps: two workers never finish one row, and what a dead one held comes back by itself. `worker`, `presence` (who is
+there), `for_caller` (of one command), `task_runs`, `in_server`, `jobs` (rows of long actions), `job_kinds`,
+`running_job`, `zips`.
 """
 
 from __future__ import annotations

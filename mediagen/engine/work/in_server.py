@@ -7,14 +7,11 @@ truth: what it holds when the process dies waits in the rows, and whoever asks f
 from __future__ import annotations
 
 import asyncio
-import atexit
-import contextvars
 import logging
-import os
 import sys
-import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +23,8 @@ from django.db import close_old_connections
 
 from mediagen import conf
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database import in_database
+from mediagen.engine.database import in_database, loop_thread
+from mediagen.engine.dispatch import look_wanted
 from mediagen.engine.work.worker import CHAIN_AGE_S, Event, Until, Worker, claim, claim_new
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.routing import connection, on_commit
@@ -45,10 +43,7 @@ LINGER_S = 10.0
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.5, 5.0
 """how often it looks whether what was put off may be taken; doubled each time in vain"""
 PER_LOOK = 1000
-END_S = 20.0
-"""how long pictures under way are waited for when the process ends; servers kill after 30 s by default"""
-CANCEL_S = 5.0
-"""and how long it then may take to write that they wait"""
+ALERTS_EVERY_S = 30.0
 
 
 def is_wanted() -> bool:
@@ -148,45 +143,6 @@ async def awaited(work: Coroutine[Any, Any, T]) -> T:
     return await asyncio.wrap_future(result)
 
 
-class _Thread:
-    """The event loop of this process. A server may fork after it was loaded: the thread stays behind in the parent,
-    and the child begins its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_over = False
-        os.register_at_fork(after_in_child=self._forget)
-
-    def call(self, function: Callable[..., None], *args: Any) -> None:
-        """Call the function there, soon."""
-        with self._lock:
-            if self._is_over:
-                return
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                _at_exit(self.end)
-                threading.Thread(target=self._loop.run_forever, name="mediagen", daemon=True).start()
-            # Not in the caller's context: the thread for his request's database work ends with the request.
-            self._loop.call_soon_threadsafe(function, *args, context=contextvars.Context())
-
-    def end(self) -> None:
-        """The process is about to end: finish what is under way, and hand the rest over to whoever comes next."""
-        with self._lock:
-            loop, self._loop, self._is_over = self._loop, None, True
-        if loop is None:
-            return
-        ended = asyncio.run_coroutine_threadsafe(_work.end(), loop)
-        try:
-            ended.result(END_S + 2 * CANCEL_S)
-        except Exception as exc:  # killed or not, the rows say what there is to do
-            logger.warning("work in the server process could not be handed over in order (%s)", type(exc).__name__)
-
-    def _forget(self) -> None:
-        self._lock, self._loop, self._is_over = threading.Lock(), None, False
-        _work.forget()
-
-
 class _Work:
     """What the thread has to do. Touched in its event loop only."""
 
@@ -224,15 +180,15 @@ class _Work:
         if self._worker is not None:
             self._worker.stop()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=END_S)
+            await asyncio.wait(self._tasks, timeout=loop_thread.END_S)
         if self._worker is not None:
             self._worker.stop_now()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CANCEL_S)
+            await asyncio.wait(self._tasks, timeout=loop_thread.CANCEL_S)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CANCEL_S)
+            await asyncio.wait(self._tasks, timeout=loop_thread.CANCEL_S)
 
     def begin(self, work: Callable[..., Coroutine[Any, Any, Any]], args: Iterable[Any]) -> None:
         if self._is_ending:
@@ -257,6 +213,8 @@ class _Work:
         task.add_done_callback(ended)
 
     async def _run(self) -> None:
+        over = asyncio.Event()
+        self.begin(_look_for_alerts, (over,))
         try:
             while self.assets or self.batches:
                 self._worker = _FedWorker(concurrency=AT_ONCE)
@@ -264,6 +222,19 @@ class _Work:
                 await in_database(close_old_connections)
         finally:
             self._worker, self._is_running = None, False
+            over.set()
+
+
+async def _look_for_alerts(over: asyncio.Event) -> None:
+    """While there is work, and once when it is done: a site without a worker has nobody else who looks."""
+    while True:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), ALERTS_EVERY_S)
+        looks: list[tuple[Any, Any]] = look_wanted.send(None)
+        for _, look in looks:
+            await look
+        if over.is_set():
+            return
 
 
 @dataclass(slots=True)
@@ -351,16 +322,6 @@ class _FedWorker(Worker):
         return False
 
 
-def _at_exit(call: Callable[[], None]) -> None:
-    """Have it called when the interpreter begins to end: while the threads for the database still take work, which is
-    over by the time of `atexit`."""
-    register = getattr(threading, "_register_atexit", atexit.register)
-    try:
-        register(call)
-    except RuntimeError:  # it ends already
-        logger.debug("the process ends already")
-
-
 STANDING = (BatchState.PAUSED, BatchState.CANCELLED, BatchState.FINISHED, BatchState.LOADING)
 
 
@@ -379,4 +340,6 @@ async def _logged(work: Coroutine[Any, Any, Any]) -> None:
 
 
 _work = _Work()
-_thread = _Thread()
+_thread = loop_thread.of_process
+_thread.at_end.append(_work.end)
+_thread.after_fork.append(_work.forget)

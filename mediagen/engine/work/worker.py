@@ -19,19 +19,20 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 
-from mediagen import conf, http
+from mediagen import circuits, conf, http
 from mediagen.breaker import BreakerKey, Circuit
 from mediagen.chain import MediaGeneratorChain
+from mediagen.circuits import SharedBreaker
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.database import grouped, in_database, is_full, to_the_end
 from mediagen.engine.events import announcements, progress
 from mediagen.engine.generation import Job, PutOff, claims, failures, leases, running
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest, LeaseLost, StorageFailed
-from mediagen.factory import SharedBreaker, get_media_generator_chain
+from mediagen.factory import ChainsNow
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
-from mediagen.models.routing import atomic, connection
+from mediagen.models.routing import atomic
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -104,29 +105,29 @@ class Worker:
     async def run(self, until: Until = Until.STOPPED) -> None:
         """Work, for as long as `until` says or until `stop()`. `OperationalError` when the database takes no more."""
         self._note_beat()
-        async with http.session(), grouped():
-            heartbeat = asyncio.create_task(self._beat())
-            try:
-                # First: the jobs that they have bought do not wait for ever.
-                await in_database(leases.free_dead_workers)
+        async with http.session():
+            with grouped(self.concurrency):
+                heartbeat = asyncio.create_task(self._beat())
                 try:
-                    await self._loop(until)
-                except (OperationalError, InterfaceError):
-                    # It takes no more rows: what is bought already can still be stored.
+                    # First: the jobs that they have bought do not wait for ever.
+                    await in_database(leases.free_dead_workers)
+                    try:
+                        await self._loop(until)
+                    except (OperationalError, InterfaceError):
+                        # It takes no more rows: what is bought already can still be stored.
+                        await self._drained()
+                        raise
                     await self._drained()
-                    raise
-                await self._drained()
-                if self._full is not None:
-                    raise self._full
-            finally:
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
-                heartbeat.cancel()
-                await asyncio.gather(heartbeat, return_exceptions=True)
-                await in_database(self._let_go)
-                self._buffer.clear()
-        # Outside the group: its pump has ended.
+                    if self._full is not None:
+                        raise self._full
+                finally:
+                    for task in self._tasks:
+                        task.cancel()
+                    await asyncio.gather(*self._tasks, return_exceptions=True)
+                    heartbeat.cancel()
+                    await asyncio.gather(heartbeat, return_exceptions=True)
+                    await in_database(self._let_go)
+                    self._buffer.clear()
         await self._finish_batches()
 
     async def _drained(self) -> None:
@@ -134,8 +135,8 @@ class Worker:
             await asyncio.wait(self._tasks)
 
     def circuits(self) -> Mapping[BreakerKey, Circuit]:
-        """The breakers as this worker knows them."""
-        return self._breaker.known()
+        """The breakers as this process knows them."""
+        return {**circuits.of_this_process().known(), **self._breaker.known()}
 
     def stop(self) -> None:
         """Begin nothing new; what is under way ends."""
@@ -339,7 +340,7 @@ class Worker:
         async with self._reading:
             made_at, chain = self._chains.get(key, (0.0, None))
             if chain is None or time.monotonic() - made_at > CHAIN_AGE_S:
-                chain = await in_database(get_media_generator_chain, providers or None, dry_run, breaker=self._breaker)
+                chain = await in_database(lambda: ChainsNow().of(providers, dry_run, breaker=self._breaker))
                 if len(self._chains) > 100:
                     self._chains.clear()
                 self._chains[key] = (time.monotonic(), chain)
@@ -378,9 +379,7 @@ def claim(assets: Any, worker: str, count: int) -> list[MediaAsset]:
     What somebody is known to work on, here or in another process of this machine, is left alone although its lease is
     over.
     """
-    waiting = leases.not_ours(assets.claimable()).order_by("id")
-    if connection.features.has_select_for_update_skip_locked:
-        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    waiting = leases.not_ours(assets.claimable()).order_by("id").locked(skip=True)
     found = list(waiting.values_list("pk", "lease_worker")[:count])
     if any(leases.is_another_living(holder) for _, holder in found):
         found = list(leases.out_of_hand(waiting).values_list("pk", "lease_worker")[:count])

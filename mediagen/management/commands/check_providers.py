@@ -20,6 +20,10 @@ class Command(MediagenCommand):
         "credential can serve now; 1: one cannot (it is not healthy, or its breaker is open); 2: bad usage. Those in "
         "dry run are not asked unless --live is given."
     )
+    examples = (
+        "manage.py check_providers",
+        "manage.py check_providers flux --live --close",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("providers", nargs="*", metavar="NAME", help="Only these. Default: all.")

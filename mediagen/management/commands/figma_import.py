@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine import get_media_engine
-from mediagen.engine.library import find_library
+from mediagen.engine.library import library_called
 from mediagen.errors import ConfigurationError, GenerationFailed, InvalidRequest
 from mediagen.management.base import MediagenCommand
 from mediagen.models import MediaAsset
@@ -19,6 +19,7 @@ class Command(MediagenCommand):
         "Has Figma render nodes of a file and keeps each as an asset, the child of the asset that was placed there. "
         "Exit codes: 0 all of them, 1 not all, 2 bad usage."
     )
+    examples = ("manage.py figma_import abcDEF123456789012345 1:23 --library Press",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", help="Key or address of the file.")
@@ -33,10 +34,8 @@ class Command(MediagenCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"] and options["live"]:
             raise CommandError("--dry-run and --live contradict each other.", returncode=2)
-        library = None
-        if options["library"] and (library := find_library(options["library"])) is None:
-            raise CommandError(f"There is no media library {options['library']!r}.", returncode=2)
         try:
+            library = library_called(options["library"]) if options["library"] else None
             found = get_media_engine().import_from_figma_sync(
                 options["file"],
                 options["nodes"],

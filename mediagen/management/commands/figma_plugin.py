@@ -18,6 +18,7 @@ class Command(MediagenCommand):
         "Writes manifest.json, code.js and ui.html of the Figma plugin into a folder. In Figma's desktop app: Plugins, "
         "Development, Import plugin from manifest."
     )
+    examples = ("manage.py figma_plugin --output figma-plugin --site https://media.example",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--output", required=True, metavar="DIR", help="The folder; made when it is missing.")

@@ -21,6 +21,10 @@ class Command(MediagenCommand):
         "SIGTERM, SIGHUP, a reader of its output that left, --limit, a budget, a pause, a full disk of the database): "
         "the same command goes on."
     )
+    examples = (
+        'manage.py generate_assets "A lighthouse in the fog" --size 1024x768',
+        "manage.py generate_assets --from prompts.csv --max-cost 20 --live",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("prompts", nargs="*", metavar="PROMPT", help="What the picture should show.")

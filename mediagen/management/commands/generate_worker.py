@@ -9,7 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.events import delivery
 from mediagen.engine.exports import sending
-from mediagen.engine.work import Event, Until, Worker, jobs
+from mediagen.engine.insight import alerts
+from mediagen.engine.work import Event, Until, Worker, jobs, presence
 from mediagen.errors import InvalidRequest
 from mediagen.management.base import MediagenCommand
 from mediagen.management.output import one_line
@@ -22,6 +23,7 @@ class Command(MediagenCommand):
         "leaves with exit code 0. A second signal stops at once. Run as many as you like, on as many machines as you "
         "like."
     )
+    examples = ("manage.py generate_worker --concurrency 32",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--concurrency", type=int, default=32, metavar="N", help="Pictures at once. Default: 32.")
@@ -39,7 +41,13 @@ class Command(MediagenCommand):
         worker = Worker(batch_id=batch.pk if batch else None, concurrency=options["concurrency"], watch=self.note)
         self.stdout.write(f"{worker.name}: up to {options['concurrency']} pictures at once.")
         until = Until.DONE if options["until_done"] else Until.STOPPED
-        chores = [delivery.keep_delivering, jobs.keep_working, sending.keep_sending]
+        chores = [
+            delivery.keep_delivering,
+            jobs.keep_working,
+            sending.keep_sending,
+            alerts.keep_looking,
+            presence.keep_saying(worker.name),
+        ]
         run_until_told(worker, until, self.stdout.write, chores=chores)
         if until is Until.DONE:
             jobs.work_off()

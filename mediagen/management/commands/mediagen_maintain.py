@@ -26,6 +26,7 @@ SENTENCES = {
     "answers_removed": "kept answers that were too old were removed",
     "kicked": "assets were told to the task engine",
     "exports_ended": "exports that waited too long were ended",
+    "alerts_open": "alerts are open; manage.py mediagen_doctor says which",
     "exports_told": "waiting exports were told to the task engine",
 }
 
@@ -34,6 +35,10 @@ class Command(MediagenCommand):
     help = (
         "Puts stale work back to waiting, keeps pictures that were stored and not recorded, removes files nobody "
         "knows, ends what no process will end, and tells the task engine of waiting work. Safe at any time."
+    )
+    examples = (
+        "manage.py mediagen_maintain",
+        "manage.py mediagen_maintain --every 300",
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

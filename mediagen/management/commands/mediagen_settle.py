@@ -26,6 +26,10 @@ class Command(MediagenCommand):
         "where to look. With ids and one of --billed, --not-billed and --look: settles them. Exit code 1: not all of "
         "them; 2: bad usage, nothing was done."
     )
+    examples = (
+        "manage.py mediagen_settle",
+        "manage.py mediagen_settle 01a20404-8da1-7f3b-a702-9254e98a762d --billed 0.034",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("attempt", nargs="*", metavar="ID", help="Of attempts.")

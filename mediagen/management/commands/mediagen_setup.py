@@ -19,6 +19,7 @@ class Command(MediagenCommand):
         "(those with a key first, the cheap before the dear, the quick before the slow), and writes it on a yes. "
         "Nobody is asked, and nothing but the order changes."
     )
+    examples = ("manage.py mediagen_setup --size 1920x1080",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--size", default="1024x1024", metavar="WxH", help="Prices of which size. 1024x1024.")

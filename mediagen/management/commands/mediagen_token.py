@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
-from mediagen.engine.library import IssuedToken, find_library, tokens
+from mediagen.engine.library import IssuedToken, library_called, tokens
 from mediagen.errors import InvalidRequest
 from mediagen.management.base import MediagenCommand
 from mediagen.models import ApiToken
@@ -24,6 +24,9 @@ class Command(MediagenCommand):
     help = (
         "API tokens. create and rotate print the token's text on standard output, alone: it is stored nowhere and "
         "cannot be had again. Exit code 2: bad usage."
+    )
+    examples = (
+        "manage.py mediagen_token create anna --name shop --scope read --scope generate --library Press --days 90",
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,9 +55,7 @@ class Command(MediagenCommand):
         if len(options["who"]) != 1:
             raise InvalidRequest("Name the one user whose rights the token has.")
         user = _user(options["who"][0])
-        library = None
-        if options["library"] and (library := find_library(options["library"])) is None:
-            raise InvalidRequest(f"There is no media library {options['library']!r:.80}.")
+        library = library_called(options["library"]) if options["library"] else None
         days = options["days"]
         if days is not None and not 1 <= days <= LONGEST_DAYS:
             raise InvalidRequest(f"--days must be 1 to {LONGEST_DAYS}.")

@@ -532,7 +532,7 @@ class TestEvents:
 
     def test_a_heartbeat_when_nothing_happens(self, monkeypatch):
         monkeypatch.setattr("mediagen.api.generation.generations.HEARTBEAT_S", 0.02)
-        monkeypatch.setattr("mediagen.api.generation.generations.STREAM_S", 2.0)
+        monkeypatch.setattr("mediagen.api.generation.generations.STREAM_S", 0.3)
         asset = MediaAssetFactory(generation_state="running")
 
         _, content = async_to_sync(stream)(Caller(), f"{URL}{asset.pk}/events")

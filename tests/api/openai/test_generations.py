@@ -198,7 +198,10 @@ class TestModels:
         model = client.get(f"{MODELS}/gpt-image-2").json()
         told = model.pop("mediagen")
         assert model == {"id": "gpt-image-2", "object": "model", "created": 0, "owned_by": "openai_images"}
-        assert (told["providers"], told["operations"]) == (["openai_images"], ["generate_image", "edit_image"])
+        assert (told["providers"], told["operations"]) == (
+            ["openai_images"],
+            ["generate_image", "edit_image", "vary_image"],
+        )
         assert {"quality", "background"} <= set(told["options"])
         assert listed["data"][0]["mediagen"]["providers"] == [name for name in names if name in BUILT_IN_PROVIDERS]
         assert refused(client.get(f"{MODELS}/nobody")) == (404, "model_not_found", "model")

@@ -99,7 +99,7 @@ class TestFinding:
 
     @pytest.mark.parametrize("word", ["nothing", "", "01a20428-83b8-7a59-b9ba-507ba556bfa4", "%", "a" * 300])
     def test_none(self, word):
-        with pytest.raises(InvalidRequest, match=r"There is no batch.*manage\.py batches"):
+        with pytest.raises(InvalidRequest, match=r"There is no batch.*manage\.py mediagen_batches"):
             lifecycle.get_batch(word)
 
 

@@ -166,11 +166,11 @@ def test_named_sets_are_one_place_for_page_and_command(settings):
     shown = page_picture(one, set="card")
     assert (shown.sizes, shown.width, shown.height) == ("9em", 400, 400)
     out = StringIO()
-    call_command("make_renditions", stdout=out)
+    call_command("mediagen_make_renditions", stdout=out)
     assert out.getvalue().strip() == "4 made, 0 there before, 0 assets failed"
     keys = {each.spec.key(one) for source in shown.sources for each in source.candidates}
     assert set(Rendition.objects.values_list("key", flat=True)) == keys
-    call_command("make_renditions", stdout=out)
+    call_command("mediagen_make_renditions", stdout=out)
     assert out.getvalue().strip().endswith("0 made, 4 there before, 0 assets failed")
     with pytest.raises(ConfigurationError, match="There are: card"):
         page_picture(one, set="hero")
@@ -188,14 +188,14 @@ def test_named_sets_are_one_place_for_page_and_command(settings):
 )
 def test_make_renditions_refuses_what_it_would_pass_over(argument, said):
     with pytest.raises(CommandError, match=said) as refused:
-        call_command("make_renditions", argument)
+        call_command("mediagen_make_renditions", argument)
     assert refused.value.returncode == 2
 
 
 def test_make_renditions_says_of_which_asset_there_is_no_picture_yet():
     waiting = MediaAssetFactory(generation_state="pending")
     with pytest.raises(CommandError, match=f"There is no picture yet of {waiting.asset_id}"):
-        call_command("make_renditions", waiting.asset_id)
+        call_command("mediagen_make_renditions", waiting.asset_id)
 
 
 def test_with_the_storages_own_addresses_what_was_made_is_not_sent_by_us(settings):
@@ -203,7 +203,7 @@ def test_with_the_storages_own_addresses_what_was_made_is_not_sent_by_us(setting
     one = asset()
     before = page.picture_src(one, 320)
     assert "/pictures/" in before
-    call_command("make_renditions", str(one.pk), "--widths=320", stdout=StringIO())
+    call_command("mediagen_make_renditions", str(one.pk), "--widths=320", stdout=StringIO())
     assert page.picture_src(one, 320).startswith("/media/mediagen/renditions/")
 
 

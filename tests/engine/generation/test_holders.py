@@ -12,7 +12,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db.models import F
 
-from mediagen.engine.generation import claims, leases, queue, recorder, recovery
+from mediagen.engine.generation import beginning, claims, leases, queue, recorder, recovery
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.maintenance import sweep
 from mediagen.engine.work import worker as work
@@ -154,7 +154,7 @@ class TestFencedAttempts:
         order = AssetOrder(
             request=GenerationRequest.checked(prompt="a lighthouse"), library_id=library.pk, dry_run=True
         )
-        job = claims.begin(order)
+        job = beginning.begin(order)
         rows = recorder.RowRecorder(job.asset, budgets=job.budgets, lease_token=job.lease.token)
         attempt = Attempt(
             provider_name="local", operation="generate_image", position=1, price=PRICE, started_at=utcnow()

@@ -11,12 +11,14 @@ from django.urls import reverse
 from mediagen import images
 from mediagen.engine import get_media_engine
 from mediagen.engine.files import answers, refusals
-from mediagen.engine.generation import second_reading
+from mediagen.engine.generation import running, second_reading
 from mediagen.engine.maintenance.sweep import maintain
-from mediagen.errors import BadResponse, GenerationFailed, InvalidRequest, NotAPicture, StorageFailed
+from mediagen.engine.work.worker import Until
+from mediagen.errors import BadResponse, Conflict, GenerationFailed, InvalidRequest, NotAPicture, StorageFailed
 from mediagen.models import GenerationAttempt, KeptAnswer, MediaAsset, asset_storage
 from mediagen.models.clock import db_now
 from mediagen.providers.openai_images import OpenAIImagesAdapter
+from tests.engine.work.working import work
 from tests.servers import Fault
 
 pytestmark = pytest.mark.django_db
@@ -113,7 +115,7 @@ def test_an_asset_that_another_provider_has_filled_keeps_its_picture(live, monke
 
 def test_an_answer_whose_picture_the_storage_refuses_is_kept(live, strict, monkeypatch, settings, tmp_path):
     (server,) = live("sdxl")
-    settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued")}
+    settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued"), "STORAGE_PATIENCE_S": 0.2}
     with pytest.raises(GenerationFailed):
         engine.generate_asset_sync("a lighthouse", 1024, 1024)
     strict.undo()
@@ -133,6 +135,65 @@ def test_an_answer_whose_picture_the_storage_refuses_is_kept(live, strict, monke
     )
     assert second_reading.read_again_sync(KeptAnswer.objects.get().pk).is_ready
     assert len(server.purchases) == 1
+
+
+@pytest.mark.parametrize("place", ["before it is stored", "before its rows are written", "beside a picture"])
+def test_a_kill_while_one_is_read_again_leaves_the_answer_and_buys_nothing(live, strict, monkeypatch, place):
+    (server,) = live("sdxl")
+    with pytest.raises(GenerationFailed):
+        engine.generate_asset_sync("a lighthouse", 1024, 1024)
+    strict.undo()
+    if place == "beside a picture":
+        engine.regenerate_asset_sync(MediaAsset.objects.get().pk)
+    bought, states = len(server.purchases), sorted(MediaAsset.objects.values_list("generation_state", flat=True))
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*args, **kwargs):
+        raise Killed
+
+    with monkeypatch.context() as killed:
+        killed.setattr(running if place == "before its rows are written" else second_reading, *KILLED_AT[place], kill)
+        killed.setattr(second_reading, "_give_back", lambda job: None)
+        with pytest.raises(Killed):
+            second_reading.read_again_sync(KeptAnswer.objects.get().pk)
+    MediaAsset.objects.exclude(lease_worker="").update(lease_worker="gone", lease_until=db_now())
+    maintain()
+    work(until=Until.IDLE)
+    left = MediaAsset.objects.exclude(pk=KeptAnswer.objects.get().pk).values_list("generation_state", flat=True)
+    assert (len(server.purchases), sorted(left)) == (bought, states)
+
+    assert second_reading.read_again_sync(KeptAnswer.objects.get().pk).is_ready
+    assert not MediaAsset.objects.exclude(generation_state="ready").exists()
+    assert (len(server.purchases), KeptAnswer.objects.count()) == (bought, 0)
+
+
+KILLED_AT = {
+    "before it is stored": ["store"],
+    "before its rows are written": ["complete"],
+    "beside a picture": ["store"],
+}
+
+
+def test_an_answer_is_used_once_and_the_slower_one_is_told(live, strict, monkeypatch):
+    (server,) = live("sdxl")
+    with pytest.raises(GenerationFailed):
+        engine.generate_asset_sync("a lighthouse", 1024, 1024)
+    strict.undo()
+    pk = KeptAnswer.objects.get().pk
+    picture = second_reading._picture
+
+    async def slowly(*args):
+        found = await picture(*args)
+        monkeypatch.setattr(second_reading, "_picture", picture)
+        await second_reading.read_again(pk)
+        return found
+
+    monkeypatch.setattr(second_reading, "_picture", slowly)
+    with pytest.raises(Conflict, match="has just used this answer"):
+        second_reading.read_again_sync(pk)
+    assert (len(server.purchases), MediaAsset.objects.get().generation_state) == (1, "ready")
 
 
 def test_what_is_no_picture_stays_none(live):

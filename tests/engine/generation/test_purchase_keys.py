@@ -8,11 +8,15 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from mediagen.chain import MediaGeneratorChain
 from mediagen.engine import get_media_engine
+from mediagen.engine.library.cancelling import cancel
+from mediagen.engine.work.worker import Until
 from mediagen.errors import GenerationFailed
-from mediagen.models import GenerationAttempt, ProviderConfig
+from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig
 from mediagen.testing import Answer, CannedServer, png
-from mediagen.testing.keyed import ROUTE
+from mediagen.testing.keyed import ROUTE, KeyedAdapter
+from tests.engine.work.working import work
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +112,31 @@ def test_stop_after_unknown_lets_the_purchase_be_asked_for_and_nobody_else(serve
     engine.regenerate_asset_sync(asset.pk)
     assert len(server.purchases) == 1
     assert [row[:2] for row in rows(asset)] == [("keyed", "adopted")]
+
+
+def test_a_cancelled_asset_is_not_asked_for_with_its_key(server):
+    """It might be bought now, if it never came there."""
+    asset, attempt = lost(server)
+    MediaAsset.objects.filter(pk=asset.pk).update(generation_state="pending", lease_token=1)
+    assert cancel([asset.pk]).ending == (asset.pk,)
+    asked = len(server.requests)
+    work(until=Until.IDLE)
+    asset.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (asset.generation_state, attempt.state, attempt.cost_held) == ("cancelled", "unknown", Decimal("0.05"))
+    assert len(server.requests) == asked
+
+
+def test_of_a_cancelled_asset_is_found_out_what_can_be_looked_for():
+    class Lister:
+        def get_name(self):
+            return "lister"
+
+        def find_purchase(self, key, **request): ...
+
+    chain = MediaGeneratorChain([Lister(), KeyedAdapter(api_key="k", dry_run=False)])
+    assert chain.purchases_resolved_for_s().keys() == {"lister", "keyed"}
+    assert chain.purchases_resolved_for_s(by_looking=True).keys() == {"lister"}
 
 
 def test_a_dry_run_does_not_touch_what_was_left(server):

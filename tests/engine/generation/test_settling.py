@@ -157,7 +157,7 @@ class TestALook:
         def full(self, name, content):
             raise OSError(28, "No space left on device")
 
-        settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued")}
+        settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued"), "STORAGE_PATIENCE_S": 0.2}
         patient(job)
         pk = GenerationAttempt.objects.get().pk
         with monkeypatch.context() as disk:

@@ -45,7 +45,7 @@ def test_it_is_made_anew_by_a_command(article):
     AssetReference.objects.create(asset=one, model="auth.article", object_id="77", field="body")
     AssetReference.objects.create(asset=one, model="gone.model", object_id="1", field="body")
     told = StringIO()
-    call_command("rebuild_asset_references", stdout=told)
+    call_command("mediagen_rebuild_references", stdout=told)
     assert told.getvalue() == "1 references\n"
     assert named() == {(one.pk, "auth.article", "body")}
 
@@ -84,7 +84,7 @@ def test_the_assets_page_links_to_the_rows_that_whoever_looks_may_see(article, s
 def test_a_field_that_is_none_is_said(settings, wrong):
     settings.MEDIAGEN = {**settings.MEDIAGEN, "RICH_TEXT_FIELDS": [wrong]}
     with pytest.raises(CommandError, match=r"app\.Model\.field"):
-        call_command("rebuild_asset_references")
+        call_command("mediagen_rebuild_references")
     from mediagen.checks import check_settings
 
     assert "mediagen.E031" in {error.id for error in check_settings(None)}

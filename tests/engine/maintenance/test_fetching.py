@@ -10,8 +10,10 @@ from asgiref.sync import async_to_sync
 from mediagen.engine.generation import earlier
 from mediagen.engine.maintenance import fetching, sweep
 from mediagen.engine.work.for_caller import CallersWorker
+from mediagen.engine.work.worker import Until
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig, ProviderHealth, asset_storage
 from tests.engine.generation.test_earlier import orders
+from tests.engine.work.working import work
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory
 from tests.live_providers import live  # noqa: F401
 from tests.servers import Fault
@@ -60,6 +62,24 @@ def test_a_job_is_fetched_and_nothing_bought(bought, state):
     assert asset.is_ready
     assert GenerationAttempt.objects.get().state == "adopted"
     assert len(server.purchases) == 1
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed"])
+def test_a_kill_while_a_job_is_fetched_lets_no_worker_buy(bought, state, monkeypatch):
+    asset, server = bought(generation_state=state)
+
+    async def kill(job):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(fetching.running, "run", kill)
+        with pytest.raises(KeyboardInterrupt):
+            fetching.fetch_jobs()
+    server.fault("poll", Fault.http(404), times=None)
+    MediaAsset.objects.update(lease_worker="gone", lease_until=asset.created_at)
+    work(until=Until.IDLE)
+    asset.refresh_from_db()
+    assert (asset.generation_state, len(server.purchases)) == (state, 1)
 
 
 def test_what_is_worked_on_dry_old_or_not_to_be_found_is_not_asked_for(bought):

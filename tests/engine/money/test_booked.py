@@ -60,7 +60,7 @@ def money() -> tuple[Decimal, Decimal]:
 
 
 def test_a_job_whose_picture_the_storage_refuses_is_held_for_again(given_up, monkeypatch, settings, tmp_path):
-    settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued")}
+    settings.MEDIAGEN = {**settings.MEDIAGEN, "RESCUE_DIR": str(tmp_path / "rescued"), "STORAGE_PATIENCE_S": 0.2}
 
     def full(self, name, content):
         raise OSError(28, "No space left on device")

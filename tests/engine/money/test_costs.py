@@ -49,10 +49,10 @@ def test_every_door_says_the_same(batch, admin_client, admin_user):
         return {name: found[name] for name in FACTS}
 
     out = StringIO()
-    call_command("batches", json=True, stdout=out)
+    call_command("mediagen_batches", json=True, stdout=out)
     assert part(json.loads(out.getvalue())) == FACTS
     out = StringIO()
-    call_command("batches", stdout=out)
+    call_command("mediagen_batches", stdout=out)
     assert WORDS in out.getvalue()
     caller = Caller(admin_user)
     assert part(caller.get(f"/api/v1/batches/{batch.pk}/").json()) == FACTS

@@ -40,7 +40,7 @@ def run(**options):
     out, err = StringIO(), StringIO()
     code = 0
     try:
-        call_command("rotate_credentials", stdout=out, stderr=err, **options)
+        call_command("mediagen_rotate_credentials", stdout=out, stderr=err, **options)
     except CommandError as exc:
         code = exc.returncode
         err.write(str(exc))
@@ -139,7 +139,7 @@ def test_the_check_is_loud_and_harmless(stored, keys):
 
     assert message.level == checks.WARNING
     assert "provider 'flux'" in message.msg
-    assert "rotate_credentials" in message.hint
+    assert "mediagen_rotate_credentials" in message.hint
     assert not [m for m in checks.run_checks(databases=[]) if m.id == "mediagen.W003"], "no query without --database"
 
 

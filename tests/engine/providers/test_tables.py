@@ -31,10 +31,10 @@ def updated(*arguments, code=0) -> str:
 
     out = StringIO()
     if code == 0:
-        call_command("update_provider_data", *arguments, stdout=out)
+        call_command("mediagen_update_provider_data", *arguments, stdout=out)
         return out.getvalue()
     with pytest.raises(CommandError) as caught:
-        call_command("update_provider_data", *arguments, stdout=out)
+        call_command("mediagen_update_provider_data", *arguments, stdout=out)
     assert caught.value.returncode == code
     return out.getvalue() + str(caught.value)
 

@@ -14,9 +14,9 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import OperationalError, connection
 
-from mediagen import factory
+from mediagen import circuits
 from mediagen.engine.batches import lifecycle
-from mediagen.engine.database import hops
+from mediagen.engine.database import hops, patience
 from mediagen.engine.files import storage
 from mediagen.engine.generation import claims
 from mediagen.engine.generation import running as generation
@@ -512,6 +512,7 @@ class TestTheStorage:
 class TestTheDatabase:
     """Every commit of a run is lost once, before it was kept or after. Nothing is bought twice or held for ever."""
 
+    @pytest.mark.whole
     @pytest.mark.parametrize("although_done", [False, True])
     def test_any_commit_may_be_lost(self, tmp_path, settings, monkeypatch, although_done):
         for number in itertools.count():
@@ -542,7 +543,7 @@ class TestTheDatabase:
     @pytest.mark.parametrize("after", range(2, 8))
     def test_one_that_is_away_for_longer_loses_nothing(self, tmp_path, settings, monkeypatch, after, times):
         """Our patience ends before it is back: the rows wait, and pictures that were stored are found again."""
-        monkeypatch.setattr(hops, "PATIENCE_S", 0.0)
+        monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
         local = use_local(settings)
         batch = batch_of(tmp_path, 3, max_cost=Decimal(9))
         with commits_fail(monkeypatch, times=times, after=after) as failing:
@@ -570,10 +571,10 @@ class TestTheDatabase:
         def away(*args, **kwargs):
             raise OperationalError("database is locked")
 
-        monkeypatch.setattr(factory, "_change", away)
-        monkeypatch.setattr(factory, "MAX_AGE_S", 0.0)
-        monkeypatch.setattr(factory, "_read_circuits", away)
-        monkeypatch.setattr(factory.SharedBreaker, "now", classmethod(lambda cls: cls({})))
+        monkeypatch.setattr(circuits, "_change", away)
+        monkeypatch.setattr(circuits, "MAX_AGE_S", 0.0)
+        monkeypatch.setattr(circuits, "_read_circuits", away)
+        monkeypatch.setattr(circuits.SharedBreaker, "now", classmethod(lambda cls: cls({})))
         work(batch, concurrency=1)
         assert (states(batch), len(local.asked)) == ({"ready": 3}, 5)
 

@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mediagen.engine.batches.manifests import ManifestError, Problem, open_manifest
@@ -24,7 +24,6 @@ def cells_of(text: str, delimiter: str = ",", limit: int = LIMIT):
 CELL = st.text(st.sampled_from('ab ,;"\n\r\t\u00e9\u2028'), max_size=8)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(CELL, min_size=2, max_size=4), max_size=6), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_what_the_csv_module_writes_is_read_as_it_was(rows, end):
     out = io.StringIO(newline="")
@@ -32,7 +31,6 @@ def test_what_the_csv_module_writes_is_read_as_it_was(rows, end):
     assert [cells for _, cells, problem in cells_of(out.getvalue())] == rows
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from('ab,"\n\r'), max_size=30))
 def test_any_text_is_read_as_the_strict_csv_module_reads_it(text):
     ours = [record for record in cells_of(text) if record[2] is None]
@@ -123,7 +121,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), VALUES, max_size=4), max_size=5), st.booleans())
 def test_json_lines_are_read_as_they_were_written(rows, ascii_only):
     text = "".join(json.dumps(row, ensure_ascii=ascii_only) + "\n" for row in rows)

@@ -8,7 +8,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mediagen.engine.batches.manifests import (
@@ -209,7 +209,6 @@ def test_apostrophes_of_a_manifest_that_we_did_not_write_are_the_users(tmp_path)
     assert row.arguments["prompt"] == "'=a fox"
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("'=+-@\t\r5.e a\uff1d")) | st.text())
 def test_protection_is_undone_exactly(text):
     assert unprotect(protect(text)) == text
@@ -234,7 +233,6 @@ ROW = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(ROW, min_size=1, max_size=4), st.sampled_from(["csv", "jsonl"]))
 def test_any_manifest_comes_through_its_result_unchanged(folder, rows, ending):
     source = write_file(folder / "p.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
@@ -248,7 +246,6 @@ def test_any_manifest_comes_through_its_result_unchanged(folder, rows, ending):
     assert [row.arguments for row in open_manifest(folder / f"s.{ending}").rows()] == wanted
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(SPECIAL, min_size=2, max_size=2), min_size=1, max_size=4), st.sampled_from(",;\t"))
 def test_any_csv_of_the_csv_module_gives_its_prompts(folder, rows, delimiter):
     path = folder / "p.csv"

@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mediagen.engine.batches.manifests import (
@@ -287,7 +287,6 @@ def test_keys_that_do_not_meet(rows):
 KEYS = st.sampled_from(["a", "b", "1", "2", "3", "a#1", "a#2", "2#1", "a#1#1", None, None])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(KEYS, st.integers(1, 3)), max_size=6))
 def test_rows_that_pass_have_keys_all_different(rows):
     lines = [{"prompt": "x", "count": count} | ({} if key is None else {"key": key}) for key, count in rows]
@@ -382,7 +381,6 @@ def test_the_sites_providers_with_what_they_declare(opened):
 FIELD = st.one_of(st.none(), st.integers(-5, 2000), st.text(max_size=5), st.booleans(), st.lists(st.text(max_size=3)))
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.dictionaries(

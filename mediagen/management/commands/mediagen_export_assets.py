@@ -1,4 +1,4 @@
-"""manage.py export_assets: assets into a Figma file or a Canva account."""
+"""manage.py mediagen_export_assets: assets into a Figma file or a Canva account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from mediagen.engine.exports import canva, requests, sending
-from mediagen.engine.library import AssetFilters, find_library, narrowed
+from mediagen.engine.library import AssetFilters, library_called, narrowed
 from mediagen.errors import ConfigurationError, InvalidRequest, MediagenError
 from mediagen.management.base import MediagenCommand
 from mediagen.management.output import one_line
@@ -24,6 +24,7 @@ class Command(MediagenCommand):
         "Exports ready assets, named by id or found by library and tag, one after the other, and waits for Canva's "
         "limits. Exit code 0: all are placed (Canva) or wait for the plugin (Figma); 1: one is not; 2: bad usage."
     )
+    examples = ("manage.py mediagen_export_assets --library Press --to canva --limit 10",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("assets", nargs="*", metavar="ID", help="Ids of assets.")
@@ -104,10 +105,7 @@ class Command(MediagenCommand):
                 raise InvalidRequest(f"There is no ready asset {', '.join(missing)}.")
             return [found[_id(text)] for text in dict.fromkeys(options["assets"])][: options["limit"]]
         if options["library"]:
-            library = find_library(options["library"])
-            if library is None:
-                raise InvalidRequest(f"There is no library {options['library']!r}.")
-            ready = ready.filter(library=library)
+            ready = ready.filter(library=library_called(options["library"]))
         if options["tag"]:
             ready = narrowed(ready, AssetFilters(tag=options["tag"]))
         return list(ready.order_by("-pk")[: options["limit"]])

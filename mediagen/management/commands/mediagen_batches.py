@@ -1,4 +1,4 @@
-"""manage.py batches: what batches there are, and pause, resume, cancel or retry them."""
+"""manage.py mediagen_batches: what batches there are, and pause, resume, cancel or retry them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _retry(batch: GenerationBatch) -> str:
 
 ACTIONS: dict[str, Callable[[GenerationBatch], str]] = {
     "pause": lambda batch: (
-        "is paused" if lifecycle.pause(batch, "paused by hand") else f"was {batch.state}, not running"
+        "is paused" if lifecycle.pause(batch, lifecycle.BY_HAND) else f"was {batch.state}, not running"
     ),
     "resume": _resume,
     "cancel": lambda batch: f"{lifecycle.cancel(batch):,} rows were cancelled; what is under way ends",
@@ -41,6 +41,10 @@ ACTIONS: dict[str, Callable[[GenerationBatch], str]] = {
 
 class Command(MediagenCommand):
     help = "Lists batches; pauses, resumes, cancels or retries one, several, or all unfinished ones."
+    examples = (
+        "manage.py mediagen_batches",
+        "manage.py mediagen_batches resume prompts.csv",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", nargs="?", default="list", choices=("list", *ACTIONS))

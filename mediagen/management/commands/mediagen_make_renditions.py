@@ -1,4 +1,4 @@
-"""manage.py make_renditions: the sizes that pages name, made before anybody looks."""
+"""manage.py mediagen_make_renditions: the sizes that pages name, made before anybody looks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from mediagen import conf
 from mediagen.engine.files import renditions, responsive
-from mediagen.engine.library import AssetFilters, find_library, get_asset, narrowed
+from mediagen.engine.library import AssetFilters, get_asset, library_called, narrowed
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.management.base import SOME_FAILED, USAGE, MediagenCommand
 from mediagen.models import GenerationState, MediaAsset, Rendition
@@ -20,6 +20,10 @@ class Command(MediagenCommand):
         "Makes the renditions of ready assets that {% picture %} offers: those of the sets in MEDIAGEN['PICTURES'], or "
         "those that the options describe. What was made before is left. Exit code 1: some could not be made; 2: bad "
         "usage, nothing was made."
+    )
+    examples = (
+        "manage.py mediagen_make_renditions --set hero",
+        "manage.py mediagen_make_renditions --library Press --widths 400,800 --formats avif,webp",
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -64,8 +68,8 @@ class Command(MediagenCommand):
             if waiting := [asset.asset_id for asset in assets if asset.generation_state != GenerationState.READY]:
                 raise InvalidRequest(f"There is no picture yet of {', '.join(waiting)}.")
             return ready.filter(pk__in=[asset.pk for asset in assets])
-        if (word := options["library"]) and find_library(word) is None:
-            raise InvalidRequest(f"There is no media library {word!r:.80}.", field="library")
+        if options["library"]:
+            library_called(options["library"])
         return narrowed(ready, AssetFilters.of({name: options[name] or "" for name in ("library", "status")}))
 
     @staticmethod

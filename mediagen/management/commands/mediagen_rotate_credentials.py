@@ -1,4 +1,4 @@
-"""manage.py rotate_credentials: everything that is stored encrypted, encrypted with the first key."""
+"""manage.py mediagen_rotate_credentials: everything that is stored encrypted, encrypted with the first key."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Command(MediagenCommand):
         "first of MEDIAGEN['ENCRYPTION_KEYS']. Exit code 0: all of them can be read with it now; 1: no key fits some, "
         "which are named and left as they are."
     )
+    examples = ("manage.py mediagen_rotate_credentials --dry-run",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Say what would be done, and do nothing.")

@@ -1,4 +1,4 @@
-"""manage.py export_assets: what it takes, what it says, and how it ends."""
+"""manage.py mediagen_export_assets: what it takes, what it says, and how it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(*arguments: str) -> tuple[int, str]:
     """Exit code and output."""
     out = StringIO()
     try:
-        call_command("export_assets", *arguments, stdout=out)
+        call_command("mediagen_export_assets", *arguments, stdout=out)
     except CommandError as exc:
         return exc.returncode, f"{out.getvalue()}{exc}"
     return 0, out.getvalue()
@@ -78,7 +78,7 @@ def test_a_library_and_a_tag(asset):
         (["ID", "--library", "x", "--to", "canva"], "Name assets"),
         (["nonsense", "--to", "canva"], "no id of an asset"),
         (["00000000-0000-7000-8000-000000000000", "--to", "canva"], "no ready asset"),
-        (["--library", "nowhere", "--to", "canva"], "no library"),
+        (["--library", "nowhere", "--to", "canva"], "no media library"),
         (["ID", "--to", "figma"], "file_key is missing"),
         (["ID", "--to", "figma", "--file-key", KEY, "--folder", "F"], "folder is for Canva only"),
         (["ID", "--to", "canva", "--file-key", KEY], "file_key is for Figma only"),

@@ -1,4 +1,4 @@
-"""manage.py rebuild_asset_references: which assets stand in texts of the site."""
+"""manage.py mediagen_rebuild_references: which assets stand in texts of the site."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Command(MediagenCommand):
         "Looks through the fields in MEDIAGEN['RICH_TEXT_FIELDS'] for assets. Run it once when a field is added there, "
         "and after rows were written past Django's signals (bulk_create, update, SQL)."
     )
+    examples = ("manage.py mediagen_rebuild_references",)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -1,4 +1,4 @@
-"""manage.py update_provider_data: newer tables of models, prices and ends, from vendors that have an API for it."""
+"""manage.py mediagen_update_provider_data: newer tables of models, prices and ends, from vendors that have an API."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Command(MediagenCommand):
         'folder MEDIAGEN["PROVIDER_DATA_DIR"]. A table that cannot be had leaves the old one in force. Exit code 0: '
         "whoever was asked answered; 1: one did not; 2: bad usage. Providers in dry run are not asked without --live."
     )
+    examples = ("manage.py mediagen_update_provider_data openai_images gemini",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("providers", nargs="*", metavar="NAME", help="Only these. Default: all that are enabled.")

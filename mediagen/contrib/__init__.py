@@ -1,0 +1,1 @@
+"""What joins mediagen to other programs. Each part needs its extra, and none is imported by the rest."""

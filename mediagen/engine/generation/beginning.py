@@ -1,0 +1,110 @@
+"""Pictures that are begun where they are asked for: rows that are born in the hands of this process, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import signals
+
+import mediagen.engine.generation.claims as claims
+from mediagen.chain import MediaGeneratorChain
+from mediagen.engine.database import prepared_by
+from mediagen.engine.generation.leases import Lease
+from mediagen.engine.generation.options import check_values
+from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.generation.running import Job
+from mediagen.engine.library import LibrariesNow
+from mediagen.errors import ConfigurationError, InvalidRequest
+from mediagen.factory import ChainsNow
+from mediagen.models import MediaAsset, MediaLibrary, MediaTag
+from mediagen.models.routing import alias, atomic
+from mediagen.models.statements import insert_rows
+
+
+@dataclass(slots=True, eq=False)
+class Beginning:
+    """An order, and what is to be known before there is a row."""
+
+    order: AssetOrder
+    chain: MediaGeneratorChain = field(init=False)
+    library: MediaLibrary = field(init=False)
+    default_tags: Sequence[MediaTag] = ()
+    refused: Exception | None = None
+
+    def job(self, asset: MediaAsset, is_new: bool) -> Job:
+        budgets = claims.library_budgets(asset.library)
+        return Job(asset, self.order, Lease(asset.pk, 1), self.chain, budgets=budgets, existing=not is_new)
+
+
+def look_up(begun: Iterable[Beginning]) -> None:
+    """Who would be asked, and where the picture belongs, as the tables have it now: the same for all of them. What
+    cannot work is said before there is a row."""
+    chains, libraries = ChainsNow(), LibrariesNow()
+    for one in begun:
+        order, one.refused = one.order, None
+        try:
+            one.chain = chains.of(order.providers, order.dry_run)
+            check_values(one.chain, order.request.options, order.operation)
+            one.library, one.default_tags = libraries.of(order.library_id)
+            MediaTag.objects.clean_names(order.tags)
+        except (InvalidRequest, ConfigurationError) as exc:
+            one.refused = exc
+
+
+@prepared_by(look_up)
+@atomic()
+def begin_together(begun: list[Beginning]) -> list[Job | Exception]:
+    """For each the asset's row, already held by this process, and the chain to fill it with; or why there is none."""
+    plain = [one for one in begun if _is_plain(one)]
+    made = dict(zip(map(id, plain), _insert(plain), strict=True)) if plain else {}
+    results: list[Job | Exception] = []
+    for one in begun:
+        if one.refused is not None:
+            results.append(one.refused)
+        elif id(one) in made:
+            results.append(one.job(made[id(one)], True))
+        else:
+            try:
+                with atomic():
+                    results.append(one.job(*claims.write(one.order, one.library, one.default_tags, held=True)))
+            except InvalidRequest as exc:
+                results.append(exc)
+    return results
+
+
+def begin(order: AssetOrder) -> Job:
+    """As `begin_together`, of one; raises."""
+    one = Beginning(order)
+    look_up([one])
+    [job] = begin_together([one])
+    if isinstance(job, Exception):
+        raise job
+    return job
+
+
+def _is_plain(one: Beginning) -> bool:
+    """Whether nothing has to be asked before its row is made."""
+    return one.refused is None and not one.order.idempotency_key and not one.order.parent_id
+
+
+def _insert(begun: list[Beginning]) -> list[MediaAsset]:
+    held = claims.held_values()
+    assets = [MediaAsset(library=one.library, **claims.row_values(one.order), **held) for one in begun]
+    of_row = {"raw": False, "using": alias(), "update_fields": None}
+    for asset in assets:
+        signals.pre_save.send(MediaAsset, instance=asset, **of_row)
+    insert_rows(assets)
+    for asset in assets:
+        signals.post_save.send(MediaAsset, instance=asset, created=True, **of_row)
+    clean = MediaTag.objects.clean_names
+    known = {tag.key: tag.pk for tag in MediaTag.objects.ensure(name for one in begun for name in one.order.tags)}
+    rows: list[Any] = []
+    for one, asset in zip(begun, assets, strict=True):
+        own = {known[name.casefold()] for name in clean(one.order.tags)}
+        pks = own | {tag.pk for tag in one.default_tags}
+        rows += [MediaAsset.tags.through(mediaasset_id=asset.pk, mediatag_id=pk) for pk in pks]
+    if rows:
+        MediaAsset.tags.through._default_manager.bulk_create(rows)
+    return assets

@@ -1,0 +1,69 @@
+"""Libraries as they stand in the tables now, without making the same objects for each picture anew."""
+
+from __future__ import annotations
+
+import uuid
+from copy import copy
+from typing import Any
+
+from mediagen import conf
+from mediagen.engine.library.libraries import get_library
+from mediagen.models import MediaLibrary, MediaTag
+from mediagen.models.routing import connection
+from mediagen.models.statements import rows_where
+
+MOST = 100
+
+
+class LibrariesNow:
+    """Libraries with their default tags; the rows are read, and the objects kept for as long as those stay the same.
+
+    Two statements for each library that is asked for. Inside a transaction nothing is kept: what is read there may
+    never be committed.
+    """
+
+    _kept: dict[Any, tuple[Any, MediaLibrary, list[MediaTag]]] = {}
+
+    def __init__(self) -> None:
+        self._in_transaction = connection.in_atomic_block
+        self._read: dict[uuid.UUID | None, tuple[MediaLibrary, list[MediaTag]]] = {}
+
+    def of(self, library_id: uuid.UUID | None) -> tuple[MediaLibrary, list[MediaTag]]:
+        """(the library, its default tags), as `get_library`. The library is the caller's own object."""
+        if library_id not in self._read:
+            self._read[library_id] = self._look(library_id)
+        library, tags = self._read[library_id]
+        return copy(library), tags
+
+    def _look(self, library_id: uuid.UUID | None) -> tuple[MediaLibrary, list[MediaTag]]:
+        if self._in_transaction:
+            return _from_table(library_id)
+        name = conf.get("DEFAULT_LIBRARY")
+        seen = _rows({"name": name} if library_id is None else {"id": library_id})
+        key = name if library_id is None else library_id
+        found = self._kept.get(key)
+        if found is None or found[0] != seen:
+            if len(self._kept) > MOST:
+                self._kept.clear()
+            found = self._kept[key] = (seen, *_from_table(library_id))
+        return found[1], found[2]
+
+    @classmethod
+    def forget(cls) -> None:
+        """Whatever is kept, in this process."""
+        cls._kept.clear()
+
+
+def _from_table(library_id: uuid.UUID | None) -> tuple[MediaLibrary, list[MediaTag]]:
+    library = get_library(library_id)
+    return library, list(library.default_tags.order_by())
+
+
+def _rows(where: dict[str, Any]) -> list[Any]:
+    """The library's row and those that name its default tags."""
+    names = [field.name for field in MediaLibrary._meta.concrete_fields]
+    found: list[Any] = rows_where(MediaLibrary, names, where)
+    if found:
+        pk = MediaLibrary._meta.pk.to_python(found[0][names.index("id")])
+        found += sorted(rows_where(MediaLibrary.default_tags.through, ["mediatag"], {"medialibrary": pk}))
+    return found

@@ -1,0 +1,31 @@
+"""What load balancers ask: is the process alive, and can it serve."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from mediagen.engine.insight import readiness
+
+
+@never_cache
+@require_safe
+@transaction.non_atomic_requests
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers at all. Asks nobody: a database that is away is no reason to kill it."""
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
+
+
+@never_cache
+@require_safe
+@transaction.non_atomic_requests
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 with {"ready": true, "database": "ok", "storage": "ok", "providers": "ok"}; 503 when one is "failing".
+
+    Open to everybody, so without reasons and names: `manage.py mediagen_doctor` has them.
+    """
+    parts = readiness.parts()
+    is_ready = all(state == "ok" for state in parts.values())
+    return JsonResponse({"ready": is_ready, **parts}, status=200 if is_ready else 503)

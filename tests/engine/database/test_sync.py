@@ -1,0 +1,71 @@
+"""Coroutines for callers without an event loop: in the process's own, unless they have a transaction to be kept in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from mediagen.engine.database import run_sync, sync
+
+told = contextvars.ContextVar("told", default="nothing")
+
+
+@pytest.fixture
+def as_in_a_site(monkeypatch):
+    monkeypatch.delitem(sys.modules, "django.test.testcases", raising=False)
+    database = SimpleNamespace(in_atomic_block=False, connection=None, vendor="postgresql")
+    monkeypatch.setattr(sync, "connection", database)
+
+
+async def where() -> tuple[str, int, str]:
+    await asyncio.sleep(0)
+    return threading.current_thread().name, id(asyncio.get_running_loop()), told.get()
+
+
+def test_all_callers_share_one_loop_and_keep_their_context(as_in_a_site):
+    told.set("a language")
+    first, second = run_sync(where), run_sync(where)
+    assert first == second
+    assert (first[0], first[2]) == ("mediagen", "a language")
+
+
+def test_what_it_raises_is_raised_where_the_caller_is(as_in_a_site):
+    async def fails() -> None:
+        raise LookupError("ours")
+
+    with pytest.raises(LookupError, match="ours"):
+        run_sync(fails)
+
+
+def test_ctrl_c_cancels_it_and_is_raised_when_that_has_ended(as_in_a_site):
+    ended = []
+
+    async def waits() -> None:
+        threading.Thread(target=_interrupt_main).start()
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(waits)
+    assert ended == [True]
+
+
+def _interrupt_main() -> None:
+    import _thread
+    import time
+
+    time.sleep(0.1)
+    _thread.interrupt_main()
+
+
+@pytest.mark.django_db
+def test_a_transaction_of_the_callers_takes_the_work_along(monkeypatch):
+    monkeypatch.delitem(sys.modules, "django.test.testcases", raising=False)
+    assert run_sync(where)[0] != "mediagen"
