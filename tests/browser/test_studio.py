@@ -325,6 +325,28 @@ def test_candidates_are_rated_by_keys_compared_and_one_is_picked(page, sign_in, 
     assert MediaAsset.objects.filter(status="draft").count() == 2
 
 
+def test_what_others_do_is_seen_and_their_new_pictures_wait_behind_a_note(page, context, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    tiles(page).nth(4).wait_for()
+    with page.expect_response("**/studio/events/"):
+        page.reload()
+    colleague = context.new_page()
+    colleague.goto(f"/studio/#asset-{shelf[3].pk}")
+    colleague.get_by_role("dialog").get_by_role("button", name="Approve").click()
+
+    page.locator(f"#asset-{shelf[3].pk} .mediagen-status-approved").wait_for()
+    colleague.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.locator(f"#asset-{shelf[3].pk}").wait_for(state="detached")
+    MediaAssetFactory(ready=True, name="Theirs", library=shelf[0].library)
+    note = page.get_by_role("button", name="1 new picture")
+    note.wait_for()
+    assert page.get_by_text("Theirs", exact=True).count() == 0
+    note.click()
+    page.get_by_text("Theirs", exact=True).wait_for()
+    assert page.evaluate("document.activeElement.textContent").strip().endswith("Theirs")
+
+
 def test_it_is_described_beside_the_picture(page, sign_in, shelf):
     sign_in(*ALL)
     page.goto("/studio/")

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -294,3 +296,18 @@ def test_numbers_in_attributes_are_the_same_in_whichever_language(person, admin_
         assert 'width="1536" height="1024"' in html
         assert '="1.536' not in html
         assert '="1.024"' not in html
+
+
+def test_a_stream_is_offered_to_those_who_may_look_and_not_where_it_would_hold_a_worker(person):
+    address = reverse("mediagen:studio-events")
+
+    assert person().get(address).status_code == 204  # this client is WSGI
+
+    async def status(client):
+        answer = await client.get(address)
+        return answer.status_code, answer.headers.get("Content-Type")
+
+    looker, nobody = AsyncClient(), AsyncClient()
+    looker.force_login(person().user)
+    assert async_to_sync(status)(looker) == (200, "text/event-stream")
+    assert async_to_sync(status)(nobody)[0] == 204

@@ -162,7 +162,7 @@ class ManyView(StudioPage, View):
             wanted = list(found.order_by("-pk").values_list("pk", flat=True)[: jobs.MAX_ASSETS + 1])
         else:
             try:
-                wanted = list({uuid.UUID(each) for each in said.getlist("id")})
+                wanted = list(dict.fromkeys(uuid.UUID(each) for each in said.getlist("id")))
             except ValueError:
                 raise InvalidRequest(_("These are no assets.")) from None
         if not wanted:
