@@ -311,3 +311,40 @@ def test_a_stream_is_offered_to_those_who_may_look_and_not_where_it_would_hold_a
     looker.force_login(person().user)
     assert async_to_sync(status)(looker) == (200, "text/event-stream")
     assert async_to_sync(status)(nobody)[0] == 204
+
+
+# ---------------------------------------------------------------------- order
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [("", "dcba"), ("oldest", "abcd"), ("cost", "bdac"), ("rating", "cdab"), ("name", "acbd")],
+)
+def test_the_gallery_is_sorted_and_pages_go_on_in_that_order(person, monkeypatch, sort, order):
+    monkeypatch.setattr(gallery, "PAGE", 3)
+    for which, name, cost, rating in (
+        ("a", "1", "0.02", 3),
+        ("b", "3", "0.09", None),
+        ("c", "2", None, 5),
+        ("d", "4", "0.03", 3),
+    ):
+        MediaAssetFactory(ready=True, name=f"{name} {which}", cost=cost, rating=rating)
+    reader = person()
+
+    page = reader.get(reverse("mediagen:studio"), {"sort": sort, "part": "1"}).json()
+    rest = reader.get(f"{page['older']}&part=1" if "?" in page["older"] else f"{page['older']}?part=1").json()
+
+    shown = (page["html"] + rest["html"]).split('mediagen-caption">')[1:]
+    assert "".join(part.partition("<")[0][-1] for part in shown) == order
+    assert rest["older"] == ""
+
+
+def test_only_mine(person):
+    reader = person()
+    MediaAssetFactory(ready=True, name="Mine", created_by=reader.user)
+    MediaAssetFactory(ready=True, name="Theirs")
+
+    shown = reader.get(reverse("mediagen:studio"), {"mine": "1"}).content.decode()
+
+    assert "Mine" in shown
+    assert "Theirs" not in shown
