@@ -482,6 +482,31 @@ def test_a_file_is_dropped_onto_the_page(page, sign_in, complaints):
     complaints.clear()  # Chromium reports the 400
 
 
+PASTE = """(bytes) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "pasted.png", {type: "image/png"}));
+  document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_a_picture_is_pasted_and_one_that_was_lost_on_the_way_is_sent_again(page, sign_in, complaints):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.route("**/studio/upload/", lambda route: route.abort(), times=1)
+
+    page.evaluate(PASTE, list(pictures.png()))
+    page.get_by_role("button", name="Try again").click()
+
+    page.locator(".mediagen-tile", has_text="pasted").locator("img").wait_for()
+    assert MediaAsset.objects.count() == 1
+    page.get_by_text("Upload pictures").click()
+    page.get_by_label("Or the address of one").fill("https://127.0.0.1/boat.png")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.get_by_text("could not be fetched").wait_for()
+    assert MediaAsset.objects.count() == 1
+    complaints.clear()  # Chromium reports what was aborted, and the 400
+
+
 # ---------------------------------------------------------------------- without scripts, for everybody
 
 

@@ -313,6 +313,32 @@ def test_a_stream_is_offered_to_those_who_may_look_and_not_where_it_would_hold_a
     assert async_to_sync(status)(nobody)[0] == 204
 
 
+# ---------------------------------------------------------------------- by address
+
+
+@pytest.mark.parametrize("address", ["https://127.0.0.1/x.png", "https://10.0.0.8/x.png", "file:///etc/passwd", "x"])
+def test_only_what_is_public_is_fetched(maker, address):
+    answer = maker.post(UPLOAD, {"address": address}, headers=JSON)
+
+    assert answer.status_code == 400
+    assert not MediaAsset.objects.exists()
+
+
+def test_a_picture_is_taken_by_its_address(maker, monkeypatch):
+    fetched = []
+
+    async def fetch(address):
+        fetched.append(address)
+        return pictures.png()
+
+    monkeypatch.setattr("mediagen.engine.files.fetched_uploads._fetch", fetch)
+
+    assert maker.post(UPLOAD, {"address": " https://pictures.test/a%20boat.png "}, headers=JSON).status_code == 201
+
+    asset = MediaAsset.objects.get()
+    assert (asset.name, asset.source, fetched) == ("a boat", "uploaded", ["https://pictures.test/a%20boat.png"])
+
+
 # ---------------------------------------------------------------------- order
 
 
