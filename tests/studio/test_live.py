@@ -20,6 +20,7 @@ from mediagen.types import uuid7
 from tests import pictures
 from tests.engine.work.working import use_local
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
+from tests.images.test_recipes import with_text
 from tests.studio.conftest import JSON
 
 pytestmark = pytest.mark.django_db
@@ -374,3 +375,15 @@ def test_only_mine(person):
 
     assert "Mine" in shown
     assert "Theirs" not in shown
+
+
+def test_an_uploaded_png_brings_its_prompt_along(maker):
+    content = with_text("parameters", "a tower\nNegative prompt: people\nSteps: 20, Seed: 1234, Model: dream")
+
+    maker.post(UPLOAD, {"files": SimpleUploadedFile("t.png", content)}, headers=JSON)
+
+    asset = MediaAsset.objects.get()
+    assert (asset.prompt, asset.negative_prompt, asset.seed, asset.model_name) == ("a tower", "people", 1234, "dream")
+    assert asset.digital_source_type == "trainedAlgorithmicMedia"
+    with asset.file.open() as file:
+        assert b"Negative prompt" not in file.read()
