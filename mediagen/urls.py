@@ -4,13 +4,14 @@ from django.urls import path
 
 from mediagen import views, views_files, views_webhooks
 from mediagen.studio.files.upload import UploadView
-from mediagen.studio.generation.workbench import WorkbenchView
 from mediagen.studio.library import chooser
 from mediagen.studio.library.compare import CompareView
 from mediagen.studio.library.doing import ActionView
 from mediagen.studio.library.gallery import GalleryView, ProgressView
+from mediagen.studio.library.live import gallery_events
 from mediagen.studio.library.many import JobView, ManyView
 from mediagen.studio.library.story import AssetView, StoryView
+from mediagen.studio.library.workbench import WorkbenchView
 
 app_name = "mediagen"
 
@@ -20,6 +21,7 @@ urlpatterns = [
     path("", GalleryView.as_view(), name="gallery"),
     path("studio/", GalleryView.as_view(), name="studio"),
     path("studio/progress/", ProgressView.as_view(), name="studio-progress"),
+    path("studio/events/", gallery_events, name="studio-events"),
     path("studio/upload/", UploadView.as_view(), name="studio-upload"),
     path("studio/compare/", CompareView.as_view(), name="studio-compare"),
     path("studio/many/", ManyView.as_view(), name="studio-many"),

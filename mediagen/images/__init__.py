@@ -13,6 +13,7 @@ from mediagen.images.inspect import MAX_BYTES, MAX_PIXELS, decode_check, inspect
 from mediagen.images.origin import marked, source_type_in
 from mediagen.images.picture import Picture
 from mediagen.images.placeholder import placeholder
+from mediagen.images.recipes import Recipe, recipe_in
 from mediagen.images.rehearsed import stand_in
 from mediagen.images.scale import Scaled, scaled
 
@@ -27,6 +28,7 @@ __all__ = [
     "MAX_PIXELS",
     "QUARTERS",
     "Picture",
+    "Recipe",
     "Scaled",
     "can_write",
     "cleaned",
@@ -39,6 +41,7 @@ __all__ = [
     "marked",
     "masks",
     "placeholder",
+    "recipe_in",
     "scaled",
     "source_type_in",
     "stand_in",

@@ -293,6 +293,8 @@ class MediaAsset(Leased):
             models.Index(fields=("generation_state", "-id"), name="mediagen_asset_state"),
             models.Index(fields=("created_at",), name="mediagen_asset_created"),
             models.Index(fields=("created_by", "-id"), name="mediagen_asset_creator"),
+            # For those who look every second whether something has changed.
+            models.Index(fields=("updated_at",), name="mediagen_asset_updated"),
             models.Index(fields=("batch", "generation_state", "id"), name="mediagen_asset_batch"),
             # Counts what a library holds without looking at its rows.
             models.Index(fields=("library", "generation_state", "status", "file_size"), name="mediagen_asset_counted"),

@@ -325,6 +325,28 @@ def test_candidates_are_rated_by_keys_compared_and_one_is_picked(page, sign_in, 
     assert MediaAsset.objects.filter(status="draft").count() == 2
 
 
+def test_what_others_do_is_seen_and_their_new_pictures_wait_behind_a_note(page, context, sign_in, shelf):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    tiles(page).nth(4).wait_for()
+    with page.expect_response("**/studio/events/"):
+        page.reload()
+    colleague = context.new_page()
+    colleague.goto(f"/studio/#asset-{shelf[3].pk}")
+    colleague.get_by_role("dialog").get_by_role("button", name="Approve").click()
+
+    page.locator(f"#asset-{shelf[3].pk} .mediagen-status-approved").wait_for()
+    colleague.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.locator(f"#asset-{shelf[3].pk}").wait_for(state="detached")
+    MediaAssetFactory(ready=True, name="Theirs", library=shelf[0].library)
+    note = page.get_by_role("button", name="1 new picture")
+    note.wait_for()
+    assert page.get_by_text("Theirs", exact=True).count() == 0
+    note.click()
+    page.get_by_text("Theirs", exact=True).wait_for()
+    assert page.evaluate("document.activeElement.textContent").strip().endswith("Theirs")
+
+
 def test_it_is_described_beside_the_picture(page, sign_in, shelf):
     sign_in(*ALL)
     page.goto("/studio/")
@@ -458,6 +480,31 @@ def test_a_file_is_dropped_onto_the_page(page, sign_in, complaints):
     page.get_by_text("lie.png:").wait_for()
     assert MediaAsset.objects.count() == 1
     complaints.clear()  # Chromium reports the 400
+
+
+PASTE = """(bytes) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "pasted.png", {type: "image/png"}));
+  document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_a_picture_is_pasted_and_one_that_was_lost_on_the_way_is_sent_again(page, sign_in, complaints):
+    sign_in(*ALL)
+    page.goto("/studio/")
+    page.route("**/studio/upload/", lambda route: route.abort(), times=1)
+
+    page.evaluate(PASTE, list(pictures.png()))
+    page.get_by_role("button", name="Try again").click()
+
+    page.locator(".mediagen-tile", has_text="pasted").locator("img").wait_for()
+    assert MediaAsset.objects.count() == 1
+    page.get_by_text("Upload pictures").click()
+    page.get_by_label("Or the address of one").fill("https://127.0.0.1/boat.png")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.get_by_text("could not be fetched").wait_for()
+    assert MediaAsset.objects.count() == 1
+    complaints.clear()  # Chromium reports what was aborted, and the 400
 
 
 # ---------------------------------------------------------------------- without scripts, for everybody

@@ -7,10 +7,8 @@ import pytest
 from mediagen.models import MediaAsset
 from tests import pictures
 from tests.browser.conftest import PHONE
-from tests.engine.work.serving_thread import in_server
+from tests.engine.work.serving_thread import in_server  # noqa: F401 - a fixture
 from tests.factories import MediaAssetFactory
-
-__all__ = ["in_server"]
 
 ALL = ("view_mediaasset", "add_mediaasset", "approve_mediaasset", "delete_mediaasset", "change_mediaasset")
 
@@ -24,7 +22,7 @@ def test_what_is_painted_goes_along_as_a_mask_and_the_new_version_can_be_compare
     page,
     sign_in,
     settings,
-    in_server,
+    in_server,  # noqa: F811
     asset,
     serious,
     shoot,

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +20,7 @@ from mediagen.types import uuid7
 from tests import pictures
 from tests.engine.work.working import use_local
 from tests.factories import GenerationAttemptFactory, MediaAssetFactory, MediaLibraryFactory, UserFactory
+from tests.images.test_recipes import with_text
 from tests.studio.conftest import JSON
 
 pytestmark = pytest.mark.django_db
@@ -294,3 +297,93 @@ def test_numbers_in_attributes_are_the_same_in_whichever_language(person, admin_
         assert 'width="1536" height="1024"' in html
         assert '="1.536' not in html
         assert '="1.024"' not in html
+
+
+def test_a_stream_is_offered_to_those_who_may_look_and_not_where_it_would_hold_a_worker(person):
+    address = reverse("mediagen:studio-events")
+
+    assert person().get(address).status_code == 204  # this client is WSGI
+
+    async def status(client):
+        answer = await client.get(address)
+        return answer.status_code, answer.headers.get("Content-Type")
+
+    looker, nobody = AsyncClient(), AsyncClient()
+    looker.force_login(person().user)
+    assert async_to_sync(status)(looker) == (200, "text/event-stream")
+    assert async_to_sync(status)(nobody)[0] == 204
+
+
+# ---------------------------------------------------------------------- by address
+
+
+@pytest.mark.parametrize("address", ["https://127.0.0.1/x.png", "https://10.0.0.8/x.png", "file:///etc/passwd", "x"])
+def test_only_what_is_public_is_fetched(maker, address):
+    answer = maker.post(UPLOAD, {"address": address}, headers=JSON)
+
+    assert answer.status_code == 400
+    assert not MediaAsset.objects.exists()
+
+
+def test_a_picture_is_taken_by_its_address(maker, monkeypatch):
+    fetched = []
+
+    async def fetch(address):
+        fetched.append(address)
+        return pictures.png()
+
+    monkeypatch.setattr("mediagen.engine.files.fetched_uploads._fetch", fetch)
+
+    assert maker.post(UPLOAD, {"address": " https://pictures.test/a%20boat.png "}, headers=JSON).status_code == 201
+
+    asset = MediaAsset.objects.get()
+    assert (asset.name, asset.source, fetched) == ("a boat", "uploaded", ["https://pictures.test/a%20boat.png"])
+
+
+# ---------------------------------------------------------------------- order
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [("", "dcba"), ("oldest", "abcd"), ("cost", "bdac"), ("rating", "cdab"), ("name", "acbd")],
+)
+def test_the_gallery_is_sorted_and_pages_go_on_in_that_order(person, monkeypatch, sort, order):
+    monkeypatch.setattr(gallery, "PAGE", 3)
+    for which, name, cost, rating in (
+        ("a", "1", "0.02", 3),
+        ("b", "3", "0.09", None),
+        ("c", "2", None, 5),
+        ("d", "4", "0.03", 3),
+    ):
+        MediaAssetFactory(ready=True, name=f"{name} {which}", cost=cost, rating=rating)
+    reader = person()
+
+    page = reader.get(reverse("mediagen:studio"), {"sort": sort, "part": "1"}).json()
+    rest = reader.get(f"{page['older']}&part=1" if "?" in page["older"] else f"{page['older']}?part=1").json()
+
+    shown = (page["html"] + rest["html"]).split('mediagen-caption">')[1:]
+    assert "".join(part.partition("<")[0][-1] for part in shown) == order
+    assert rest["older"] == ""
+
+
+def test_only_mine(person):
+    reader = person()
+    MediaAssetFactory(ready=True, name="Mine", created_by=reader.user)
+    MediaAssetFactory(ready=True, name="Theirs")
+
+    shown = reader.get(reverse("mediagen:studio"), {"mine": "1"}).content.decode()
+
+    assert "Mine" in shown
+    assert "Theirs" not in shown
+
+
+def test_an_uploaded_png_brings_its_prompt_along(maker):
+    content = with_text("parameters", "a tower\nNegative prompt: people\nSteps: 20, Seed: 1234, Model: dream")
+
+    maker.post(UPLOAD, {"files": SimpleUploadedFile("t.png", content)}, headers=JSON)
+
+    asset = MediaAsset.objects.get()
+    assert (asset.prompt, asset.negative_prompt, asset.seed, asset.model_name) == ("a tower", "people", 1234, "dream")
+    assert asset.digital_source_type == "trainedAlgorithmicMedia"
+    with asset.file.open() as file:
+        assert b"Negative prompt" not in file.read()

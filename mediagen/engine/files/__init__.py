@@ -3,7 +3,7 @@
 Keeps: a file that no row names is found again or removed, a paid one is put aside and never thrown away. `storage`,
 `refusals`, `answers` (paid, without a usable picture), `renditions`,
 `responsive` (the sizes of a picture on a page), `variants`, `links` (signed addresses), `uploads`
-(people's own pictures).
+(people's own pictures), `fetched_uploads` (by their addresses).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mediagen.lazy import names_from
 
 if TYPE_CHECKING:
+    from mediagen.engine.files.fetched_uploads import upload_from
     from mediagen.engine.files.links import Grant, LinkRefused, download_name, picture_url, thumbnail_url
     from mediagen.engine.files.renditions import FITS, MAX_SIDE_PX
     from mediagen.engine.files.responsive import PagePicture, page_picture, page_picture_src
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
+        "fetched_uploads": "upload_from",
         "links": "Grant LinkRefused download_name picture_url thumbnail_url",
         "renditions": "FITS MAX_SIDE_PX",
         "responsive": "PagePicture page_picture page_picture_src",

@@ -17,7 +17,7 @@ from mediagen import conf, images
 from mediagen.engine.database import as_uuid
 from mediagen.engine.events import announcements
 from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
-from mediagen.images import Picture
+from mediagen.images import Picture, origin
 from mediagen.models import (
     AssetSource,
     GenerationState,
@@ -52,10 +52,11 @@ def upload(
 
     Format and size are those of the content, whatever its name and its sender say. EXIF, with the place where it was
     taken, and other private metadata are taken out without compressing the picture anew; one that was held sideways
-    is turned upright. `InvalidRequest` with `field` for what is no whole PNG, JPEG, WebP, AVIF or GIF within
-    MAX_IMAGE_BYTES and MAX_IMAGE_PIXELS, and for texts that cannot be kept; `StorageFailed` when the storage does not
-    take it. Either leaves nothing behind. Do not call it inside a transaction: a roll-back would leave the file until
-    maintenance finds it. Whether `by`, a user or None, may add to `library` is asked before, at the edge.
+    is turned upright. What A1111, ComfyUI and InvokeAI write into their PNGs becomes prompt, seed and model.
+    `InvalidRequest` with `field` for what is no whole PNG, JPEG, WebP, AVIF or GIF within MAX_IMAGE_BYTES and
+    MAX_IMAGE_PIXELS, and for texts that cannot be kept; `StorageFailed` when the storage does not take it. Either
+    leaves nothing behind. Do not call it inside a transaction: a roll-back would leave the file until maintenance
+    finds it. Whether `by`, a user or None, may add to `library` is asked before, at the edge.
     """
     original = _base_name(getattr(file, "name", None))
     values = {
@@ -65,9 +66,24 @@ def upload(
         "parent_id": as_uuid(parent, "parent"),
     }
     names = MediaTag.objects.clean_names(tags)
-    content, picture = opened(read(file))
+    sent = read(file)
+    recipe = images.recipe_in(sent)  # before it is taken out with all other metadata
+    content, picture = opened(sent)
     asset = MediaAsset(library=library, source=source, original_name=original, created_by=by, **values)
+    if recipe is not None:
+        asset.prompt, asset.negative_prompt, asset.seed = recipe.prompt, recipe.negative_prompt, recipe.seed
+        asset.model_name = recipe.model
+        asset.parameters = {"width": picture.width, "height": picture.height}
+        if not images.source_type_in(content):
+            content, picture = _marked(content, picture)
     return store(asset, content, picture, tags=names)
+
+
+def _marked(content: bytes, picture: Picture) -> tuple[bytes, Picture]:
+    """As made by a model, which its recipe says and its mark did not."""
+    content = images.marked(content, picture.format, origin.BY_MODEL)
+    found = images.inspect(content, max_pixels=conf.get("MAX_IMAGE_PIXELS"), max_bytes=conf.get("MAX_IMAGE_BYTES"))
+    return content, replace(found, left_out=picture.left_out)
 
 
 def read(file: Any) -> bytes:

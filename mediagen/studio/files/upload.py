@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from django.views.generic import View
 
 from mediagen import conf
-from mediagen.engine.files import upload
+from mediagen.engine.files import upload, upload_from
 from mediagen.engine.library import get_or_create_library
 from mediagen.errors import MediagenError
 from mediagen.models import MediaAsset, MediaLibrary
@@ -25,7 +25,7 @@ MOST = 20
 
 
 class UploadView(StudioPage, View):
-    """POST `files`, and a `library`. One that is no picture keeps the others from nothing."""
+    """POST `files` or an `address`, and a `library`. One that is no picture keeps the others from nothing."""
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         if not prompt.may_generate(self.access):
@@ -34,11 +34,12 @@ class UploadView(StudioPage, View):
         files = request.FILES.getlist("files")
         if not form.is_valid():
             return self._refused([str(error) for errors in form.errors.values() for error in errors])
-        if not files:
+        address = request.POST.get("address", "").strip()
+        if not files and not address:
             return self._refused([_("Choose a picture first.")])
         if len(files) > MOST:
             return self._refused([_("At most %(number)d files at once.") % {"number": MOST}])
-        made, problems = self._take(files, self._library(form.cleaned_data["library"]))
+        made, problems = self._take(files, address, self._library(form.cleaned_data["library"]))
         if problems and not made:
             return self._refused(problems)
         if not wants_json(request):
@@ -48,8 +49,13 @@ class UploadView(StudioPage, View):
         shown = tiles.tiles_of(made[::-1], self.access)
         return JsonResponse({"html": tiles.rendered(shown, request), "problems": problems}, status=201)
 
-    def _take(self, files: list[Any], library: MediaLibrary) -> tuple[list[MediaAsset], list[str]]:
+    def _take(self, files: list[Any], address: str, library: MediaLibrary) -> tuple[list[MediaAsset], list[str]]:
         made, problems = [], []
+        if address:
+            try:
+                made.append(upload_from(address, library=library, by=self.request.user))
+            except MediagenError as exc:
+                problems.append(str(exc))
         for file in files:
             try:
                 made.append(upload(file, library=library, by=self.request.user))

@@ -159,9 +159,8 @@ class CropForm(forms.Form):
     y = forms.IntegerField(label=gettext_lazy("From the top"), min_value=0, initial=0)
     width = forms.IntegerField(label=gettext_lazy("Width"), min_value=1)
     height = forms.IntegerField(label=gettext_lazy("Height"), min_value=1)
-    quarters = forms.TypedChoiceField(
+    quarters = forms.ChoiceField(
         label=gettext_lazy("Turn"),
-        coerce=int,
         choices=[
             (0, gettext_lazy("not at all")),
             (1, gettext_lazy("to the right")),
@@ -169,7 +168,6 @@ class CropForm(forms.Form):
             (3, gettext_lazy("to the left")),
         ],
         required=False,
-        empty_value=0,
     )
 
     def __init__(self, asset: MediaAsset, data: QueryDict | MultiValueDict[str, str] | None = None) -> None:
@@ -180,7 +178,7 @@ class CropForm(forms.Form):
         """The new asset, of a valid form."""
         said = self.cleaned_data
         x, y = said["x"], said["y"]
-        turn = 90 * (said["quarters"] % 4)
+        turn = 90 * (int(said["quarters"] or 0) % 4)
         return make_crop(self.asset, by, left=x, top=y, width=said["width"], height=said["height"], rotate=turn)
 
 

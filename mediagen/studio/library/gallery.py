@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.db.models import F
 from django.http import (
     Http404,
     HttpRequest,
@@ -26,14 +27,22 @@ from mediagen.models import MediaAsset
 from mediagen.studio import notices, tiles
 from mediagen.studio.generation import prompt
 from mediagen.studio.library import many
-from mediagen.studio.library.narrowing import GalleryForm
+from mediagen.studio.library.narrowing import MOST_SORTED, GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
 
 PAGE = 48
 """assets; divides well into rows of two, three, four and six"""
 
+LOOKED_BACK, RECENT = 60, 8
+"""of somebody's assets, for the prompts that are offered again"""
 MAX_WATCHED = 200
 """tiles that one question may be about"""
+
+
+def recent_prompts(access: Any) -> list[str]:
+    """What this person has asked for of late, each once. One query, by an index."""
+    mine = MediaAsset.objects.kept().filter(created_by=access.user.pk).exclude(prompt="").order_by("-pk")
+    return list(dict.fromkeys(mine.values_list("prompt", flat=True)[:LOOKED_BACK]))[:RECENT]
 
 
 class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
@@ -81,10 +90,11 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
             kwargs["asked"] = prompt.PromptForm(self.access, initial=self._initial(form))
         return super().get_context_data(
             assets=[tile.asset for tile in kwargs["page"]],
-            newest=self._address(before=None) if form.cleaned_data["before"] else "",
+            newest=self._address() if form.cleaned_data["before"] or form.cleaned_data.get("start") else "",
             is_narrowed=not form.is_valid() or bool(form.filters),
             notice=notices.notice(self.request.GET, self.access),
             admin_url=admin_link(),
+            recent=recent_prompts(self.access) if "asked" in kwargs else (),
             doings=[doing for doing in many.DOINGS.values() if doing.name not in many.ASKING and has(doing.right)],
             may_change=has(Right.CHANGE),
             changeable=self.access.libraries(Right.CHANGE).only("name").order_by("name") if has(Right.CHANGE) else (),
@@ -95,12 +105,22 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
     def _page(self, form: GalleryForm) -> tuple[list[tiles.Tile], str]:
         """The tiles, and the address of those that are older; "" when there are none."""
         assets = narrowed(self.assets(), form.filters)
+        if form.order:
+            return self._sorted_page(form, assets)
         if before := form.cleaned_data["before"]:
             # By the last id, not by a page number: quick at any depth, and new assets push none onto two pages.
             assets = assets.filter(pk__lt=before)
         found = list(assets[: PAGE + 1])
         shown = found[:PAGE]
         return tiles.tiles_of(shown, self.access), self._address(before=shown[-1].pk) if len(found) > PAGE else ""
+
+    def _sorted_page(self, form: GalleryForm, assets: Any) -> tuple[list[tiles.Tile], str]:
+        start = form.cleaned_data["start"] or 0
+        # NULL is no rating and no known cost: last, on every database.
+        order = [F(name[1:]).desc(nulls_last=True) if name[0] == "-" else name for name in form.order]
+        found = list(assets.order_by(*order)[start : start + PAGE + 1])
+        more = len(found) > PAGE and start + PAGE <= MOST_SORTED
+        return tiles.tiles_of(found[:PAGE], self.access), self._address(start=start + PAGE) if more else ""
 
     def _made(self, assets: list[MediaAsset]) -> HttpResponseBase:
         generation = str(assets[0].generation_id)
@@ -136,13 +156,15 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
             initial |= prompt.as_asked(get_object_or_404(self.assets(), pk=pk), self.access)
         return initial
 
-    def _address(self, before: uuid.UUID | None) -> str:
-        """This page's address with another `before`."""
+    def _address(self, before: uuid.UUID | None = None, start: int = 0) -> str:
+        """This page's address with another `before`, or `start`."""
         query = self.request.GET.copy() if self.request.method != "POST" else QueryDict(mutable=True)
-        for name in ("before", "part", "from", "said", "about"):
+        for name in ("before", "start", "part", "from", "said", "about"):
             query.pop(name, None)
         if before:
             query["before"] = str(before)
+        if start:
+            query["start"] = str(start)
         return f"{self.request.path}?{query.urlencode()}" if query else self.request.path
 
 

@@ -74,7 +74,7 @@ def _tag(ids: list[Any], by: Any, said: Said) -> str:
 
 
 def _move(ids: list[Any], by: Any, said: Said) -> str:
-    bulk.move(ids, MediaLibrary.objects.get(pk=said["library"]))
+    bulk.move(ids, MediaLibrary.objects.get(pk=said.get("library", "")))
     return ""
 
 
@@ -162,7 +162,7 @@ class ManyView(StudioPage, View):
             wanted = list(found.order_by("-pk").values_list("pk", flat=True)[: jobs.MAX_ASSETS + 1])
         else:
             try:
-                wanted = list({uuid.UUID(each) for each in said.getlist("id")})
+                wanted = list(dict.fromkeys(uuid.UUID(each) for each in said.getlist("id")))
             except ValueError:
                 raise InvalidRequest(_("These are no assets.")) from None
         if not wanted:
@@ -171,7 +171,7 @@ class ManyView(StudioPage, View):
             most = {"most": f"{jobs.MAX_ASSETS:,}"}
             raise InvalidRequest(_("These are more than %(most)s. Narrow the search down first.") % most)
         mine = self.access.all_assets(doing.right) if doing.name == "undelete" else self.access.assets(doing.right)
-        may = set()
+        may: set[uuid.UUID] = set()
         for start in range(0, len(wanted), review.MAX_AT_ONCE):  # a database takes only so many parameters
             may.update(mine.filter(pk__in=wanted[start : start + review.MAX_AT_ONCE]).values_list("pk", flat=True))
         ids = [pk for pk in wanted if pk in may]
@@ -209,8 +209,8 @@ class ManyView(StudioPage, View):
             "gone": doing.name == "delete",
         }
         if doing.name == "delete":
-            back = {"do": "undelete", "id": changed}
-            answer["undo"] = {"address": reverse("mediagen:studio-many"), "fields": back}
+            fields = {"do": "undelete", "id": changed}
+            answer["undo"] = {"address": reverse("mediagen:studio-many"), "fields": fields}
         return JsonResponse(answer)
 
     def _begun(self, job: BackgroundJob) -> HttpResponseBase:

@@ -13,6 +13,14 @@ from mediagen.engine.library import Access, AssetFilters, Right
 from mediagen.models import AssetSource, GenerationState, MediaLibrary, ReviewStatus
 
 MAX_PX = 2**31 - 1
+MOST_SORTED = 10_000
+"""pictures that one can page through in another order than by age, for which there is no index"""
+SORTS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "oldest": (gettext_lazy("oldest"), ("pk",)),
+    "cost": (gettext_lazy("cost"), ("-cost", "-pk")),
+    "rating": (gettext_lazy("rating"), ("-rating", "-pk")),
+    "name": (gettext_lazy("name"), ("name", "-pk")),
+}
 
 
 class GalleryForm(forms.Form):
@@ -41,6 +49,9 @@ class GalleryForm(forms.Form):
     generation_id = forms.UUIDField(required=False, widget=forms.HiddenInput)
     parent = forms.UUIDField(required=False, widget=forms.HiddenInput)
     before = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    mine = forms.BooleanField(label=gettext_lazy("Only mine"), required=False)
+    sort = forms.ChoiceField(label=gettext_lazy("Sorted by"), required=False)
+    start = forms.IntegerField(required=False, min_value=0, max_value=MOST_SORTED)
 
     TYPED = frozenset({"provider", "tag", "min_width", "created_from", "created_to"})
     """what people write themselves: a mistake there is answered with a word and not with a missing page"""
@@ -49,6 +60,7 @@ class GalleryForm(forms.Form):
 
     def __init__(self, access: Access, data: Any) -> None:
         super().__init__(data)
+        self.access = access
         library = self.fields["library"]
         if isinstance(library, forms.ModelChoiceField):
             library.queryset = access.libraries(Right.READ).only("name")
@@ -57,6 +69,7 @@ class GalleryForm(forms.Form):
             "state": [("", _("All states")), *GenerationState.choices],
             "status": [("", _("All")), *kept],
             "source": [("", _("All")), *AssetSource.choices],
+            "sort": [("", _("newest")), *((name, label) for name, (label, _order) in SORTS.items())],
             "is_placeholder": [("", _("All")), ("true", _("only placeholders")), ("false", _("without placeholders"))],
         }.items():
             if isinstance(field := self.fields[name], forms.ChoiceField):
@@ -71,7 +84,17 @@ class GalleryForm(forms.Form):
     @cached_property
     def filters(self) -> AssetFilters:
         """Only of a valid form."""
-        return AssetFilters(**{name: value for name, value in self.cleaned_data.items() if name != "before"})
+        said = {
+            name: value for name, value in self.cleaned_data.items() if name not in ("before", "sort", "start", "mine")
+        }
+        if self.cleaned_data["mine"]:
+            said["created_by"] = self.access.user.get_username()
+        return AssetFilters(**said)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Of a valid form; () for the newest first."""
+        return SORTS[self.cleaned_data["sort"]][1] if self.cleaned_data["sort"] else ()
 
     @property
     def more(self) -> list[forms.BoundField]:

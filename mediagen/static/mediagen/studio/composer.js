@@ -49,6 +49,7 @@ async function generate(event) {
     const answer = await send(form, { action: location.pathname });
     form.elements.token.value = answer.token;
     form.elements.sure.checked = false;
+    sessionStorage.removeItem(DRAFT);
     const fresh = place(answer.html, { first: true });
     note(words.asked);
     fresh[0]?.scrollIntoView({ block: "nearest" });
@@ -104,8 +105,41 @@ function fit() {
   }
 }
 
+// What was written and not sent survives a reload of this tab.
+const DRAFT = "mediagen-draft";
+
+function draft() {
+  try {
+    sessionStorage.setItem(DRAFT, form.elements.prompt.value);
+  } catch {
+    // A browser that keeps nothing.
+  }
+}
+
+function restore() {
+  try {
+    const kept = sessionStorage.getItem(DRAFT);
+    if (kept && !form.elements.prompt.value) form.elements.prompt.value = kept;
+  } catch {
+    // The same.
+  }
+}
+
+// One of the prompts that this person has used: back into the box.
+function reuse(event) {
+  const button = event.target.closest("[data-prompt]");
+  if (!button) return;
+  form.elements.prompt.value = button.dataset.prompt;
+  form.elements.prompt.focus();
+  draft();
+  price();
+}
+
 export function start() {
   if (!form) return;
+  restore();
+  form.addEventListener("input", draft);
+  form.addEventListener("click", reuse);
   form.addEventListener("submit", generate);
   // Open from the first touch on: what is below must not jump away under a click.
   form.addEventListener("focusin", () => form.classList.add("mediagen-open"));

@@ -27,6 +27,9 @@ export function place(html, { first = false } = {}) {
 
 // Where a tile that was taken away has stood, for when it comes back.
 const gaps = new Map();
+const isNewestFirst = () => !new URLSearchParams(location.search).get("sort");
+
+export const wasHere = (id) => Boolean(tileOf(id)) || gaps.has(id);
 
 export function takeAway(id) {
   const tile = tileOf(id);
@@ -42,21 +45,21 @@ export function takeAway(id) {
 export function putBack(html) {
   const [tile] = elements(html);
   const id = tile.dataset.asset;
-  const next = gaps.get(id);
+  // Ids grow with time.
+  const next = isNewestFirst() ? tiles().find((other) => other.dataset.asset < id) : gaps.get(id);
   if (tileOf(id)) replace(tileOf(id), tile);
   else if (next?.isConnected) next.before(tile);
-  else if (gaps.has(id)) grid.append(tile);
-  else grid.prepend(tile);
+  else grid.append(tile);
   gaps.delete(id);
   document.querySelector(".mediagen-nothing")?.remove();
   return tile;
 }
 
 export function replace(there, tile) {
-  const had = there.contains(document.activeElement);
+  const had = there.contains(document.activeElement) && document.activeElement;
   if (there.dataset.state !== tile.dataset.state && tile.dataset.state === "ready") tile.classList.add("mediagen-arrived");
   const box = tile.querySelector(".mediagen-pick");
   if (box) box.checked = there.querySelector(".mediagen-pick")?.checked ?? false;
   there.replaceWith(tile);
-  if (had) tile.querySelector("a")?.focus({ preventScroll: true });
+  if (had) tile.querySelector(had.matches(".mediagen-pick") ? ".mediagen-pick" : "a")?.focus({ preventScroll: true });
 }

@@ -144,7 +144,11 @@ export function start() {
   });
   box.addEventListener("close", home);
   window.addEventListener("popstate", follow);
-  document.addEventListener("mediagen:changed", ({ detail }) => detail.id === shown && show(shown, { focus: false }));
+  document.addEventListener("mediagen:changed", ({ detail }) => {
+    // What somebody is writing here is not taken away.
+    const isWritten = [...body.querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
+    if (detail.id === shown && !isWritten) show(shown, { focus: false });
+  });
   document.addEventListener("mediagen:told", ({ detail }) => {
     if (detail.id === shown) tell(detail.story, false);
   });

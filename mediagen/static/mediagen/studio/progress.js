@@ -1,4 +1,4 @@
-// Tiles that are not settled are asked about until they are. What is unsettled stands in the page, so a reload loses
+// Tiles that are not settled are asked about until they are, where no stream says when to look. What is unsettled stands in the page, so a reload loses
 // nothing. The questions become rarer while nothing changes, and stop while nobody looks.
 import { askJson, elements } from "./ask.js";
 import { replace, tileOf } from "./grid.js";
@@ -13,6 +13,8 @@ const AT_ONCE = 100;
 let wait = SHORTEST_MS;
 let timer = 0;
 let asking = false;
+let streaming = false;
+let looks = Promise.resolve();
 const before = new Map();
 
 function unsettled() {
@@ -30,29 +32,49 @@ export function watch() {
   plan();
 }
 
-function plan() {
-  clearTimeout(timer);
-  if (!document.hidden && unsettled().length) timer = setTimeout(look, wait);
+// Whether a stream says when there is something to see.
+export function streams(on) {
+  streaming = on;
+  watch();
 }
 
-async function look() {
-  if (asking) return;
-  asking = true;
-  try {
-    const query = new URLSearchParams(unsettled().map((id) => ["id", id]));
+function plan() {
+  clearTimeout(timer);
+  if (!document.hidden && unsettled().length) timer = setTimeout(poll, wait);
+}
+
+// These as they are now; whether any of them has changed. One question after the other: an older answer must not come
+// last.
+export function look(ids) {
+  return (looks = looks.catch(() => null).then(() => ask(ids)));
+}
+
+async function ask(ids) {
+  let changed = false;
+  for (let start = 0; start < ids.length; start += AT_ONCE) {
+    const query = new URLSearchParams(ids.slice(start, start + AT_ONCE).map((id) => ["id", id]));
     const answer = await askJson(`${page.dataset.progress}?${query}`);
-    let changed = false;
     for (const [id, now] of Object.entries(answer.tiles)) changed = take(id, now) || changed;
     for (const id of answer.gone) {
       tileOf(id)?.remove();
       changed = true;
     }
+  }
+  return changed;
+}
+
+async function poll() {
+  if (asking) return;
+  asking = true;
+  try {
+    const changed = await look(unsettled());
     wait = changed ? SHORTEST_MS : Math.min(wait * SLOWER, LONGEST_MS);
   } catch {
     wait = LONGEST_MS; // the site is away for a moment; the tiles say what was last known
   } finally {
     asking = false;
-    plan();
+    // With a stream once is enough: what happened before the tiles were here.
+    if (!streaming) plan();
   }
 }
 
@@ -64,16 +86,18 @@ function take(id, now) {
   if (same) return false;
   const [tile] = elements(now.html);
   const there = tileOf(id);
+  const own = document.querySelector(`[data-asset-page="${id}"][data-unsettled]`);
+  const waited = own || there?.dataset.unsettled !== undefined;
   if (there) replace(there, tile);
   const step = document.querySelector(`[data-asset-page="${id}"] .mediagen-preview .mediagen-step`);
   if (step) step.textContent = tile.querySelector(".mediagen-step")?.textContent ?? "";
   if (now.settled) {
     before.delete(id);
-    say(`${now.state === "ready" ? words.ready : words.failed} ${now.name}`);
+    if (waited) say(`${now.state === "ready" ? words.ready : words.failed} ${now.name}`);
   }
   tick();
   document.dispatchEvent(new CustomEvent("mediagen:changed", { detail: { id, settled: now.settled } }));
-  if (now.settled && document.querySelector(`[data-asset-page="${id}"]`)) location.reload();
+  if (now.settled && own) location.reload();
   return true;
 }
 

@@ -1,7 +1,7 @@
 // Many pictures: ticked by click, Shift and the space bar, or all that a search finds; and what is done to them.
 import { takeBack } from "./actions.js";
 import { askJson, send } from "./ask.js";
-import { grid, takeAway, tileOf } from "./grid.js";
+import { grid, takeAway, wasHere } from "./grid.js";
 import { note, words } from "./notes.js";
 import { refresh } from "./progress.js";
 
@@ -71,7 +71,7 @@ async function act(event) {
 
 async function took(answer, near) {
   const token = form.elements.csrfmiddlewaretoken.value;
-  const here = answer.changed.filter(tileOf);
+  const here = answer.changed.filter(wasHere);
   // The bar goes with the choice: the focus goes back to where that was made.
   if (answer.gone) {
     let next = null;

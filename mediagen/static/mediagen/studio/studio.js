@@ -4,6 +4,7 @@ import * as composer from "./composer.js";
 import * as editor from "./editor.js";
 import * as gallery from "./gallery.js";
 import * as lightbox from "./lightbox.js";
+import * as live from "./live.js";
 import * as progress from "./progress.js";
 import * as selecting from "./selecting.js";
 import * as upload from "./upload.js";
@@ -25,3 +26,4 @@ if (document.querySelector("[data-page=studio]")) {
   upload.start();
 }
 progress.start();
+live.start();

@@ -1,28 +1,56 @@
-// Pictures dropped anywhere on the page, or chosen, go up one by one.
-import { send } from "./ask.js";
+// Pictures dropped anywhere on the page, pasted, chosen, or named by address, go up one by one.
+import { Problem, send } from "./ask.js";
 import { place } from "./grid.js";
-import { note, say, words } from "./notes.js";
+import { note, words } from "./notes.js";
 
 const form = document.getElementById("mediagen-upload");
 const root = document.documentElement;
 let inside = 0;
 
 async function upload(files) {
-  for (const [index, file] of files.entries()) {
-    say(`${words.uploading} ${index + 1}/${files.length}`);
-    form.setAttribute("aria-busy", "true");
-    try {
-      // As if this one file had been chosen.
-      const answer = await send(form, { extra: { files: file } });
-      const [tile] = place(answer.html, { first: true });
-      tile?.scrollIntoView({ block: "nearest" });
-      note(`${words.uploaded} ${file.name}`);
-    } catch (error) {
-      note(error.message, { problem: true });
-    } finally {
-      form.removeAttribute("aria-busy");
-    }
+  for (const [index, file] of files.entries()) await one(file, `${index + 1}/${files.length}`);
+}
+
+// As if this one file, or no file but an address, had been chosen.
+async function one(file, which) {
+  const line = note(`${words.uploading} ${which}`, { stays: true });
+  form.setAttribute("aria-busy", "true");
+  try {
+    const answer = await posted(file, (share) => (line.firstElementChild.textContent = `${words.uploading} ${which}: ${share} %`));
+    const [tile] = place(answer.html, { first: true });
+    tile?.scrollIntoView({ block: "nearest" });
+    line.remove();
+    note(`${words.uploaded} ${file?.name ?? form.elements.address.value}`);
+    if (!file) form.elements.address.value = "";
+  } catch (error) {
+    line.remove();
+    // What the site refuses it will refuse again; what was lost on the way may come through.
+    const again = error.answer?.problem ? {} : { button: words.again, onButton: () => one(file, which) };
+    note(error.message, { problem: true, ...again });
+  } finally {
+    form.removeAttribute("aria-busy");
   }
+}
+
+// Only this kind of request says how far an upload is.
+function posted(file, tell) {
+  if (!file) return send(form);
+  const body = new FormData(form);
+  body.set("files", file);
+  body.delete("address");
+  return new Promise((done, fail) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", form.action);
+    request.responseType = "json";
+    request.setRequestHeader("Accept", "application/json");
+    request.upload.onprogress = (event) => event.lengthComputable && tell(Math.round((100 * event.loaded) / event.total));
+    request.onerror = () => fail(new Problem(words.offline));
+    request.onload = () => {
+      if (request.status < 300 && request.response) done(request.response);
+      else fail(new Problem(request.response?.problem ?? `${words.offline} (${request.status})`, request.response ?? {}));
+    };
+    request.send(body);
+  });
 }
 
 function hasFiles(event) {
@@ -33,8 +61,17 @@ export function start() {
   if (!form) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    await upload([...form.elements.files.files]);
+    const files = [...form.elements.files.files];
+    await upload(files);
+    // With neither the site says what is missing.
+    if (form.elements.address.value || !files.length) await one(null, "1/1");
     form.elements.files.value = "";
+  });
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    if (!files.length) return;
+    event.preventDefault();
+    upload(files);
   });
   document.addEventListener("dragenter", (event) => {
     if (hasFiles(event) && ++inside) root.classList.add("mediagen-dropping");

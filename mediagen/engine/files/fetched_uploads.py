@@ -1,0 +1,36 @@
+"""A picture by its address: fetched by our guarded client, and then an upload like any other."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import mediagen.engine.files.uploads as uploads
+from mediagen import http
+from mediagen.engine.database import run_sync
+from mediagen.errors import InvalidRequest, ProviderError
+from mediagen.models import MediaAsset, MediaLibrary
+
+FETCH_S = 20.0
+_NOBODY = "https://nobody.invalid"
+"""no host is trusted for being ours"""
+
+
+def upload_from(address: str, *, library: MediaLibrary, by: Any) -> MediaAsset:
+    """As `upload`, of what is behind an https address on the public internet (or a host of TRUSTED_HOSTS), and behind
+    its redirects. `InvalidRequest` with field "address" for any other, and when nothing comes within 20 s."""
+    parts = urlsplit(address.strip())
+    if parts.scheme not in ("https", "http") or not parts.netloc:
+        raise InvalidRequest("Give the whole address of a picture, from https:// on.", field="address")
+    try:
+        content = run_sync(_fetch, address.strip())
+    except ProviderError as exc:
+        raise InvalidRequest(f"The picture could not be fetched: {exc}", field="address") from None
+    name = PurePosixPath(unquote(parts.path)).stem
+    return uploads.upload(content, library=library, by=by, name=name[: uploads.NAME_LENGTH] or parts.netloc)
+
+
+async def _fetch(address: str) -> bytes:
+    async with http.session():
+        return await http.Service(_NOBODY, auth={}, timeout_s=FETCH_S).download(address, timeout_s=FETCH_S)
