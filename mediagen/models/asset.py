@@ -282,6 +282,15 @@ class MediaAsset(Leased):
             models.Index(fields=("format", "-id"), name="mediagen_asset_format"),
             models.Index(fields=("generation_state", "-id"), name="mediagen_asset_state"),
             models.Index(fields=("created_at",), name="mediagen_asset_created"),
+            # Counts what was approved of a period without looking at its rows.
+            models.Index(
+                fields=("status", "created_at", "source", "is_placeholder", "library"), name="mediagen_asset_approved"
+            ),
+            models.Index(
+                fields=("created_by", "-id"),
+                name="mediagen_asset_asked",
+                condition=Q(generation_id__isnull=False),
+            ),
             models.Index(fields=("created_by", "-id"), name="mediagen_asset_creator"),
             models.Index(fields=("batch", "generation_state", "id"), name="mediagen_asset_batch"),
             # Counts what a library holds without looking at its rows.

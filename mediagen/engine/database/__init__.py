@@ -1,7 +1,8 @@
 """The database from coroutines: hops to its thread, work that is written together, ids as people give them.
 
 Keeps: one hop for what belongs together, patience with a database that is away for a moment, and no transaction that
-spans a provider's call. `hops`, `durability`, `sync`, `ids`, `times` (how often something happened lately). Knows no
+spans a provider's call. `hops`, `durability`, `counting`, `sync`, `ids`, `times` (how often something
+happened lately). Knows no
 other room.
 """
 
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from mediagen.lazy import names_from
 
 if TYPE_CHECKING:
+    from mediagen.engine.database.counting import counted_to
     from mediagen.engine.database.durability import durable
     from mediagen.engine.database.hops import (
         close_own_connections,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
+        "counting": "counted_to",
         "durability": "durable",
         "hops": "close_own_connections grouped hold_no_thread in_database is_full patiently to_the_end together"
         " update_where",
