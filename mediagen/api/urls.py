@@ -17,6 +17,7 @@ from mediagen.api.insight import stats
 from mediagen.api.library import asset_parts, assets, libraries
 from mediagen.api.openai import views as openai
 from mediagen.api.providers import providers
+from mediagen.api.slashes import either_way
 from mediagen.api.work import jobs
 
 app_name = "mediagen_api"
@@ -43,5 +44,5 @@ urlpatterns = [
     *figma.routes,
     # the API itself
     *meta.routes,
-    re_path(r"", Nowhere.as_view()),
+    re_path(r"", either_way(Nowhere.as_view())),
 ]

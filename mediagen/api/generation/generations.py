@@ -272,12 +272,6 @@ class EventsView(OneGeneration, AsyncAPIView):
         return await _stream_response(request, [asset.pk for asset in assets], position, addresses, {})
 
 
-class EventsWithSlashView(EventsView):
-    """The same, for clients that end every address so."""
-
-    schema: Any = None
-
-
 class CancelView(OneGeneration, APIBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
 
@@ -442,7 +436,6 @@ routes = [
     path("generations/estimate/", EstimateView.as_view(), name="generations-estimate"),
     path("generations/<uuid:pk>/", GenerationView.as_view(), name="generation"),
     path("generations/<uuid:pk>/events", EventsView.as_view(), name="generation-events"),
-    path("generations/<uuid:pk>/events/", EventsWithSlashView.as_view()),
     path("generations/<uuid:pk>/cancel/", CancelView.as_view(), name="generation-cancel"),
     path("generations/<uuid:pk>/retry/", RetryView.as_view(), name="generation-retry"),
 ]

@@ -21,6 +21,7 @@ from mediagen.api.base import APIBase, AsyncAPIView, Nowhere, holds_a_worker
 from mediagen.api.openai import errors, making, models
 from mediagen.api.openai.errors import Refusal
 from mediagen.api.openai.reading import Wanted, read
+from mediagen.api.slashes import either_way
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
 from mediagen.engine.generation import idempotency
 from mediagen.engine.library import Right
@@ -198,5 +199,5 @@ routes = [
     path("openai/v1/images/edits", EditsView.as_view(), name="openai-edits"),
     path("openai/v1/models", ModelsView.as_view(), name="openai-models"),
     path("openai/v1/models/<str:name>", ModelsView.as_view(), name="openai-model"),
-    re_path(r"^openai/", Elsewhere.as_view()),
+    re_path(r"^openai/", either_way(Elsewhere.as_view())),
 ]
