@@ -14,6 +14,7 @@ from django.db import DataError
 from django.db.models import DateField, Model
 from django.http import HttpRequest, HttpResponse
 
+from mediagen.engine.database import counted_to
 from mediagen.engine.library import Access, Right
 from mediagen.error_pages import hide_secrets
 from mediagen.models.routing import connection
@@ -80,7 +81,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     def count(self) -> int:
         """At most `CAP`."""
         rows: Any = self.object_list
-        return int(rows.order_by()[: self.CAP].values("pk").count())
+        return counted_to(rows, self.CAP)
 
     @property
     def is_capped(self) -> bool:

@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 
 from mediagen.api.problems import BAD_CURSOR, INVALID, Problem
+from mediagen.engine.database import counted_to
 
 PAGE = 50
 LARGEST_PAGE = 200
@@ -62,7 +63,7 @@ def paged(
     wants_count = request.query_params.get("count", "false")
     if wants_count not in ("true", "false"):
         raise Problem(INVALID, "count must be true or false.", field="count")
-    counted = {"count": rows.order_by().values("pk")[:MOST_COUNTED].count()} if wants_count == "true" else {}
+    counted = {"count": counted_to(rows, MOST_COUNTED)} if wants_count == "true" else {}
     if (cursor := request.query_params.get("cursor")) is not None:
         rows = rows.filter(**{"pk__gt" if oldest_first else "pk__lt": decode(cursor)})
     found = read(rows.order_by("pk" if oldest_first else "-pk")[: size + 1])

@@ -51,5 +51,19 @@ class Migration(migrations.Migration):
             model_name="mediaasset",
             index=models.Index(fields=["generation_state", "-id"], name="mediagen_asset_state"),
         ),
+        migrations.AddIndex(
+            model_name="mediaasset",
+            index=models.Index(
+                fields=["status", "created_at", "source", "is_placeholder", "library"], name="mediagen_asset_approved"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("generation_id__isnull", False)),
+                fields=["created_by", "-id"],
+                name="mediagen_asset_asked",
+            ),
+        ),
         migrations.RunPython(migrations.RunPython.noop, forget),
     ]

@@ -292,6 +292,15 @@ class MediaAsset(Leased):
             models.Index(fields=("format", "-id"), name="mediagen_asset_format"),
             models.Index(fields=("generation_state", "-id"), name="mediagen_asset_state"),
             models.Index(fields=("created_at",), name="mediagen_asset_created"),
+            # Counts what was approved of a period without looking at its rows.
+            models.Index(
+                fields=("status", "created_at", "source", "is_placeholder", "library"), name="mediagen_asset_approved"
+            ),
+            models.Index(
+                fields=("created_by", "-id"),
+                name="mediagen_asset_asked",
+                condition=Q(generation_id__isnull=False),
+            ),
             models.Index(fields=("created_by", "-id"), name="mediagen_asset_creator"),
             # For those who look every second whether something has changed.
             models.Index(fields=("updated_at",), name="mediagen_asset_updated"),

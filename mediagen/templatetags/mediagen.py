@@ -19,6 +19,7 @@ from mediagen.engine.files import download_name, picture_url, thumbnail_url
 from mediagen.engine.generation import told
 from mediagen.engine.library import Limits
 from mediagen.models import Alert, GenerationAttempt, MediaAsset
+from mediagen.models.asset import FailureCode
 from mediagen.models.costs import Cost
 
 register = template.Library()
@@ -234,8 +235,16 @@ def first_line(text: str) -> str:
 @register.filter
 def why(asset: MediaAsset) -> str:
     """Why there is no picture, in words that people understand, and what they can do; "" where nothing is wrong."""
-    said = told(asset.failed_for) if asset.failed_for else {"message": "", "hint": ""}
+    if not asset.failed_for:
+        return ""
+    if asset.failed_for == FailureCode.BUDGET and (reason := _first_reason(asset.failure)):
+        return reason  # it says whose budget, how much is left and when the next period begins
+    said = told(asset.failed_for)
     return f"{said['message']} {said['hint']}".strip()
+
+
+def _first_reason(failure: str) -> str:
+    return failure.partition("\n")[0].partition(" attempt(s): ")[2]
 
 
 @register.filter

@@ -1,8 +1,8 @@
 """The database from coroutines: hops to its thread, work that is written together, ids as people give them.
 
 Keeps: one hop for what belongs together, patience with a database that is away for a moment, and no transaction that
-spans a provider's call. `hops`, `grouping`, `patience`, `durability`, `sync`, `loop_thread`, `ids`, `times` (how often
-something happened lately). Knows no other room.
+spans a provider's call. `hops`, `grouping`, `patience`, `durability`, `counting`, `sync`, `loop_thread`, `ids`, `times`
+(how often something happened lately). Knows no other room.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mediagen.lazy import names_from
 
 if TYPE_CHECKING:
+    from mediagen.engine.database.counting import counted_to
     from mediagen.engine.database.durability import durable
     from mediagen.engine.database.grouping import grouped, prepared_by
     from mediagen.engine.database.hops import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
+        "counting": "counted_to",
         "durability": "durable",
         "grouping": "grouped prepared_by",
         "hops": "close_own_connections hold_no_thread in_database to_the_end together",

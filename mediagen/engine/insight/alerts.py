@@ -207,17 +207,24 @@ def _quiet() -> str:
     return f"The next mail comes in {round(conf.get('ALERT_QUIET_S') / 60)} minutes at the earliest."
 
 
+@atomic()
 def _to_be_mailed(now: datetime, quiet_since: datetime) -> Summary | None:
     to = recipients()
-    fresh = Alert.objects.open().filter(Alert.UNMAILED) if to else ()
-    if not fresh:
+    if not to or not Alert.objects.open().filter(Alert.UNMAILED).exists():
         return None
+    # All of them, so that of those who look at the same time one mails, and the next sees when.
+    rows = list(Alert.objects.open().order_by("pk").select_for_update())
     latest: Any = Alert.objects.aggregate(at=Max("mailed_at"))["at"]
     if latest is not None and latest > quiet_since:
         return None
-    # Whoever moves it mails it.
+    fresh = [row for row in rows if row.mailed_at is None or row.mailed_at < row.since]
     mine = [row for row in fresh if Alert.objects.filter(pk=row.pk, mailed_at=row.mailed_at).update(mailed_at=now)]
     if not mine:
         return None
-    still = [row for row in Alert.objects.open() if row not in mine]
-    return Summary(tuple(mine), tuple((row.pk, row.mailed_at) for row in mine), tuple(still), tuple(to))
+    still = [row for row in rows if row not in mine]
+    return Summary(_gravest(mine), tuple((row.pk, row.mailed_at) for row in mine), _gravest(still), tuple(to))
+
+
+def _gravest(rows: list[Alert]) -> tuple[Alert, ...]:
+    """The gravest first."""
+    return tuple(sorted(rows, key=lambda row: (row.level, row.since, row.pk)))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-from django.db.models import F, Max, Min, Sum
+from django.db.models import F, Max, Min
 from django.db.models.functions import Now
 
 from mediagen import conf
@@ -26,6 +26,7 @@ from mediagen.factory import chain_configs
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, WebhookEndpoint
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
+from mediagen.models.ledger import SumOfMoney
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -156,7 +157,7 @@ def batches() -> Iterator[Finding]:
 
 def unknown_outcomes() -> Iterator[Finding]:
     waiting = GenerationAttempt.objects.filter(outcome=Outcome.UNKNOWN.value).to_settle()
-    number, held = waiting.count(), waiting.aggregate(held=Sum("cost_held"))["held"]
+    number, held = waiting.count(), waiting.aggregate(held=SumOfMoney("cost_held"))["held"]
     if number:
         attempts = "1 attempt has" if number == 1 else f"{number:,} attempts have"
         yield Finding(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -227,7 +227,7 @@ def overview(access: Access | None, period: Period) -> Overview:
         slots=slots,
         approved=approved,
         cost_per_approved=total.spent / approved if approved else None,
-        breakers=tuple(state for state in states(configs) if state.circuits) if configs else (),
+        breakers=_not_closed(configs) if configs else (),
         budgets=tuple(budget_reports(access, configs)),
     )
 
@@ -321,6 +321,15 @@ def _counted(attempts: QuerySet[Any], period: Period) -> tuple[Figures, dict[str
 
 def _text(at: datetime, period: Period) -> str:
     return f"{at:%Y-%m-%d %H}" if period.step == "hour" else f"{at:%Y-%m-%d}"
+
+
+def _not_closed(configs: Iterable[ProviderConfig]) -> tuple[ProviderState, ...]:
+    """Those with breakers that are open or being tried, and only these: one that failed of late and is closed asks."""
+    found = []
+    for state in states(configs):
+        if circuits := tuple(circuit for circuit in state.circuits if circuit.status != "failing"):
+            found.append(replace(state, circuits=circuits))
+    return tuple(found)
 
 
 def _approved(access: Access | None, period: Period) -> int:

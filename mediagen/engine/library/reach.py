@@ -19,10 +19,14 @@ PAGE = 50
 
 
 class _WithoutIndex(Func):
-    """The column itself, in a form for which no index of it is used."""
+    """The column itself, in a form for which SQLite uses no index of it: not where rows are only counted."""
 
-    template = "+%(expressions)s"
+    template = "%(expressions)s"
     arity = 1
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        is_ordered = bool(compiler.query.order_by or compiler.query.default_ordering)
+        return self.as_sql(compiler, connection, template=f"{'+' * is_ordered}%(expressions)s", **context)
 
 
 def are_many(libraries: MediaLibraryQuerySet) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
-from django.db.models import Count, ExpressionWrapper, F, FloatField, Q, Sum
+from django.db.models import Count, Exists, ExpressionWrapper, F, FloatField, OuterRef, Q, Sum
 from django.db.models.functions import Cast
 
 import mediagen.engine.library.elsewhere as elsewhere
@@ -172,8 +172,8 @@ def best_assets(
     if channel is not None:
         rows = rows.filter(channel=channel.strip())
     among = MediaAsset.objects.kept() if assets is None else assets.kept()
-    # Without an order of their own, or the databases would sort each of them for nothing.
-    summed: Any = rows.filter(asset__in=among.order_by().values("pk")).order_by().values("asset")
+    # Asset by asset, so that the campaign's rows are read and not all assets that may be seen.
+    summed: Any = rows.filter(Exists(among.order_by().filter(pk=OuterRef("asset")))).order_by().values("asset")
     summed = summed.annotate(**{f"sum_{name}": Sum(name) for name in METRICS})
     summed = summed.filter(sum_impressions__gte=max(min_impressions, 0))
     if by in RATES:

@@ -94,11 +94,13 @@ def test_the_tiles_fill_in_and_say_when_it_is_over(admin_client):
     assert "still to come" in news.json()["html"]
     assert "no-store" in news["Cache-Control"]
     MediaAsset.objects.filter(pk=waiting.pk).update(
-        generation_state="failed", failure="generate_image: 1 attempt(s):\n  1. sdxl: refused: no."
+        generation_state="failed",
+        failure="generate_image: 1 attempt(s):\n  1. sdxl: refused: no.",
+        failure_code="moderation",
     )
     over = admin_client.get(page("mediaasset", "tiles", number)).json()
     assert over["is_over"] is True
-    assert "refused: no." in over["html"]
+    assert "Word the prompt differently." in over["html"]
     assert "data-mediagen-over" in admin_client.get(own).content.decode()
 
 

@@ -336,6 +336,15 @@ def test_health_is_one_word(changes, circuits, expected):
     assert state.health == expected
 
 
+def test_one_that_was_never_asked_is_not_called_well(admin_client):
+    ProviderConfig.objects.exclude(name__in=("sdxl", "flux")).delete()
+    GenerationAttemptFactory(provider_name="sdxl")
+
+    text = admin_client.get(page("providerconfig")).content.decode()
+
+    assert (text.count(">well<"), text.count("not asked yet")) == (1, 1)
+
+
 def test_a_credential_that_no_key_fits_is_loud_and_breaks_nothing(admin_client):
     ProviderConfig.objects.filter(name="flux").update(credentials="fernet1:nonsense")
 

@@ -9,6 +9,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from asgiref.sync import AsyncToSync, SyncToAsync
 
 from mediagen.engine.database import run_sync, sync
 
@@ -18,6 +19,9 @@ told = contextvars.ContextVar("told", default="nothing")
 @pytest.fixture
 def as_in_a_site(monkeypatch):
     monkeypatch.delitem(sys.modules, "django.test.testcases", raising=False)
+    # What earlier tests of this process have left.
+    monkeypatch.delattr(AsyncToSync.executors, "current", raising=False)
+    monkeypatch.delattr(SyncToAsync.threadlocal, "main_event_loop", raising=False)
     database = SimpleNamespace(in_atomic_block=False, connection=None, vendor="postgresql")
     monkeypatch.setattr(sync, "connection", database)
 
