@@ -1,10 +1,10 @@
 """One prompt becomes one asset: asked, priced, queued, claimed, run, recorded, recovered.
 
 Keeps: an attempt is a row before its request leaves; only the holder of the newest lease writes; what was bought is
-fetched, not bought again. `orders`, `options`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `leases`,
-`running`, `recorder`, `attempt_log`, `recovery`, `earlier` (what an earlier run has left), `second_reading` (of kept
-answers), `settling`, `sources`, `asset_works` (of the façade), `failures` (as words for programs), `job_notices` and
-`incoming_webhooks` (webhooks in), `memory_limit`.
+fetched, not bought again. `orders`, `options`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `beginning`
+(where it is asked for), `leases`, `running`, `recorder`, `attempt_log`, `recovery`, `earlier` (what an earlier run has
+left), `second_reading` (of kept answers), `settling`, `sources`, `asset_works` (of the façade), `failures` (as words
+for programs), `job_notices` and `incoming_webhooks` (webhooks in), `memory_limit`.
 """
 
 from __future__ import annotations
