@@ -92,6 +92,17 @@ MESSAGES: dict[str, dict[str, Any]] = {
         created_at=TIME,
         placed_at=_or_null(TIME),
     ),
+    "alert": _object(
+        id=NUMBER,
+        code={**TEXT, "description": "As in the runbook: provider_refused, budget_used_up, ..."},
+        about={**TEXT, "description": 'Which thing: "provider:flux", "library:<id>"; empty: the site.'},
+        level={"enum": ["error", "warning"]},
+        what=TEXT,
+        next_step=TEXT,
+        command=TEXT,
+        since=TIME,
+        over_at=_or_null(TIME),
+    ),
 }
 """by what a message is about: what its `data` has of it"""
 

@@ -7,6 +7,8 @@ from django.core.management import call_command
 
 from mediagen.api import problems, schema, schema_extras
 from mediagen.engine.events import payloads
+from mediagen.models import Alert
+from mediagen.models.clock import db_now
 from mediagen.models.outgoing import EVENTS
 from tests.factories import AssetExportFactory, GenerationBatchFactory, MediaAssetFactory
 
@@ -85,7 +87,9 @@ def test_messages_are_what_the_webhooks_section_says(document):
         "asset.failed": MediaAssetFactory(generation_state="failed", failure="x", failure_code="budget"),
         "batch.finished": GenerationBatchFactory(),
         "export.placed": AssetExportFactory(asset=asset),
+        "alert.raised": Alert.objects.create(code="work_waits", level="error", what="2 pictures wait", since=db_now()),
     }
+    assert {event.partition(".")[0] for event in rows} == {event.partition(".")[0] for event in EVENTS}
     for event, row in rows.items():
         body = payloads.payload(event, payloads.OF[type(row)](row))
         operation = document["webhooks"][event]["post"]
