@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -14,22 +13,18 @@ from django.db import DataError
 from django.db.models import DateField, Model
 from django.http import HttpRequest, HttpResponse
 
+from mediagen.admin.theme import SitesModelAdmin, themed
 from mediagen.engine.database import counted_to
 from mediagen.engine.library import Access, Right
 from mediagen.error_pages import hide_secrets
 from mediagen.models.routing import connection
 
-if TYPE_CHECKING:
-    SitesModelAdmin: TypeAlias = admin.ModelAdmin[Any]
-elif apps.is_installed("unfold"):
-    # Its pages need admins of its own class; any other theme styles Django's.
-    from unfold.admin import ModelAdmin as SitesModelAdmin
-else:
-    SitesModelAdmin = admin.ModelAdmin
-
 
 class ModelAdmin(SitesModelAdmin):
     """What all our pages do, with whichever theme."""
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return themed(super().get_form(request, obj, change=change, **kwargs))
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         hide_secrets(request)
