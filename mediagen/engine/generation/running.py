@@ -386,7 +386,7 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
             repeated.append(asset.pk)
         else:
             results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
-    flush(stored.recorder for stored in written)
+    flush((stored.recorder for stored in written), is_held=True)
     if written:
         tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])
     progress.changed((stored.job.asset.pk for stored in written), is_end=True)
