@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -135,10 +135,16 @@ class Rate:
         return cls(int(number), PERIODS_S[period])
 
 
-def user_settings() -> dict[str, Any]:
-    """`settings.MEDIAGEN` as the site wrote it; {} outside Django, so that adapters and chain work there too."""
+@cache
+def _django_settings() -> Any:
     from django.conf import settings
 
+    return settings
+
+
+def user_settings() -> dict[str, Any]:
+    """`settings.MEDIAGEN` as the site wrote it; {} outside Django, so that adapters and chain work there too."""
+    settings = _django_settings()
     if not settings.configured and not os.environ.get("DJANGO_SETTINGS_MODULE"):
         return {}
     value = getattr(settings, "MEDIAGEN", {})

@@ -20,6 +20,7 @@ from mediagen import circuits, conf
 from mediagen.breaker import BreakerStore
 from mediagen.chain import MediaGeneratorChain
 from mediagen.circuits import SharedBreaker
+from mediagen.circuits import reset_breakers as reset_breakers
 from mediagen.connections import token_source
 from mediagen.destinations import holds_a_key, withheld
 from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest

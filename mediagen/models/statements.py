@@ -21,7 +21,7 @@ def update_where(model: type[models.Model], where: Mapping[str, Any], values: Ma
     statement, fields = _update(database.vendor, model, tuple(values), tuple(where))
     given = (*values.values(), *where.values())
     with database.cursor() as cursor:
-        cursor.execute(statement, [f.get_db_prep_save(v, database) for f, v in zip(fields, given, strict=True)])
+        cursor.execute(statement, [_parameter(f, v, database) for f, v in zip(fields, given, strict=True)])
         return int(cursor.rowcount)
 
 
@@ -29,7 +29,7 @@ def update_rows(rows: Sequence[models.Model], names: Sequence[str]) -> int:
     """These fields of these rows of one model, by primary key; rows changed, as far as the database counts them."""
     database = connections[alias()]
     statement, fields = _update(database.vendor, type(rows[0]), tuple(names), (_key(type(rows[0])),))
-    values = [[f.get_db_prep_save(getattr(row, f.attname), database) for f in fields] for row in rows]
+    values = [[_parameter(f, getattr(row, f.attname), database) for f in fields] for row in rows]
     return _many(database, statement, values)
 
 
@@ -42,14 +42,19 @@ def insert_rows(rows: Sequence[models.Model], *, or_update: Sequence[str] = ()) 
         row._state.adding, row._state.db = False, database.alias
 
 
+def insert_missing(model: type[models.Model], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Rows with these fields alone; those that are there already, by a unique constraint, stay as they are."""
+    database = connections[alias()]
+    statement, fields = _insert_missing(database.vendor, model, tuple(names))
+    _many(database, statement, [[_parameter(f, v, database) for f, v in zip(fields, row, strict=True)] for row in rows])
+
+
 def rows_where(model: type[models.Model], names: Sequence[str], where: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """These columns of the rows that match, as the driver gives them: to be compared, or for columns of text."""
     database = connections[alias()]
     statement, fields = _select(database.vendor, model, tuple(names), tuple(where))
     with database.cursor() as cursor:
-        cursor.execute(
-            statement, [f.get_db_prep_save(v, database) for f, v in zip(fields, where.values(), strict=True)]
-        )
+        cursor.execute(statement, [_parameter(f, v, database) for f, v in zip(fields, where.values(), strict=True)])
         return list(cursor.fetchall())
 
 
@@ -80,6 +85,15 @@ def _prepared(row: models.Model, column: tuple[Field, Any, Any], database: Any) 
         # Most columns of a new row hold their default.
         if value == default and type(value) is type(default):
             return prepared
+    return _parameter(field, value, database)
+
+
+_AS_THEY_ARE: dict[type[Any], type[Any]] = {models.CharField: str, models.TextField: str, models.FloatField: float}
+
+
+def _parameter(field: Field, value: Any, database: Any) -> Any:
+    if _AS_THEY_ARE.get(type(field)) is type(value):
+        return value
     return field.get_db_prep_save(value, database)
 
 
@@ -100,6 +114,16 @@ def _insert(
             fields, OnConflict.UPDATE, updated, [str(_columns(model)[_key(model)].column)]
         )
     return text, columns
+
+
+@cache
+def _insert_missing(vendor: str, model: type[models.Model], names: tuple[str, ...]) -> tuple[str, list[Field]]:
+    quote, ops = _quote(), connections[alias()].ops
+    fields = [_columns(model)[name] for name in names]
+    columns = ", ".join(quote(str(f.column)) for f in fields)
+    marks = ", ".join(["%s"] * len(fields))
+    begin, end = ops.insert_statement(OnConflict.IGNORE), ops.on_conflict_suffix_sql(fields, OnConflict.IGNORE, [], [])
+    return f"{begin} {quote(model._meta.db_table)} ({columns}) VALUES ({marks}) {end}".rstrip(), fields
 
 
 @cache
@@ -125,8 +149,8 @@ def _select(
 
 @cache
 def _query(vendor: str, make: Callable[[], models.QuerySet[Any]]) -> tuple[str, tuple[Any, ...]]:
-    text, values = make().query.get_compiler(connection=connections[alias()]).as_sql()
-    return text, tuple(values)
+    statement, parameters = make().query.get_compiler(connection=connections[alias()]).as_sql()
+    return statement, tuple(parameters)
 
 
 def _matching(model: type[models.Model], where: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
@@ -156,8 +157,20 @@ def _look_after_connections(key: tuple[asyncio.AbstractEventLoop, Any]) -> None:
             key[1].submit(close_old_connections)
 
 
+_at_work = threading.local()
+
+
+def is_writing() -> bool:
+    """Whether this very thread is doing what a group has handed it: a receiver of a signal, say."""
+    return getattr(_at_work, "is_writing", False)
+
+
 def _in_thread(works: list[tuple[Work, list[Any]]]) -> list[Any]:
-    return patiently(lambda: _run_group(works))
+    _at_work.is_writing = True
+    try:
+        return patiently(lambda: _run_group(works))
+    finally:
+        _at_work.is_writing = False
 
 
 def _run_group(works: list[tuple[Work, list[Any]]]) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import AsyncToSync, SyncToAsync, async_to_sync
 
 from mediagen.engine.database import loop_thread
+from mediagen.engine.database.grouping import is_writing
 from mediagen.models.routing import connection
 
 P = ParamSpec("P")
@@ -34,7 +35,9 @@ def run_sync(function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **
 
 
 def _needs_own_connection() -> bool:
-    """Whether the work has to be done in the caller's thread for the database."""
+    """Whether the work has to be done in the caller's thread for the database, or must not be waited for at all."""
+    if _has_running_loop() or is_writing():
+        return True
     if "django.test.testcases" in sys.modules:  # which a site under way does not import
         return True
     # A view beside an event loop, or code that a coroutine calls: work of theirs waits in this very thread.
@@ -46,6 +49,14 @@ def _needs_own_connection() -> bool:
     if database.in_atomic_block or (database.connection is not None and not database.autocommit):
         return True
     return database.vendor == "sqlite" and bool(database.is_in_memory_db())
+
+
+def _has_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _run_here(function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:

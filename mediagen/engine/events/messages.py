@@ -21,6 +21,7 @@ from mediagen.models import (
 from mediagen.models.clock import db_now
 from mediagen.models.outgoing import TEST_EVENT
 from mediagen.models.routing import atomic, on_commit
+from mediagen.models.statements import rows_where
 
 RELATED: dict[Any, tuple[str, ...]] = {
     MediaAsset: ("library", "batch"),
@@ -33,6 +34,8 @@ RELATED: dict[Any, tuple[str, ...]] = {
 
 def write(event: str, model: type[models.Model], pks: Sequence[Any]) -> None:
     """A message about each of these rows to each endpoint that wants it. One query where there is no endpoint."""
+    if not rows_where(WebhookEndpoint, ["id"], {"enabled": True}):
+        return
     listening = [
         endpoint
         for endpoint in WebhookEndpoint.objects.filter(enabled=True)

@@ -20,7 +20,7 @@ from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import ChainsNow
 from mediagen.models import MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.routing import alias, atomic
-from mediagen.models.statements import insert_rows
+from mediagen.models.statements import insert_missing, insert_rows
 
 
 @dataclass(slots=True, eq=False)
@@ -104,7 +104,7 @@ def _insert(begun: list[Beginning]) -> list[MediaAsset]:
     for one, asset in zip(begun, assets, strict=True):
         own = {known[name.casefold()] for name in clean(one.order.tags)}
         pks = own | {tag.pk for tag in one.default_tags}
-        rows += [MediaAsset.tags.through(mediaasset_id=asset.pk, mediatag_id=pk) for pk in pks]
+        rows += [(asset.pk, pk) for pk in pks]
     if rows:
-        MediaAsset.tags.through._default_manager.bulk_create(rows)
+        insert_missing(MediaAsset.tags.through, ("mediaasset", "mediatag"), rows)
     return assets

@@ -198,11 +198,12 @@ class RowRecorder:
         return row
 
 
-def flush(recorders: Iterable[RowRecorder]) -> None:
-    """Write what is pending with all of them, in one statement. Inside the caller's transaction."""
+def flush(recorders: Iterable[RowRecorder], *, is_held: bool = False) -> None:
+    """Write what is pending with all of them, in one statement. Inside the caller's transaction. `is_held`: it has just
+    changed their assets, as the holder of the newest lease, so that they are locked and nobody has taken them."""
     recorders = list(recorders)
     if rows := [row for recorder in recorders for row in recorder.unwritten()]:
-        _end(rows)
+        _end(rows, is_held=is_held)
     if rows := [row for recorder in recorders for row in recorder.left_open]:
         lost = fenced(rows)
         if ours := [row for row in rows if row.asset_id not in lost]:
@@ -261,8 +262,8 @@ def _begin_wanted(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | N
 
 
 @atomic()
-def _end(rows: list[GenerationAttempt]) -> list[None]:
-    lost = fenced(rows)
+def _end(rows: list[GenerationAttempt], *, is_held: bool = False) -> list[None]:
+    lost = set() if is_held else fenced(rows)
     said = _settled(rows)
     ours = [row for row in rows if row.asset_id not in lost and row.pk not in said]
     for row in rows:

@@ -420,7 +420,7 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
             results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
     if answers := [stored.answer_id for stored in written if stored.answer_id is not None]:
         KeptAnswer.objects.filter(pk__in=answers).delete()
-    flush(stored.recorder for stored in written)
+    flush((stored.recorder for stored in written), is_held=True)
     if written:
         tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])
     progress.changed((stored.job.asset.pk for stored in written), is_end=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from copy import copy
 from typing import Any
+
+from django.db.models.base import ModelState
 
 from mediagen import conf
 from mediagen.engine.library.libraries import get_library
@@ -33,7 +34,7 @@ class LibrariesNow:
         if library_id not in self._read:
             self._read[library_id] = self._look(library_id)
         library, tags = self._read[library_id]
-        return copy(library), tags
+        return _own(library), tags
 
     def _look(self, library_id: uuid.UUID | None) -> tuple[MediaLibrary, list[MediaTag]]:
         if self._in_transaction:
@@ -52,6 +53,15 @@ class LibrariesNow:
     def forget(cls) -> None:
         """Whatever is kept, in this process."""
         cls._kept.clear()
+
+
+def _own(library: MediaLibrary) -> MediaLibrary:
+    """As `copy`, which pickles it."""
+    own = MediaLibrary.__new__(MediaLibrary)
+    vars(own).update(vars(library))
+    own._state = ModelState()
+    own._state.adding, own._state.db = False, library._state.db
+    return own
 
 
 def default_tags_of(library: MediaLibrary) -> list[MediaTag]:

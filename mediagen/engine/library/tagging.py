@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mediagen.models import MediaAsset, MediaTag
+from mediagen.models.statements import insert_missing
 
 
 def tag_served(served: Sequence[tuple[MediaAsset, str]]) -> None:
@@ -20,11 +21,10 @@ def tag_served(served: Sequence[tuple[MediaAsset, str]]) -> None:
             key = names[provider_name].casefold()
             asset.tags.remove(*asset.tags.filter(key__startswith="generated-").exclude(key=key))
     tags = {tag.key: tag.pk for tag in MediaTag.objects.ensure(["generated", *names.values()])}
-    through = MediaAsset.tags.through
     rows = [
-        through(mediaasset_id=asset.pk, mediatag_id=tags[name.casefold()])
+        (asset.pk, tags[name.casefold()])
         for asset, provider_name in served
         for name in ("generated", names[provider_name])
     ]
     # Not add(): it would ask first what is there.
-    through._default_manager.bulk_create(rows, ignore_conflicts=True)
+    insert_missing(MediaAsset.tags.through, ("mediaasset", "mediatag"), rows)

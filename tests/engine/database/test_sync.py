@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from asgiref.sync import AsyncToSync, SyncToAsync
 
-from mediagen.engine.database import run_sync, sync
+from mediagen.engine.database import grouped, in_database, run_sync, sync
 
 told = contextvars.ContextVar("told", default="nothing")
 
@@ -67,6 +67,20 @@ def _interrupt_main() -> None:
 
     time.sleep(0.1)
     _thread.interrupt_main()
+
+
+async def test_in_a_coroutine_it_is_refused(as_in_a_site):
+    with pytest.raises(RuntimeError, match="just await"):
+        run_sync(where)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_in_the_thread_that_writes_does_not_wait_for_itself(as_in_a_site):
+    async def writes() -> str:
+        with grouped():
+            return await asyncio.wait_for(in_database(lambda: run_sync(where)[0]), 10)
+
+    assert run_sync(writes) != "mediagen"
 
 
 @pytest.mark.django_db
