@@ -41,6 +41,8 @@ class MediaLibraryQuerySet(WriterQuerySet["MediaLibrary"]):
 
     def with_counters(self) -> Self:
         """Adds `asset_count` and `total_bytes` of what is ready and not deleted."""
+        number: Any
+        size: Any
         if connections[self.db].vendor in KEEPS_TALLIES:
             number, size = Sum("tallies__assets"), Sum("tallies__bytes")
         else:

@@ -81,7 +81,8 @@ class _Hub:
         while self.readers:
             try:
                 look = look or await in_database(Look)
-                changes = await in_database(look.changes)
+                found = look
+                changes = await in_database(found.changes)
             except Exception as exc:
                 logger.warning("changes of assets could not be read (%s); trying again", type(exc).__name__)
             else:
