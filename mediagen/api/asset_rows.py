@@ -20,6 +20,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "failure": ("failure", "failure_code", "generation_state"),
     "review": ("status",),
     "may": ("library_id",),
+    "origin": ("source", "parameters"),
     "provider": ("provider_name",),
     "model": ("model_name",),
     "created_by": ("created_by_id",),

@@ -16,7 +16,7 @@ from mediagen.engine.files import links
 from mediagen.engine.generation import Estimate, failures
 from mediagen.engine.library import Right
 from mediagen.models import GenerationAttempt, GenerationState, LabelRule, MediaAsset
-from mediagen.models.asset import AssetSource, FailureCode, ReviewStatus, failure_code_of
+from mediagen.models.asset import AssetSource, FailureCode, ReviewStatus, failure_code_of, origin_of
 
 THUMBNAIL_PX = 400
 
@@ -64,6 +64,11 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     source = Choice(  # type: ignore[assignment]
         choices=AssetSource.choices, read_only=True
     )
+    origin = serializers.ChoiceField(
+        choices=["generated", "edited", "uploaded", "imported", ""],
+        read_only=True,
+        help_text="How it came to be; empty of a variant: see its parent.",
+    )
     digital_source_type = serializers.CharField(
         read_only=True,
         help_text="The IPTC's word for where it comes from: trainedAlgorithmicMedia ...; empty when nothing says it.",
@@ -93,6 +98,10 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     height = serializers.IntegerField(read_only=True)
     file_size = serializers.IntegerField(read_only=True, help_text="Bytes.")
     content_hash = serializers.CharField(read_only=True, help_text="SHA-256 of the file, hex.")
+    color = serializers.CharField(
+        read_only=True,
+        help_text='The dominant one, "#a0b1c2", for its place on a page; empty until it was first shown.',
+    )
     provider = serializers.CharField(source="provider_name", read_only=True, help_text="Who served it.")
     model = serializers.CharField(source="model_name", read_only=True)
     cost = Usd(read_only=True, allow_null=True, help_text="USD; null: not known, which is not nothing.")
@@ -185,6 +194,7 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "review": lambda asset, _: asset.status,
     "may": _may,
     "source": None,
+    "origin": lambda asset, _: origin_of(asset),
     "digital_source_type": None,
     "credit": None,
     "licence": None,
@@ -207,6 +217,7 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "height": None,
     "file_size": None,
     "content_hash": None,
+    "color": None,
     "provider": lambda asset, _: asset.provider_name,
     "model": lambda asset, _: asset.model_name,
     "cost": lambda asset, _: None if asset.cost is None else f"{asset.cost:f}",

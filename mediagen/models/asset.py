@@ -173,6 +173,18 @@ class MediaAssetQuerySet(WriterQuerySet["MediaAsset"]):
         )
 
 
+def origin_of(row: Any) -> str:
+    """ "generated", "edited" (made of another picture), "uploaded", "imported"; "" of a variant: see its parent. Of
+    whatever has `source` and `parameters`."""
+    if row.source == AssetSource.GENERATED:
+        return "edited" if _is_made_of_others(row) else "generated"
+    return "" if row.source == AssetSource.VARIANT else str(row.source)
+
+
+def _is_made_of_others(row: Any) -> bool:
+    return isinstance(row.parameters, dict) and bool(row.parameters.get("sources"))
+
+
 class MediaAsset(Leased):
     """One picture: what was asked, what came, who may use it, and what it cost."""
 
@@ -362,15 +374,13 @@ class MediaAsset(Leased):
 
     @property
     def origin(self) -> str:
-        """ "generated", "edited" (made of another picture), "uploaded", "imported"; "" of a variant: see its parent."""
-        if self.source == AssetSource.GENERATED:
-            return "edited" if self.is_made_of_others else "generated"
-        return "" if self.source == AssetSource.VARIANT else self.source
+        """As `origin_of`."""
+        return origin_of(self)
 
     @property
     def is_made_of_others(self) -> bool:
         """Whether it was edited from pictures, and not made of words alone."""
-        return isinstance(self.parameters, dict) and bool(self.parameters.get("sources"))
+        return _is_made_of_others(self)
 
     @property
     def failed_for(self) -> str:
