@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_not_required
 from django.core.handlers.asgi import ASGIRequest
 from django.http import (
     Http404,
@@ -23,6 +24,7 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404
 from django.utils.cache import get_conditional_response
+from django.utils.decorators import method_decorator
 from django.utils.http import content_disposition_header, quote_etag
 from django.views.generic import View
 
@@ -188,6 +190,7 @@ class RenditionView(View):
             return refusal(exc)
 
 
+@method_decorator(login_not_required, name="dispatch")
 class SignedFileView(View):
     """The file of a signed address, for whoever has it. With a rendition's wishes in the query: that rendition."""
 
@@ -223,6 +226,7 @@ def signed_file_response(request: HttpRequest, token: str) -> HttpResponseBase:
     )
 
 
+@method_decorator(login_not_required, name="dispatch")
 class PagePictureView(View):
     """A picture of a public page: for everybody."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -16,6 +17,7 @@ logger = logging.getLogger("mediagen.webhooks")
 
 
 # Async and non-atomic: a key may have to be fetched, and no transaction of the host's must span that.
+@login_not_required
 @transaction.non_atomic_requests
 @csrf_exempt
 @require_POST

@@ -157,3 +157,17 @@ def test_private_pages_have_a_policy(client, settings):
     assert "default-src 'self' https://cdn.example;" in client.get(pages[0])["Content-Security-Policy"]
     settings.MEDIAGEN = {**settings.MEDIAGEN, "PAGES_CSP": None}
     assert "Content-Security-Policy" not in client.get(pages[0])
+
+
+# ---------------------------------------------------------------------- a site where everything needs a sign-in
+
+
+def test_what_is_for_strangers_stays_so_where_the_site_asks_everybody_to_sign_in(settings, client):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    asset = MediaAssetFactory(ready=True, status="published")
+    assert client.get(links.signed_url(asset)).status_code == 200
+    assert client.get(links.page_url(asset, None)).status_code == 200
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code in (200, 503)
+    assert client.post(reverse("mediagen:webhook", args=["sdxl"])).status_code in (403, 404)
+    assert client.get(reverse("mediagen:asset-file", args=[asset.pk])).status_code == 302

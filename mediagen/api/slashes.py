@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.core.handlers.base import BaseHandler
+from django.db import connections
 from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.views.decorators.csrf import csrf_exempt
@@ -24,10 +26,19 @@ def either_way(nowhere: Callable[..., Any]) -> Callable[..., Any]:
         if match is None or match.func is view or match.namespaces != here or path.endswith("//"):
             return await sync_to_async(nowhere)(request, *args, **kwargs)
         request.resolver_match = match
-        found = match.func if inspect.iscoroutinefunction(match.func) else sync_to_async(match.func)
-        return await found(request, *match.args, **match.kwargs)
+        return await _called(match, request)
 
+    # As it is for the routes themselves, where a site has every view in a transaction, or behind its own sign-in.
+    view._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
+    view.login_required = False  # type: ignore[attr-defined]
     return view
+
+
+async def _called(match: ResolverMatch, request: HttpRequest) -> Any:
+    """What the route's view answers, in a transaction where Django would have put it into one."""
+    func = BaseHandler().make_view_atomic(match.func)
+    found = func if inspect.iscoroutinefunction(func) else sync_to_async(func)
+    return await found(request, *match.args, **match.kwargs)
 
 
 def _match(path: str) -> ResolverMatch | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.urls import get_resolver
 
@@ -34,3 +35,10 @@ def test_a_post_arrives_whole():
 def test_what_does_not_exist_still_does_not():
     for path in ("nothing", "nothing/", "assets//", "openai/v1/nothing/"):
         assert Caller().get(f"{BASE}/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["libraries", "generations", "nothing", "openai/v1/models/"])
+def test_a_sites_own_transactions_and_sign_in_do_not_bar_the_other_form(path, settings, monkeypatch):
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    assert Caller().get(f"{BASE}/{path}").status_code == (404 if path == "nothing" else 200)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
@@ -20,6 +21,7 @@ from mediagen import conf
 from mediagen.contrib.prometheus.gauges import Rows
 
 
+@login_not_required
 @never_cache
 @require_safe
 @transaction.non_atomic_requests
