@@ -18,9 +18,14 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, get_script_prefix, resolve, reverse
 
 NAMESPACE = "mediagen_api"
-OF_ITS_OWN = frozenset({"content-type", "content-length", "accept", "prefer", "idempotency-key", "if-match", "range"})
-"""Headers that say something of the outer request's body, and nothing of who sent it."""
-CARRIED = ("user", "session", "_cached_user", "auser", "LANGUAGE_CODE")
+OF_ITS_OWN = frozenset(
+    {"content-type", "content-length", "accept", "prefer", "idempotency-key", "range", "last-event-id"}
+    | {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"}
+)
+"""Headers that say something of the outer request's body and answer, and nothing of who sent it."""
+CARRIED = ("session", "LANGUAGE_CODE")
+USER = ("user", "_cached_user", "auser")
+"""carried too, unless REST framework has put it there for a token, which may do less than its user"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def _inner(
         path_info = "/" + path.removeprefix(get_script_prefix())
         environ |= {"REQUEST_METHOD": method, "PATH_INFO": path_info, "QUERY_STRING": query}
         request = WSGIRequest({**environ, "wsgi.input": BytesIO(content)})
-    for name in CARRIED:
+    for name in (*CARRIED, *USER) if getattr(outer, "auth", None) is None else CARRIED:
         if name in outer.__dict__:
             setattr(request, name, outer.__dict__[name])
     return request
