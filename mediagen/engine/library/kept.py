@@ -40,14 +40,19 @@ class LibrariesNow:
         if self._in_transaction:
             return _from_table(library_id)
         name = conf.get("DEFAULT_LIBRARY")
-        seen = _rows({"name": name} if library_id is None else {"id": library_id})
+        where = {"name": name} if library_id is None else {"id": library_id}
+        seen = _rows(where)
         key = name if library_id is None else library_id
         found = self._kept.get(key)
-        if found is None or found[0] != seen:
+        if found is not None and found[0] == seen:
+            return found[1], found[2]
+        read = _from_table(library_id)
+        # One that was made only now, or changed between the two, is looked at again the next time.
+        if seen and seen == _rows(where):
             if len(self._kept) > MOST:
                 self._kept.clear()
-            found = self._kept[key] = (seen, *_from_table(library_id))
-        return found[1], found[2]
+            self._kept[key] = (seen, *read)
+        return read
 
     @classmethod
     def forget(cls) -> None:
