@@ -133,8 +133,12 @@ class ChainsNow:
 
     @classmethod
     def forget(cls) -> None:
-        """Whatever is kept, in this process."""
-        cls._seen = None
+        """Whatever is kept, in this process. In a child the breaker of the kept chains is the parent's, and the lock may
+        be held by a thread that stayed behind."""
+        cls._lock, cls._seen = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=ChainsNow.forget)
 
 
 def runs_dry(adapter: Any, config: ProviderConfig, call: bool | None = None) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +11,7 @@ from mediagen import conf
 from mediagen.breaker import BreakerKey, BreakerRules, Circuit, CircuitState
 from mediagen.circuits import SharedBreaker, reset_breakers
 from mediagen.errors import ConfigurationError, InvalidRequest, RateLimited, Unavailable
-from mediagen.factory import build_adapter, get_media_generator_chain
+from mediagen.factory import ChainsNow, build_adapter, get_media_generator_chain
 from mediagen.models import ProviderConfig, ProviderHealth
 from mediagen.providers import MediaGeneratorProvider
 from mediagen.types import utcnow
@@ -251,3 +252,13 @@ def test_an_address_from_the_environment_goes_before_the_settings_and_behind_the
     row.base_url = "https://row.example"
     adapter = build_adapter(row, dry_run=False)
     assert (adapter.base_url, adapter.is_configured) == ("https://row.example", False)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_fork_takes_no_chain_and_no_held_lock_along():
+    with ChainsNow._lock:
+        ChainsNow._seen = "what the parent saw"
+        child = os.fork()
+        if not child:
+            os._exit(ChainsNow._lock.locked() or ChainsNow._seen is not None)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
