@@ -133,8 +133,8 @@ class ChainsNow:
 
     @classmethod
     def forget(cls) -> None:
-        """Whatever is kept, in this process. In a child the breaker of the kept chains is the parent's, and the lock may
-        be held by a thread that stayed behind."""
+        """Whatever is kept, in this process. In a forked child the lock may be held by a thread that stayed behind, and
+        the breaker of the kept chains is the parent's."""
         cls._lock, cls._seen = threading.Lock(), None
 
 

@@ -73,7 +73,7 @@ class MediaEngine(AssetWorks):
         it waits for `manage.py generate_worker`. Whether it runs dry is decided where it is made, unless `dry_run`
         says so.
         """
-        return await in_database(queue.enqueue, AssetOrder.of(prompt, width, height, library_id, **options))
+        return await in_database(queue.Enqueuing(AssetOrder.of(prompt, width, height, library_id, **options)))
 
     async def enqueue_again(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:
         """As `regenerate_asset`, by whoever works: the asset is pending, under its id.

@@ -42,6 +42,7 @@ from mediagen.errors import NotAllowed
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.costs import cost_of
 from mediagen.origins import allow_origin
+from mediagen.types import uuid7
 
 WATCH = (Right.READ, Right.GENERATE)
 """either will do: who has pictures made may see what comes of it"""
@@ -110,17 +111,18 @@ class Placing(AsyncAPIView):
 
     def begin_post(self, request: Request) -> tuple[Placed, list[MediaAsset], Addresses]:
         body = self.read(self.asks)
-        placed, assets = patiently(partial(self._place, body))
+        placed, assets = patiently(partial(self._place, body, uuid7()))
         addresses = Addresses.of(request)
         addresses.known.learn(assets, addresses.access)
         if _wants_stream(request) or _wait_of(request):
             close_own_connections()  # here, where it needs no hop of its own
         return placed, assets, addresses
 
-    def _place(self, body: dict[str, Any]) -> tuple[Placed, list[MediaAsset]]:
+    def _place(self, body: dict[str, Any], generation_id: UUID) -> tuple[Placed, list[MediaAsset]]:
         key = self.request.headers.get("Idempotency-Key", "")
         digest = idempotency.digest(f"POST {self.name}", body) if key else ""
-        placed = requests.place(self.access, self.asks.request_of(body), key=key, digest=digest)
+        asked = self.asks.request_of(body)
+        placed = requests.place(self.access, asked, key=key, digest=digest, generation_id=generation_id)
         if placed.is_new:
             return placed, list(placed.assets)
         assets = list(_with_relations(requests.assets_of(idempotency.still_theirs(self.access), placed.generation_id)))

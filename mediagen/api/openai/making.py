@@ -25,7 +25,6 @@ from mediagen.engine.library import Access, Right, find_library, get_library
 from mediagen.engine.work import in_server
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaLibrary
-from mediagen.models.routing import atomic
 from mediagen.types import uuid7
 
 PARAMETERS = {"width": "size", "height": "size", "library_id": "library", "providers": "model"}
@@ -116,8 +115,10 @@ def _kept(file: Any, param: str, library: MediaLibrary, access: Access) -> Media
         raise invalid(str(exc), param, "invalid_image_file") from None
 
 
-def _rows(wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: MediaAsset | None) -> list[Job]:
-    """A row for each picture, held by this process. What cannot be is refused before there is one."""
+def _asked(
+    wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: MediaAsset | None
+) -> list[beginning.Beginning]:
+    """An order for each picture."""
     arguments: dict[str, Any] = {
         "width": wanted.width,
         "height": wanted.height,
@@ -136,10 +137,21 @@ def _rows(wanted: Wanted, access: Access, images: Sequence[MediaAsset], mask: Me
             AssetOrder.of(wanted.prompt, **arguments, seed=seed, operation=wanted.operation, sources=images, mask=mask)
             for seed in seeds
         ]
-        with atomic():
-            return [beginning.begin(order) for order in orders]
     except InvalidRequest as exc:
-        raise invalid(str(exc), PARAMETERS.get(exc.field or "", exc.field)) from None
+        raise _refused(exc) from None
+    return [beginning.Beginning(order) for order in orders]
+
+
+def _rows(begun: list[beginning.Beginning]) -> list[Job]:
+    """A row for each picture, held by this process. What cannot be is refused before there is one."""
+    try:
+        return beginning.begin_all(begun)
+    except InvalidRequest as exc:
+        raise _refused(exc) from None
+
+
+def _refused(exc: InvalidRequest) -> Any:
+    return invalid(str(exc), PARAMETERS.get(exc.field or "", exc.field))
 
 
 async def begin(
@@ -164,6 +176,7 @@ async def _begin(
         return await _made_before(access, earlier)
     library = await in_database(check, wanted, access)
     images, mask = await sync_to_async(keep)(sources, library, access) if sources is not None else ([], None)
+    begun: list[beginning.Beginning] = []
     jobs: list[Job] = []
 
     def made() -> list[asyncio.Task[MediaAsset]]:
@@ -171,7 +184,8 @@ async def _begin(
         return [_task(one if outlives_request else in_server.awaited(one)) for one in pictures]
 
     def make() -> dict[str, Any]:
-        jobs[:] = _rows(wanted, access, images, mask)
+        begun[:] = begun or _asked(wanted, access, images, mask)  # the same when a commit's answer was lost
+        jobs[:] = _rows(begun)
         return {"assets": [job.asset.asset_id for job in jobs]}
 
     if not key:

@@ -8,9 +8,9 @@ from typing import Any
 import mediagen.engine.generation.beginning as beginning
 import mediagen.engine.generation.queue as queue
 import mediagen.engine.generation.running as running
-import mediagen.engine.generation.sources as sources
-from mediagen.engine.database import in_database, run_sync
+from mediagen.engine.database import grouped, in_database, run_sync, together
 from mediagen.engine.generation.orders import AssetOrder
+from mediagen.engine.generation.sources import order_named
 from mediagen.models import MediaAsset
 from mediagen.operations import EDIT, OUTPAINT, REMOVE_BACKGROUND, UPSCALE, VARY
 
@@ -90,7 +90,8 @@ class AssetWorks:
         """The asset, pending, for whoever works, as `enqueue`. `operation` is "edit_image", "vary_image",
         "upscale_image", "remove_background" or "outpaint_image"; `arguments` those of the calls above, the margins as
         `margins={"left": 256}`."""
-        return await in_database(_enqueue, operation, [asset_id, *sources], arguments)
+        order: AssetOrder = await in_database(lambda: order_named(operation, [asset_id, *sources], **arguments))
+        return await in_database(queue.Enqueuing(order))
 
     def edit_asset_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
         return run_sync(self.edit_asset, *args, **kwargs)
@@ -112,10 +113,7 @@ class AssetWorks:
 
 
 async def _work(operation: str, ids: list[Any], **arguments: Any) -> MediaAsset:
-    order: AssetOrder = await in_database(lambda: sources.order_named(operation, ids, **arguments))
-    job = await in_database(beginning.begin, order)
-    return job.asset if job.existing else await running.run(job)
-
-
-def _enqueue(operation: str, ids: list[Any], arguments: dict[str, Any]) -> MediaAsset:
-    return queue.enqueue(sources.order_named(operation, ids, **arguments))
+    order: AssetOrder = await in_database(lambda: order_named(operation, ids, **arguments))
+    with grouped():
+        job = await together(beginning.begin_together, beginning.Beginning(order))
+        return job.asset if job.existing else await running.run(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from mediagen.factory import ChainsNow
 from mediagen.models import MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.routing import alias, atomic
 from mediagen.models.statements import insert_missing, insert_rows
+from mediagen.types import uuid7
 
 
 @dataclass(slots=True, eq=False)
@@ -32,10 +34,13 @@ class Beginning:
     library: MediaLibrary = field(init=False)
     default_tags: Sequence[MediaTag] = ()
     refused: Exception | None = None
+    pk: uuid.UUID = field(default_factory=uuid7)
+    """of the row that is made for it, and of no second one when a connection broke off at the commit"""
+    was_tried: bool = False
 
-    def job(self, asset: MediaAsset, is_new: bool) -> Job:
+    def job(self, asset: MediaAsset) -> Job:
         budgets = claims.library_budgets(asset.library)
-        return Job(asset, self.order, Lease(asset.pk, 1), self.chain, budgets=budgets, existing=not is_new)
+        return Job(asset, self.order, Lease(asset.pk, 1), self.chain, budgets=budgets, existing=asset.pk != self.pk)
 
 
 def look_up(begun: Iterable[Beginning]) -> None:
@@ -57,31 +62,44 @@ def look_up(begun: Iterable[Beginning]) -> None:
 @atomic()
 def begin_together(begun: list[Beginning]) -> list[Job | Exception]:
     """For each the asset's row, already held by this process, and the chain to fill it with; or why there is none."""
-    plain = [one for one in begun if _is_plain(one)]
-    made = dict(zip(map(id, plain), _insert(plain), strict=True)) if plain else {}
+    made = _committed_before(begun)
+    plain = [one for one in begun if _is_plain(one) and one.pk not in made]
+    made |= {asset.pk: asset for asset in _insert(plain)} if plain else {}
     results: list[Job | Exception] = []
     for one in begun:
-        if one.refused is not None:
+        if one.pk in made:
+            results.append(one.job(made[one.pk]))
+        elif one.refused is not None:
             results.append(one.refused)
-        elif id(one) in made:
-            results.append(one.job(made[id(one)], True))
         else:
             try:
                 with atomic():
-                    results.append(one.job(*claims.write(one.order, one.library, one.default_tags, held=True)))
+                    asset, _ = claims.write(one.order, one.library, one.default_tags, held=True, pk=one.pk)
+                results.append(one.job(asset))
             except InvalidRequest as exc:
                 results.append(exc)
     return results
 
 
-def begin(order: AssetOrder) -> Job:
-    """As `begin_together`, of one; raises."""
-    one = Beginning(order)
-    look_up([one])
-    [job] = begin_together([one])
-    if isinstance(job, Exception):
-        raise job
-    return job
+@atomic()
+def begin_all(begun: list[Beginning]) -> list[Job]:
+    """As `begin_together`, all or none; raises."""
+    look_up(begun)
+    jobs = []
+    for job in begin_together(begun):
+        if isinstance(job, Exception):
+            raise job
+        jobs.append(job)
+    return jobs
+
+
+def _committed_before(begun: list[Beginning]) -> dict[uuid.UUID, MediaAsset]:
+    """Rows that an earlier try has made, whose connection was lost before it could say so. A second row would be a
+    second picture: somebody would find the first, held by nobody, and make it."""
+    again = [one.pk for one in begun if one.was_tried]
+    for one in begun:
+        one.was_tried = True
+    return MediaAsset.objects.select_related("library").in_bulk(again) if again else {}
 
 
 def _is_plain(one: Beginning) -> bool:
@@ -91,7 +109,7 @@ def _is_plain(one: Beginning) -> bool:
 
 def _insert(begun: list[Beginning]) -> list[MediaAsset]:
     held = claims.held_values()
-    assets = [MediaAsset(library=one.library, **claims.row_values(one.order), **held) for one in begun]
+    assets = [MediaAsset(pk=one.pk, library=one.library, **claims.row_values(one.order), **held) for one in begun]
     of_row = {"raw": False, "using": alias(), "update_fields": None}
     for asset in assets:
         signals.pre_save.send(MediaAsset, instance=asset, **of_row)

@@ -18,17 +18,36 @@ from mediagen.factory import ChainsNow
 from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
+from mediagen.types import uuid7
+
+
+class Enqueuing:
+    """`enqueue` of one order, to be called again when a connection broke off: what was committed without anybody being
+    told so is not put there, and made, twice."""
+
+    def __init__(self, order: AssetOrder) -> None:
+        self.order, self.pk, self.was_tried = order, uuid7(), False
+
+    @atomic()
+    def __call__(self) -> MediaAsset:
+        made = MediaAsset.objects.select_related("library").filter(pk=self.pk).first() if self.was_tried else None
+        self.was_tried = True
+        if made is None:
+            return enqueue(self.order, pk=self.pk)
+        task_engine.kick([made.pk])
+        return made
 
 
 @atomic()
-def enqueue(order: AssetOrder) -> MediaAsset:
-    """The order's asset, pending, and the engine told of it on commit. An idempotency key's own asset is left as it is.
+def enqueue(order: AssetOrder, *, pk: uuid.UUID | None = None) -> MediaAsset:
+    """The order's asset, pending, and the engine told of it on commit; with this id, where one is given. An idempotency
+    key's own asset is left as it is.
 
     Raises what cannot work before there is a row.
     """
     chain = ChainsNow().of(order.providers, order.dry_run)
     check_values(chain, order.request.options, order.operation)
-    asset, is_new = claims.create(order, held=False)
+    asset, is_new = claims.create(order, held=False, pk=pk)
     if is_new:
         task_engine.kick([asset.pk])
     return asset

@@ -10,6 +10,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q, prefetch_related_objects
 
 import mediagen.engine.generation.claims as claims
@@ -102,8 +103,8 @@ class Placed:
     """in their order, with library and tags; none when it was sent before: they are to be read"""
 
 
-def plan(access: Access, request: PictureRequest) -> Plan:
-    """The request as orders, priced. Nothing is made.
+def plan(access: Access, request: PictureRequest, generation_id: uuid.UUID | None = None) -> Plan:
+    """The request as orders, priced, under this id, where one is given. Nothing is made.
 
     `InvalidRequest` for what cannot be, `NotAllowed` for a library that they may only look into, `BudgetTooSmall` when
     a budget does not leave what it costs at least, `ProvidersCoolingDown` when nobody could be asked now.
@@ -121,7 +122,7 @@ def plan(access: Access, request: PictureRequest) -> Plan:
     if request.on_placeholder == FAIL:
         providers = _without_stand_ins(chain, request.operation)
         chain = chains.of(providers, request.dry_run)
-    generation_id = uuid7()
+    generation_id = generation_id or uuid7()
     given: dict[str, Any] = {
         "library_id": library.pk,
         "negative_prompt": request.negative_prompt,
@@ -174,21 +175,34 @@ def affordable(library: MediaLibrary, chain: MediaGeneratorChain, orders: Sequen
     return estimate
 
 
-def place(access: Access, request: PictureRequest, *, key: str = "", digest: str = "") -> Placed:
+def place(
+    access: Access,
+    request: PictureRequest,
+    *,
+    key: str = "",
+    digest: str = "",
+    generation_id: uuid.UUID | None = None,
+) -> Placed:
     """Make the rows, pending, and tell the site's task engine of them. Errors of `plan`.
 
     With a `key`, the same request (`digest` says what it is) within 24 hours gives the same assets; `KeyReused` for
-    another one, `NotAllowed` when they may not have its assets any more. Who fills them where there is no task
-    engine: see `in_process.work_soon`.
+    another one, `NotAllowed` when they may not have its assets any more. Who calls again after a connection that was
+    lost, `patiently`, says the same `generation_id`, and has no second row for what was committed. Who fills them where
+    there is no task engine: see `in_server.work_soon`.
     """
     if not key:
-        planned = plan(access, request)
-        return Placed(_generation_of(planned), True, planned.estimate, _make(planned))
+        planned = plan(access, request, generation_id)
+        try:
+            made = _make(planned)
+        except IntegrityError:
+            if generation_id is None or not (made := _made_before(generation_id)):
+                raise
+        return Placed(_generation_of(planned), True, planned.estimate, made)
     idempotency.check_key(key)
     if (found := idempotency.earlier(access, key, digest)) is not None:
         return _placed_before(access, found)
-    planned = plan(access, request)
-    made: list[MediaAsset] = []
+    planned = plan(access, request, generation_id)
+    made = []
 
     def make() -> dict[str, Any]:
         made[:] = _make(planned)
@@ -209,6 +223,11 @@ def _placed_before(access: Access, result: Mapping[str, Any]) -> Placed:
 
 def _generation_of(planned: Plan) -> uuid.UUID:
     return planned.orders[0].generation_id or uuid.UUID(int=0)
+
+
+def _made_before(generation_id: uuid.UUID) -> list[MediaAsset]:
+    made = MediaAsset.objects.filter(generation_id=generation_id).order_by("pk")
+    return list(made.select_related("library").prefetch_related("tags"))
 
 
 @atomic()
