@@ -1,7 +1,8 @@
 """What programs for making pictures write into their PNGs: prompt, seed, model.
 
 A1111 and its kin write the text chunk `parameters`, ComfyUI its graph as JSON in `prompt`, InvokeAI JSON in
-`invokeai_metadata`. All of it comes from strangers: texts are bounded, and what is not understood is left.
+`invokeai_metadata`. All of it comes from strangers: texts are bounded, what is read grows with the file and no faster, and what is not
+understood is left.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from mediagen.errors import NotAPicture
@@ -23,7 +25,10 @@ MAX_TEXT = 32_000
 _MAX_CHUNK_BYTES = 4 * 1024 * 1024
 """of a chunk, also unpacked: a graph of ComfyUI may be large"""
 _NAMES = ("parameters", "invokeai_metadata", "prompt")
-_PAIR = re.compile(r"\s*([\w ]+): *(\"(?:\\.|[^\"\\])*\"|[^,]*)(?:,|$)")
+_MAX_SAMPLERS = 20
+"""nodes of a graph that are looked at"""
+_PAIR = re.compile(r'(?:^|,) {0,9}(\w[\w ]{0,60}): *("(?:\\.|[^"\\])*"|[^,]*)')
+"""begins where a pair may begin, so that no text is looked at from each of its characters on"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +106,9 @@ def _invokeai(text: str) -> Recipe:
 def _comfyui(text: str) -> Recipe | None:
     """The first sampler of the graph, and what its inputs lead to."""
     graph = {key: node for key, node in json.loads(text).items() if isinstance(node, Mapping)}
-    for node in graph.values():
-        inputs = node.get("inputs")
-        if not isinstance(inputs, Mapping) or not {"positive", "negative"} <= inputs.keys():
-            continue
+    found = (node.get("inputs") for node in graph.values())
+    samplers = (one for one in found if isinstance(one, Mapping) and {"positive", "negative"} <= one.keys())
+    for inputs in islice(samplers, _MAX_SAMPLERS):
         seed = inputs.get("seed", inputs.get("noise_seed"))
         model = _upstream(graph, inputs.get("model"), ("ckpt_name", "unet_name"))
         words = ("text", "text_g", "prompt")
@@ -114,17 +118,24 @@ def _comfyui(text: str) -> Recipe | None:
     return None
 
 
-def _upstream(graph: Mapping[str, Any], link: Any, names: tuple[str, ...], steps: int = 12) -> str:
-    """The first text of these names, going up from a link ([node, output]) through the first inputs."""
-    if not (isinstance(link, list) and link and steps):
-        return ""
-    inputs = graph.get(str(link[0]), {}).get("inputs")
-    if not isinstance(inputs, Mapping):
-        return ""
-    for name in names:
-        if isinstance(inputs.get(name), str):
-            return str(inputs[name])
-    return next(filter(None, (_upstream(graph, value, names, steps - 1) for value in inputs.values())), "")
+def _upstream(graph: Mapping[str, Any], link: Any, names: tuple[str, ...]) -> str:
+    """The first text of these names, going up from a link ([node, output]) through the first inputs first,
+    to each node once."""
+    links: list[Any] = [link]
+    seen: set[str] = set()
+    while links:
+        link = links.pop()
+        if not (isinstance(link, list) and link) or (pk := str(link[0])) in seen:
+            continue
+        seen.add(pk)
+        inputs = graph.get(pk, {}).get("inputs")
+        if not isinstance(inputs, Mapping):
+            continue
+        for name in names:
+            if isinstance(inputs.get(name), str):
+                return str(inputs[name])
+        links.extend(reversed(inputs.values()))
+    return ""
 
 
 def _recipe(prompt: Any, negative: Any, seed: Any, model: Any) -> Recipe:

@@ -40,6 +40,26 @@ def with_text(name, text, kind=b"tEXt"):
     return png[:33] + chunk + png[33:]
 
 
+HOSTILE = {
+    "a line without a pair": ("parameters", "x\nSteps: 1, " + "a" * 500_000),
+    "a line of quotes": ("parameters", "x\nSteps: 1" + ', a: "' * 100_001),
+    "a line of blanks": ("parameters", "x\nSteps: 1," + " " * 500_000),
+    "a graph with more ways than atoms": (
+        "prompt",
+        json.dumps(
+            {str(n): {"inputs": {f"i{k}": [str(n + 1), 0] for k in range(50)}} for n in range(14)}
+            | {f"s{n}": {"inputs": {"positive": ["0", 0], "negative": ["0", 0]}} for n in range(5000)}
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_takes_no_longer_than_its_size(name):
+    """Or else it takes days."""
+    recipe_in(with_text(*HOSTILE[name]))
+
+
 @pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
 def test_a1111_in_every_kind_of_chunk(kind):
     found = recipe_in(with_text("parameters", A1111, kind))
