@@ -1,8 +1,8 @@
 """What programs for making pictures write into their PNGs: prompt, seed, model.
 
 A1111 and its kin write the text chunk `parameters`, ComfyUI its graph as JSON in `prompt`, InvokeAI JSON in
-`invokeai_metadata`. All of it comes from strangers: texts are bounded, what is read grows with the file and no faster, and what is not
-understood is left.
+`invokeai_metadata`. All of it comes from strangers: texts are bounded, reading takes no longer than the file is long,
+and what is not understood is left.
 """
 
 from __future__ import annotations
