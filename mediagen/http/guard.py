@@ -70,14 +70,15 @@ def is_trusted(url: str, base_url: str) -> bool:
     return bool({host, bare, f"{bare}:{port}"} & entries)
 
 
-async def check(url: str, *, base_url: str) -> Target:
-    """The checked target of a URL that a provider answered.
+async def check(url: str, *, base_url: str, only_public: bool = False) -> Target:
+    """The checked target of a URL that a provider answered, or, with `only_public`, that a person wrote, whom the hosts
+    that the operator trusts tell nothing.
 
     `AddressRefused` says why we do not go there; `Unavailable` when its host cannot be resolved now.
     """
     try:
         parts, host, port = split(url)
-        trusted = is_trusted(url, base_url)
+        trusted = not only_public and is_trusted(url, base_url)
     except ValueError:
         raise AddressRefused("named a result address that is no http(s) URL; refused.") from None
     if parts.username or parts.password:

@@ -89,13 +89,15 @@ class Service:
         url: str,
         *,
         with_key: bool = False,
+        only_public: bool = False,
         check: Callable[[bytes], object] | None = None,
         timeout_s: float | None = None,
         max_bytes: int | None = None,
     ) -> bytes:
         """The bytes behind a result URL, guarded at every redirect and size-limited while they stream.
 
-        `with_key` sends the key to those hosts that may have it: only for services that want it there. `check` raises
+        `with_key` sends the key to those hosts that may have it: only for services that want it there. `only_public`: a
+        person wrote the URL, and TRUSTED_HOSTS are as private as others to them. `check` raises
         `NotAPicture` for bytes that are not to be believed; they are fetched once more.
         Fetches again when the fetch fails (a fetch buys nothing), all tries together in `timeout_s`; what does not
         come then, and a URL that has expired, is `BadResponse`, so that no caller ever generates again because of it.
@@ -117,7 +119,9 @@ class Service:
             # A first try that hangs must leave time for another one.
             left_s = min(deadline - time.monotonic(), max(budget_s / 2, 1.0))
             try:
-                response = await self._follow(url, with_key=with_key, timeout_s=left_s, max_bytes=limit)
+                response = await self._follow(
+                    url, with_key=with_key, only_public=only_public, timeout_s=left_s, max_bytes=limit
+                )
             except guard.AddressRefused:
                 raise
             except (Unavailable, OutcomeUnknown) as exc:
@@ -159,11 +163,13 @@ class Service:
             f"the picture could not be fetched: {trouble}", http_status=trouble.http_status if trouble else None
         )
 
-    async def _follow(self, url: str, *, with_key: bool, timeout_s: float, max_bytes: int) -> Response:
+    async def _follow(
+        self, url: str, *, with_key: bool, only_public: bool, timeout_s: float, max_bytes: int
+    ) -> Response:
         """The answer after redirects, all of them in `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         for _ in range(MAX_REDIRECTS + 1):
-            target = await guard.check(url, base_url=self.base_url)
+            target = await guard.check(url, base_url=self.base_url, only_public=only_public)
             headers = self._auth if with_key and self._may_have_key(url) else {}
             left_s = max(deadline - time.monotonic(), 0.001)
             response = await send("GET", target, headers=headers, timeout_s=left_s, max_bytes=max_bytes)

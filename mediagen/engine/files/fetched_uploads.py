@@ -18,8 +18,9 @@ _NOBODY = "https://nobody.invalid"
 
 
 def upload_from(address: str, *, library: MediaLibrary, by: Any) -> MediaAsset:
-    """As `upload`, of what is behind an https address on the public internet (or a host of TRUSTED_HOSTS), and behind
-    its redirects. `InvalidRequest` with field "address" for any other, and when nothing comes within 20 s."""
+    """As `upload`, of what is behind an https address on the public internet, and behind its redirects; never of a host
+    of TRUSTED_HOSTS, which may show anybody's pictures to us. `InvalidRequest` with field "address" for any other, and
+    when nothing comes within 20 s."""
     parts = urlsplit(address.strip())
     if parts.scheme not in ("https", "http") or not parts.netloc:
         raise InvalidRequest("Give the whole address of a picture, from https:// on.", field="address")
@@ -33,4 +34,5 @@ def upload_from(address: str, *, library: MediaLibrary, by: Any) -> MediaAsset:
 
 async def _fetch(address: str) -> bytes:
     async with http.session():
-        return await http.Service(_NOBODY, auth={}, timeout_s=FETCH_S).download(address, timeout_s=FETCH_S)
+        service = http.Service(_NOBODY, auth={}, timeout_s=FETCH_S)
+        return await service.download(address, only_public=True, timeout_s=FETCH_S)
