@@ -395,3 +395,9 @@ class MediaAsset(Leased):
     @property
     def is_ready(self) -> bool:
         return self.generation_state == GenerationState.READY
+
+    @property
+    def awaits_its_picture(self) -> bool:
+        """Whether it is a placeholder that a real picture may replace. A part or another size of one, and one that was
+        imported, have no order of their own."""
+        return self.is_ready and self.is_placeholder and self.source == AssetSource.GENERATED

@@ -51,7 +51,7 @@ class Tile:
     @property
     def stands_in(self) -> bool:
         """Whether it is a placeholder that nobody asked for: no provider delivered."""
-        return self.asset.is_ready and self.asset.is_placeholder and not self.asset.dry_run
+        return self.asset.awaits_its_picture and not self.asset.dry_run
 
     @property
     def cause(self) -> dict[str, Any] | None:

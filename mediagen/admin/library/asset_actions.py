@@ -333,7 +333,7 @@ def steps_of(asset: MediaAsset, may: Any) -> list[tuple[str, Any]]:
     if asset.status == ReviewStatus.DELETED:
         return [("undelete", BUTTONS["undelete"])] if may(Right.DELETE) else []
     able: list[tuple[str, Any]] = []
-    if may(Right.GENERATE) and (asset.is_placeholder or asset.generation_state in ON_REQUEST):
+    if may(Right.GENERATE) and (asset.awaits_its_picture or asset.generation_state in ON_REQUEST):
         able.append(("retry", BUTTONS["retry"]))
     if may(Right.GENERATE) and asset.source == AssetSource.GENERATED and asset.is_ready:
         able.append(("generate_again", BUTTONS["generate_again"]))

@@ -21,7 +21,7 @@ from mediagen.engine.library import default_tags_of, get_library
 from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
 from mediagen.factory import get_media_generator_chain
-from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.models.asset import ON_REQUEST
 from mediagen.models.clock import db_now
 from mediagen.models.routing import alias, atomic
@@ -172,7 +172,7 @@ def open_to_all() -> Q:
     """Assets that may be made (again) because somebody asks for it."""
     return (
         Q(generation_state__in=(GenerationState.PENDING, *ON_REQUEST))
-        | Q(generation_state=GenerationState.READY, is_placeholder=True)
+        | Q(generation_state=GenerationState.READY, is_placeholder=True, source=AssetSource.GENERATED)
         | Q(generation_state=GenerationState.RUNNING, lease_until__lt=Now())
     )
 
@@ -180,7 +180,8 @@ def open_to_all() -> Q:
 def not_open(asset: MediaAsset) -> InvalidRequest:
     return InvalidRequest(
         f"Asset {asset.pk} is {asset.generation_state} and no placeholder, or somebody works on it. "
-        "Only failed, cancelled, interrupted and placeholder assets are generated again under their id.",
+        "Only failed, cancelled, interrupted and placeholder assets are generated again under their id, not parts and "
+        "other sizes of them.",
         field="asset_id",
     )
 

@@ -305,9 +305,7 @@ def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
 
 
 def _may_be_made_again(asset: MediaAsset) -> bool:
-    if asset.generation_state in ON_REQUEST:
-        return True
-    return asset.generation_state == GenerationState.READY and asset.is_placeholder
+    return asset.generation_state in ON_REQUEST or asset.awaits_its_picture
 
 
 def library_for(access: Access, word: str | None) -> MediaLibrary:

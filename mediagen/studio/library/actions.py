@@ -17,7 +17,7 @@ from mediagen.engine.generation import queue
 from mediagen.engine.library import STEPS, Right, cancelling, review, trash
 from mediagen.engine.work import work_soon
 from mediagen.errors import AssetInUse, InvalidRequest
-from mediagen.models import MediaAsset, ReviewStatus
+from mediagen.models import AssetSource, MediaAsset, ReviewStatus
 from mediagen.models.asset import ON_REQUEST
 from mediagen.studio import tiles
 from mediagen.studio.library import choosing
@@ -190,7 +190,7 @@ ACTIONS: Mapping[str, Action] = {
             "another",
             gettext_lazy("Make another"),
             Right.GENERATE,
-            lambda asset: asset.is_ready and bool(asset.prompt),
+            lambda asset: asset.is_ready and bool(asset.prompt) and asset.source != AssetSource.VARIANT,
             _another,
             is_main=True,
         ),
@@ -198,7 +198,7 @@ ACTIONS: Mapping[str, Action] = {
             "renew",
             gettext_lazy("Replace the placeholder"),
             Right.GENERATE,
-            lambda asset: asset.is_ready and asset.is_placeholder and bool(asset.prompt),
+            lambda asset: asset.awaits_its_picture and bool(asset.prompt),
             _again,
         ),
         Action("approve", gettext_lazy("Approve"), Right.APPROVE, _takes("approve"), _step("approve")),

@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from PIL import Image, ImageDraw
 
 from mediagen.engine import get_media_engine
-from mediagen.engine.files import storage, uploads
+from mediagen.engine.files import storage, uploads, variants
 from mediagen.engine.generation import claims, estimates, sources
 from mediagen.errors import GenerationFailed, InvalidRequest
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig
@@ -232,3 +232,16 @@ def test_an_operation_may_have_an_order_of_its_own(settings):
     assert engine.edit_asset_sync(source.pk, "x").provider_name == "gemini"
     assert engine.edit_asset_sync(source.pk, "x", providers=["flux", "gemini"]).provider_name == "flux"
     assert engine.vary_asset_sync(source.pk).provider_name != "gemini"
+
+
+def test_parts_and_sizes_of_a_placeholder_are_not_made_anew_only_it_is():
+    placeholder = engine.generate_asset_sync("a lighthouse", 64, 64, dry_run=True)
+    children = [variants.make_crop(placeholder, None, width=32), *variants.make_variants(placeholder, ["32x"], None)]
+    for child in children:
+        for again in (engine.enqueue_again_sync, engine.regenerate_asset_sync):
+            with pytest.raises(InvalidRequest):
+                again(child.pk)
+    assert {child.pk for child in children} <= {
+        asset.pk for asset in MediaAsset.objects.filter(generation_state="ready")
+    }
+    assert engine.enqueue_again_sync(placeholder.pk).generation_state == "pending"
