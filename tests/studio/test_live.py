@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mediagen.engine import get_media_engine
+from mediagen.engine.library import Access
 from mediagen.engine.work import in_server
 from mediagen.errors import Unavailable
 from mediagen.models import MediaAsset, ProviderConfig
@@ -387,3 +388,11 @@ def test_an_uploaded_png_brings_its_prompt_along(maker):
     assert asset.digital_source_type == "trainedAlgorithmicMedia"
     with asset.file.open() as file:
         assert b"Negative prompt" not in file.read()
+
+
+def test_only_what_somebody_has_asked_for_is_offered_again():
+    user = UserFactory()
+    for prompt, source in (("mine", "generated"), ("of a file", "uploaded"), ("a colleague's, cut", "variant")):
+        MediaAssetFactory(ready=True, created_by=user, prompt=prompt, source=source)
+
+    assert gallery.recent_prompts(Access(user)) == ["mine"]

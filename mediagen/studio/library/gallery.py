@@ -23,7 +23,7 @@ from django.views.generic.base import ContextMixin, TemplateResponseMixin
 from mediagen.engine.library import Right, narrowed
 from mediagen.engine.work import work_soon
 from mediagen.errors import MediagenError
-from mediagen.models import MediaAsset
+from mediagen.models import AssetSource, MediaAsset
 from mediagen.studio import notices, tiles
 from mediagen.studio.generation import prompt
 from mediagen.studio.library import many
@@ -40,8 +40,10 @@ MAX_WATCHED = 200
 
 
 def recent_prompts(access: Any) -> list[str]:
-    """What this person has asked for of late, each once. One query, by an index."""
-    mine = MediaAsset.objects.kept().filter(created_by=access.user.pk).exclude(prompt="").order_by("-pk")
+    """What this person has asked for of late, each once, and not what stands in files and in others' pictures of which
+    they cut a part. One query, by an index."""
+    asked = MediaAsset.objects.kept().filter(created_by=access.user.pk, source=AssetSource.GENERATED)
+    mine = asked.exclude(prompt="").order_by("-pk")
     return list(dict.fromkeys(mine.values_list("prompt", flat=True)[:LOOKED_BACK]))[:RECENT]
 
 
