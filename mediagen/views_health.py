@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from mediagen.engine.insight import readiness
+from mediagen.models.routing import outside_transactions
 
 
 @login_not_required
 @never_cache
 @require_safe
-@transaction.non_atomic_requests
+@outside_transactions
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 while the process answers at all. Asks nobody: a database that is away is no reason to kill it."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
@@ -23,7 +23,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 @require_safe
-@transaction.non_atomic_requests
+@outside_transactions
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 with {"ready": true, "database": "ok", "storage": "ok", "providers": "ok"}; 503 when one is "failing".
 

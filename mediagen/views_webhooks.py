@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from mediagen.engine.generation import incoming_webhooks
+from mediagen.models.routing import outside_transactions
 from mediagen.providers.webhooks import MAX_BODY_BYTES, WebhookRefused
 
 logger = logging.getLogger("mediagen.webhooks")
@@ -18,7 +18,7 @@ logger = logging.getLogger("mediagen.webhooks")
 
 # Async and non-atomic: a key may have to be fetched, and no transaction of the host's must span that.
 @login_not_required
-@transaction.non_atomic_requests
+@outside_transactions
 @csrf_exempt
 @require_POST
 async def receive(request: HttpRequest, provider: str) -> HttpResponse:

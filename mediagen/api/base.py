@@ -13,7 +13,6 @@ from uuid import uuid4
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connections
 from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.authentication import BaseAuthentication
@@ -32,6 +31,7 @@ from mediagen.api.problems import FORBIDDEN, INVALID, OUTDATED, Problem
 from mediagen.api.throttles import RoleThrottle
 from mediagen.engine.library import PERMISSIONS, SCOPES, Access, Right
 from mediagen.error_pages import hide_secrets
+from mediagen.models.routing import outside_transactions
 from mediagen.types import near
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -113,10 +113,7 @@ class APIBase(APIView):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
         view: Any = super().as_view(**initkwargs)
-        if cls.view_is_async:
-            # A site's ATOMIC_REQUESTS, on whichever database, would make a coroutine an error.
-            view._non_atomic_requests = set(connections)
-        return view
+        return outside_transactions(view) if cls.view_is_async else view
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if (request.method or "").lower() not in (*METHODS, "head") or not hasattr(self, str(request.method).lower()):

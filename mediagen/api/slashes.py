@@ -9,10 +9,11 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.base import BaseHandler
-from django.db import connections
 from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.views.decorators.csrf import csrf_exempt
+
+from mediagen.models.routing import outside_transactions
 
 
 def either_way(nowhere: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,9 +30,8 @@ def either_way(nowhere: Callable[..., Any]) -> Callable[..., Any]:
         return await _called(match, request)
 
     # As it is for the routes themselves, where a site has every view in a transaction, or behind its own sign-in.
-    view._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
     view.login_required = False  # type: ignore[attr-defined]
-    return view
+    return outside_transactions(view)
 
 
 async def _called(match: ResolverMatch, request: HttpRequest) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ContextDecorator
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections, router, transaction
+
+V = TypeVar("V", bound=Callable[..., Any])
 
 
 def alias() -> str:
@@ -28,6 +30,13 @@ class atomic(ContextDecorator):
 
     def __exit__(self, *error: Any) -> None:
         self._inner.__exit__(*error)
+
+
+def outside_transactions(view: V) -> V:
+    """Mark a view that no ATOMIC_REQUESTS of the site, on whichever database, may put into a transaction: what it buys
+    must stay written, and Django refuses a coroutine there. `transaction.non_atomic_requests` means one database."""
+    view._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
+    return view
 
 
 def on_commit(call: Callable[[], Any]) -> None:

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.db import transaction
 from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
@@ -21,10 +20,11 @@ from mediagen import conf
 from mediagen.engine.library import PERMISSIONS, Access, Right
 from mediagen.models import MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
+from mediagen.models.routing import outside_transactions
 
 
 # What asks for pictures writes rows that must stay, whatever becomes of the answer.
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
+@method_decorator(outside_transactions, name="dispatch")
 class StudioPage(PermissionRequiredMixin):
     """To the login page for strangers, 403 for those who may not look at assets. Scripts get both as JSON."""
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, connections
 from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -313,6 +313,15 @@ def test_a_stream_is_offered_to_those_who_may_look_and_not_where_it_would_hold_a
     looker.force_login(person().user)
     assert async_to_sync(status)(looker) == (200, "text/event-stream")
     assert async_to_sync(status)(nobody)[0] == 204
+
+
+def test_a_stream_is_no_error_where_the_site_has_every_request_in_a_transaction(monkeypatch):
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+
+    async def status():
+        return (await AsyncClient().get(reverse("mediagen:studio-events"))).status_code
+
+    assert async_to_sync(status)() == 204
 
 
 # ---------------------------------------------------------------------- by address

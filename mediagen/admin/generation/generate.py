@@ -13,7 +13,6 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -30,6 +29,7 @@ from mediagen.engine.library import Right
 from mediagen.engine.work import in_server
 from mediagen.errors import MediagenError
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary
+from mediagen.models.routing import outside_transactions
 from mediagen.studio.generation.prompt import PromptForm, may_generate
 
 WAITING = (GenerationState.PENDING, GenerationState.RUNNING)
@@ -99,7 +99,7 @@ class AssetMaking(AssetList):
     # ------------------------------------------------------------------ generate
 
     # What it asks for is told to workers after its commit, whatever becomes of the page.
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def generate_view(self, request: HttpRequest) -> HttpResponse:
         """The form; with `_estimate` the price; with `_go` the pictures are asked for, and their page is next."""
         access = access_of(request)
@@ -173,7 +173,7 @@ class AssetMaking(AssetList):
 
     # ------------------------------------------------------------------ upload
 
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def upload_view(self, request: HttpRequest) -> HttpResponse:
         """Several files at once; each that is no picture is named, and the others are kept."""
         access = access_of(request)

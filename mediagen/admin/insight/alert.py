@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -17,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from mediagen.admin.base import ReadOnlyAdmin
 from mediagen.engine.insight import Level, doctor
 from mediagen.models import Alert
+from mediagen.models.routing import outside_transactions
 from mediagen.templatetags.mediagen import first_line
 
 
@@ -54,7 +54,7 @@ class AlertAdmin(ReadOnlyAdmin):
         return [path("doctor/", guarded(self.doctor_view), name="mediagen_alert_doctor"), *super().get_urls()]
 
     # Providers are asked, and files written: no transaction of the site's spans that.
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def doctor_view(self, request: HttpRequest) -> HttpResponse:
         """What rows and settings show; by POST also what only a try can show, as `mediagen_doctor` has it."""
         if not self.has_view_permission(request):

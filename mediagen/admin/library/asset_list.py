@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -32,6 +31,7 @@ from mediagen.admin.library.asset_filters import (
 from mediagen.engine.library import Right, matching
 from mediagen.models import MediaAsset
 from mediagen.models.clock import from_db
+from mediagen.models.routing import outside_transactions
 from mediagen.templatetags.mediagen import thumbnail_url
 
 VIEWS = ("grid", "list")
@@ -77,7 +77,7 @@ class AssetList(LargeListAdmin):
     change_list_template = "mediagen/admin/asset_list.html"
 
     # What an action has bought must be kept even when its page fails, so no transaction spans it (ATOMIC_REQUESTS).
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if (wanted := request.GET.get("view")) is not None:
             return self._switched(request, wanted)

@@ -8,7 +8,6 @@ from asgiref.sync import async_to_sync
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -23,6 +22,7 @@ from mediagen.engine.providers import canva_account, entries
 from mediagen.error_pages import hide_secrets
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import ProviderConfig
+from mediagen.models.routing import outside_transactions
 from mediagen.secrets import Secret
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class CanvaPages(_Base):
         return render_to_string("mediagen/admin/_connection.html", context)
 
     # Canva is asked, and the answer must stay stored whatever happens afterwards: no transaction around it.
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     @method_decorator(sensitive_post_parameters("client_secret"))
     def canva_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How the connection stands; POST stores id and secret (`save`) or ends the connection (`disconnect`)."""
@@ -110,7 +110,7 @@ class CanvaPages(_Base):
         }
         return TemplateResponse(request, "mediagen/admin/canva.html", context)
 
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def canva_callback(self, request: HttpRequest) -> HttpResponse:
         """Where Canva sends people back, with a code or a refusal. Each way there counts once."""
         hide_secrets(request)

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
@@ -35,6 +34,7 @@ from mediagen.engine.providers import CredentialState, ProviderState, entries, m
 from mediagen.errors import MediagenError
 from mediagen.factory import chain_configs
 from mediagen.models import BUDGET_FIELDS, ProviderConfig
+from mediagen.models.routing import outside_transactions
 
 STEPS = {"up": -1, "down": 1}
 
@@ -92,7 +92,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         return SwitchForm
 
     # The action that asks providers must not run in one transaction, as it would with ATOMIC_REQUESTS.
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         unlisted, chain_problem = entries.unlisted()
         context = {"unlisted": unlisted, "chain_problem": chain_problem, **(extra_context or {})}
@@ -197,7 +197,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         except (KeyError, ValueError):  # InvalidRequest is one: a row that is gone is one that does not exist
             raise Http404 from None
 
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def rehearse_view(self, request: HttpRequest) -> HttpResponse:
         """The chain tried against failures that are only played. Reads, and changes nothing."""
         if not self.has_view_permission(request):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import connections
 from django.urls import path
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -21,6 +20,7 @@ from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.engine.exports import requests, rows
 from mediagen.engine.library import Right
 from mediagen.models import AssetExport, ExportState, ExportTarget
+from mediagen.models.routing import outside_transactions
 
 TAGS = ["Exports"]
 
@@ -135,10 +135,8 @@ class ExportsView(ExportView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        view = super().as_view(**initkwargs)
         # Figma is asked while the request waits: no transaction of a site's ATOMIC_REQUESTS spans that.
-        view._non_atomic_requests = set(connections)
-        return view
+        return outside_transactions(super().as_view(**initkwargs))
 
     @describe(
         "Exports",

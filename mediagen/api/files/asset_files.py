@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import transaction
 from django.urls import path
 from django.utils.decorators import method_decorator
 from rest_framework import serializers
@@ -24,6 +23,7 @@ from mediagen.engine.files import FITS, MAX_SIDE_PX, LinkRefused, links
 from mediagen.engine.library import Right
 from mediagen.images.scale import FORMATS
 from mediagen.models import MediaAsset
+from mediagen.models.routing import outside_transactions
 from mediagen.origins import allow_origin
 from mediagen.views_files import (
     CONTENT_TYPES,
@@ -78,7 +78,7 @@ class DownloadView(PictureBase):
         return picture_response(request._request, self.with_picture(pk), {}, download=True)
 
 
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
+@method_decorator(outside_transactions, name="dispatch")
 class RenditionsView(PictureBase):
     @describe(
         "It in another size or format",

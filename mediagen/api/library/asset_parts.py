@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import transaction
 from django.urls import path
 from django.utils.decorators import method_decorator
 from rest_framework import serializers
@@ -25,6 +24,7 @@ from mediagen.engine.generation import idempotency
 from mediagen.engine.library import RATES, Right, usage
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
 from mediagen.models.costs import cost_of
+from mediagen.models.routing import outside_transactions
 from mediagen.models.usage import METRICS
 from mediagen.types import MAX_SIDE_PX
 
@@ -155,7 +155,7 @@ class DuplicatesView(AssetsBase):
         return Response(page_of_assets(request, same))
 
 
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
+@method_decorator(outside_transactions, name="dispatch")
 class VariantsView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
 
@@ -187,7 +187,7 @@ class VariantsView(AssetsBase):
         return Response({"results": shown_assets([rows[pk] for pk in made], Addresses.of(request))}, status=201)
 
 
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
+@method_decorator(outside_transactions, name="dispatch")
 class CropsView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"POST": Right.GENERATE}
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import transaction
 from django.urls import path
 from django.utils.decorators import method_decorator
 from rest_framework import serializers
@@ -38,7 +37,7 @@ from mediagen.engine.library import (
 )
 from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import AssetSource, GenerationState, LabelRule, MediaAsset, MediaLibrary, ReviewStatus
-from mediagen.models.routing import atomic
+from mediagen.models.routing import atomic, outside_transactions
 
 LONGEST_TEXT = 32_000
 BOOL = {"type": "string", "enum": ["true", "false"]}
@@ -219,7 +218,7 @@ def page_of_assets(
     return paged(request, assets, shown, read=lambda found: read_rows(found, fields), oldest_first=oldest_first)
 
 
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
+@method_decorator(outside_transactions, name="dispatch")
 class AssetsView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
     parser_classes: Any = (Multipart,)

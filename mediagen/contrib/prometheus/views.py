@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
@@ -19,12 +18,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from mediagen import conf
 from mediagen.contrib.prometheus.gauges import Rows
+from mediagen.models.routing import outside_transactions
 
 
 @login_not_required
 @never_cache
 @require_safe
-@transaction.non_atomic_requests
+@outside_transactions
 def metrics(request: HttpRequest) -> HttpResponse:
     """What processes counted, and what stands in the rows. 401 without the token of MEDIAGEN["METRICS_TOKEN"]; where
     there is none, keep the address from the public by other means."""

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from mediagen.engine.database import hold_no_thread, in_database
 from mediagen.engine.events import Change, following
 from mediagen.engine.library import Access, Right
+from mediagen.models.routing import outside_transactions
 
 STREAM_S = 300.0
 """then the browser comes back, and its rights are asked for anew"""
@@ -23,6 +24,7 @@ MOST = 200
 """assets that one event names; a script then asks for what it shows of them"""
 
 
+@outside_transactions
 async def gallery_events(request: HttpRequest) -> HttpResponseBase:
     """{"changed": [ids], "gone": [ids], "new": number} whenever something happens in a library that this person may
     look into. 204, on which a browser does not come back, for who may not, and under WSGI, where a stream holds a
