@@ -118,13 +118,14 @@ class SharedBreaker:
         self._changes += 1
 
     def _known(self, key: BreakerKey) -> Circuit:
-        return reduce(lambda circuit, change: change(circuit), self._unwritten.get(key, ()), self._written(key))
+        return reduce(lambda circuit, change: change(circuit), tuple(self._unwritten.get(key, ())), self._written(key))
 
     def _written(self, key: BreakerKey) -> Circuit:
         return self._circuits.get(key, Circuit())
 
     def known(self) -> Mapping[BreakerKey, Circuit]:
-        return {**self._circuits, **{key: self._known(key) for key in self._unwritten}}
+        # Another thread may write meanwhile. Who is told of a success here has a picture that is paid for.
+        return {**self._circuits, **{key: self._known(key) for key in tuple(self._unwritten)}}
 
 
 _breaker = SharedBreaker()

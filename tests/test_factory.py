@@ -205,6 +205,17 @@ class TestSharedBreaker:
         change = partial(self.RULES.after_error, error=error, now=utcnow(), config_digest="a", default_cooldown_s=30)
         return async_to_sync(breaker.failed)(self.KEY, change)
 
+    def test_what_is_known_is_read_while_another_thread_writes(self):
+        breaker = SharedBreaker.now()
+        other = BreakerKey("sdxl", "x", "generate_image")
+
+        def change(circuit):
+            breaker._unwritten.setdefault(other, [])  # as a thread does that begins to write just now
+            return circuit
+
+        breaker._unwritten[self.KEY] = [change]
+        assert breaker.known()[self.KEY] == Circuit()
+
     def test_another_process_sees_it_open(self):
         ours, theirs = SharedBreaker.now(), SharedBreaker.now()
         self.fail(ours, Unavailable("one"))
