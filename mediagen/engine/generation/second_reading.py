@@ -97,7 +97,11 @@ async def _asked_again(row: KeptAnswer, answer: Answer, order: AssetOrder) -> Ge
     """What the provider makes of the answer. Its request to buy is never sent; a job that it has is fetched."""
     attempt = row.attempt
     provider = await in_database(_provider, attempt.provider_name)
-    pictures = await sources.pictures_of(order)
+    try:
+        pictures = await sources.pictures_of(order)
+    except InvalidRequest:
+        # What is paid for is read, whatever became of what it was made of: nothing is sent.
+        pictures = sources.without_pictures(order)
     call = Call(dry_run=False, deadline=time.monotonic() + conf.get("DEADLINE_S"), resume=attempt.job)
     token = set_current_call(call)
     try:

@@ -19,6 +19,7 @@ from mediagen.models import GenerationAttempt, KeptAnswer, MediaAsset, asset_sto
 from mediagen.models.clock import db_now
 from mediagen.providers.openai_images import OpenAIImagesAdapter
 from tests.engine.work.working import work
+from tests.factories import MediaAssetFactory
 from tests.servers import Fault
 
 pytestmark = pytest.mark.django_db
@@ -64,8 +65,10 @@ def test_the_bytes_of_a_picture_are_kept_and_become_the_asset(live, strict, medi
         second_reading.read_again_sync(kept.pk)
 
 
-def test_an_answer_around_the_picture_is_read_by_its_provider(live, monkeypatch):
+@pytest.mark.parametrize("is_edit", [False, True], ids=["words", "edit, its source gone"])
+def test_an_answer_around_the_picture_is_read_by_its_provider(live, monkeypatch, is_edit):
     (server,) = live("openai_images")
+    source = MediaAssetFactory(ready=True) if is_edit else None
     with monkeypatch.context() as earlier:
 
         def nothing(self, answer, response, cost):
@@ -73,7 +76,12 @@ def test_an_answer_around_the_picture_is_read_by_its_provider(live, monkeypatch)
 
         earlier.setattr(OpenAIImagesAdapter, "_first", nothing)
         with pytest.raises(GenerationFailed):
-            engine.generate_asset_sync("a lighthouse", 1024, 1024)
+            if source is None:
+                engine.generate_asset_sync("a lighthouse", 1024, 1024)
+            else:
+                engine.edit_asset_sync(source.pk, "at night", width=1024, height=1024)
+    if source is not None:
+        source.delete()
     kept = KeptAnswer.objects.get()
     assert kept.content_type == "application/json"
     asset = second_reading.read_again_sync(kept.pk)
