@@ -136,7 +136,8 @@ async def _run(job: Job, recorder: RowRecorder) -> MediaAsset:
                 if not recorder.jobs:
                     raise
                 # What is bought is fetched by its id, whatever became of what it was made of; nothing else is.
-                gone, fetch_for_s, sources = exc, conf.get("DEADLINE_S"), editing.without_pictures(job.order)
+                gone, sources = exc, editing.without_pictures(job.order)
+                fetch_for_s = fetch_for_s if is_fetch else conf.get("DEADLINE_S")
             outcome = await job.chain.execute(
                 job.order.operation,
                 recorder=recorder,

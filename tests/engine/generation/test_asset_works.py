@@ -8,9 +8,11 @@ import pytest
 from asgiref.sync import async_to_sync
 from PIL import Image, ImageDraw
 
+from mediagen.chain import MediaGeneratorChain
 from mediagen.engine import get_media_engine
 from mediagen.engine.files import storage, uploads, variants
 from mediagen.engine.generation import claims, estimates, sources
+from mediagen.engine.maintenance import fetching
 from mediagen.errors import GenerationFailed, InvalidRequest
 from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig
 from tests.engine.generation.test_running import killed_while_polling
@@ -223,6 +225,27 @@ def test_a_bought_edit_is_fetched_although_its_source_is_gone(live):
     made = engine.regenerate_asset_sync(asset.pk)
 
     assert (made.is_ready, len(flux.purchases)) == (True, 1)
+
+
+def test_maintenance_looks_for_a_bought_edit_no_longer_because_its_source_is_gone(live, monkeypatch):
+    (flux,) = live("flux")
+    source = uploaded()
+    flux.fault("poll", Fault.hang(), times=1)
+    killed_while_polling(flux, lambda: engine.edit_asset(source.pk, "add a hat"))
+    source.delete()
+    flux.release()
+    MediaAsset.objects.update(generation_state="failed")
+    seconds = []
+    real = MediaGeneratorChain.execute
+
+    async def execute(self, operation, **kwargs):
+        seconds.append(kwargs["fetch_for_s"])
+        return await real(self, operation, **kwargs)
+
+    monkeypatch.setattr(MediaGeneratorChain, "execute", execute)
+    assert fetching.fetch_jobs() == 1
+    assert seconds[0] <= fetching.PATIENCE_S
+    assert len(flux.purchases) == 1
 
 
 def test_an_operation_may_have_an_order_of_its_own(settings):

@@ -68,7 +68,8 @@ def test_the_bytes_of_a_picture_are_kept_and_become_the_asset(live, strict, medi
 @pytest.mark.parametrize("is_edit", [False, True], ids=["words", "edit, its source gone"])
 def test_an_answer_around_the_picture_is_read_by_its_provider(live, monkeypatch, is_edit):
     (server,) = live("openai_images")
-    source = MediaAssetFactory(ready=True) if is_edit else None
+    source = MediaAssetFactory(ready=True)
+    make, of = (engine.edit_asset_sync, source.pk) if is_edit else (engine.generate_asset_sync, "a lighthouse")
     with monkeypatch.context() as earlier:
 
         def nothing(self, answer, response, cost):
@@ -76,12 +77,8 @@ def test_an_answer_around_the_picture_is_read_by_its_provider(live, monkeypatch,
 
         earlier.setattr(OpenAIImagesAdapter, "_first", nothing)
         with pytest.raises(GenerationFailed):
-            if source is None:
-                engine.generate_asset_sync("a lighthouse", 1024, 1024)
-            else:
-                engine.edit_asset_sync(source.pk, "at night", width=1024, height=1024)
-    if source is not None:
-        source.delete()
+            make(of, **({"prompt": "at night"} if is_edit else {}), width=1024, height=1024)
+    source.delete()
     kept = KeptAnswer.objects.get()
     assert kept.content_type == "application/json"
     asset = second_reading.read_again_sync(kept.pk)
