@@ -53,3 +53,11 @@ def test_somebody_who_is_signed_in_reads_all_that_is_theirs(client, owner):
     client.force_login(owner)
     answer = client.post("/outer/", {}, content_type="application/json", headers={"if-none-match": "*"})
     assert len(answer.json()["results"]) == 2
+
+
+@pytest.mark.urls("tests.outside.mcp_urls")
+@pytest.mark.filterwarnings("default")
+def test_a_body_that_is_too_large_is_refused(settings):
+    pytest.importorskip("mcp")
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    assert Caller().send("/mcp/", {"jsonrpc": "2.0", "method": "x" * 100}).status_code == 413

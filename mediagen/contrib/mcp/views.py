@@ -28,12 +28,13 @@ class EndpointView(AsyncAPIView):
 
     async def post(self, request: Request) -> HttpResponse:
         outer = request._request
+        receive = _body(outer)  # here, where a body that is too large is refused as everywhere
         manager = StreamableHTTPSessionManager(
             server_for(outer), json_response=True, stateless=True, security_settings=CHECKED_BY_DJANGO
         )
         answer = _Collected()
         async with manager.run():
-            await manager.handle_request(_scope(outer), _body(outer), answer.send)
+            await manager.handle_request(_scope(outer), receive, answer.send)
         response = HttpResponse(bytes(answer.content), status=answer.status)
         for name, value in answer.headers:
             if name.lower() != "content-length":
