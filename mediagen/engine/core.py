@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mediagen.engine.database import as_uuid, grouped, in_database, run_sync, together
+from mediagen.engine.database import as_uuid, grouped, in_database, run_sync
 from mediagen.engine.exports import FigmaImport, canva, figma, from_canva, import_from_figma, sending
 from mediagen.engine.generation import AssetOrder, AssetWorks, beginning, claims, queue, running
 from mediagen.engine.library import NoSuchAsset
@@ -50,7 +50,7 @@ class MediaEngine(AssetWorks):
         """As `generate_asset_from_prompt`, but raises `GenerationFailed`, which lists every attempt and its reason."""
         order = AssetOrder.of(prompt, width, height, library_id, **options)
         with grouped():
-            job = await together(beginning.begin_together, beginning.Beginning(order))
+            job = await beginning.begun_here(order)
             return job.asset if job.existing else await running.run(job)
 
     async def regenerate_asset(self, asset_id: Any, *, dry_run: bool | None = None) -> MediaAsset:

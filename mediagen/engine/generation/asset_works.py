@@ -8,7 +8,7 @@ from typing import Any
 import mediagen.engine.generation.beginning as beginning
 import mediagen.engine.generation.queue as queue
 import mediagen.engine.generation.running as running
-from mediagen.engine.database import grouped, in_database, run_sync, together
+from mediagen.engine.database import grouped, in_database, run_sync
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.sources import order_named
 from mediagen.models import MediaAsset
@@ -115,5 +115,5 @@ class AssetWorks:
 async def _work(operation: str, ids: list[Any], **arguments: Any) -> MediaAsset:
     order: AssetOrder = await in_database(lambda: order_named(operation, ids, **arguments))
     with grouped():
-        job = await together(beginning.begin_together, beginning.Beginning(order))
+        job = await beginning.begun_here(order)
         return job.asset if job.existing else await running.run(job)

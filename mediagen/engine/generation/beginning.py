@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from django.db.models import signals
 
 import mediagen.engine.generation.claims as claims
 from mediagen.chain import MediaGeneratorChain
-from mediagen.engine.database import prepared_by
+from mediagen.engine.database import in_database, prepared_by, to_the_end, together
+from mediagen.engine.events import progress
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.options import check_values
 from mediagen.engine.generation.orders import AssetOrder
@@ -19,7 +21,9 @@ from mediagen.engine.generation.running import Job
 from mediagen.engine.library import LibrariesNow
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import ChainsNow
-from mediagen.models import MediaAsset, MediaLibrary, MediaTag
+from mediagen.models import GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.models.asset import FailureCode
+from mediagen.models.clock import db_now
 from mediagen.models.routing import alias, atomic
 from mediagen.models.statements import insert_missing, insert_rows
 from mediagen.types import uuid7
@@ -79,6 +83,28 @@ def begin_together(begun: list[Beginning]) -> list[Job | Exception]:
             except InvalidRequest as exc:
                 results.append(exc)
     return results
+
+
+async def begun_here(order: AssetOrder) -> Job:
+    """The order begun, with those that others begin at the same moment; raises.
+
+    Whoever is cancelled meanwhile leaves no row that this process seems to work on: it would be made, and paid for,
+    once its lease is over.
+    """
+    one = Beginning(order)
+    try:
+        return await together(begin_together, one)
+    except asyncio.CancelledError:
+        await to_the_end(in_database(_withdraw, one))
+        raise
+
+
+@atomic()
+def _withdraw(one: Beginning) -> None:
+    cancelled = {"generation_state": GenerationState.CANCELLED, "failure": "It was cancelled.", "lease_until": None}
+    held = MediaAsset.objects.held(one.pk, 1)
+    held.update(**cancelled, failure_code=FailureCode.CANCELLED, lease_worker="", updated_at=db_now())
+    progress.changed([one.pk], is_end=True)
 
 
 @atomic()

@@ -154,7 +154,7 @@ class TestFencedAttempts:
         order = AssetOrder(
             request=GenerationRequest.checked(prompt="a lighthouse"), library_id=library.pk, dry_run=True
         )
-        job = beginning.begin(order)
+        [job] = beginning.begin_all([beginning.Beginning(order)])
         rows = recorder.RowRecorder(job.asset, budgets=job.budgets, lease_token=job.lease.token)
         attempt = Attempt(
             provider_name="local", operation="generate_image", position=1, price=PRICE, started_at=utcnow()

@@ -1,8 +1,12 @@
-"""A connection that breaks off at the very commit that makes a row: what is asked for again is no second picture."""
+"""A connection that breaks off, or a caller who leaves, at the very commit that makes a row: what is asked for again is
+no second picture, and what nobody waits for is not made later."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import OperationalError
 
 from mediagen.api.openai import making
@@ -85,3 +89,24 @@ def test_of_pictures_that_openais_client_asks_for(headers, lost):
     answer = Caller().send("/api/v1/openai/v1/images/generations", {"prompt": "x", "n": 2, "size": "64x64"}, **headers)
     assert (len(calls), answer.status_code) == (2, 200), answer.content
     assert MediaAsset.objects.filter(generation_state="ready").count() == MediaAsset.objects.count() == 2
+
+
+def test_of_a_caller_who_is_cancelled_then(monkeypatch):
+    real = beginning.begin_together
+
+    async def leave():
+        task = asyncio.ensure_future(engine.generate_asset("x", 64, 64))
+        loop = asyncio.get_running_loop()
+
+        def begun(items):
+            jobs = real(items)
+            loop.call_soon_threadsafe(task.cancel)
+            return jobs
+
+        begun.prepare = real.prepare
+        monkeypatch.setattr(beginning, "begin_together", begun)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async_to_sync(leave)()
+    assert MediaAsset.objects.get().generation_state == "cancelled"
