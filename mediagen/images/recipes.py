@@ -134,7 +134,7 @@ def _upstream(graph: Mapping[str, Any], link: Any, names: tuple[str, ...]) -> st
         for name in names:
             if isinstance(inputs.get(name), str):
                 return str(inputs[name])
-        links.extend(reversed(inputs.values()))
+        links += [*inputs.values()][::-1]
     return ""
 
 
