@@ -28,7 +28,7 @@ from mediagen.templatetags.mediagen import usd
 
 def counters(libraries: list[MediaLibrary]) -> dict[Any, dict[str, Any]]:
     """{library id: {"assets": number, "size": bytes}} of what is ready and not deleted. One query."""
-    counted = MediaLibrary.objects.filter(pk__in=[library.pk for library in libraries]).with_counters()
+    counted: Any = MediaLibrary.objects.filter(pk__in=[library.pk for library in libraries]).with_counters()
     rows = counted.order_by().values_list("pk", "asset_count", "total_bytes")
     return {pk: {"assets": number, "size": size} for pk, number, size in rows}
 
