@@ -80,7 +80,8 @@ class _Hub:
         look: Look | None = None
         while self.readers:
             try:
-                look = look or await in_database(Look)
+                if look is None:
+                    look = await in_database(Look)
                 changes = await in_database(look.changes)
             except Exception as exc:
                 logger.warning("changes of assets could not be read (%s); trying again", type(exc).__name__)
