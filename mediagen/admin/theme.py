@@ -30,7 +30,7 @@ else:
 
 
 def themed(form: Any) -> Any:
-    """The form class with the theme's look on fields that are not the theme's: those that it declares or makes itself."""
+    """The form class with the theme's look on fields that are not the theme's: those that it declares or makes."""
     if not CLASSES:
         return form
 
