@@ -98,7 +98,7 @@ def test_the_tiles_fill_in_and_say_when_it_is_over(admin_client):
     )
     over = admin_client.get(page("mediaasset", "tiles", number)).json()
     assert over["is_over"] is True
-    assert "refused: no." in over["html"]
+    assert "Word the prompt differently." in over["html"]
     assert "data-mediagen-over" in admin_client.get(own).content.decode()
 
 
