@@ -148,7 +148,7 @@ def use_pymysql() -> None:
     if importlib.util.find_spec("MySQLdb") is not None:
         return
     try:
-        import pymysql  # type: ignore[import-untyped]
+        import pymysql
     except ImportError:
         raise ImproperlyConfigured(
             "DATABASE_URL names a MariaDB, and there is no driver for it. Install PyMySQL or mysqlclient."

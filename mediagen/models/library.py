@@ -41,8 +41,6 @@ class MediaLibraryQuerySet(WriterQuerySet["MediaLibrary"]):
 
     def with_counters(self) -> Self:
         """Adds `asset_count` and `total_bytes` of what is ready and not deleted."""
-        number: Any
-        size: Any
         if connections[self.db].vendor in KEEPS_TALLIES:
             number: Any = Sum("tallies__assets")
             size = Sum("tallies__bytes")
