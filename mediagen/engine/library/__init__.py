@@ -4,7 +4,8 @@ Keeps: one rule of access for admin, API, studio and commands, and nothing of a 
 `access`, `tokens`, `libraries`, `assets`, `filters`, `facets`, `search`, `review`, `tagging`, `bulk`, `usage`,
 `suggestions`, `cancelling`, `trash`, `strangers`, `labels` (what pages say of a picture's making),
 `choosing` (a picture for a place in somebody's site), `elsewhere` (which rows of the site's other apps use an asset),
-`references` (in their texts).
+`references` (in their texts), `reach` (lists of some libraries, in their
+order).
 """
 
 from __future__ import annotations
