@@ -27,6 +27,7 @@ def either_way(nowhere: Callable[..., Any]) -> Callable[..., Any]:
         found = match.func if inspect.iscoroutinefunction(match.func) else sync_to_async(match.func)
         return await found(request, *match.args, **match.kwargs)
 
+    view.cls = getattr(nowhere, "cls", None)  # type: ignore[attr-defined] # as of REST framework's own
     return view
 
 
