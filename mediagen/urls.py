@@ -3,6 +3,7 @@
 from django.urls import path
 
 from mediagen import views, views_files, views_webhooks
+from mediagen.studio.files.sharing import ShareView
 from mediagen.studio.files.upload import UploadView
 from mediagen.studio.library import chooser
 from mediagen.studio.library.compare import CompareView
@@ -27,6 +28,7 @@ urlpatterns = [
     path("studio/many/", ManyView.as_view(), name="studio-many"),
     path("studio/jobs/<uuid:pk>/", JobView.as_view(), name="studio-job"),
     path("studio/assets/<uuid:pk>/story/", StoryView.as_view(), name="studio-story"),
+    path("studio/assets/<uuid:pk>/share/", ShareView.as_view(), name="studio-share"),
     path("studio/assets/<uuid:pk>/edit/", WorkbenchView.as_view(), name="studio-edit"),
     path("studio/assets/<uuid:pk>/<slug:action>/", ActionView.as_view(), name="studio-action"),
     path("chooser/", chooser.ChooserView.as_view(), name="chooser"),

@@ -29,18 +29,17 @@ else:
     SitesModelAdmin = admin.ModelAdmin
 
 
-def themed(form: type[forms.BaseForm]) -> type[forms.BaseForm]:
-    """The form with the theme's look on fields that are not the theme's: those that it declares or makes itself."""
+def themed(form: Any) -> Any:
+    """The form class with the theme's look on fields that are not the theme's: those that it declares or makes."""
     if not CLASSES:
         return form
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        super(ours, self).__init__(*args, **kwargs)
+        form.__init__(self, *args, **kwargs)
         for field in self.fields.values():
             _dress(field.widget)
 
-    ours = type(form.__name__, (form,), {"__init__": __init__, "__module__": form.__module__})
-    return ours
+    return type(form.__name__, (form,), {"__init__": __init__, "__module__": form.__module__})
 
 
 def _dress(widget: Any) -> None:

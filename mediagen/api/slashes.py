@@ -31,6 +31,7 @@ def either_way(nowhere: Callable[..., Any]) -> Callable[..., Any]:
 
     # As it is for the routes themselves, where a site has every view in a transaction, or behind its own sign-in.
     view.login_required = False  # type: ignore[attr-defined]
+    view.cls = getattr(nowhere, "cls", None)  # type: ignore[attr-defined] # as of REST framework's own
     return outside_transactions(view)
 
 

@@ -41,10 +41,9 @@ class MediaLibraryQuerySet(WriterQuerySet["MediaLibrary"]):
 
     def with_counters(self) -> Self:
         """Adds `asset_count` and `total_bytes` of what is ready and not deleted."""
-        number: Any
-        size: Any
         if connections[self.db].vendor in KEEPS_TALLIES:
-            number, size = Sum("tallies__assets"), Sum("tallies__bytes")
+            number: Any = Sum("tallies__assets")
+            size = Sum("tallies__bytes")
         else:
             counted = Q(assets__generation_state="ready") & ~Q(assets__status="deleted")
             number, size = Count("assets", filter=counted), Sum("assets__file_size", filter=counted)

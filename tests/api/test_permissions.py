@@ -29,7 +29,6 @@ NEEDS: dict[str, dict[str, str]] = {
     "outpaints/estimate/": {"POST": "generate"},
     "generations/<uuid:pk>/": {"GET": "read or generate"},
     "generations/<uuid:pk>/events": {"GET": "read or generate"},
-    "generations/<uuid:pk>/events/": {"GET": "read or generate"},
     "generations/<uuid:pk>/cancel/": {"POST": "generate"},
     "generations/<uuid:pk>/retry/": {"POST": "generate"},
     "batches/": {"GET": "read", "POST": "generate"},

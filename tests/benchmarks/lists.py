@@ -1,4 +1,4 @@
-"""Lists at 10,000 and at 1,000,000 rows beside a bare view, and a rendition beside bare Pillow."""
+"""Lists at 10,000 and at 1,000,000 rows for three people, beside a bare view, and a rendition beside bare Pillow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from tests.benchmarks.children import child, run
 
 PAGES = {
     "first page": "",
-    "deep page": "cursor",
-    "of one library": "library=library-3",
-    "approved ones": "status=approved",
+    "deep page": "",
+    "of one library": "",
+    "approved ones": "review=approved",
+    "failed ones": "state=failed",
     "of one provider": "provider=flux",
     "of a rare tag": "tag=rare",
     "of a frequent tag": "tag=frequent",
     "a word that many have": "q=lighthouse",
+    "a word that 20 have": "q=zeppelin",
+    "a word that none has": "q=nowhere",
+    "counted": "count=true",
 }
+PEOPLE = {"superuser": "sees all", "owner": "of 10 libraries of 50", "member": "of 3 of them"}
+"""without ANALYZE, as new sites are"""
 
 
 def lists(quick: bool) -> None:
@@ -32,13 +38,14 @@ def lists(quick: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             run("lists", {"action": "prepare", "rows": rows}, data_dir=folder)
             measured[rows] = run("lists", {"action": "measure"}, data_dir=folder)["ms"]
-    print(f"\n## A page of 50 assets, CPU ms (median of 40), SQLite, {few:,} and {many:,} rows\n")
-    print(f"| page | {few:,} | {many:,} | ratio |\n|---|---|---|---|")
-    for name in measured[few]:
-        small, large = measured[few][name], measured[many][name]
-        print(f"| {name} | {small:.1f} | {large:.1f} | {large / small:.2f} |")
-    bare, ours = measured[many]["bare view, first page"], measured[many]["first page"]
-    four = measured[many]["first page, four fields"]
+    for who, what in PEOPLE.items():
+        print(f"\n## {who}, {what}: a page of 50 assets, CPU ms (median of 20), SQLite, {few:,} and {many:,} rows\n")
+        print(f"| page | {few:,} | {many:,} | ratio |\n|---|---|---|---|")
+        for name in measured[few][who]:
+            small, large = measured[few][who][name], measured[many][who][name]
+            print(f"| {name} | {small:.1f} | {large:.1f} | {large / small:.2f} |")
+    of_all = measured[many]["superuser"]
+    bare, ours, four = of_all["bare view, first page"], of_all["first page"], of_all["first page, four fields"]
     print(f"\nFirst page at {many:,} rows over the bare view: {ours / bare:.2f}, four fields of it: {four / bare:.2f}")
 
 
@@ -69,20 +76,29 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
-    """A database with so many ready assets in ten libraries, a tag on every second and one on every 5,000th."""
+    """A database with so many ready assets in 50 libraries, a tag on every second and one on every 5,000th."""
+    from django.contrib.auth.models import Group, Permission, User
     from django.core.management import call_command
 
     from mediagen.models import MediaAsset, MediaLibrary, MediaTag
 
     call_command("migrate", verbosity=0)
-    libraries = [MediaLibrary.objects.create(name=f"library {number}") for number in range(10)]
+    people = {name: User.objects.create_user(name, is_superuser=name == "superuser") for name in PEOPLE}
+    group = Group.objects.create(name="members")
+    people["member"].groups.add(group)
+    for name in ("owner", "member"):
+        people[name].user_permissions.set(Permission.objects.filter(codename="view_mediaasset"))
+    owners = [people["superuser" if number % 5 else "owner"] for number in range(50)]
+    libraries = [MediaLibrary.objects.create(name=f"library {n}", owner=owner) for n, owner in enumerate(owners)]
+    for library in (libraries[3], *libraries[6:8]):
+        library.viewer_groups.add(group)
     frequent, rare = MediaTag.objects.ensure(["frequent", "rare"])
     through = MediaAsset.tags.through
     for start in range(0, job["rows"], 5_000):
         rows = [
             MediaAsset(
-                library=libraries[number % 10],
-                prompt=f"a lighthouse in the fog, number {number}",
+                library=libraries[number % 50],
+                prompt=f"a {'zeppelin' if number % (job['rows'] // 20) == 0 else 'lighthouse'} in the fog, {number}",
                 name=f"lighthouse {number}",
                 file=f"mediagen/2026/11/{number}.png",
                 format="png",
@@ -104,16 +120,18 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    from django.contrib.auth import get_user_model
+    from django.contrib.auth.models import User
     from django.http import JsonResponse
     from django.test import Client, RequestFactory
 
     from mediagen.api.pagination import encode
+    from mediagen.engine.library import Access
     from mediagen.models import ApiToken, MediaAsset
 
-    user = get_user_model().objects.create_superuser("benchmark")
-    _, token = ApiToken.objects.issue(user, "benchmark", scopes=["read"])
-    client = Client(SERVER_NAME="localhost", HTTP_AUTHORIZATION=f"Bearer {token}")
+    def client_of(who: str) -> Client:
+        _, token = ApiToken.objects.issue(User.objects.get(username=who), "benchmark", scopes=["read"])
+        return Client(SERVER_NAME="localhost", HTTP_AUTHORIZATION=f"Bearer {token}")
+
     columns = [field.attname for field in MediaAsset._meta.concrete_fields if not field.attname.startswith("lease")]
     middle = MediaAsset.objects.order_by("id").values_list("pk", flat=True)[MediaAsset.objects.count() // 2]
 
@@ -123,28 +141,36 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
             rows = rows.filter(pk__lt=request.GET["before"])
         return JsonResponse({"results": list(rows.values(*columns)[:50])})
 
-    def page(query: str) -> Callable[[], Any]:
-        if query == "cursor":
-            query = f"cursor={encode(middle)}"
-        return lambda: client.get(f"/api/v1/assets/?{query}")
+    def calls_of(who: str) -> dict[str, Callable[[], Any]]:
+        client = client_of(who)
+        library = Access(User.objects.get(username=who)).libraries().order_by("pk").values_list("pk", flat=True)[0]
+
+        def get(address: str) -> Callable[[], Any]:
+            return lambda: client.get(f"/api/v1/{address}")
+
+        queries = {**PAGES, "deep page": f"cursor={encode(middle)}", "of one library": f"library={library}"}
+        return {
+            **{name: get(f"assets/?{query}") for name, query in queries.items()},
+            "first page, four fields": get("assets/?fields=id,name,review,thumbnail_url"),
+            "a library": get(f"libraries/{library}/"),
+        }
 
     factory = RequestFactory()
-    calls: dict[str, Callable[[], Any]] = {
-        "bare view, first page": lambda: bare(factory.get("/")),
-        "bare view, deep page": lambda: bare(factory.get("/", {"before": str(middle)})),
-        **{name: page(query) for name, query in PAGES.items()},
-        "first page, four fields": page("fields=id,name,status,thumbnail_url"),
-    }
+    calls = {(who, name): call for who in PEOPLE for name, call in calls_of(who).items()}
+    calls["superuser", "bare view, first page"] = lambda: bare(factory.get("/"))
+    calls["superuser", "bare view, deep page"] = lambda: bare(factory.get("/", {"before": str(middle)}))
     for call in calls.values():
         answer = call()
         assert answer.status_code == 200, answer.content[:500]
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(40):
-        for name, call in calls.items():
+    taken: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
+    for _ in range(20):
+        for key, call in calls.items():
             began = time.process_time()
             call()
-            taken[name].append((time.process_time() - began) * 1000)
-    return {"ms": {name: statistics.median(times) for name, times in taken.items()}}
+            taken[key].append((time.process_time() - began) * 1000)
+    return {
+        "ms": {who: {name: statistics.median(ms) for (of, name), ms in taken.items() if of == who} for who in PEOPLE}
+    }
 
 
 def rendition(job: dict[str, Any]) -> dict[str, Any]:

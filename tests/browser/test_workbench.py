@@ -81,3 +81,16 @@ def test_it_is_cropped_by_mouse_and_by_keyboard(page, sign_in, asset, serious):
 
     child = MediaAsset.objects.get(parent=asset)
     assert (child.width, child.height) == (100, 80)
+
+
+def test_it_is_shared(page, sign_in, asset, serious, shoot, is_too_wide):
+    sign_in(*ALL)
+    page.goto(f"/studio/#asset-{asset.pk}")
+    page.get_by_role("dialog").get_by_role("link", name="Share").click()
+
+    page.get_by_role("button", name="7 days").click()
+    page.get_by_label("Good until").wait_for()
+    shoot("share")
+    assert serious() == []
+    page.set_viewport_size(PHONE)
+    assert not is_too_wide()

@@ -97,7 +97,7 @@ def test_a_part_is_cut_out_and_turned_here(boss, asset):
     assert (child.width, child.height, child.source, child.status) == (20, 30, "variant", "draft")
     outside = boss.post(edit(asset), {"do": "crop", "x": "900", "y": "0", "width": "5", "height": "5"})
     assert outside.status_code == 400
-    assert "Nothing of the picture is inside." in outside.content.decode()
+    assert "is not in the picture" in outside.content.decode()
 
 
 def test_what_must_stay_in_sight_is_kept(boss, asset):

@@ -82,13 +82,15 @@ def told(code: str) -> dict[str, Any]:
 
 def of_outcome(outcome: Any) -> FailureCode:
     """Of a chain that ended without a picture (`ChainOutcome`)."""
-    if isinstance(outcome.vetoed, BudgetUsedUp):
-        return FailureCode.BUDGET
     if isinstance(outcome.vetoed, AssetCancelled):
         return FailureCode.CANCELLED
+    found = {attempt.outcome for attempt in outcome.attempts} - {Outcome.SKIPPED, None}
+    if Outcome.REFUSED in found and Outcome.UNKNOWN not in found:
+        return FailureCode.MODERATION  # more money would not change it
+    if isinstance(outcome.vetoed, BudgetUsedUp):
+        return FailureCode.BUDGET
     if outcome.stopped:  # somebody may have billed it before
         return FailureCode.UNKNOWN
-    found = {attempt.outcome for attempt in outcome.attempts} - {Outcome.SKIPPED, None}
     if Outcome.REFUSED in found:
         return FailureCode.MODERATION
     if Outcome.UNKNOWN in found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -68,11 +68,15 @@ class BudgetReport:
 
 def budget_reports(access: Access | None, configs: Iterable[ProviderConfig] = ()) -> list[BudgetReport]:
     """Limits of the libraries and unfinished batches that may be seen, and of these providers; the one that is used
-    up most first. Two queries, and one more for each owner of whose present period no account is open yet."""
+    up most first. Two queries, and one more for each kind and period of those that have no account open yet."""
     now = db_now()
     owners = [*_libraries_and_batches(access), *map(_of_provider, configs)]
     accounts = _accounts(owners, now)
-    reports = [_report(owner, accounts.get(owner.account(now)), now) for owner in owners if owner.is_limited]
+    owners = [owner for owner in owners if owner.is_limited]
+    # A batch of which nothing was asked yet has no account, and no report.
+    anew = [owner.budget for owner in owners if owner.account(now) not in accounts and owner.kind != "batch"]
+    spent = ledger.spent_so_far_by_owner(anew, now)
+    reports = [_report(owner, accounts.get(owner.account(now)), spent) for owner in owners]
     found = [report for report in reports if report is not None]
     return sorted(found, key=lambda report: (-report.share, report.kind, report.name))
 
@@ -135,13 +139,13 @@ def _accounts(owners: Iterable[_Owner], now: datetime) -> dict[tuple[str, str], 
     return {(row.owner, row.period): row for row in rows}
 
 
-def _report(owner: _Owner, account: SpendAccount | None, now: datetime) -> BudgetReport | None:
+def _report(owner: _Owner, account: SpendAccount | None, so_far: Mapping[str, Decimal]) -> BudgetReport | None:
     limit = owner.limit
     if owner.kind == "batch":
         limit = account.limit if account else None
     if limit is None:
         return None  # a batch of which nothing was asked yet
-    spent = account.spent if account else ledger.spent_so_far(owner.budget, now)
+    spent = account.spent if account else so_far[owner.budget.owner]
     return BudgetReport(
         kind=owner.kind,
         key=owner.key,

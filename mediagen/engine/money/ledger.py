@@ -228,7 +228,10 @@ def _attempts_of(owner: str, period: str) -> Any:
         whose = {"provider_name": name} if kind == "provider" else {kind: UUID(name)}
     except ValueError:
         return GenerationAttempt.objects.none()
-    attempts = GenerationAttempt.objects.filter(**whose, billable=True)
+    return _of_period(GenerationAttempt.objects.filter(**whose, billable=True), period)
+
+
+def _of_period(attempts: QuerySet[Any], period: str) -> QuerySet[Any]:
     if not period:
         return attempts
     first = date.fromisoformat(period if len(period) > 7 else f"{period}-01")
@@ -238,15 +241,35 @@ def _attempts_of(owner: str, period: str) -> Any:
 
 def _add_up(attempts: QuerySet[Any]) -> tuple[Decimal, Decimal]:
     """(held, spent) as an account has them, USD."""
-    found = attempts.order_by().aggregate(
-        **sums(~IS_OPEN), under_way=SumOfMoney("cost_held", filter=IS_OPEN & Q(billable=True))
-    )
+    found = attempts.order_by().aggregate(**HELD_AND_SPENT)
     return found["under_way"] or ZERO, from_row(found).counts
+
+
+HELD_AND_SPENT: dict[str, Any] = {
+    **sums(~IS_OPEN),
+    "under_way": SumOfMoney("cost_held", filter=IS_OPEN & Q(billable=True)),
+}
 
 
 def spent_so_far(budget: Budget, now: datetime) -> Decimal:
     """USD of the attempts of the period; those under way and the unknown ones with what they may cost."""
     return sum(_add_up(_attempts_of(budget.owner, budget.period_key(now))), ZERO)
+
+
+def spent_so_far_by_owner(budgets: Iterable[Budget], now: datetime) -> dict[str, Decimal]:
+    """The same of many budgets of libraries, providers and batches, by owner: a query for each kind and period."""
+    found: dict[str, Decimal] = {}
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for budget in budgets:
+        kind, _, name = budget.owner.partition(":")
+        found[budget.owner] = ZERO
+        alike[kind, budget.period_key(now)].append(name)
+    for (kind, period), names in alike.items():
+        column = "provider_name" if kind == "provider" else kind
+        attempts = _of_period(GenerationAttempt.objects.filter(**{f"{column}__in": names}, billable=True), period)
+        for row in attempts.order_by().values(column).annotate(**HELD_AND_SPENT):
+            found[f"{kind}:{row[column]}"] = (row["under_way"] or ZERO) + from_row(row).counts
+    return found
 
 
 def correct_accounts() -> list[str]:

@@ -379,8 +379,8 @@ def claim(assets: Any, worker: str, count: int) -> list[MediaAsset]:
     What somebody is known to work on, here or in another process of this machine, is left alone although its lease is
     over.
     """
-    waiting: Any = leases.not_ours(assets.claimable()).order_by("id")
-    waiting = waiting.locked(skip=True)
+    out_of_ours: Any = leases.not_ours(assets.claimable())
+    waiting = out_of_ours.order_by("id").locked(skip=True)
     found = list(waiting.values_list("pk", "lease_worker")[:count])
     if any(leases.is_another_living(holder) for _, holder in found):
         found = list(leases.out_of_hand(waiting).values_list("pk", "lease_worker")[:count])

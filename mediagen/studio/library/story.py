@@ -60,6 +60,7 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
         "describe": DescribeForm(asset) if any(action.name == "describe" for action in can) else None,
         "may_edit": bool(asset.prompt) and Right.GENERATE in tile.rights,
         "may_work": asset.is_ready and Right.GENERATE in tile.rights,
+        "may_share": asset.is_ready and Right.CHANGE in tile.rights,
         "exports": list(AssetExport.objects.filter(asset=asset)[:MAX_EXPORTS]),
         # Of the form that makes another: sent twice, it makes one.
         "token": uuid.uuid4(),

@@ -307,6 +307,8 @@ def test_an_overview_takes_few_queries_whatever_there_is(library):
     MediaLibrary.objects.filter(pk=library.pk).update(budget_limit=10)
     GenerationBatch.objects.create(name="Spring", fingerprint="f", options={"max_cost": "4"}, state="running")
     SpendAccount.objects.create(owner=f"library:{library.pk}", period=f"{timezone.now():%Y-%m}", limit=10)
+    others = MediaLibraryFactory.create_batch(5, budget_limit=10)  # of whom no account is open yet
+    attempts(others[0], cost=Decimal("0.25"))
     broken()
     for number in range(20):
         attempts(library, provider_name=f"provider{number}", started_at=timezone.now() - timedelta(days=number))
@@ -316,9 +318,11 @@ def test_an_overview_takes_few_queries_whatever_there_is(library):
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        statistics.overview(access, Period.named("30d"))
+        found = statistics.overview(access, Period.named("30d"))
 
-    assert len(queries) <= 7, [query["sql"] for query in queries]
+    # One more than without libraries of which nothing was asked under a limit, and one for what may be seen of them.
+    assert len(queries) <= 9, [query["sql"] for query in queries]
+    assert {report.name: report.spent for report in found.budgets}[others[0].name] == Decimal("0.25")
 
 
 # ---------------------------------------------------------------------- by provider

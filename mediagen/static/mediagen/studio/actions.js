@@ -71,6 +71,22 @@ async function copy(event) {
   }
 }
 
+// As PNG, which is what a clipboard takes.
+async function copyPicture(event) {
+  const button = event.target.closest("[data-copy-picture]");
+  if (!button) return;
+  try {
+    const picture = await createImageBitmap(await (await fetch(button.dataset.copyPicture)).blob());
+    const sheet = new OffscreenCanvas(picture.width, picture.height);
+    sheet.getContext("2d").drawImage(picture, 0, 0);
+    const png = await sheet.convertToBlob({ type: "image/png" });
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+    note(words.copiedPicture);
+  } catch {
+    note(words.notCopiedPicture, { problem: true });
+  }
+}
+
 function suggest(event) {
   const button = event.target.closest("[data-suggest]");
   if (!button) return;
@@ -91,6 +107,7 @@ function key(event) {
 
 export function start() {
   document.addEventListener("click", suggest);
+  document.addEventListener("click", copyPicture);
   document.addEventListener("keydown", key);
   document.addEventListener("submit", act);
   document.addEventListener("click", copy);
