@@ -133,7 +133,7 @@ def test_a_killed_worker_costs_only_what_nobody_can_know(site, provider_servers,
 @pytest.mark.parametrize("engine", ["celery", "rq"])
 def test_jobs_of_a_killed_worker_are_fetched_not_bought_again(site, provider_servers, tmp_path, engine):
     flux = provider_servers["flux"]
-    flux.polls_until_ready = 4
+    flux.polls_until_ready = 12  # long enough for a busy machine to look
     here = site(engine)
     here.sell(flux)
     prompts = manifest(tmp_path / "prompts.csv", ROWS)
