@@ -397,6 +397,11 @@ class MediaAsset(Leased):
         return self.generation_state == GenerationState.READY
 
     @property
+    def has_order(self) -> bool:
+        """Whether it says what it was to be made of: words, or other pictures."""
+        return bool(self.prompt or (self.parameters or {}).get("sources"))
+
+    @property
     def awaits_its_picture(self) -> bool:
         """Whether it is a placeholder that a real picture may replace. A part or another size of one, and one that was
         imported, have no order of their own."""

@@ -70,7 +70,7 @@ class Tile:
     @property
     def may_retry(self) -> bool:
         is_over = self.is_settled and (self.stands_in or self.asset.generation_state in ON_REQUEST)
-        return is_over and bool(self.asset.prompt) and Right.GENERATE in self.rights
+        return is_over and self.asset.has_order and Right.GENERATE in self.rights
 
 
 @dataclass(slots=True)

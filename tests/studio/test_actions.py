@@ -3,8 +3,9 @@
 import pytest
 from django.urls import reverse
 
+from mediagen.engine.library import Right
 from mediagen.models import AssetExport, AssetUsage, MediaAsset, ProviderConfig
-from mediagen.studio.library.actions import ACTIONS
+from mediagen.studio.library.actions import ACTIONS, possible
 from mediagen.types import uuid7
 from tests import pictures
 from tests.factories import (
@@ -345,3 +346,11 @@ def test_a_parent_that_one_may_not_see_is_not_named(person):
     parent = MediaAssetFactory(ready=True, name="Hidden", library=MediaLibraryFactory(owner=UserFactory()))
 
     assert "Hidden" not in story(person(), MediaAssetFactory(ready=True, parent=parent))
+
+
+@pytest.mark.parametrize(("values", "action"), [({"generation_state": "failed"}, "again"), ({"ready": True}, "renew")])
+def test_what_was_made_of_a_picture_without_words_can_be_made_again(values, action):
+    parameters = {"operation": "upscale_image", "sources": ["01a22795-c826-7b0c-82bc-a1a9bac734b8"]}
+    asset = MediaAssetFactory(prompt="", parameters=parameters, is_placeholder=True, **values)
+
+    assert action in {each.name for each in possible(asset, {Right.GENERATE})}

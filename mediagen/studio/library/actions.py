@@ -159,7 +159,7 @@ def _undelete(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
 
 
 def _has_failed(asset: MediaAsset) -> bool:
-    return asset.generation_state in ON_REQUEST and bool(asset.prompt)
+    return asset.generation_state in ON_REQUEST and asset.has_order
 
 
 def _takes(step: str) -> Callable[[MediaAsset], bool]:
@@ -198,7 +198,7 @@ ACTIONS: Mapping[str, Action] = {
             "renew",
             gettext_lazy("Replace the placeholder"),
             Right.GENERATE,
-            lambda asset: asset.awaits_its_picture and bool(asset.prompt),
+            lambda asset: asset.awaits_its_picture and asset.has_order,
             _again,
         ),
         Action("approve", gettext_lazy("Approve"), Right.APPROVE, _takes("approve"), _step("approve")),
