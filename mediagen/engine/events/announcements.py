@@ -98,7 +98,7 @@ def _send(event: _Event, pks: list[Any]) -> None:
     if not event.signal.has_listeners(event.model):
         return
     try:
-        rows = event.model._default_manager.select_related(*messages.RELATED[event.model]).in_bulk(pks)
+        rows = messages.with_related(event.model).in_bulk(pks)
     except Exception:
         logger.exception("the receivers of %s %s could not be told", event.name, ", ".join(map(str, pks)))
         return

@@ -43,7 +43,7 @@ def write(event: str, model: type[models.Model], pks: Sequence[Any]) -> None:
     ]
     if not listening:
         return
-    rows = model._default_manager.select_related(*RELATED[model])
+    rows = with_related(model)
     if model is MediaAsset:
         rows = rows.prefetch_related("tags")
     messages = []
@@ -53,6 +53,13 @@ def write(event: str, model: type[models.Model], pks: Sequence[Any]) -> None:
             payload = payloads.payload(event, payloads.OF[model](row))
             messages += [_message(endpoint, event, payload) for endpoint in wanted]
     _keep(messages)
+
+
+def with_related(model: type[models.Model]) -> models.QuerySet[Any]:
+    """Its rows, with those that are told of with them."""
+    names = RELATED[model]
+    rows = model._default_manager.all()
+    return rows.select_related(*names) if names else rows
 
 
 def _is_about(row: Any, endpoint: WebhookEndpoint) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.cache import cache
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 from django.db.models import Max, Q
 from django.urls import NoReverseMatch, reverse
 
@@ -162,11 +163,7 @@ class Summary:
         subject = f"{settings.EMAIL_SUBJECT_PREFIX}mediagen: {first[:100]}"
         if number > 1:
             subject += f" (and {number - 1} more)"
-        try:
-            EmailMessage(subject, self.text(), settings.SERVER_EMAIL, list(self.to), connection=_connection()).send()
-        except Exception as exc:  # whatever the site's backend raises; its text may name the server's password
-            return type(exc).__name__
-        return ""
+        return _sent(EmailMessage(subject, self.text(), settings.SERVER_EMAIL, list(self.to)))
 
     def text(self) -> str:
         parts = [_told(alert) for alert in self.new]
@@ -182,10 +179,23 @@ class Summary:
             Alert.objects.filter(pk=pk).update(mailed_at=before)
 
 
-def _connection() -> Any:
-    """None: the site's own. Django's SMTP waits for ever unless EMAIL_TIMEOUT is set, and a worker could not end."""
-    is_patient = settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend") and settings.EMAIL_TIMEOUT is None
-    return get_connection(timeout=MAIL_TIMEOUT_S) if is_patient else None
+def _sent(mail: EmailMessage) -> str:
+    """Why it was not; "" when it was. In a thread of its own: Django's SMTP waits for ever unless the site says
+    otherwise, and a worker could not end."""
+    error = ["TimeoutError"]
+
+    def send() -> None:
+        try:
+            mail.send()
+        except Exception as exc:  # whatever the site's backend raises; its text may name the server's password
+            error[0] = type(exc).__name__
+        else:
+            error[0] = ""
+
+    thread = threading.Thread(target=send, name="mediagen-mail", daemon=True)
+    thread.start()
+    thread.join(MAIL_TIMEOUT_S)
+    return error[0]
 
 
 def _told(alert: Alert) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMessage
 
 from mediagen import signals
 from mediagen.engine.batches import lifecycle
@@ -197,15 +199,21 @@ def test_what_comes_within_the_quiet_time_goes_into_the_next_mail_together(
     assert sorted(alert.code for alert in summary.new) == ["price_too_low", "provider_refused", "unknown_outcomes"]
 
 
-def test_a_mail_that_cannot_be_sent_is_sent_by_the_next_look(django_capture_on_commit_callbacks, settings, caplog):
+def test_a_mail_that_cannot_be_sent_is_sent_by_the_next_look(
+    django_capture_on_commit_callbacks, settings, caplog, monkeypatch
+):
+    def fails(self):
+        raise ConnectionRefusedError("of postmaster:secret@mail.example")
+
     settings.MEDIAGEN = {"ALERT_MAIL_TO": ["ops@site.example"]}
-    settings.EMAIL_BACKEND = "nowhere.Backend"
+    monkeypatch.setattr(EmailMessage, "send", fails)
     refuse()
     with django_capture_on_commit_callbacks(execute=True):
         alerts.look_and_tell_sync()
 
-    assert "could not be sent" in caplog.text
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    assert "could not be sent (ConnectionRefusedError)" in caplog.text
+    assert "secret" not in caplog.text
+    monkeypatch.undo()
     assert look(django_capture_on_commit_callbacks).send() == ""
 
 
@@ -248,10 +256,13 @@ def test_a_worker_that_leaves_in_order_is_not_missed_and_one_that_starts_takes_t
     assert (here.name, gone) == ("here:x:8:1", [])
 
 
-def test_a_mail_server_that_says_nothing_holds_nobody_for_ever(settings, django_capture_on_commit_callbacks):
+def test_a_mail_server_that_says_nothing_holds_nobody_for_ever(
+    settings, django_capture_on_commit_callbacks, monkeypatch
+):
     settings.MEDIAGEN = {"ALERT_MAIL_TO": ["ops@site.example"]}
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-
-    assert alerts._connection().timeout == alerts.MAIL_TIMEOUT_S
-    settings.EMAIL_TIMEOUT = 5
-    assert alerts._connection() is None
+    answers = threading.Event()
+    monkeypatch.setattr(EmailMessage, "send", lambda self: answers.wait(10))
+    monkeypatch.setattr(alerts, "MAIL_TIMEOUT_S", 0.05)
+    refuse()
+    assert look(django_capture_on_commit_callbacks).send() == "TimeoutError"
+    answers.set()
