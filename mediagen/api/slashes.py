@@ -26,8 +26,7 @@ def either_way(nowhere: Callable[..., Any]) -> Callable[..., Any]:
         here = request.resolver_match.namespaces if request.resolver_match else []
         if match is None or match.func is view or match.namespaces != here or path.endswith("//"):
             return await sync_to_async(nowhere)(request, *args, **kwargs)
-        request.resolver_match = match
-        return await _called(match, request)
+        return await answer_of(match, request)
 
     # As it is for the routes themselves, where a site has every view in a transaction, or behind its own sign-in.
     view.login_required = False  # type: ignore[attr-defined]
@@ -35,8 +34,9 @@ def either_way(nowhere: Callable[..., Any]) -> Callable[..., Any]:
     return outside_transactions(view)
 
 
-async def _called(match: ResolverMatch, request: HttpRequest) -> Any:
+async def answer_of(match: ResolverMatch, request: HttpRequest) -> Any:
     """What the route's view answers, in a transaction where Django would have put it into one."""
+    request.resolver_match = match
     func = BaseHandler().make_view_atomic(match.func)
     found = func if inspect.iscoroutinefunction(func) else sync_to_async(func)
     return await found(request, *match.args, **match.kwargs)

@@ -17,6 +17,8 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, get_script_prefix, resolve, reverse
 
+from mediagen.api.slashes import answer_of
+
 NAMESPACE = "mediagen_api"
 OF_ITS_OWN = frozenset(
     {"content-type", "content-length", "accept", "prefer", "idempotency-key", "range", "last-event-id"}
@@ -65,9 +67,7 @@ async def ask(
     if body is not None:
         given |= {"content-type": "application/json", "content-length": str(len(content))}
     request = _inner(outer, method, path, urlencode(dict(query or {}), doseq=True), given, content)
-    match = request.resolver_match = resolve(request.path_info)
-    view = match.func if inspect.iscoroutinefunction(match.func) else sync_to_async(match.func)
-    response: Any = await view(request, *match.args, **match.kwargs)
+    response = await answer_of(resolve(request.path_info), request)
     if hasattr(response, "render") and not getattr(response, "is_rendered", True):
         rendered = response.render()
         if inspect.isawaitable(rendered):
