@@ -11,7 +11,7 @@ from mediagen.api import me, meta
 from mediagen.api.base import Nowhere
 from mediagen.api.batches import batches
 from mediagen.api.exports import exports, figma
-from mediagen.api.files import asset_files
+from mediagen.api.files import asset_files, verifying
 from mediagen.api.generation import generations, settling, works
 from mediagen.api.insight import stats
 from mediagen.api.library import asset_parts, assets, libraries
@@ -26,6 +26,7 @@ urlpatterns = [
     # pictures
     *asset_parts.routes,
     *asset_files.routes,
+    *verifying.routes,
     *assets.routes,
     *jobs.routes,
     # orders: generations and batches

@@ -401,9 +401,13 @@ def test_the_fields_of_every_json_line():
     GenerationBatchFactory(name="pets", total=1)
     GenerationAttemptFactory(unknown=True)
     tokens.issue(UserFactory(), name="shop", scopes=["read"])
-    MediaAssetFactory(ready=True).tags.add(MediaTagFactory(name="hero"))
+    asset = MediaAssetFactory(ready=True)
+    asset.tags.add(MediaTagFactory(name="hero"))
     rows = {names_in(row[0])[0]: row[1] for row in table(COMMANDS, "command", "fields of a line")}
-    arguments = {"mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"]}
+    arguments = {
+        "mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"],
+        "verify_origin": [asset.asset_id],
+    }
     for words, fields in rows.items():
         out = io.StringIO()
         call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)

@@ -23,7 +23,7 @@ from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PI
 from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
-from mediagen.engine.files import uploads
+from mediagen.engine.files import similar_to, uploads
 from mediagen.engine.library import (
     AssetFilters,
     Right,
@@ -120,6 +120,9 @@ class UploadedSerializer(AssetSerializer):
     duplicates = serializers.ListField(
         child=serializers.UUIDField(),
         help_text="Assets with the very same file, of those that you may see; 20 at most.",
+    )
+    similar = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Assets that look like it, of those as well; the nearest first."
     )
 
 
@@ -263,6 +266,7 @@ class AssetsView(AssetsBase):
         same = uploads.duplicates(asset, self.access.assets())
         answer = self.answer(asset, 201)
         answer.data["duplicates"] = [str(pk) for pk in same.values_list("pk", flat=True)[:20]]
+        answer.data["similar"] = [str(one.pk) for one, _ in similar_to(asset, self.access.assets())]
         answer["Location"] = answer.data["url"]
         return answer
 
