@@ -29,6 +29,7 @@ from mediagen.studio.generation import prompt
 from mediagen.studio.library import many
 from mediagen.studio.library.narrowing import MOST_SORTED, GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 PAGE = 48
 """assets; divides well into rows of two, three, four and six"""
@@ -76,7 +77,7 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
                     return self._made(asked.generate())
             except MediagenError as exc:
                 field = getattr(exc, "field", None)
-                asked.add_error(field if field in asked.fields else None, str(exc))
+                asked.add_error(field if field in asked.fields else None, translated(exc))
         if wants_json(request):
             return self._said(asked, price)
         form = GalleryForm(self.access, {})

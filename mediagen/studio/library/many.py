@@ -23,6 +23,7 @@ from mediagen.errors import AssetInUse, InvalidRequest, MediagenError
 from mediagen.models import BackgroundJob, JobState, MediaLibrary
 from mediagen.studio.library.narrowing import GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 Said = QueryDict
 
@@ -143,7 +144,7 @@ class ManyView(StudioPage, View):
                 return self._begun(jobs.start(doing.kind, {**doing.arguments(said), "asset_ids": ids}, by=request.user))
             left = doing.now(ids, request.user, said)
         except MediagenError as exc:
-            return self._refused(str(exc))
+            return self._refused(translated(exc))
         if missing := asked - len(ids):
             left = ", ".join(filter(None, (left, _("%d that are not yours to change") % missing)))
         return self._done(doing, ids, left)
