@@ -89,6 +89,8 @@ class GeneratedImage:
     fit_report: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     """hex digest of `content`; empty until the bytes have been opened and believed"""
+    original: bytes = b""
+    """what came, where `content` was made of it: scaled, cropped or tidied"""
 
     def __post_init__(self) -> None:
         try:

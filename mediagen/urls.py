@@ -37,6 +37,7 @@ urlpatterns = [
     path("chooser/tiles/", chooser.ChooserTilesView.as_view(), name="chooser-tiles"),
     path("assets/<uuid:pk>/", AssetView.as_view(), name="asset"),
     path("assets/<uuid:pk>/file/", views.AssetFileView.as_view(), name="asset-file"),
+    path("assets/<uuid:pk>/original/", views.AssetOriginalView.as_view(), name="asset-original"),
     path("assets/<uuid:pk>/rendition/", views_files.RenditionView.as_view(), name="asset-rendition"),
     path("files/<str:token>/", views_files.SignedFileView.as_view(), name="signed-file"),
     path("pictures/<str:token>", views_files.PagePictureView.as_view(), name="page-picture"),

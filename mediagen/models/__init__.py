@@ -23,6 +23,7 @@ from mediagen.models.idempotency import IdempotentRequest
 from mediagen.models.job import BackgroundJob, JobState
 from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import LabelPolicy, MediaLibrary
+from mediagen.models.original import AssetOriginal
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.reference import AssetReference
@@ -38,6 +39,7 @@ __all__ = [
     "Alert",
     "ApiToken",
     "AssetExport",
+    "AssetOriginal",
     "AssetReference",
     "AssetSource",
     "AssetUsage",

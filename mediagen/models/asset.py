@@ -208,6 +208,21 @@ class MediaAsset(Leased):
     color = models.CharField(
         max_length=7, blank=True, editable=False, help_text=_("#rrggbb, its mean; empty until a size of it was made.")
     )
+    marked_hash = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="SHA-256 of the file as it leaves, where that is another one.",
+    )
+    # The picture's looks in 64 bits, four bands of 16: a near one has a band that is the same, or all but.
+    look_a = models.IntegerField(null=True, editable=False, help_text="NULL: not looked at; -1: nothing to compare.")
+    look_b = models.IntegerField(null=True, editable=False)
+    look_c = models.IntegerField(null=True, editable=False)
+    look_d = models.IntegerField(null=True, editable=False)
+    content_credentials = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="What came signed with it (C2PA), and by whom."
+    )
     digital_source_type = models.CharField(
         max_length=60, blank=True, help_text=_("The IPTC's word for where it comes from, as it stands in the file.")
     )
@@ -328,6 +343,11 @@ class MediaAsset(Leased):
             # Counts what a library holds without looking at its rows.
             models.Index(fields=("library", "generation_state", "status", "file_size"), name="mediagen_asset_counted"),
             models.Index(fields=("content_hash",), name="mediagen_asset_hash"),
+            models.Index(fields=("marked_hash",), name="mediagen_asset_marked"),
+            models.Index(fields=("look_a",), name="mediagen_asset_look_a"),
+            models.Index(fields=("look_b",), name="mediagen_asset_look_b"),
+            models.Index(fields=("look_c",), name="mediagen_asset_look_c"),
+            models.Index(fields=("look_d",), name="mediagen_asset_look_d"),
             models.Index(
                 fields=("generation_id",), name="mediagen_asset_generation", condition=Q(generation_id__isnull=False)
             ),

@@ -72,6 +72,7 @@ NEEDS: dict[str, dict[str, str]] = {
     "assets/<uuid:pk>/usages/": {"GET": "read", "POST": "change"},
     "assets/<uuid:pk>/metrics/": {"POST": "change"},
     "assets/<uuid:pk>/download/": {"GET": "read"},
+    "assets/<uuid:pk>/original/": {"GET": "read"},
     "assets/<uuid:pk>/renditions/": {"GET": "read"},
     "assets/<uuid:pk>/link/": {"POST": "read"},
     "assets/": {"GET": "read", "POST": "generate"},

@@ -27,6 +27,7 @@ from mediagen.models.routing import outside_transactions
 from mediagen.origins import allow_origin
 from mediagen.views_files import (
     CONTENT_TYPES,
+    original_response,
     page_picture_response,
     picture_response,
     signed_file_response,
@@ -78,6 +79,18 @@ class DownloadView(PictureBase):
     )
     def get(self, request: Request, pk: UUID) -> Any:
         return picture_response(request._request, self.with_picture(pk), {}, download=True)
+
+
+class OriginalView(PictureBase):
+    @describe(
+        "The file as it came",
+        operation_id="assets_original",
+        responses={**PICTURES, **PARTS, 304: None},
+        description="As its vendor sent it, with all that stands in it, where the asset's own was made of it. 404 "
+        "where there is none besides. Ranges and ETags are answered.",
+    )
+    def get(self, request: Request, pk: UUID) -> Any:
+        return original_response(request._request, self.found(pk))
 
 
 @method_decorator(outside_transactions, name="dispatch")
@@ -226,6 +239,7 @@ WIDTHS = (320, 640, 960, 1280, 1920, 2560)
 routes = [
     path("assets/<uuid:pk>/srcset/", SrcsetView.as_view(), name="asset-srcset"),
     path("assets/<uuid:pk>/download/", DownloadView.as_view(), name="asset-download"),
+    path("assets/<uuid:pk>/original/", OriginalView.as_view(), name="asset-original"),
     path("assets/<uuid:pk>/renditions/", RenditionsView.as_view(), name="asset-renditions"),
     path("assets/<uuid:pk>/link/", LinkView.as_view(), name="asset-link"),
     path("files/<str:token>/", SignedFileView.as_view(), name="signed-file"),
