@@ -15,6 +15,7 @@ from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.batch import BatchState, GenerationBatch
 from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
+from mediagen.models.collection import Collection, CollectionItem
 from mediagen.models.dashboard import Dashboard
 from mediagen.models.export import AssetExport, ExportState, ExportTarget
 from mediagen.models.fields import CredentialField, StoredCredential
@@ -48,6 +49,8 @@ __all__ = [
     "BudgetFields",
     "BudgetPeriod",
     "CanvaConnection",
+    "Collection",
+    "CollectionItem",
     "CredentialField",
     "Dashboard",
     "ExportState",

@@ -43,6 +43,8 @@ NEEDS: dict[str, dict[str, str]] = {
     "batches/<uuid:pk>/retry/": {"POST": "generate"},
     "libraries/": {"GET": "read", "POST": "add libraries"},
     "libraries/<uuid:pk>/": {"GET": "read", "PATCH": "change libraries", "DELETE": "delete libraries"},
+    "collections/": {"GET": "read", "POST": "change"},
+    "collections/<uuid:pk>/": {"GET": "read", "PATCH": "change", "DELETE": "change"},
     "providers/": {"GET": "signed in"},
     "attempts/unsettled/": {"GET": "settle"},
     "attempts/<uuid:pk>/settle/": {"POST": "settle"},
