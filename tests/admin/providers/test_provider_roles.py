@@ -31,6 +31,7 @@ PAGES = {
     "delete": ("get", lambda pk: page("providerconfig", "delete", pk)),
     "move": ("post", lambda pk: page("providerconfig", "move", pk)),
     "rehearse": ("get", lambda pk: page("providerconfig", "rehearse")),
+    "setup": ("get", lambda pk: page("providerconfig", "setup")),
     "dashboard": ("get", lambda pk: page("dashboard")),
     "csv": ("get", lambda pk: reverse("admin:mediagen_dashboard_csv", args=["providers"])),
 }
@@ -41,7 +42,7 @@ ALLOWED = {
     "editor": set(),
     "auditor": {"dashboard", "csv"},
     "looker": {"list", "form", "history", "rehearse"},
-    "operator": {"list", "form", "history", "rehearse", "move"},
+    "operator": {"list", "form", "history", "rehearse", "move", "setup"},
     "superuser": set(PAGES),
 }
 
