@@ -288,7 +288,7 @@ class GoOnView(APIBase):
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
 
     def post(self, request: Request, pk: UUID) -> Response:
-        uploads.go_on(_found(self, pk))
+        uploads.go_on(_found(self, pk), self.access)
         return Response(_detail(self, pk))
 
 
@@ -364,6 +364,7 @@ class RetryView(APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         batch = _found(self, pk)
+        uploads.demand_dry(batch, self.access)
         if not lifecycle.retry_failed(batch):
             raise Conflict("No row of the batch has failed or was cancelled.")
         uploads.work_on(batch)
