@@ -10,7 +10,7 @@ from docs.site.staging import INDEX, Part
 HEAD = """# mediagen
 
 > A Django app that turns prompts into pictures, through an ordered chain of image providers with failover, and keeps
-> each one as an asset in a media library. Nothing costs money until the site says so, and nothing is bought twice blindly.
+> each one as an asset in a media library. Nothing costs money until the site says so; nothing is bought twice blindly.
 
 Names that are not on these pages do not exist. All pages in one file: [llms-full.txt](llms-full.txt).
 """
