@@ -276,7 +276,7 @@ class AssetsView(AssetsBase):
         description=(
             "What it is counts, not what it is called. It is decoded, turned upright, and loses EXIF and other private "
             "metadata. 415 for what is no whole picture: SVG, HTML, archives, half files, files with something behind. "
-            "With `address` it is fetched from there, within 20 seconds, if that and all that it redirects to is public."
+            "With `address` it is fetched from there, within 20 s, if that and all that it redirects to is public."
         ),
     )
     def post(self, request: Request) -> Response:
