@@ -3,6 +3,7 @@
 from mediagen.models.alert import Alert, WorkerPresence
 from mediagen.models.answer import KeptAnswer
 from mediagen.models.asset import (
+    AltTextState,
     AssetSource,
     GenerationState,
     LabelRule,
@@ -16,6 +17,7 @@ from mediagen.models.batch import BatchState, GenerationBatch
 from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
 from mediagen.models.dashboard import Dashboard
+from mediagen.models.description import AssetDescription, DescriptionState
 from mediagen.models.export import AssetExport, ExportState, ExportTarget
 from mediagen.models.fields import CredentialField, StoredCredential
 from mediagen.models.health import ProviderHealth
@@ -36,7 +38,9 @@ from mediagen.models.webhook import WebhookDelivery
 __all__ = [
     "BUDGET_FIELDS",
     "Alert",
+    "AltTextState",
     "ApiToken",
+    "AssetDescription",
     "AssetExport",
     "AssetReference",
     "AssetSource",
@@ -48,6 +52,7 @@ __all__ = [
     "CanvaConnection",
     "CredentialField",
     "Dashboard",
+    "DescriptionState",
     "ExportState",
     "ExportTarget",
     "GenerationAttempt",
