@@ -83,6 +83,9 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
+    days = value.get("KEEP_ORIGINALS_DAYS")
+    if days is not None and (isinstance(days, bool) or not isinstance(days, int | float) or days < 0):
+        yield Error('MEDIAGEN["KEEP_ORIGINALS_DAYS"] must be a number, 0 or more, or None.', id="mediagen.E004")
     if value.get("RUN_IN_SERVER", True) not in (True, False, "at_once"):
         yield Error('MEDIAGEN["RUN_IN_SERVER"] must be True, False or "at_once".', id="mediagen.E003")
     for name in ("SYNC_TO_DISK", "OTEL_PROMPTS"):

@@ -85,7 +85,7 @@ async def opened(provider: Any, result: GeneratedImage, prompt: str = "", *, str
         content = await service.download(content)
     if not isinstance(content, bytes | bytearray | memoryview) or not content:
         raise BadResponse(f"{name_of(provider)} answered with a picture that has no bytes.", cost=result.cost)
-    content = bytes(content)
+    content = came = bytes(content)
     facts: dict[str, Any] = {}
     try:
         content, picture = images.tidied(
@@ -99,6 +99,8 @@ async def opened(provider: Any, result: GeneratedImage, prompt: str = "", *, str
     else:
         facts = {"format": picture.format, "width": picture.width, "height": picture.height, "sha256": picture.sha256}
         facts["fit_report"] = {**(result.fit_report or {}), **picture.fit_report}
+        if content is not came and not result.original:
+            facts["original"] = came
     return replace(
         result,
         content=content,

@@ -71,8 +71,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a good part of these tests waits for a socket, a lock or a process."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: a good part of these tests waits for a socket, a lock or a process."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from mediagen.models import (
     AssetExport,
     AssetUsage,
     BackgroundJob,
+    Collection,
     Dashboard,
     GenerationAttempt,
     GenerationBatch,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mediagen.admin.generation.attempt import GenerationAttemptAdmin
     from mediagen.admin.insight.alert import AlertAdmin
     from mediagen.admin.insight.dashboard import DashboardAdmin
+    from mediagen.admin.library.collection import CollectionAdmin
     from mediagen.admin.library.library import MediaLibraryAdmin
     from mediagen.admin.library.tag import MediaTagAdmin
     from mediagen.admin.library.token import ApiTokenAdmin
@@ -55,6 +57,7 @@ __getattr__ = names_from(
         "generation.attempt": "GenerationAttemptAdmin",
         "insight.alert": "AlertAdmin",
         "insight.dashboard": "DashboardAdmin",
+        "library.collection": "CollectionAdmin",
         "library.library": "MediaLibraryAdmin",
         "library.tag": "MediaTagAdmin",
         "library.token": "ApiTokenAdmin",
@@ -77,6 +80,7 @@ admin.site.register(ApiToken, later("ApiTokenAdmin"))
 admin.site.register(AssetExport, later("AssetExportAdmin"))
 admin.site.register(AssetUsage, later("AssetUsageAdmin"))
 admin.site.register(BackgroundJob, later("BackgroundJobAdmin"))
+admin.site.register(Collection, later("CollectionAdmin"))
 admin.site.register(Dashboard, later("DashboardAdmin"))
 admin.site.register(GenerationAttempt, later("GenerationAttemptAdmin"))
 admin.site.register(GenerationBatch, later("GenerationBatchAdmin"))

@@ -14,7 +14,7 @@ from mediagen.api.exports import exports, figma
 from mediagen.api.files import asset_files
 from mediagen.api.generation import generations, settling, works
 from mediagen.api.insight import stats
-from mediagen.api.library import asset_parts, assets, libraries
+from mediagen.api.library import asset_parts, assets, collections, libraries
 from mediagen.api.openai import views as openai
 from mediagen.api.providers import providers
 from mediagen.api.slashes import either_way
@@ -35,6 +35,7 @@ urlpatterns = [
     *batches.routes,
     # the house: libraries, providers, numbers
     *libraries.routes,
+    *collections.routes,
     *providers.routes,
     *stats.routes,
     *me.routes,

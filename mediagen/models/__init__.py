@@ -16,6 +16,7 @@ from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.batch import BatchState, GenerationBatch
 from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
+from mediagen.models.collection import Collection, CollectionItem
 from mediagen.models.dashboard import Dashboard
 from mediagen.models.description import AssetDescription, DescriptionState
 from mediagen.models.export import AssetExport, ExportState, ExportTarget
@@ -25,6 +26,7 @@ from mediagen.models.idempotency import IdempotentRequest
 from mediagen.models.job import BackgroundJob, JobState
 from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import LabelPolicy, MediaLibrary
+from mediagen.models.original import AssetOriginal
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.reference import AssetReference
@@ -42,6 +44,7 @@ __all__ = [
     "ApiToken",
     "AssetDescription",
     "AssetExport",
+    "AssetOriginal",
     "AssetReference",
     "AssetSource",
     "AssetUsage",
@@ -50,6 +53,8 @@ __all__ = [
     "BudgetFields",
     "BudgetPeriod",
     "CanvaConnection",
+    "Collection",
+    "CollectionItem",
     "CredentialField",
     "Dashboard",
     "DescriptionState",

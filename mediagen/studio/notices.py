@@ -32,6 +32,7 @@ TEXTS = {
     "figma": _("On its way to Figma."),
     "canva": _("On its way to Canva."),
     "many": _("Done."),
+    "uncollect": _("The collection is deleted. Its pictures stay."),
     "cancel": _("Cancelled."),
 }
 

@@ -271,6 +271,21 @@ def mediagen_alerts(context: Any) -> dict[str, Any]:
     return {"alerts": found[:ALERTS_SHOWN], "more": max(0, len(found) - ALERTS_SHOWN), "address": address}
 
 
+@register.inclusion_tag("mediagen/admin/_first_run.html", takes_context=True)
+def mediagen_first_run(context: Any) -> dict[str, Any]:
+    """The way to the page that sets the providers up, for those who may change them, while none makes real pictures.
+    One query; none on the list of providers, which knows their states."""
+    from mediagen.engine.insight import makes_real_pictures
+
+    user = getattr(context.get("request"), "user", None)
+    if user is None or not user.has_perm("mediagen.change_providerconfig"):
+        return {"setup_url": ""}
+    rows = getattr(context.get("cl"), "result_list", None)
+    if makes_real_pictures(None if rows is None else [row.admin_state for row in rows]):
+        return {"setup_url": ""}
+    return {"setup_url": reverse("admin:mediagen_providerconfig_setup")}
+
+
 @register.inclusion_tag("mediagen/admin/_week.html", takes_context=True)
 def mediagen_week(context: Any) -> dict[str, Any]:
     """The last seven days in numbers, for the app's page in the admin; nothing for those who may not see them."""

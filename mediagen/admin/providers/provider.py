@@ -23,18 +23,21 @@ from django.views.decorators.http import require_POST
 from mediagen.admin.base import ModelAdmin
 from mediagen.admin.insight.rehearsal import BEHAVIOUR_CHOICES, RehearsalForm, rows
 from mediagen.admin.providers.canva import CanvaPages
+from mediagen.admin.providers.credential_text import credential_text
 from mediagen.admin.providers.option_fields import option_fields
 from mediagen.admin.providers.provider_form import ProviderConfigForm, SwitchForm
+from mediagen.admin.providers.setup import SetupPage
 from mediagen.admin.providers.test_picture import TestPictureForm, trial
 from mediagen.destinations import elsewhere, withheld
 from mediagen.engine import get_media_engine
 from mediagen.engine.insight import statistics
 from mediagen.engine.library import Access, Right
-from mediagen.engine.providers import CredentialState, ProviderState, entries, makes_pictures
+from mediagen.engine.providers import ProviderState, entries, makes_pictures
 from mediagen.errors import MediagenError
 from mediagen.factory import chain_configs
 from mediagen.models import BUDGET_FIELDS, ProviderConfig
 from mediagen.models.routing import outside_transactions
+from mediagen.wording import translated
 
 STEPS = {"up": -1, "down": 1}
 
@@ -53,7 +56,7 @@ class ProviderList(ChangeList):
             config.place, config.is_first, config.is_last = number, number == 1, number == len(rows)
 
 
-class ProviderConfigAdmin(CanvaPages, ModelAdmin):
+class ProviderConfigAdmin(SetupPage, CanvaPages, ModelAdmin):
     form = ProviderConfigForm
     change_list_template = "mediagen/admin/provider_list.html"
     list_display = ("place", "name", "enabled", "service", "health")
@@ -217,7 +220,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
                 context["rows"] = rows(rehearsal)
                 context["providers"] = [(one, played.get(one.behaviour, "")) for one in rehearsal.providers]
         except MediagenError as exc:
-            context["problem"] = str(exc)
+            context["problem"] = translated(exc)
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "mediagen/admin/rehearse.html", context)
 
@@ -272,7 +275,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         try:
             reports = get_media_engine().check_providers_sync([config.name for config in queryset])
         except MediagenError as exc:
-            self.message_user(request, str(exc), messages.ERROR)
+            self.message_user(request, translated(exc), messages.ERROR)
             return
         for report in reports:
             words = _("healthy") if report.healthy else _("not healthy")
@@ -319,25 +322,9 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
             try:
                 asset = form.ask(config, by=request.user)
             except MediagenError as exc:
-                self.message_user(request, f"{config.name}: {exc}", messages.ERROR)
+                self.message_user(request, f"{config.name}: {translated(exc)}", messages.ERROR)
                 continue
             self.log_change(request, config, _("Asked for a test picture."))
             address = reverse("admin:mediagen_mediaasset_change", args=[asset.pk], current_app=self.admin_site.name)
             text = _("A test picture of %(name)s is on its way:") % {"name": config.name}
             self.message_user(request, format_html('{} <a href="{}">{}</a>', text, address, asset), messages.SUCCESS)
-
-
-def credential_text(state: CredentialState) -> str:
-    """For people: "set, ends in 1234", "from the environment" ..."""
-    if state.source == "stored":
-        return _("set, ends in %(ending)s") % {"ending": state.ending} if state.ending else _("set")
-    return {
-        "connected": _("connected by OAuth"),
-        "broken": _("connect it again"),
-        "unreadable": _("cannot be decrypted"),
-        "environment": _("from the environment"),
-        "settings": _("from the settings"),
-        "missing": _("not set"),
-        "withheld": _("not for this address"),
-        "not needed": _("not needed"),
-    }[state.source]

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from mediagen.engine.library.access import Access, Right
 from mediagen.engine.library.review import describe
 from mediagen.errors import Conflict, InvalidRequest
@@ -17,6 +15,7 @@ from mediagen.models.asset import SUGGESTIONS, MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 LONGEST = 2_000
 """characters of an alt text that somebody accepts"""

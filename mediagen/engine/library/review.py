@@ -23,6 +23,7 @@ from mediagen.models import (
 from mediagen.models.asset import SUGGESTIONS
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
+from mediagen.wording import say as _
 
 DESCRIPTIVE = frozenset(
     {
@@ -79,7 +80,10 @@ def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> 
     `InvalidRequest` for an unknown step and for more than 1,000 assets.
     """
     if step not in STEPS:
-        raise InvalidRequest(f"There is no review step {step!r:.40}. There are: {', '.join(STEPS)}.", field="step")
+        raise InvalidRequest(
+            _("There is no review step %(step)s. There are: %(steps)s.", step=f"{step!r:.40}", steps=", ".join(STEPS)),
+            field="step",
+        )
     ids = bounded(asset_ids)
     to = STEPS[step]
     with atomic():
@@ -126,9 +130,11 @@ def describe(asset: MediaAsset, fields: Collection[str], *, by: Any = None) -> N
     is not for people to write, and for a label that is hidden without a reason.
     """
     if foreign := sorted(set(fields) - DESCRIPTIVE):
-        raise InvalidRequest(f"{', '.join(foreign)} cannot be edited: it is known from the generation.")
+        raise InvalidRequest(
+            _("%(foreign)s cannot be edited: it is known from the generation.", foreign=", ".join(foreign))
+        )
     if asset.ai_label == LabelRule.HIDE and not asset.ai_label_reason.strip():
-        raise InvalidRequest("Say why pages show no label.", field="ai_label_reason")
+        raise InvalidRequest(_("Say why pages show no label."), field="ai_label_reason")
     if "alt_text" in fields:
         answer_suggestion(asset, by)
     if fields:
@@ -165,5 +171,11 @@ def bounded(asset_ids: Iterable[Any]) -> list[Any]:
     """Each id once. `InvalidRequest` for more than one call may take."""
     ids = list(dict.fromkeys(asset_ids))
     if len(ids) > MAX_AT_ONCE:
-        raise InvalidRequest(f"{len(ids):,} assets are too many at once. Take at most {MAX_AT_ONCE:,}.")
+        raise InvalidRequest(
+            _(
+                "%(number)s assets are too many at once. Take at most %(max_at_once)s.",
+                number=f"{len(ids):,}",
+                max_at_once=f"{MAX_AT_ONCE:,}",
+            )
+        )
     return ids

@@ -14,6 +14,7 @@ from mediagen.factory import chain_configs
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
 from mediagen.templatetags.mediagen import in_words
+from mediagen.wording import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class OptionChoice:
                 try:
                     return declared.clean(text)
                 except ValueError as exc:
-                    problem = problem or str(exc)
+                    problem = problem or translated(exc)
         raise InvalidRequest(f"{self.label} {problem}.", field=self.field_name)
 
 

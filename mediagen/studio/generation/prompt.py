@@ -23,6 +23,7 @@ from mediagen.models import MediaAsset, MediaLibrary
 from mediagen.studio.generation.choices import MAX_COUNT, SIZES, Providers
 from mediagen.templatetags.mediagen import usd
 from mediagen.types import MAX_SEED, MAX_SIDE_PX
+from mediagen.wording import translated
 
 CUSTOM = "custom"
 MAX_PROMPT = 32_000
@@ -183,7 +184,7 @@ class PromptForm(LibraryForm):
                     self._order(values, width, height, options, together, n) for n in range(values["count"] or 1)
                 ]
             except InvalidRequest as exc:
-                self.add_error(exc.field if exc.field in self.fields else None, str(exc))
+                self.add_error(exc.field if exc.field in self.fields else None, translated(exc))
         return values
 
     def _clean_options(self, provider: str) -> dict[str, Any]:
@@ -195,8 +196,8 @@ class PromptForm(LibraryForm):
             try:
                 options[choice.name] = choice.clean(text, provider)
             except InvalidRequest as exc:
-                self.option_problems[choice.field_name] = str(exc)
-                self.add_error(None, str(exc))
+                self.option_problems[choice.field_name] = translated(exc)
+                self.add_error(None, translated(exc))
         return options
 
     def _clean_size(self, values: dict[str, Any]) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 // The studio made live. Everything here is done without it too, a page at a time.
 import * as actions from "./actions.js";
+import * as board from "./board.js";
 import * as composer from "./composer.js";
 import * as editor from "./editor.js";
 import * as gallery from "./gallery.js";
@@ -19,6 +20,7 @@ for (const over of document.querySelectorAll("[data-over]")) {
   lay();
 }
 if (document.querySelector("[data-page=studio]")) {
+  board.start();
   composer.start();
   gallery.start();
   lightbox.start();
