@@ -11,6 +11,7 @@ from unicodedata import category
 
 from mediagen.errors import InvalidRequest
 from mediagen.types import GeneratedImage, ImageDescription, checked_text
+from mediagen.wording import say as _
 
 ALT_TEXT_CHARS = 160
 """what a description has at most, where nobody says: what screen readers read without a pause is about that"""
@@ -42,11 +43,19 @@ def checked_wish(language: Any, max_chars: Any) -> tuple[str, int]:
     """(language in lower case, most characters) of a description; `InvalidRequest` for what cannot be."""
     if not _LANGUAGE.fullmatch(checked_text(language, "language")):
         raise InvalidRequest(
-            f'language must be a code such as "en" or "pt-br", not {language!r:.40}.', field="language"
+            _('language must be a code such as "en" or "pt-br", not %(language)s.', language=f"{language!r:.40}"),
+            field="language",
         )
     if isinstance(max_chars, bool) or not isinstance(max_chars, int) or not LEAST_CHARS <= max_chars <= MOST_CHARS:
-        text = f"max_chars must be a whole number from {LEAST_CHARS} to {MOST_CHARS:,}, not {max_chars!r:.40}."
-        raise InvalidRequest(text, field="max_chars")
+        raise InvalidRequest(
+            _(
+                "max_chars must be a whole number from %(least)s to %(most)s, not %(max_chars)s.",
+                least=LEAST_CHARS,
+                most=f"{MOST_CHARS:,}",
+                max_chars=f"{max_chars!r:.40}",
+            ),
+            field="max_chars",
+        )
     return language.replace("_", "-").lower(), max_chars
 
 

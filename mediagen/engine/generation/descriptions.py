@@ -43,6 +43,7 @@ from mediagen.models.costs import NOTHING, Cost
 from mediagen.models.routing import atomic
 from mediagen.operations import DESCRIBE
 from mediagen.types import Attempt, AttemptState, GeneratedImage, ImageDescription, uuid7
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -79,7 +80,9 @@ class Wish:
         """`InvalidRequest` that names the argument. Without a language that of whoever asks, or of the site."""
         wanted, most = checked_wish(language or get_language() or settings.LANGUAGE_CODE, max_chars or ALT_TEXT_CHARS)
         if dry_run not in (None, True, False):
-            raise InvalidRequest(f"dry_run must be True, False or None, not {dry_run!r:.40}.", field="dry_run")
+            raise InvalidRequest(
+                _("dry_run must be True, False or None, not %(dry_run)s.", dry_run=f"{dry_run!r:.40}"), field="dry_run"
+            )
         chosen = [provider] if provider else [providers] if isinstance(providers, str) else list(providers or ())
         return cls(language=wanted, max_chars=most, providers=tuple(chosen), dry_run=dry_run)
 
@@ -119,7 +122,10 @@ def begin(asset: MediaAsset, wish: Wish, *, by: Any = None, pk: uuid.UUID | None
     Who may have it described is asked before, at the edge.
     """
     if not asset.is_ready or not asset.file:
-        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset")
+        raise InvalidRequest(
+            _("Asset %(pk)s is %(state)s: it has no picture yet.", pk=asset.pk, state=asset.generation_state),
+            field="source",
+        )
     values = {
         "asset": asset,
         "language": wish.language,
@@ -127,7 +133,7 @@ def begin(asset: MediaAsset, wish: Wish, *, by: Any = None, pk: uuid.UUID | None
         "options": wish.options,
         "created_by_id": getattr(by, "pk", by),
     }
-    row, _ = AssetDescription.objects.get_or_create(pk=pk or uuid7(), defaults=values)
+    row, _is_new = AssetDescription.objects.get_or_create(pk=pk or uuid7(), defaults=values)
     row.asset = asset
     return row
 
@@ -224,7 +230,7 @@ def _take(description: AssetDescription, seconds: float) -> AssetDescription:
     is_taken = _took(description, seconds)
     row = AssetDescription.objects.select_related("asset__library").get(pk=description.pk)
     if not is_taken and not row.is_over:
-        raise Conflict("Somebody is asking for this description just now.")
+        raise Conflict(_("Somebody is asking for this description just now."))
     return row
 
 
