@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0023_asset_updated'),
+        ('mediagen', '0024_originals_and_looks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

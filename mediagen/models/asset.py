@@ -338,7 +338,10 @@ class MediaAsset(Leased):
     class Meta:
         # The id is time-ordered (UUIDv7): newest first without an index of its own.
         ordering = ("-id",)
-        permissions = (("approve_mediaasset", "Can approve, publish, archive and restore media assets"),)
+        permissions = (
+            ("approve_mediaasset", "Can approve, publish, archive and restore media assets"),
+            ("import_mediaasset", "Can import from the site's Figma and Canva accounts by the API"),
+        )
         indexes = (
             models.Index(fields=("library", "-id"), name="mediagen_asset_library"),
             models.Index(fields=("status", "-id"), name="mediagen_asset_status"),

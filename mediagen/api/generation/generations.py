@@ -309,7 +309,7 @@ class RetryView(OneGeneration, APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         demand(self.access, Right.GENERATE)
-        in_server.work_soon(requests.retry(self.changeable(pk)))
+        in_server.work_soon(requests.retry(self.changeable(pk), self.access))
         return Response(self.shown(pk), status=202)
 
 

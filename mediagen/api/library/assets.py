@@ -19,11 +19,12 @@ from mediagen.api.asset_rows import AssetRow, read_rows, with_related
 from mediagen.api.base import APIBase, demand_version, etag_of
 from mediagen.api.fields import StrictSerializer, Text
 from mediagen.api.pagination import paged
+from mediagen.api.parsing import Body
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
 from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
 from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
-from mediagen.engine.files import uploads
+from mediagen.engine.files import upload_from, uploads
 from mediagen.engine.library import (
     AssetFilters,
     Right,
@@ -116,6 +117,17 @@ class UploadSerializer(StrictSerializer):
     description = serializers.CharField(max_length=LONGEST_TEXT, required=False, allow_blank=True)
     alt_text = serializers.CharField(max_length=LONGEST_TEXT, required=False, allow_blank=True)
     tags = serializers.ListField(child=serializers.CharField(max_length=100), required=False, max_length=100)
+
+
+class UploadByAddressSerializer(StrictSerializer):
+    """A picture that is on the web."""
+
+    address = Text(max_length=2000, help_text="https, of a host on the public internet.")
+    library = Text(max_length=200, required=False, help_text="Id, slug or name; else the default one.")
+    name = Text(max_length=255, required=False, allow_blank=True, help_text="The file's name.")
+    description = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
+    alt_text = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
+    tags = serializers.ListField(child=Text(max_length=100), required=False, max_length=100)
 
 
 class UploadedSerializer(AssetSerializer):
@@ -233,7 +245,7 @@ def page_of_assets(
 @method_decorator(outside_transactions, name="dispatch")
 class AssetsView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
-    parser_classes: Any = (Multipart,)
+    parser_classes: Any = (Multipart, Body)
 
     @describe(
         "List assets",
@@ -259,23 +271,28 @@ class AssetsView(AssetsBase):
     @describe(
         "Upload a picture",
         operation_id="assets_upload",
-        request={"multipart/form-data": UploadSerializer},
+        request={"multipart/form-data": UploadSerializer, "application/json": UploadByAddressSerializer},
         responses={201: UploadedSerializer},
         description=(
             "What it is counts, not what it is called. It is decoded, turned upright, and loses EXIF and other private "
-            "metadata. 415 for what is no whole picture: SVG, HTML, archives, half files, files with something behind."
+            "metadata. 415 for what is no whole picture: SVG, HTML, archives, half files, files with something behind. "
+            "With `address` it is fetched from there, within 20 seconds, if that and all that it redirects to is public."
         ),
     )
     def post(self, request: Request) -> Response:
+        is_file = (request.content_type or "").startswith("multipart/")
         sent: Any = request.data
-        if isinstance(sent.get("file"), str):
+        if is_file and isinstance(sent.get("file"), str):
             raise Problem(INVALID, _("file must be sent as a file, with a filename."), field="file")
-        body = self.read(UploadSerializer)
+        body = self.read(UploadSerializer if is_file else UploadByAddressSerializer)
         library = self.library(body.pop("library", None), Right.GENERATE)
+        take: Any = uploads.upload if is_file else upload_from
         try:
-            asset = uploads.upload(body.pop("file"), library=library, by=request.user, **body)
+            asset = take(body.pop("file" if is_file else "address"), library=library, by=request.user, **body)
         except InvalidRequest as exc:
-            raise Problem(NOT_A_PICTURE if exc.field == "file" else INVALID, translated(exc), field=exc.field) from exc
+            kind = NOT_A_PICTURE if exc.field == "file" else INVALID
+            field = "address" if exc.field == "file" and not is_file else exc.field
+            raise Problem(kind, translated(exc), field=field) from exc
         same = uploads.duplicates(asset, self.access.assets())
         answer = self.answer(asset, 201)
         answer.data["duplicates"] = [str(pk) for pk in same.values_list("pk", flat=True)[:20]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -118,6 +118,7 @@ def plan(access: Access, request: PictureRequest, generation_id: uuid.UUID | Non
         raise InvalidRequest(
             _("The seeds of the further pictures would be too large. Take a smaller one."), field="seed"
         )
+    request = replace(request, dry_run=access.dry(request.dry_run))
     found, mask = sources.found_among(access.watchable(), request.sources, request.mask)
     library = library_for(access, request.library or (str(found[0].library_id) if found else None))
     chains = ChainsNow()
@@ -312,7 +313,7 @@ def cancel(assets: Iterable[MediaAsset]) -> None:
 
 
 @atomic()
-def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
+def retry(assets: Sequence[MediaAsset], access: Access) -> list[uuid.UUID]:
     """Let the failed, cancelled, interrupted and placeholder ones wait to be made again, under their ids; which. Errors
     of `plan`, and `Conflict` when there is none."""
     again = [asset for asset in assets if _may_be_made_again(asset)]
@@ -322,6 +323,7 @@ def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
         )
     for asset in again:
         order = claims.order_of(asset)
+        access.demand_dry(order.dry_run)
         chain = ChainsNow().of(order.providers, order.dry_run)
         affordable(asset.library, chain, [order])
         queue.enqueue_again(asset.pk)

@@ -78,6 +78,8 @@ def _one_more(running: Running, asset: MediaAsset) -> list[Any]:
     if not asset.prompt or asset.source != AssetSource.GENERATED:
         raise InvalidRequest(_("It was not generated, so there is nothing to generate again."))
     order: AssetOrder = queue.another(asset, by=running.job.created_by, generation_id=running.job.pk)
+    if running.access.is_test:
+        order = replace(order, dry_run=True)
     if how == "same":
         order = replace(order, request=replace(order.request, seed=asset.seed))
     elif how == "provider":
@@ -103,10 +105,11 @@ def _check_how(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def retry_failed(running: Running) -> None:
     """Failed, cancelled and interrupted assets, and placeholders, wait to be made again, under their ids."""
-    each(running, Right.GENERATE, _retry)
+    each(running, Right.GENERATE, partial(_retry, running))
 
 
-def _retry(asset: MediaAsset) -> list[Any]:
+def _retry(running: Running, asset: MediaAsset) -> list[Any]:
+    running.access.demand_dry((asset.parameters or {}).get("dry_run"))
     if asset.generation_state in (GenerationState.PENDING, GenerationState.RUNNING):
         return []  # done before, by a worker that could not say so; or by somebody else
     queue.enqueue_again(asset.pk)
