@@ -3,6 +3,7 @@
 from mediagen.models.alert import Alert, WorkerPresence
 from mediagen.models.answer import KeptAnswer
 from mediagen.models.asset import (
+    AltTextState,
     AssetSource,
     GenerationState,
     LabelRule,
@@ -17,6 +18,7 @@ from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
 from mediagen.models.collection import Collection, CollectionItem
 from mediagen.models.dashboard import Dashboard
+from mediagen.models.description import AssetDescription, DescriptionState
 from mediagen.models.export import AssetExport, ExportState, ExportTarget
 from mediagen.models.fields import CredentialField, StoredCredential
 from mediagen.models.health import ProviderHealth
@@ -38,7 +40,9 @@ from mediagen.models.webhook import WebhookDelivery
 __all__ = [
     "BUDGET_FIELDS",
     "Alert",
+    "AltTextState",
     "ApiToken",
+    "AssetDescription",
     "AssetExport",
     "AssetOriginal",
     "AssetReference",
@@ -53,6 +57,7 @@ __all__ = [
     "CollectionItem",
     "CredentialField",
     "Dashboard",
+    "DescriptionState",
     "ExportState",
     "ExportTarget",
     "GenerationAttempt",

@@ -112,6 +112,20 @@ class SiteStorage(Storage):
         return getattr(asset_storage(), name)
 
 
+class AltTextState(models.TextChoices):
+    """What became of the last alt text that a model suggested."""
+
+    SUGGESTED = "suggested", "suggested"
+    REHEARSED = "rehearsed", "suggested in a dry run"
+    ACCEPTED = "accepted", "accepted"
+    CHANGED = "changed", "changed"
+    REJECTED = "rejected", "rejected"
+
+
+SUGGESTIONS = (AltTextState.SUGGESTED, AltTextState.REHEARSED)
+"""those that wait for a person"""
+
+
 class MediaAssetQuerySet(WriterQuerySet["MediaAsset"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """Assets in the libraries that the user may look into."""
@@ -194,6 +208,12 @@ class MediaAsset(Leased):
     name = models.CharField(max_length=255, blank=True)
     description = models.TextField(blank=True)
     alt_text = models.TextField(blank=True)
+    alt_text_suggestion = models.TextField(
+        blank=True, default="", editable=False, help_text="By a model; no page shows it before a person accepts it."
+    )
+    alt_text_state = models.CharField(
+        max_length=10, choices=AltTextState.choices, blank=True, default="", editable=False
+    )
     media_type = models.CharField(max_length=16, choices=MediaType.choices, default=MediaType.IMAGE)
     source = models.CharField(max_length=10, choices=AssetSource.choices, default=AssetSource.GENERATED)
     original_name = models.CharField(max_length=255, blank=True, help_text=_("Of an uploaded file."))
@@ -354,6 +374,9 @@ class MediaAsset(Leased):
             models.Index(
                 fields=("generation_id",), name="mediagen_asset_generation", condition=Q(generation_id__isnull=False)
             ),
+            models.Index(
+                fields=("alt_text_state", "-id"), name="mediagen_asset_suggested", condition=~Q(alt_text_state="")
+            ),
             models.Index(fields=("deleted_at",), name="mediagen_asset_deleted", condition=Q(deleted_at__isnull=False)),
             # Nearly every asset of a large library is ready; the few that are not are found through this.
             models.Index(
@@ -368,6 +391,9 @@ class MediaAsset(Leased):
             ),
             models.CheckConstraint(name="mediagen_asset_status_legal", condition=Q(status__in=ReviewStatus.values)),
             models.CheckConstraint(name="mediagen_asset_source_legal", condition=Q(source__in=AssetSource.values)),
+            models.CheckConstraint(
+                name="mediagen_asset_alt_text_state", condition=Q(alt_text_state__in=["", *AltTextState.values])
+            ),
             models.CheckConstraint(
                 name="mediagen_asset_label_explained",
                 condition=Q(ai_label__in=("", "show")) | (Q(ai_label="hide") & ~Q(ai_label_reason="")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mediagen.errors import ConfigurationError
+from mediagen.providers.describing import DESCRIBE_OPTIONS
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, nearest_ratio, snap_to_grid, tier_that_covers
 
@@ -52,6 +53,8 @@ class Dialect:
     edits_by: str = ""
     """"form" (multipart), "json" (data URLs as `image` or `images`), "same" (data URLs as `image` of a generation)"""
     most_sources: int = 16
+    most_tokens_as: str = "max_tokens"
+    """the field of a chat completion for the longest answer: what all servers know, and OpenAI calls deprecated"""
     health: str = "models"
     """"model" (the model's entry), "models" (the list, which some have not) or "readyz" (beside the API)"""
 
@@ -66,6 +69,7 @@ DIALECTS = {
             options=_OPTIONS_OF_OPENAI,
             always={"n": 1},
             edits_by="form",
+            most_tokens_as="max_completion_tokens",
             health="model",
         ),
         Dialect(
@@ -75,6 +79,7 @@ DIALECTS = {
             options=_OPTIONS_OF_OPENAI,
             always={"n": 1},
             edits_by="form",
+            most_tokens_as="max_completion_tokens",
         ),
         Dialect(
             name="xai",
@@ -223,4 +228,5 @@ OPTIONS: Mapping[str, Option] = {
         config_only=True,
         help="localai and generic; not sent when not set.",
     ),
+    **DESCRIBE_OPTIONS,
 }

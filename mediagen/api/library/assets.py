@@ -371,7 +371,7 @@ class AssetView(AssetsBase):
             bulk.set_tags(asset, tags)
         for name, value in body.items():
             setattr(asset, name, value)
-        review.describe(asset, set(body))
+        review.describe(asset, set(body), by=request.user)
         return self.answer(asset)
 
     @describe(

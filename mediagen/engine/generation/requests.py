@@ -34,7 +34,7 @@ from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
-from mediagen.operations import GENERATE, OPERATIONS
+from mediagen.operations import DESCRIBE, GENERATE, OPERATIONS
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
 from mediagen.wording import say as _
 
@@ -162,11 +162,21 @@ def _worked_on(request: PictureRequest, first: MediaAsset | None) -> dict[str, A
     return {"prompt": request.prompt, "factor": request.factor, "margins": request.margins, **size}
 
 
+_DOES = {DESCRIBE: "describe pictures"}
+
+
 def affordable(library: MediaLibrary, chain: MediaGeneratorChain, orders: Sequence[AssetOrder]) -> Estimate:
     """What the orders may cost; refused when nobody can be asked now, or a budget does not leave the least of it."""
-    operation = orders[0].operation
+    demand_somebody(chain, orders[0].operation)
+    estimate = estimates.estimate(orders, chain)
+    demand_budget(library, chain, estimate)
+    return estimate
+
+
+def demand_somebody(chain: MediaGeneratorChain, operation: str) -> None:
+    """`InvalidRequest` when nobody in the chain can do it, `ProvidersCoolingDown` when nobody can be asked now."""
     if all(why := [lacks(provider, operation) for provider in chain.providers]):
-        does = OPERATIONS[operation].does if operation in OPERATIONS else "make pictures"
+        does = OPERATIONS[operation].does if operation in OPERATIONS else _DOES.get(operation, "make pictures")
         raise InvalidRequest(
             _("No provider that would be asked can %(does)s. %(why)s", does=does, why=" ".join(why)), field="providers"
         )
@@ -180,10 +190,12 @@ def affordable(library: MediaLibrary, chain: MediaGeneratorChain, orders: Sequen
             ),
             retry_after_s=wait_s,
         )
-    estimate = estimates.estimate(orders, chain)
+
+
+def demand_budget(library: MediaLibrary, chain: MediaGeneratorChain, estimate: Estimate) -> None:
+    """`BudgetTooSmall` when a budget does not leave the least of it."""
     if not estimate.is_free:
         _check_budgets(library, chain, estimate)
-    return estimate
 
 
 def place(
