@@ -19,8 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen.admin.base import ModelAdmin, access_of
 from mediagen.admin.theme import themed
-from mediagen.engine.batches import BatchRequest, Checked, ManifestError, lifecycle, uploads
-from mediagen.engine.batches.pace import pace_of
+from mediagen.engine.batches import BatchRequest, Checked, ManifestError, lifecycle, pace, uploads
 from mediagen.engine.generation import Estimate
 from mediagen.engine.library import Access
 from mediagen.errors import InvalidRequest, MediagenError
@@ -191,7 +190,7 @@ class BatchPages(_Base):
             "batch": batch,
             "waits_for_start": is_new,
             "price": Price(Estimate.from_json(told), None).text if told else "",
-            "pace": pace_of(batch, batch.pending + batch.running),
+            "pace": pace.pace_of(batch, batch.pending + batch.running),
             "progress": self.progress(batch),  # type: ignore[attr-defined]
             "cost": self.spent(batch),  # type: ignore[attr-defined]
             "is_over": batch.state not in MOVING,
