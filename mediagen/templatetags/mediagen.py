@@ -106,6 +106,17 @@ def seconds(value: float | None) -> str:
 
 
 @register.filter
+def duration(value: float | None) -> str:
+    """12 s, 7 min, 3 h 20 min; "" for None."""
+    if value is None or value < 60:
+        return seconds(value)
+    minutes = round(value / 60)
+    if minutes < 60:
+        return _("%(number)s min") % {"number": minutes}
+    return _("%(hours)s h %(minutes)s min") % {"hours": minutes // 60, "minutes": minutes % 60}
+
+
+@register.filter
 def rate(share: float | None) -> str:
     """98 %, 99.7 %; "" for None. 100 % is all of them, 0 % none."""
     if share is None:
@@ -283,7 +294,10 @@ def mediagen_first_run(context: Any) -> dict[str, Any]:
     rows = getattr(context.get("cl"), "result_list", None)
     if makes_real_pictures(None if rows is None else [row.admin_state for row in rows]):
         return {"setup_url": ""}
-    return {"setup_url": reverse("admin:mediagen_providerconfig_setup")}
+    try:
+        return {"setup_url": reverse("admin:mediagen_providerconfig_setup")}
+    except NoReverseMatch:  # a site that has another page for its providers, or none
+        return {"setup_url": ""}
 
 
 @register.inclusion_tag("mediagen/admin/_week.html", takes_context=True)

@@ -341,13 +341,14 @@ def _state(config: ProviderConfig, circuits: Mapping[BreakerKey, Circuit], now: 
         credential=_credential_in_use(config, adapter),
         problem=problem,
         circuits=tuple(_report(key, circuit, now, digest) for key, circuit in mine if not circuit.is_healthy),
-        model_end=_model_end(config, model),
+        model_end=model_end(config.adapter, model),
     )
 
 
-def _model_end(config: ProviderConfig, model: str) -> ModelEnd | None:
+def model_end(adapter: str, model: str) -> ModelEnd | None:
+    """What the vendor of this adapter has announced about the end of a model; None when nothing."""
     try:
-        ends = getattr(adapter_class(config.adapter), "announced_ends", {})
+        ends = getattr(adapter_class(adapter), "announced_ends", {})
     except ConfigurationError:
         return None
     if model not in ends:
