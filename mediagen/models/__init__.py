@@ -28,6 +28,7 @@ from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import LabelPolicy, MediaLibrary
 from mediagen.models.original import AssetOriginal
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
+from mediagen.models.preset import PresetKind, PromptPreset
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.reference import AssetReference
 from mediagen.models.rendition import Rendition
@@ -75,6 +76,8 @@ __all__ = [
     "MediaTag",
     "MediaType",
     "MessageState",
+    "PresetKind",
+    "PromptPreset",
     "ProviderConfig",
     "ProviderHealth",
     "Rendition",

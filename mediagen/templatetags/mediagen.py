@@ -224,6 +224,10 @@ def asked_lines(asset: MediaAsset) -> list[NotHonoured]:
         lines.append(NotHonoured(_("Size"), size))
     if asked.get("providers"):
         lines.append(NotHonoured(_("Only asked"), ", ".join(map(str, asked["providers"]))))
+    if asked.get("made_with"):
+        lines.append(NotHonoured(_("Made with"), str(asked["made_with"])[:200]))
+    if asked.get("style"):
+        lines.append(NotHonoured(_("Style"), str(asked["style"])[:200]))
     options = asked.get("options")
     for name, value in options.items() if isinstance(options, Mapping) else ():
         said = (_("yes") if value else _("no")) if isinstance(value, bool) else str(value)

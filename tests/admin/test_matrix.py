@@ -48,6 +48,7 @@ OURS = {
     models.BackgroundJob: "job",
     models.MediaTag: "tag",
     models.Collection: "collection",
+    models.PromptPreset: "preset",
 }
 
 # (model, page): who gets in. A page that only takes POST answers those with 405.
@@ -108,6 +109,11 @@ PAGES: dict[tuple[str, str], set[str]] = {
     ("collection", "change"): INSIDE,
     ("collection", "history"): INSIDE,
     ("collection", "delete"): WRITERS,
+    ("promptpreset", "changelist"): STAFF,
+    ("promptpreset", "add"): {*WRITERS, "outsider"},
+    ("promptpreset", "change"): INSIDE,
+    ("promptpreset", "history"): INSIDE,
+    ("promptpreset", "delete"): WRITERS,
 }
 
 # (model, action): (for whom it changes something, what its page is answered with).
@@ -139,6 +145,7 @@ ACTIONS: dict[tuple[str, str], tuple[set[str], dict[str, Any]]] = {
     ("assetusage", "end"): (WRITERS, {}),
     ("assetexport", "retry"): (WRITERS, {"before": {"state": "failed", "target": "canva", "file_key": ""}}),
     ("assetexport", "cancel"): (WRITERS, {}),
+    ("promptpreset", "delete_selected"): (WRITERS, {"post": "yes"}),
     ("collection", "delete_selected"): (WRITERS, {"post": "yes"}),
     ("mediatag", "delete_selected"): ({*WRITERS, "outsider"}, {"post": "yes"}),
 }
@@ -171,6 +178,7 @@ def rows():
         "export": AssetExportFactory(asset=asset, frame_name=f"Frame of {SECRET}"),
         "job": BackgroundJobFactory(message=f"zip of {SECRET}"),
         "tag": MediaTagFactory(name="a word"),
+        "preset": models.PromptPreset.objects.create(name=f"Style of {SECRET}", text=SECRET, library=library),
         "collection": models.Collection.objects.create(name=f"Board of {SECRET}", library=library),
         "shared": MediaLibraryFactory(name="Shared by all"),
         "groups": {"viewer": viewers, "editor": editors},
@@ -266,6 +274,7 @@ def state(rows: dict[str, Any]) -> Any:
         list(models.AssetExport.objects.order_by("pk").values_list("target", "state")),
         models.MediaLibrary.objects.filter(pk=rows["library"].pk).exists(),
         models.MediaTag.objects.filter(pk=rows["tag"].pk).exists(),
+        models.PromptPreset.objects.filter(pk=rows["preset"].pk).exists(),
         models.Collection.objects.filter(pk=rows["collection"].pk).exists(),
     )
 

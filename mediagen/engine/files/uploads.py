@@ -74,7 +74,7 @@ def upload(
     if recipe is not None:
         asset.prompt, asset.negative_prompt, asset.seed = recipe.prompt, recipe.negative_prompt, recipe.seed
         asset.model_name = recipe.model
-        asset.parameters = {"width": picture.width, "height": picture.height}
+        asset.parameters = {"width": picture.width, "height": picture.height, "made_with": recipe.program}
         if not images.source_type_in(content):
             content, picture = _marked(content, picture)
     return store(asset, content, picture, tags=names)

@@ -24,6 +24,9 @@ MOST_SHOWN = 40
 
 def shown(access: Access, form: GalleryForm) -> dict[str, Any]:
     """What the gallery's templates need of them. Two queries."""
+    if form.is_valid() and form.board:
+        sort: Any = form.fields["sort"]
+        sort.choices = [("", _("hand")), *list(sort.choices)[1:]]
     visible = list(collections.visible(access).order_by("-updated_at")[:MOST_SHOWN])
     current = form.cleaned_data.get("collection")
     mine = set(collections.changeable(access).filter(query="").values_list("pk", flat=True)[: 2 * MOST_SHOWN])
