@@ -5,14 +5,14 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_delete, post_migrate, post_save
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from mediagen import conf
 
 
 class MediagenConfig(AppConfig):
     name = "mediagen"
-    verbose_name = _lazy("Media generation")
+    verbose_name = gettext_lazy("Media generation")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

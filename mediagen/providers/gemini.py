@@ -32,6 +32,7 @@ from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
 from mediagen.types import GeneratedImage, GenerationRequest, utcnow
+from mediagen.wording import say as _
 
 _EIGHT_RATIOS: tuple[Size, ...] = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (9, 16), (16, 9), (21, 9))
 _FOURTEEN_RATIOS = (*_EIGHT_RATIOS, (4, 5), (5, 4), (1, 4), (4, 1), (1, 8), (8, 1))
@@ -93,7 +94,7 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
             kind="choice",
             choices=tuple(_THOUGHT_TOKENS),
             only_models=("gemini-nano-banana-2.1",),
-            help="How long it thinks before it paints; thoughts are charged. Vendor: medium.",
+            help=_("How long it thinks before it paints; thoughts are charged. Vendor: medium."),
         ),
         **DESCRIBE_OPTIONS,
     }
