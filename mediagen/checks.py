@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from mediagen import conf
 from mediagen.errors import ConfigurationError, InvalidRequest
-from mediagen.types import MAKES_PICTURES
+from mediagen.types import ARE_BOUGHT
 
 TYPES: dict[str, tuple[type, ...]] = {
     "PROVIDERS": (dict,),
@@ -97,8 +97,8 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
             yield Error(f"MEDIAGEN[{name!r}] must be an http(s) address or None.", id="mediagen.E012")
     order = value.get("OPERATION_ORDER")
     for name, names in order.items() if isinstance(order, dict) else ():
-        if name not in MAKES_PICTURES or not isinstance(names, list | tuple):
-            text = f"each of {', '.join(MAKES_PICTURES)} may have a list of providers' names."
+        if name not in ARE_BOUGHT or not isinstance(names, list | tuple):
+            text = f"each of {', '.join(ARE_BOUGHT)} may have a list of providers' names."
             yield Error(f"MEDIAGEN['OPERATION_ORDER'][{name!r:.60}] cannot be: {text}", id="mediagen.E035")
     if value.get("FIT", "resize") not in ("resize", "keep"):
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")

@@ -212,7 +212,7 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
         return field
 
     def save_model(self, request: HttpRequest, obj: MediaAsset, form: Any, change: bool) -> None:
-        review.describe(obj, review.DESCRIPTIVE & set(form.changed_data))
+        review.describe(obj, review.DESCRIPTIVE & set(form.changed_data), by=request.user)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

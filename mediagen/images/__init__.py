@@ -9,6 +9,7 @@ from mediagen.images.convert import converted
 from mediagen.images.credentials import credentials_in, lost_by_writing
 from mediagen.images.cut import QUARTERS, cut
 from mediagen.images.fit import fit
+from mediagen.images.glance import for_a_glance
 from mediagen.images.inspect import MAX_BYTES, MAX_PIXELS, decode_check, inspect, tidied
 from mediagen.images.looks import look_of
 from mediagen.images.origin import marked, source_type_in
@@ -40,6 +41,7 @@ __all__ = [
     "decode_check",
     "exif_in",
     "fit",
+    "for_a_glance",
     "inspect",
     "look_of",
     "lost_by_writing",

@@ -10,6 +10,7 @@ from mediagen.errors import NotAPicture
 from mediagen.images import codecs, origin, saving
 from mediagen.images.fit import window
 from mediagen.images.picture import Picture
+from mediagen.wording import say as _
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,10 +79,18 @@ def scaled(
 
     for name in (picture.format, format):
         if not codecs.can_read(name):
-            raise NotAPicture(f"The Pillow of this installation knows no {name.upper()}. Install a newer one.")
+            raise NotAPicture(
+                _("The Pillow of this installation knows no %(format)s. Install a newer one.", format=name.upper())
+            )
     with codecs.opened(content, picture) as source:
         if source.size != (picture.width, picture.height):
-            raise NotAPicture(f"The file is {source.size[0]}x{source.size[1]} pixels and should be another picture.")
+            raise NotAPicture(
+                _(
+                    "The file is %(size)sx%(size_2)s pixels and should be another picture.",
+                    size=source.size[0],
+                    size_2=source.size[1],
+                )
+            )
         turn = _turn(source)
         whole = saving.turned(source.size, turn)
         size = whole if as_fitted is None else as_fitted

@@ -33,6 +33,8 @@ from mediagen.views_files import (
     signed_file_response,
     wishes,
 )
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 SIDE = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE_PX}
 WISHES = (
@@ -63,7 +65,7 @@ class PictureBase(AssetsBase):
     def with_picture(self, pk: UUID) -> MediaAsset:
         asset = self.found(pk)
         if not asset.file:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         return asset
 
 
@@ -155,7 +157,7 @@ class SignedFileView(ForEverybody):
         try:
             return signed_file_response(request._request, token)
         except LinkRefused as exc:
-            raise Problem(LINK_REFUSED, str(exc)) from exc
+            raise Problem(LINK_REFUSED, translated(exc)) from exc
 
 
 class PagePictureView(ForEverybody):
@@ -172,7 +174,7 @@ class PagePictureView(ForEverybody):
         try:
             return page_picture_response(request._request, token)
         except LinkRefused as exc:
-            raise Problem(LINK_REFUSED, str(exc)) from exc
+            raise Problem(LINK_REFUSED, translated(exc)) from exc
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -206,9 +208,9 @@ class SrcsetView(AssetsBase):
         asset = self.found(pk)
         format = request.query_params.get("format", "webp")
         if format not in FORMATS:
-            raise Problem(INVALID, f"format can be {', '.join(FORMATS)}.", field="format")
+            raise Problem(INVALID, _("format can be %(formats)s.", formats=", ".join(FORMATS)), field="format")
         if not asset.is_ready:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         addresses = Addresses.of(request)
         widths = [width for width in WIDTHS if width < asset.width] + [min(asset.width, MAX_SIDE_PX)]
         sources = [

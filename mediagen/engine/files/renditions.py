@@ -26,6 +26,7 @@ from mediagen.images import scale
 from mediagen.models import MediaAsset, Rendition, asset_storage
 from mediagen.models.routing import atomic, on_commit
 from mediagen.types import uuid7
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -66,13 +67,24 @@ class Spec:
         sides = _number(width, "width", MAX_SIDE_PX), _number(height, "height", MAX_SIDE_PX)
         wanted = str(format or "webp").lower().replace("jpg", "jpeg")
         if wanted not in scale.FORMATS:
-            raise InvalidRequest(f"format can be {', '.join(scale.FORMATS)}, not {str(format)!r:.40}.", field="format")
+            raise InvalidRequest(
+                _(
+                    "format can be %(formats)s, not %(value)s.",
+                    formats=", ".join(scale.FORMATS),
+                    value=f"{str(format)!r:.40}",
+                ),
+                field="format",
+            )
         if not images.can_write(wanted):
-            raise InvalidRequest(f"This site cannot write {wanted}; webp it can.", field="format")
+            raise InvalidRequest(_("This site cannot write %(wanted)s; webp it can.", wanted=wanted), field="format")
         if (fit or "inside") not in FITS:
-            raise InvalidRequest(f"fit can be {' or '.join(FITS)}, not {str(fit)!r:.40}.", field="fit")
+            raise InvalidRequest(
+                _("fit can be %(fits)s, not %(value)s.", fits=" or ".join(FITS), value=f"{str(fit)!r:.40}"), field="fit"
+            )
         if fit == "cover" and None in sides:
-            raise InvalidRequest("fit=cover needs a width and a height.", field="width" if not sides[0] else "height")
+            raise InvalidRequest(
+                _("fit=cover needs a width and a height."), field="width" if not sides[0] else "height"
+            )
         level = _number(quality, "quality", 100)
         level = scale.QUALITY[wanted] if level is None or wanted == "png" else level
         return cls(*sides, wanted, fit or "inside", level, checked_focus(focus) if fit == "cover" else None)
@@ -90,7 +102,15 @@ def _number(value: Any, name: str, most: int) -> int | None:
         return None
     text = str(value)
     if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= most):
-        raise InvalidRequest(f"{name} must be a whole number from 1 to {most}, not {text!r:.40}.", field=name)
+        raise InvalidRequest(
+            _(
+                "%(name)s must be a whole number from 1 to %(most)s, not %(text)s.",
+                name=name,
+                most=most,
+                text=f"{text!r:.40}",
+            ),
+            field=name,
+        )
     return int(text)
 
 
@@ -104,7 +124,9 @@ def checked_focus(value: Any) -> tuple[float, float] | None:
     except (TypeError, ValueError):
         is_inside = False
     if not is_inside:
-        raise InvalidRequest(f"focus is two fractions such as 0.3,0.5, not {str(value)!r:.40}.", field="focus")
+        raise InvalidRequest(
+            _("focus is two fractions such as 0.3,0.5, not %(value)s.", value=f"{str(value)!r:.40}"), field="focus"
+        )
     return round(x, 2), round(y, 2)
 
 
@@ -134,7 +156,10 @@ def rendition(
 def make(asset: MediaAsset, spec: Spec, *, for_stranger: bool = False) -> Rendition:
     """The rendition of a spec that was checked; see `rendition`."""
     if not asset.is_ready or not asset.file:
-        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
+        raise InvalidRequest(
+            _("Asset %(pk)s is %(state)s: it has no picture yet.", pk=asset.pk, state=asset.generation_state),
+            field="asset_id",
+        )
     key = spec.key(asset)
     made = Rendition.objects.filter(asset=asset, key=key)
     if (found := made.first()) is not None:
@@ -229,7 +254,7 @@ def _make(asset: MediaAsset, spec: Spec, key: str) -> Rendition:
         # Another process was quicker; or the asset has just been removed for good.
         if (theirs := Rendition.objects.filter(asset=asset, key=key).first()) is not None:
             return theirs
-        raise InvalidRequest(f"There is no asset {asset.pk}.", field="asset_id") from None
+        raise InvalidRequest(_("There is no asset %(pk)s.", pk=asset.pk), field="asset_id") from None
     except BaseException:
         storage.remove_file(name)
         raise

@@ -24,6 +24,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.providers.base import open_picture
 from mediagen.types import Answer, Call, GeneratedImage, reset_current_call, set_current_call
+from mediagen.wording import say as _
 
 
 async def read_again(pk: Any) -> MediaAsset:
@@ -35,7 +36,7 @@ async def read_again(pk: Any) -> MediaAsset:
     """
     answer = await in_database(KeptAnswer.objects.select_related("attempt__asset__library").filter(pk=pk).first)
     if answer is None or answer.attempt.asset is None:
-        raise InvalidRequest("This answer is not kept any more, or its asset is gone.")
+        raise InvalidRequest(_("This answer is not kept any more, or its asset is gone."))
     order = claims.order_of(answer.attempt.asset)
     content = await storage.read_stored(str(answer.file.name))
     try:
@@ -51,7 +52,7 @@ async def read_again(pk: Any) -> MediaAsset:
         async with leases.kept(job.lease):
             asset = await to_the_end(store(job, image, recorder, kept_in="its answer", answer_id=answer.pk))
     except LeaseLost as exc:
-        raise Conflict("Somebody else is at this picture, or has just used this answer.") from exc
+        raise Conflict(_("Somebody else is at this picture, or has just used this answer.")) from exc
     except StorageFailed as exc:
         await in_database(_give_back, job)
         said = "The storage did not take the picture. Its answer is kept, to be read again."
@@ -131,7 +132,7 @@ def _take(answer: KeptAnswer, order: AssetOrder) -> Job:
     `Conflict` when somebody else has it, or has used the answer.
     """
     if not KeptAnswer.objects.filter(pk=answer.pk).exists():
-        raise Conflict("Somebody else has just used this answer.")
+        raise Conflict(_("Somebody else has just used this answer."))
     asset = answer.attempt.asset
     pk = answer.attempt.asset_id
     if asset is not None and asset.generation_state == GenerationState.READY and not asset.is_placeholder:

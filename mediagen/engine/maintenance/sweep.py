@@ -25,6 +25,7 @@ from mediagen.engine.files import storage as files
 from mediagen.engine.generation import (
     Lease,
     claims,
+    descriptions,
     free_dead_workers,
     idempotency,
     incoming_webhooks,
@@ -266,6 +267,7 @@ STEPS: tuple[tuple[str, Callable[[], dict[str, Any] | None]], ...] = (
     ("sorting out stored files", _sorted_files),
     ("looking at pictures", lambda: {"looked_at": looks.fill()}),
     ("fetching jobs", lambda: {"jobs_fetched": fetching.fetch_jobs()}),
+    ("ending descriptions", lambda: _quietly(descriptions.sweep)),
     ("closing attempts", lambda: {"attempts_closed": _close_attempts()}),
     ("correcting accounts", _correct_accounts),
     ("finishing batches", lambda: {"batches_finished": _finish_batches()}),
