@@ -31,7 +31,7 @@ _FROM_OUTSIDE = (
 )
 
 
-# How long an example takes says more about the machine's other work than about the code. `.ci/run whole` takes the second.
+# How long an example takes says more about what else the machine does than about the code. `.ci/run whole`: thorough.
 hypothesis.settings.register_profile("everyday", deadline=None, print_blob=True, max_examples=20)
 hypothesis.settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=300)
 hypothesis.settings.load_profile("everyday")
