@@ -23,7 +23,7 @@ from mediagen.engine.files import similar_to
 from mediagen.engine.library import Right, elsewhere, review, suggestions
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
 from mediagen.models.costs import NOTHING, Cost
-from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, usd
+from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, signed_text, usd
 
 SHOWN_RELATIVES = 24
 SHOWN_ALIKE = 12
@@ -40,6 +40,7 @@ GENERATION_FIELDS = (
     "made",
     "source",
     "digital_source_type",
+    "signed",
     "prompt",
     "negative_prompt",
     "seed",
@@ -238,6 +239,10 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     def file_link(self, asset: MediaAsset) -> SafeString | str:
         url = picture_url(asset)
         return format_html('<a href="{}">{}</a>', url, asset.file.name) if url else asset.file.name or "-"
+
+    @admin.display(description=gettext_lazy("content credentials"))
+    def signed(self, asset: MediaAsset) -> str:
+        return signed_text(asset.content_credentials) or "-"
 
     @admin.display(description=gettext_lazy("as it came"))
     def as_it_came(self, asset: MediaAsset) -> str:

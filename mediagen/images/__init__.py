@@ -19,6 +19,7 @@ from mediagen.images.recipes import Recipe, recipe_in
 from mediagen.images.rehearsed import stand_in
 from mediagen.images.said import exif_in, texts_in
 from mediagen.images.scale import Scaled, scaled
+from mediagen.images.signing import checked_credentials
 
 
 def can_write(format: str) -> bool:
@@ -34,6 +35,7 @@ __all__ = [
     "Recipe",
     "Scaled",
     "can_write",
+    "checked_credentials",
     "cleaned",
     "converted",
     "credentials_in",

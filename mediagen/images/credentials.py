@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from mediagen.errors import NotAPicture
 from mediagen.images import cbor, isobmff, png, structure
 from mediagen.images.picture import Picture
 
@@ -41,7 +42,10 @@ def are_in(content: bytes, picture: Picture) -> bool:
 def credentials_in(content: bytes, picture: Picture) -> dict[str, str]:
     """What a file's credentials say: `generator` (the program that made the claim), `signer` (whom the certificate
     names), each "" where it cannot be read, and `validation`, which is "not checked" here. {} without any."""
-    if not are_in(content, picture):
+    try:
+        if not are_in(content, picture):
+            return {}
+    except NotAPicture:  # it came so, and was tidied since
         return {}
     generator = signer = ""
     try:
@@ -55,11 +59,12 @@ def credentials_in(content: bytes, picture: Picture) -> dict[str, str]:
 def manifest_store(content: bytes, picture: Picture) -> bytes:
     """The JUMBF box with all manifests, the last of which is about this file; b"" without one."""
     with memoryview(content) as view:
-        parts = [bytes(part) for part in _parts(view, picture.format)]
+        found = (bytes(part) for part in _parts(view, picture.format))
+        if picture.format != "jpeg":
+            return next(found, b"")[:_MOST_BYTES]
+        parts = list(found)
     if not parts:
         return b""
-    if picture.format != "jpeg":
-        return parts[0][:_MOST_BYTES]
     # Each segment: "JP", the box's number, the segment's, and then the box's head, which the first one has too.
     head = 16 if parts[0][8:12] == b"\0\0\0\1" else 8
     of_one = [part for part in parts if part[2:4] == parts[0][2:4]]

@@ -154,6 +154,24 @@ class NotHonoured(NamedTuple):
 
 
 @register.filter
+def signed_text(credentials: Any) -> str:
+    """What came signed with a picture, in words; "" for nothing."""
+    if not isinstance(credentials, Mapping) or not credentials:
+        return ""
+    signer, generator = str(credentials.get("signer") or ""), str(credentials.get("generator") or "")
+    said = [
+        _("signed by %(signer)s") % {"signer": signer} if signer else _("signed"),
+        {
+            "valid": _("valid: it came as it was signed"),
+            "invalid": _("not valid: it was changed since, or the signature is none"),
+        }.get(str(credentials.get("validation")), _("not checked")),
+    ]
+    if generator:
+        said.append(_("made with %(program)s") % {"program": generator})
+    return "; ".join(said)
+
+
+@register.filter
 def fit_lines(report: Any) -> list[NotHonoured]:
     """A fit report in words. Reports are data of many versions and of other people's providers: nothing is assumed."""
     if not isinstance(report, Mapping):

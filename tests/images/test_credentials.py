@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mediagen import images
-from mediagen.images import cbor, credentials
+from mediagen.images import cbor, credentials, signing
 from tests import pictures
 
 MANIFEST = (Path(__file__).parent / "data" / "manifest.c2pa").read_bytes()
@@ -75,3 +75,10 @@ def test_cbor_of_the_standard():
         "bf61610161629f0203ffff": {"a": 1, "b": [2, 3]}, "7f657374726561646d696e67ff": "streaming",
     }.items():  # fmt: skip
         assert cbor.loads(bytes.fromhex(hexed)) == value
+
+
+def test_without_the_library_nothing_is_checked(monkeypatch):
+    monkeypatch.setattr(signing, "library", lambda: None)
+    content = signed("png")
+    assert images.checked_credentials(content, images.inspect(content)) == SAYS
+    assert images.checked_credentials(content, images.inspect(content), content + b"behind") == SAYS

@@ -17,25 +17,13 @@ from mediagen.api.fields import StrictSerializer
 from mediagen.api.library.assets import AssetsBase, Multipart
 from mediagen.api.problems import CONFLICT, INVALID, NOT_A_PICTURE, Problem
 from mediagen.api.schema import describe
-from mediagen.api.shown import AssetSerializer, shown_assets
+from mediagen.api.shown import AssetSerializer, CredentialsSerializer, shown_assets
 from mediagen.engine.files import similar_to, uploads, verify, verify_asset
 from mediagen.engine.files.verifying import HOW
 from mediagen.engine.library import Right
 from mediagen.errors import InvalidRequest
-from mediagen.images import credentials
 from mediagen.models import MediaAsset
 from mediagen.models.routing import outside_transactions
-
-
-class CredentialsSerializer(serializers.Serializer[Any]):
-    """What came signed with a picture (C2PA)."""
-
-    generator = serializers.CharField(help_text="The program that says so; empty when it cannot be read.")
-    signer = serializers.CharField(help_text="Whom the certificate names; empty when it cannot be read.")
-    validation = serializers.ChoiceField(
-        choices=[credentials.VALID, credentials.INVALID, credentials.NOT_CHECKED],
-        help_text="Whether the file is as it was signed. Who the signer is, is not asked of anybody.",
-    )
 
 
 class SaysSerializer(serializers.Serializer[Any]):

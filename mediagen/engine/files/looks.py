@@ -107,7 +107,9 @@ def fill(most: int = FILLED_AT_ONCE) -> int:
             logger.warning("looks are not found out now: the storage does not give a file (%s)", type(exc).__name__)
             break
         picture = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
-        for_this.update(**traits_of(content, picture, asset.digital_source_type))
+        traits = traits_of(content, picture, asset.digital_source_type)
+        signed = asset.content_credentials or images.checked_credentials(content, picture)
+        for_this.update(**traits, content_credentials=signed)
         count += 1
     return count
 

@@ -71,7 +71,9 @@ def upload(
     sent = read(file)
     recipe = images.recipe_in(sent)  # before it is taken out with all other metadata
     content, picture = opened(sent)
+    signed = images.checked_credentials(sent, picture)
     asset = MediaAsset(library=library, source=source, original_name=original, created_by=by, **values)
+    asset.content_credentials = signed
     if recipe is not None:
         asset.prompt, asset.negative_prompt, asset.seed = recipe.prompt, recipe.negative_prompt, recipe.seed
         asset.model_name = recipe.model

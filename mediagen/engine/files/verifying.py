@@ -84,7 +84,7 @@ def verify(content: bytes, among: QuerySet[MediaAsset]) -> Verified:
         format=picture.format,
         width=picture.width,
         height=picture.height,
-        says=said_by(tidied, picture),
+        says=said_by(tidied, picture, content),
         matches=_matches(sha256, tidied, picture, among),
     )
 
@@ -98,10 +98,11 @@ def verify_asset(asset: MediaAsset, among: QuerySet[MediaAsset]) -> Verified:
     return verify(renditions.source_of(asset) if row is None else originals.read(row), among)
 
 
-def said_by(content: bytes, picture: images.Picture) -> dict[str, Any]:
+def said_by(content: bytes, picture: images.Picture, came: bytes | None = None) -> dict[str, Any]:
+    """`came`: the file before it was tidied."""
     return {
         "digital_source_type": images.source_type_in(content),
-        "content_credentials": images.credentials_in(content, picture),
+        "content_credentials": images.checked_credentials(content, picture, came),
         "texts": images.texts_in(content, picture),
         "exif": images.exif_in(content, picture),
     }

@@ -327,6 +327,8 @@ def _look(traits: dict[str, Any], image: GeneratedImage, content: bytes, source_
         picture = images.Picture(image.format, image.width, image.height, image.sha256, len(content))
         is_made_up = image.is_placeholder or image.dry_run
         traits.update((looks.plain_traits if is_made_up else looks.traits_of)(content, picture, source_type))
+        # What is signed is the file as it came.
+        traits["content_credentials"] = images.checked_credentials(image.original or content, picture)
 
 
 async def _removed(*names: str) -> None:
