@@ -149,8 +149,7 @@ def _sort_out_files() -> tuple[int, int]:
             *jobs.unknown_among(chunk),
             *answers.unknown_among(chunk),
         ]:
-            files.remove_file(name)
-            removed += 1
+            removed += files.remove_file(name)
         for name in chunk:
             if match := files.NAME.fullmatch(name.rpartition("/")[2]):
                 by_asset[match["id"]].append(name)
@@ -172,8 +171,7 @@ def _sort_out_files() -> tuple[int, int]:
                 asset.refresh_from_db()
             for name in unknown:
                 if (asset is None or name != asset.file.name) and asset_storage().exists(name):
-                    files.remove_file(name)
-                    removed += 1
+                    removed += files.remove_file(name)
     return kept, removed
 
 
