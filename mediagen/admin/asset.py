@@ -49,7 +49,7 @@ GENERATION_FIELDS = (
     "created_at",
     "generated_at",
 )
-FILE_FIELDS = ("file_link", "original_name", "format", "size", "file_size", "content_hash")
+FILE_FIELDS = ("file_link", "original_name", "format", "size", "file_size", "content_hash", "as_it_came")
 
 
 class AssetForm(TaggedForm):
@@ -124,7 +124,9 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     # ------------------------------------------------------------------ pages
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        assets = self.get_queryset(request).select_related("library", "created_by", "reviewed_by", "deleted_by")
+        assets = self.get_queryset(request).select_related(
+            "library", "created_by", "reviewed_by", "deleted_by", "original"
+        )
         try:
             return assets.get(pk=MediaAsset._meta.pk.to_python(object_id))
         except (MediaAsset.DoesNotExist, ValidationError, ValueError):
@@ -207,7 +209,7 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
         return field
 
     def save_model(self, request: HttpRequest, obj: MediaAsset, form: Any, change: bool) -> None:
-        review.describe(obj, review.DESCRIPTIVE & set(form.changed_data))
+        review.describe(obj, review.DESCRIPTIVE & set(form.changed_data), by=request.user)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -233,6 +235,10 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     def file_link(self, asset: MediaAsset) -> SafeString | str:
         url = picture_url(asset)
         return format_html('<a href="{}">{}</a>', url, asset.file.name) if url else asset.file.name or "-"
+
+    @admin.display(description=gettext_lazy("as it came"))
+    def as_it_came(self, asset: MediaAsset) -> str:
+        return render_to_string("mediagen/_original.html", {"asset": asset}) or "-"
 
 
 def _copied(asset: MediaAsset) -> dict[str, Any]:

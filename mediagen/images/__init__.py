@@ -9,6 +9,7 @@ from mediagen.images.convert import converted
 from mediagen.images.credentials import lost_by_writing
 from mediagen.images.cut import QUARTERS, cut
 from mediagen.images.fit import fit
+from mediagen.images.glance import for_a_glance
 from mediagen.images.inspect import MAX_BYTES, MAX_PIXELS, decode_check, inspect, tidied
 from mediagen.images.origin import marked, source_type_in
 from mediagen.images.picture import Picture
@@ -36,6 +37,7 @@ __all__ = [
     "cut",
     "decode_check",
     "fit",
+    "for_a_glance",
     "inspect",
     "lost_by_writing",
     "marked",

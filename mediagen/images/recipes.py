@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -24,7 +24,6 @@ MAX_TEXT = 32_000
 """characters of a prompt"""
 _MAX_CHUNK_BYTES = 4 * 1024 * 1024
 """of a chunk, also unpacked: a graph of ComfyUI may be large"""
-_NAMES = ("parameters", "invokeai_metadata", "prompt")
 _MAX_SAMPLERS = 20
 """nodes of a graph that are looked at"""
 _PAIR = re.compile(r'(?:^|,) {0,9}(\w[\w ]{0,60}): *("(?:\\.|[^"\\])*"|[^,]*)')
@@ -39,17 +38,18 @@ class Recipe:
     negative_prompt: str = ""
     seed: int | None = None
     model: str = ""
+    program: str = ""
 
 
 def recipe_in(content: bytes) -> Recipe | None:
     """Of a PNG; None when it has none that we know."""
     texts = _texts(content)
-    for name, read in (("parameters", _a1111), ("invokeai_metadata", _invokeai), ("prompt", _comfyui)):
+    for program, name, read in PROGRAMS:
         if name in texts:
             with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 found = read(texts[name])
                 if found is not None and found.prompt.strip():
-                    return found
+                    return replace(found, program=program)
     return None
 
 
@@ -64,7 +64,7 @@ def _texts(content: bytes) -> dict[str, str]:
                 continue
             keyword, _nul, rest = bytes(view[start:end]).partition(b"\0")
             name = keyword.decode("latin-1")
-            if name in _NAMES and name not in found:
+            if name not in found and any(name == known for _program, known, _read in PROGRAMS):
                 found[name] = _unpacked(kind, rest)
     return found
 
@@ -150,3 +150,11 @@ def _recipe(prompt: Any, negative: Any, seed: Any, model: Any) -> Recipe:
 
 def _clean(text: Any) -> str:
     return str(text or "").replace("\x00", "").encode("utf-8", "replace").decode().strip()[:MAX_TEXT]
+
+
+PROGRAMS = (
+    ("A1111", "parameters", _a1111),
+    ("InvokeAI", "invokeai_metadata", _invokeai),
+    ("ComfyUI", "prompt", _comfyui),
+)
+"""(what it is called, its chunk, how that is read); the first that is understood counts"""

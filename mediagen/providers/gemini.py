@@ -5,6 +5,7 @@ An answer carries the picture as base64; there is no job, so an answer that is l
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -22,14 +23,16 @@ from mediagen.errors import (
     RateLimited,
     Refused,
 )
-from mediagen.operations import EditRequest
+from mediagen.operations import DESCRIBE, EditRequest
 from mediagen.providers.base import Generated
 from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.describing import DESCRIBE_OPTIONS, Described, DescribesImages
 from mediagen.providers.editing import EditsImages, VariesImages, in_base64, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
 from mediagen.types import GeneratedImage, GenerationRequest, utcnow
+from mediagen.wording import say as _
 
 _EIGHT_RATIOS: tuple[Size, ...] = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (9, 16), (16, 9), (21, 9))
 _FOURTEEN_RATIOS = (*_EIGHT_RATIOS, (4, 5), (5, 4), (1, 4), (4, 1), (1, 8), (8, 1))
@@ -71,7 +74,7 @@ _DELAY = re.compile(r"(\d{1,7}(?:\.\d+)?)s")
 _USED_UP = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
 
 
-class GeminiAdapter(EditsImages, VariesImages):
+class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
     """Google's image models by the Gemini Developer API. Synchronous, and silent until the picture is done."""
 
     name = "gemini"
@@ -91,8 +94,9 @@ class GeminiAdapter(EditsImages, VariesImages):
             kind="choice",
             choices=tuple(_THOUGHT_TOKENS),
             only_models=("gemini-nano-banana-2.1",),
-            help="How long it thinks before it paints; thoughts are charged. Vendor: medium.",
+            help=_("How long it thinks before it paints; thoughts are charged. Vendor: medium."),
         ),
+        **DESCRIBE_OPTIONS,
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -156,7 +160,7 @@ class GeminiAdapter(EditsImages, VariesImages):
         found = _last_picture(answer)
         cost = self._cost(answer.get("usageMetadata"), made=found is not None)
         if found is None:
-            raise self._without_picture(answer, response, cost)
+            raise self._without_result(answer, response, cost)
         metadata = {
             "request_id": self.quoted(answer.get("responseId")),
             "model_version": self.quoted(answer.get("modelVersion")),
@@ -169,10 +173,42 @@ class GeminiAdapter(EditsImages, VariesImages):
             metadata={key: value for key, value in metadata.items() if value},
         )
 
-    def _without_picture(
-        self, answer: Mapping[str, Any], response: http.Response, cost: Decimal | None
+    async def _describe(self, instruction: str, jpeg: bytes) -> Described:
+        data = base64.b64encode(jpeg).decode()
+        parts = [{"text": instruction}, {"inlineData": {"mimeType": "image/jpeg", "data": data}}]
+        response = await self.service.request(
+            "POST",
+            f"/models/{quote(self.model_asked_for(DESCRIBE), safe='')}:generateContent",
+            json={"contents": [{"role": "user", "parts": parts}]},
+            purchase=True,
+        )
+        answer = self.checked(response).json_object()
+        if isinstance(answer.get("error"), dict):
+            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
+            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        usage = answer.get("usageMetadata")
+        usage = usage if isinstance(usage, dict) else {}
+        said, thought = usage.get("candidatesTokenCount", 0), usage.get("thoughtsTokenCount", 0)
+        out = said + thought if type(said) is int and type(thought) is int else None
+        tokens_in = usage.get("promptTokenCount")
+        first = _candidates(answer)[0] if _candidates(answer) else {}
+        reason = first.get("finishReason")
+        text = _text_of(first)
+        if reason in _REFUSALS or not text.strip():
+            raise self._without_result(answer, response, self._cost_of_words(tokens_in, out), "description")
+        metadata = {"request_id": self.quoted(answer.get("responseId")), "finish": self.quoted(reason, 60)}
+        return Described(
+            text=text,
+            tokens_in=tokens_in,
+            tokens_out=out,
+            model=self.quoted(answer.get("modelVersion"), 100),
+            metadata={name: value for name, value in metadata.items() if value},
+        )
+
+    def _without_result(
+        self, answer: Mapping[str, Any], response: http.Response, cost: Decimal | None, what: str = "picture"
     ) -> ProviderError:
-        """What an answer that holds no picture means."""
+        """What an answer that holds no picture, or no description of one, means."""
         feedback = answer.get("promptFeedback")
         blocked = self.quoted(feedback.get("blockReason"), 60) if isinstance(feedback, dict) else ""
         if blocked and blocked != "BLOCK_REASON_UNSPECIFIED":
@@ -182,9 +218,9 @@ class GeminiAdapter(EditsImages, VariesImages):
         reason = self.quoted(candidate.get("finishReason"), 60)
         said = self.quoted(candidate.get("finishMessage"), 200) or self.quoted(_text_of(candidate), 200)
         if reason in _REFUSALS:
-            return Refused(f"moderation refused the picture ({reason}). {said}".rstrip(), http_status=200, cost=cost)
-        what = f"text in place of a picture: {said}" if said else "no picture in it"
-        return BadResponse(f"answered 200 ({reason or 'no reason'}) with {what}", http_status=200, cost=cost)
+            return Refused(f"moderation refused the {what} ({reason}). {said}".rstrip(), http_status=200, cost=cost)
+        instead = f"text in place of a picture: {said}" if said else f"no {what} in it"
+        return BadResponse(f"answered 200 ({reason or 'no reason'}) with {instead}", http_status=200, cost=cost)
 
     def _cost(self, usage: Any, *, made: bool) -> Decimal | None:
         """USD by the tokens that the answer counts; None when a count or a price is missing, or where a picture came

@@ -32,6 +32,10 @@ TEXTS = {
     "figma": _("On its way to Figma."),
     "canva": _("On its way to Canva."),
     "many": _("Done."),
+    "style": _("Kept."),
+    "kept": _("Kept. It is offered in the prompt box."),
+    "unkept": _("Deleted."),
+    "uncollect": _("The collection is deleted. Its pictures stay."),
     "cancel": _("Cancelled."),
 }
 

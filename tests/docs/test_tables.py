@@ -29,7 +29,7 @@ from mediagen.management import batch_run
 from mediagen.management.output import Result
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.providers.registry import adapter_class
-from mediagen.types import MAKES_PICTURES, AttemptState, FigmaExportResult, GeneratedImage
+from mediagen.types import ARE_BOUGHT, AttemptState, FigmaExportResult, GeneratedImage
 from tests.docs import pages
 from tests.docs.pages import ROOT, names_in, table
 from tests.factories import (
@@ -310,7 +310,7 @@ def test_the_options_of_the_workers():
 
 # --- providers/matrix.md
 
-OPERATIONS = (*MAKES_PICTURES, "export_to_figma", "export_to_canva", "import_from_canva")
+OPERATIONS = (*ARE_BOUGHT, "export_to_figma", "export_to_canva", "import_from_canva")
 
 
 def test_the_providers_are_all_there_in_order_with_class_and_key():

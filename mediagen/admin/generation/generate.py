@@ -31,6 +31,7 @@ from mediagen.errors import MediagenError
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary
 from mediagen.models.routing import outside_transactions
 from mediagen.studio.generation.prompt import PromptForm, may_generate
+from mediagen.wording import translated
 
 WAITING = (GenerationState.PENDING, GenerationState.RUNNING)
 MAX_TILES = 200
@@ -113,7 +114,7 @@ class AssetMaking(AssetList):
                     return self._generated(request, form.generate())
                 estimate = form.priced().text
             except MediagenError as exc:
-                form.add_error(None, str(exc))
+                form.add_error(None, translated(exc))
         return self._page_of(request, "generate", _("Generate pictures"), form=form, estimate=estimate, **_parts(form))
 
     def _generated(self, request: HttpRequest, assets: list[MediaAsset]) -> HttpResponse:
@@ -136,7 +137,7 @@ class AssetMaking(AssetList):
             try:
                 text = form.priced().text
             except MediagenError as exc:
-                text = str(exc)
+                text = translated(exc)
         return JsonResponse({"text": text})
 
     # ------------------------------------------------------------------ watch them come
@@ -218,5 +219,5 @@ def _upload(form: UploadForm, user: Any) -> tuple[list[MediaAsset], list[str]]:
                 uploads.upload(file, library=form.cleaned_data["library"], by=user, tags=form.cleaned_data["tags"])
             )
         except MediagenError as exc:
-            refused.append(f"{file.name}: {exc}")
+            refused.append(f"{file.name}: {translated(exc)}")
     return kept, refused

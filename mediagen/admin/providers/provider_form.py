@@ -9,6 +9,7 @@ from django import forms
 from django.contrib.admin.widgets import AdminURLFieldWidget
 from django.utils.translation import gettext_lazy as _
 
+from mediagen.admin.providers.model_input import model_input
 from mediagen.admin.providers.option_fields import PREFIX as OPTION
 from mediagen.admin.providers.option_fields import written
 from mediagen.destinations import destination, elsewhere
@@ -45,6 +46,8 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     asked_by: Any = None
     """the user, when the page knows one"""
+    adapter_now = ""
+    """whose models and options are asked for"""
 
     # Said here because Django 5.2 warns of a URL field that does not name its scheme.
     base_url = forms.URLField(
@@ -83,6 +86,8 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.asked_by is None or not self.asked_by.has_perm("mediagen.send_key_elsewhere"):
             del self.fields["send_key_elsewhere"]
         self.initial["send_key_elsewhere"] = entries.is_consented(self.instance)
+        if "model" in self.fields and (widget := model_input(self.adapter_now, self.instance.model)) is not None:
+            self.fields["model"].widget = widget
         for name in self.option_names:
             value = (self.instance.options or {}).get(name)
             self.initial[f"{OPTION}{name}"] = written(value)

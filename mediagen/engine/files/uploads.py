@@ -29,6 +29,7 @@ from mediagen.models import (
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -73,7 +74,7 @@ def upload(
     if recipe is not None:
         asset.prompt, asset.negative_prompt, asset.seed = recipe.prompt, recipe.negative_prompt, recipe.seed
         asset.model_name = recipe.model
-        asset.parameters = {"width": picture.width, "height": picture.height}
+        asset.parameters = {"width": picture.width, "height": picture.height, "made_with": recipe.program}
         if not images.source_type_in(content):
             content, picture = _marked(content, picture)
     return store(asset, content, picture, tags=names)
@@ -96,7 +97,7 @@ def read(file: Any) -> bytes:
             raise _too_large(limit)
         content = _read(file, limit)
     else:
-        raise InvalidRequest("There is no file. Send one, as multipart/form-data.", field="file")
+        raise InvalidRequest(_("There is no file. Send one, as multipart/form-data."), field="file")
     if len(content) > limit:
         raise _too_large(limit)
     return content
@@ -106,7 +107,7 @@ def _read(file: Any, limit: int) -> bytes:
     parts, size = [], 0
     while size <= limit and (part := file.read(READ_AT_ONCE)):
         if not isinstance(part, bytes):
-            raise InvalidRequest("The file must be opened for reading bytes, not text.", field="file")
+            raise InvalidRequest(_("The file must be opened for reading bytes, not text."), field="file")
         parts.append(part)
         size += len(part)
     return b"".join(parts)
@@ -114,7 +115,10 @@ def _read(file: Any, limit: int) -> bytes:
 
 def _too_large(limit: int) -> InvalidRequest:
     return InvalidRequest(
-        f"The file has more than {limit:,} bytes. Use a smaller one, or raise MEDIAGEN['MAX_IMAGE_BYTES'].",
+        _(
+            "The file has more than %(limit)s bytes. Use a smaller one, or raise MEDIAGEN['MAX_IMAGE_BYTES'].",
+            limit=f"{limit:,}",
+        ),
         field="file",
     )
 
@@ -188,7 +192,15 @@ def duplicates(asset: MediaAsset, among: QuerySet[MediaAsset]) -> QuerySet[Media
 def _text(value: Any, field: str, limit: int | None = None) -> str:
     text = checked_text(value, field)
     if limit is not None and len(text) > limit:
-        raise InvalidRequest(f"{field} has {len(text)} characters; at most {limit} fit.", field=field)
+        raise InvalidRequest(
+            _(
+                "%(field)s has %(number)s characters; at most %(limit)s fit.",
+                field=field,
+                number=len(text),
+                limit=limit,
+            ),
+            field=field,
+        )
     return text
 
 

@@ -23,7 +23,7 @@ from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database import durable, grouped, in_database, to_the_end, together
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.files import refusals, storage
+from mediagen.engine.files import originals, refusals, storage
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
@@ -39,7 +39,7 @@ from mediagen.errors import (
     StorageFailed,
 )
 from mediagen.images import origin
-from mediagen.models import GenerationState, KeptAnswer, MediaAsset
+from mediagen.models import AssetOriginal, GenerationState, KeptAnswer, MediaAsset
 from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
@@ -284,16 +284,22 @@ async def store(
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
     size_bytes = len(content)
     name = await _stored(job, image, content, recorder, kept_in)
-    image, content = replace(image, content=b""), b""
+    original: AssetOriginal | None = None
+    if image.original and originals.is_kept():
+        original = await originals.keep(job.asset, job.lease.token, image.original)
+    if image.original and original is None and originals.is_kept():
+        image = replace(image, fit_report={**image.fit_report, **originals.LOST})
+    beside = [str(original.file.name)] if original is not None else []
+    image, content = replace(image, content=b"", original=b""), b""
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        stored = Stored(job, image, name, size_bytes, recorder, source_type, answer_id, stands_for)
+        stored = Stored(job, image, name, size_bytes, recorder, source_type, answer_id, stands_for, original)
         values = await together(complete, stored)
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except LeaseLost:
-        await storage.aremove_file(name)
+        await _removed(name, *beside)
         raise
     except Exception as exc:
         # Something about it does not go into a row: the next try takes the picture without what its provider said.
@@ -302,13 +308,18 @@ async def store(
         if path:
             said = f"The picture's row could not be written ({type(exc).__name__}). It is kept in {path} and taken"
             recorder.leave_open(f"{said} when the asset is generated again.")
-        await storage.aremove_file(name)
+        await _removed(name, *beside)
         raise
     for field_name, value in values.items():  # only now: what was not committed is not so
         setattr(job.asset, field_name, value)
     if old_name and old_name != name:
         await storage.aremove_file(old_name)
     return job.asset
+
+
+async def _removed(*names: str) -> None:
+    for name in names:
+        await storage.aremove_file(name)
 
 
 def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
@@ -357,6 +368,8 @@ class Stored:
     """of the kept answer in which it was"""
     stands_for: str = ""
     """a `FailureCode`: why nobody made the picture for which a live placeholder stands"""
+    original: AssetOriginal | None = None
+    """of the file as it came, stored beside this one"""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -421,6 +434,8 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
             results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
     if answers := [stored.answer_id for stored in written if stored.answer_id is not None]:
         KeptAnswer.objects.filter(pk__in=answers).delete()
+    kept = [stored.original for stored in written if stored.original is not None]
+    originals.write(kept, [stored.job.asset.pk for stored in written if stored.job.asset.file])
     flush((stored.recorder for stored in written), is_held=True)
     if written:
         tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])

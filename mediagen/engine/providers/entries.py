@@ -20,6 +20,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -35,7 +36,7 @@ def move(
     """
     anchor = before or after
     if anchor is None or (before is not None and after is not None):
-        raise InvalidRequest("Name one other provider: before which, or after which.")
+        raise InvalidRequest(_("Name one other provider: before which, or after which."))
     with atomic():
         rows = _locked()
         if anchor.pk != config.pk:
@@ -90,7 +91,7 @@ def _find(rows: Sequence[ProviderConfig], config: ProviderConfig) -> ProviderCon
     for row in rows:
         if row.pk == config.pk:
             return row
-    raise InvalidRequest(f"Provider '{config}' is no longer there. Load the page again.")
+    raise InvalidRequest(_("Provider '%(config)s' is no longer there. Load the page again.", config=config))
 
 
 def _take(rows: list[ProviderConfig], config: ProviderConfig) -> ProviderConfig:
@@ -340,13 +341,14 @@ def _state(config: ProviderConfig, circuits: Mapping[BreakerKey, Circuit], now: 
         credential=_credential_in_use(config, adapter),
         problem=problem,
         circuits=tuple(_report(key, circuit, now, digest) for key, circuit in mine if not circuit.is_healthy),
-        model_end=_model_end(config, model),
+        model_end=model_end(config.adapter, model),
     )
 
 
-def _model_end(config: ProviderConfig, model: str) -> ModelEnd | None:
+def model_end(adapter: str, model: str) -> ModelEnd | None:
+    """What the vendor of this adapter has announced about the end of a model; None when nothing."""
     try:
-        ends = getattr(adapter_class(config.adapter), "announced_ends", {})
+        ends = getattr(adapter_class(adapter), "announced_ends", {})
     except ConfigurationError:
         return None
     if model not in ends:

@@ -19,6 +19,7 @@ from mediagen.models import MediaAsset, MediaLibrary
 from mediagen.studio import tiles
 from mediagen.studio.generation import prompt
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 MOST = 20
 """files in one request; the page's script sends them one by one"""
@@ -55,12 +56,12 @@ class UploadView(StudioPage, View):
             try:
                 made.append(upload_from(address, library=library, by=self.request.user))
             except MediagenError as exc:
-                problems.append(str(exc))
+                problems.append(translated(exc))
         for file in files:
             try:
                 made.append(upload(file, library=library, by=self.request.user))
             except MediagenError as exc:
-                problems.append(f"{file.name}: {exc}")
+                problems.append(f"{file.name}: {translated(exc)}")
         return made, problems
 
     @staticmethod

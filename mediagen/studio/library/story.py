@@ -24,7 +24,7 @@ MAX_CANDIDATES = 9
 
 class Story(StudioPage):
     def assets(self) -> MediaAssetQuerySet:
-        return super().assets().select_related("created_by", "reviewed_by").prefetch_related("tags")
+        return super().assets().select_related("created_by", "reviewed_by", "original").prefetch_related("tags")
 
 
 class AssetView(Story, TemplateView):

@@ -53,8 +53,11 @@ function posted(file, tell) {
   });
 }
 
+// Pictures of this page that are dragged look like files, too.
+let isOurs = false;
+
 function hasFiles(event) {
-  return event.dataTransfer?.types.includes("Files");
+  return !isOurs && event.dataTransfer?.types.includes("Files");
 }
 
 export function start() {
@@ -73,6 +76,8 @@ export function start() {
     event.preventDefault();
     upload(files);
   });
+  document.addEventListener("dragstart", () => (isOurs = true));
+  document.addEventListener("dragend", () => (isOurs = false));
   document.addEventListener("dragenter", (event) => {
     if (hasFiles(event) && ++inside) root.classList.add("mediagen-dropping");
   });
