@@ -33,6 +33,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PAGES_CSP": (str, type(None)),
     "PICTURES": (dict,),
     "RICH_TEXT_FIELDS": (list, tuple),
+    "WAGTAIL_COLLECTIONS": (dict,),
+    "WAGTAIL_IMAGE_VALUES": (str, type(None)),
     "ALERT_MAIL_TO": (list, tuple, type(None)),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),

@@ -114,6 +114,10 @@ DEFAULTS: dict[str, Any] = {
     "METRICS_TOKEN": "",
     # Whether spans of mediagen.contrib.otel have the prompt.
     "OTEL_PROMPTS": False,
+    # With mediagen.contrib.wagtail: into which collection of Wagtail's the pictures of a library (its name, slug or id)
+    # become images ({"shop": "Shop"}); and "path.to.function" that gives further values of a new image.
+    "WAGTAIL_COLLECTIONS": {},
+    "WAGTAIL_IMAGE_VALUES": None,
     # An export to Figma that nobody has placed with the plugin for so many days is given up.
     "EXPORT_WAIT_DAYS": 30,
 }
