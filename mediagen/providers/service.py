@@ -57,7 +57,7 @@ class ServiceProvider:
 
     name: str = ""
     label: ClassVar[str] = ""
-    default_base_url: ClassVar[str] = ""
+    default_base_url: str = ""
     default_model: ClassVar[str] = ""
     models: ClassVar[tuple[str, ...]] = ()
     models_are_closed: ClassVar[bool] = False
@@ -70,6 +70,8 @@ class ServiceProvider:
     credential_argument: ClassVar[str] = "api_key"
     credential_env: str = ""
     """environment variable the factory reads; "" for a provider that needs no credential"""
+    takes_account: ClassVar[bool] = False
+    """whether the credential may be the JSON file of a service account, which goes into no header"""
     lacks: ClassVar[str] = "no credential is set"
     """what is said of one that is not configured; `credential_hint` says what to do"""
     options: ClassVar[Mapping[str, Option]] = {}

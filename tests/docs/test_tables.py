@@ -28,6 +28,7 @@ from mediagen.engine.providers.health import ProviderReport
 from mediagen.management import batch_run
 from mediagen.management.output import Result
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus
+from mediagen.providers.gemini import ACCOUNT_ENV
 from mediagen.providers.openai_dialects import DIALECTS
 from mediagen.providers.registry import adapter_class
 from mediagen.types import MAKES_PICTURES, AttemptState, FigmaExportResult, GeneratedImage
@@ -106,7 +107,7 @@ def test_every_environment_variable_is_described():
     assert {"DATABASE_URL", "MEDIAGEN_PROXY", "SECURE_HSTS_SECONDS", "STORAGE_BACKEND"} <= read.keys()
     listed = by_first_name(CONFIGURATION, "variable")
     keys = {cls.credential_env for cls in ADAPTERS.values() if cls.credential_env}
-    keys |= {dialect.key_env for dialect in DIALECTS.values() if dialect.key_env}
+    keys |= {ACCOUNT_ENV} | {dialect.key_env for dialect in DIALECTS.values() if dialect.key_env}
 
     example = (ROOT / "compose.env.example").read_text()
     assert all(f"# {key}=\n" in example for key in keys), "compose.env.example lists them"

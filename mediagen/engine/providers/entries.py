@@ -239,6 +239,14 @@ def takes_credential(adapter: str) -> bool:
         return True
 
 
+def takes_account(adapter: str) -> bool:
+    """Whether its credential may be the JSON file of a service account."""
+    try:
+        return bool(getattr(adapter_class(adapter), "takes_account", False))
+    except ConfigurationError:
+        return False
+
+
 def _setup(config: ProviderConfig, dry_run: bool | None = True) -> tuple[Any, str]:
     """(adapter, "") or (None, why it cannot be set up)."""
     try:
