@@ -403,13 +403,16 @@ def test_the_fields_of_every_json_line():
     tokens.issue(UserFactory(), name="shop", scopes=["read"])
     MediaAssetFactory(ready=True).tags.add(MediaTagFactory(name="hero"))
     rows = {names_in(row[0])[0]: row[1] for row in table(COMMANDS, "command", "fields of a line")}
-    arguments = {"mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"]}
+    arguments = {
+        "mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"],
+        "describe_assets": ["--tag", "hero", "--all", "--dry-run"],
+    }
     for words, fields in rows.items():
         out = io.StringIO()
         call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)
         *_, last = lines = [json.loads(line) for line in out.getvalue().splitlines()]
         said = set().union(*lines)
-        assert said == set(names_in(fields)) - {"export", "summary", "picture"}, words
+        assert said == set(names_in(fields)) - {"export", "summary", "picture", "description"}, words
         assert last
 
 

@@ -30,16 +30,22 @@ def plan_many(access: Access, asset_ids: Sequence[Any], wish: Wish, *, max_cost:
     """What a job for these assets may cost. `InvalidRequest` when nobody can describe, and for a `max_cost` where no
     price is known: it could not be held."""
     found = descriptions.plan(None, for_access(access, wish), len(asset_ids))
-    if max_cost is not None and not found.is_free and found.unknown:
+    if max_cost is not None:
+        demand_prices(found)
+    return found
+
+
+def demand_prices(estimate: Estimate) -> None:
+    """`InvalidRequest` where a price is not known: no most that it may cost could be held."""
+    if not estimate.is_free and estimate.unknown:
         raise InvalidRequest(
             _(
                 "The price of %(providers)s is not known, so that no most can be held. Set its two prices, or "
                 "price_when_unknown.",
-                providers=", ".join(sorted(found.unknown)),
+                providers=", ".join(sorted(estimate.unknown)),
             ),
             field="max_cost",
         )
-    return found
 
 
 def for_access(access: Access, wish: Wish) -> Wish:
@@ -85,20 +91,27 @@ def describe_each(running: Running) -> None:
     most = Decimal(arguments["max_cost"]) if "max_cost" in arguments else None
     dearest = _dearest(running, wish) if most is not None else None
     left = running.left
-    for start_at in range(0, len(left), AT_ONCE):
-        group = left[start_at : start_at + AT_ONCE]
-        if most is not None:
-            spent = Decimal(running.job.result.get("cost", "0"))
-            if spent + (dearest or 0) * len(group) > most:
-                raise InvalidRequest(
-                    _(
-                        "%(spent)s is spent, and the next descriptions might cost more than the most of %(most)s: "
-                        "the rest is left.",
-                        spent=usd(spent),
-                        most=usd(most),
-                    )
+    while left:
+        spent = Decimal(running.job.result.get("cost", "0"))
+        number = how_many(most, spent, dearest)
+        if not number:
+            raise InvalidRequest(
+                _(
+                    "%(spent)s is spent, and the next description might cost more than the most of %(most)s: the rest "
+                    "is left.",
+                    spent=usd(spent),
+                    most=usd(most),
                 )
-        _describe(running, wish, group)
+            )
+        _describe(running, wish, left[:number])
+        left = left[number:]
+
+
+def how_many(most: Decimal | None, spent: Decimal, dearest: Decimal | None) -> int:
+    """Of those that are asked for at a time, as many as keep within the most that all may cost."""
+    if most is None or not dearest:
+        return AT_ONCE
+    return min(AT_ONCE, int(max(most - spent, Decimal(0)) // dearest))
 
 
 def _dearest(running: Running, wish: Wish) -> Decimal:
@@ -118,7 +131,7 @@ def _describe(running: Running, wish: Wish, group: Sequence[uuid.UUID]) -> None:
         except MediagenError as exc:
             begun[pk] = exc
     waiting = [one for one in begun.values() if isinstance(one, AssetDescription)]
-    ended = dict(zip([one.asset_id for one in waiting], run_sync(_all, waiting), strict=True))
+    ended = dict(zip([one.asset_id for one in waiting], described(waiting), strict=True))
     spent = Decimal(running.job.result.get("cost", "0"))
     for pk in group:
         one = begun[pk] if pk not in ended else ended[pk]
@@ -131,6 +144,11 @@ def _describe(running: Running, wish: Wish, group: Sequence[uuid.UUID]) -> None:
             running.could_not(pk, why)
         else:
             running.did()
+
+
+def described(rows: Sequence[AssetDescription]) -> list[descriptions.Described | MediagenError]:
+    """These, asked for together; what became of each, or why nothing did."""
+    return run_sync(_all, rows)
 
 
 async def _all(rows: Sequence[AssetDescription]) -> list[descriptions.Described | MediagenError]:
