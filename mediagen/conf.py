@@ -85,6 +85,8 @@ DEFAULTS: dict[str, Any] = {
     # Named sets of the options of {% picture %}: {"hero": {"widths": [800, 1600], "formats": "avif,webp",
     # "ratio": "16:9", "sizes": "100vw"}}. `mediagen_make_renditions` makes what they name.
     "PICTURES": {},
+    # Whether pages show an alt text that a model has suggested, while there is no other and nobody has answered it.
+    "SHOW_SUGGESTED_ALT_TEXT": False,
     # Text fields of the site in which assets may stand: ["blog.Post.body"]. Those that do count as used.
     "RICH_TEXT_FIELDS": [],
     # A zip that somebody has asked for is kept for so many hours.

@@ -17,7 +17,7 @@ from mediagen.engine.generation import Estimate, failures
 from mediagen.engine.library import Right
 from mediagen.images.credentials import INVALID, NOT_CHECKED, VALID
 from mediagen.models import GenerationAttempt, GenerationState, LabelRule, MediaAsset
-from mediagen.models.asset import AssetSource, FailureCode, ReviewStatus, failure_code_of, origin_of
+from mediagen.models.asset import AltTextState, AssetSource, FailureCode, ReviewStatus, failure_code_of, origin_of
 
 THUMBNAIL_PX = 400
 
@@ -103,6 +103,10 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     name = serializers.CharField(read_only=True)
     description = serializers.CharField(read_only=True)
     alt_text = serializers.CharField(read_only=True)
+    alt_text_suggestion = serializers.CharField(read_only=True, help_text="By a model, until a person accepts it.")
+    alt_text_state = serializers.ChoiceField(
+        choices=["", *AltTextState.values], read_only=True, help_text="What became of the last suggestion."
+    )
     tags = serializers.ListField(child=serializers.CharField(), source="tag_names", read_only=True)
     prompt = serializers.CharField(read_only=True)
     negative_prompt = serializers.CharField(read_only=True)
@@ -223,6 +227,8 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "name": None,
     "description": None,
     "alt_text": None,
+    "alt_text_suggestion": None,
+    "alt_text_state": None,
     "tags": lambda asset, _: asset.tag_names,
     "prompt": None,
     "negative_prompt": None,

@@ -227,7 +227,7 @@ class SrcsetView(AssetsBase):
                 "srcset": ", ".join(f"{one['url']} {one['width']}w" for one in sources),
                 "width": asset.width,
                 "height": asset.height,
-                "alt": asset.alt_text or asset.name,
+                "alt": asset.shown_alt_text or asset.name,
                 "format": format,
                 "sources": sources,
             }

@@ -14,14 +14,17 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase, demand
-from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Whole, iso
+from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Usd, Whole, iso
 from mediagen.api.library.assets import FILTERS, AssetsBase, filters_from
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, describe, page_of
+from mediagen.api.shown import EstimateSerializer, shown_estimate
+from mediagen.descriptions import LEAST_CHARS, MOST_CHARS
 from mediagen.engine.files import MAX_SIZES, links
+from mediagen.engine.generation import descriptions
 from mediagen.engine.library import STEPS, Right, narrowed
-from mediagen.engine.work import HOW, KINDS, jobs
+from mediagen.engine.work import HOW, KINDS, describing, jobs
 from mediagen.errors import InvalidRequest
 from mediagen.models import BackgroundJob, JobState
 from mediagen.types import near
@@ -38,6 +41,7 @@ NEEDS = {
     "review": Right.APPROVE,
     "tag": Right.CHANGE,
     "move": Right.CHANGE,
+    "describe": Right.GENERATE,
 }
 GO_WITH: dict[str, frozenset[str]] = {
     "variants": frozenset({"sizes"}),
@@ -46,6 +50,7 @@ GO_WITH: dict[str, frozenset[str]] = {
     "review": frozenset({"step", "notes"}),
     "tag": frozenset({"add", "remove"}),
     "move": frozenset({"library"}),
+    "describe": frozenset({"language", "max_chars", "max_cost", "providers", "dry_run"}),
 }
 FILTER_NAMES = frozenset(one.name for one in FILTERS)
 
@@ -62,7 +67,8 @@ class WhichSerializer(StrictSerializer):
 
 class NewJobSerializer(WhichSerializer):
     """`sizes` goes with variants; `how` and `provider` with generate_again; `even_if_used` with delete; `step` and
-    `notes` with review; `add` and `remove` with tag; `library` with move."""
+    `notes` with review; `add` and `remove` with tag; `library` with move; `language`, `max_chars`, `max_cost`,
+    `providers` and `dry_run` with describe."""
 
     expected = Whole(
         min_value=0, required=False, help_text="With a filter: how many you were told. 409 when there are others now."
@@ -76,10 +82,16 @@ class NewJobSerializer(WhichSerializer):
     how = Choice(choices=HOW, required=False)
     provider = Text(max_length=100, required=False)
     even_if_used = Flag(required=False)
+    language = Text(max_length=40, required=False, help_text='As in HTML: "en", "pt-br". Your own.')
+    max_chars = Whole(min_value=LEAST_CHARS, max_value=MOST_CHARS, required=False, help_text="160.")
+    max_cost = Usd(required=False, min_value=0, help_text="USD. When the next ones might cost more, the rest is left.")
+    providers = serializers.ListField(child=Text(max_length=100), required=False, max_length=20)
+    dry_run = Flag(required=False, allow_null=True, help_text="The site decides.")
 
 
 class CountSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField(help_text="Assets that it would go for.")
+    estimate = EstimateSerializer(allow_null=True, help_text="Of describe: what it may cost. Null: nothing.")
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):
@@ -186,7 +198,10 @@ class CountView(Choosing):
     )
     def post(self, request: Request) -> Response:
         body = self.read(WhichSerializer)
-        return Response({"count": len(self.chosen(body["kind"], body))})
+        ids, estimate = self.chosen(body["kind"], body), None
+        if body["kind"] == "describe" and ids:
+            estimate = shown_estimate(describing.plan_many(self.access, ids, descriptions.Wish.of()))
+        return Response({"count": len(ids), "estimate": estimate})
 
 
 def as_query(words: Mapping[str, Any]) -> QueryDict:
@@ -217,9 +232,9 @@ class JobsView(Choosing, JobsBase):
         responses={202: JobSerializer},
         problems=[409],
         description=(
-            "zip, variants, generate_again, retry_failed, delete, review, tag or move, of up to 10,000 assets, by ids "
-            "or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; the others go "
-            "on."
+            "zip, variants, generate_again, retry_failed, delete, review, tag, move or describe, of up to 10,000 "
+            "assets, by ids or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; "
+            "the others go on."
         ),
     )
     def post(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import mediagen.engine.work.describing as describing
 import mediagen.engine.work.in_server as in_server
 import mediagen.engine.work.zips as zips
 from mediagen.engine.database import as_uuid
@@ -216,4 +217,5 @@ KINDS: Mapping[str, Kind] = {
     "review": Kind(review_each, _check_step),
     "tag": Kind(tag_each, _check_tags),
     "move": Kind(move_each, _check_library),
+    "describe": Kind(describing.describe_each, describing.check),
 }
