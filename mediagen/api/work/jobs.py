@@ -45,13 +45,14 @@ GO_WITH: dict[str, frozenset[str]] = {
     "tag": frozenset({"add", "remove"}),
     "move": frozenset({"library"}),
 }
+JOB_KINDS = tuple(KINDS)
 FILTER_NAMES = frozenset(one.name for one in FILTERS)
 
 
 class WhichSerializer(StrictSerializer):
     """Which assets: by their ids, or by the filters of the list."""
 
-    kind = Choice(choices=tuple(KINDS))
+    kind = Choice(choices=JOB_KINDS)
     asset_ids = serializers.ListField(
         child=serializers.UUIDField(), min_length=1, max_length=jobs.MAX_ASSETS, required=False
     )
@@ -90,7 +91,7 @@ class JobSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     url = serializers.URLField()
-    kind = Choice(choices=tuple(KINDS))
+    kind = Choice(choices=JOB_KINDS)
     state = Choice(choices=JobState.choices)
     total = serializers.IntegerField()
     done = serializers.IntegerField()
