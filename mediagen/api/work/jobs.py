@@ -21,9 +21,9 @@ from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, describe, page_of
 from mediagen.engine.files import MAX_SIZES, links
 from mediagen.engine.library import STEPS, Right, narrowed
-from mediagen.engine.work import HOW, KINDS, jobs
+from mediagen.engine.work import EXPORT_ARGUMENTS, HOW, KINDS, jobs
 from mediagen.errors import InvalidRequest
-from mediagen.models import BackgroundJob, JobState
+from mediagen.models import BackgroundJob, ExportTarget, JobState
 from mediagen.types import near
 from mediagen.views_files import stored_file_response
 
@@ -36,6 +36,7 @@ NEEDS = {
     "review": Right.APPROVE,
     "tag": Right.CHANGE,
     "move": Right.CHANGE,
+    "export": Right.CHANGE,
 }
 GO_WITH: dict[str, frozenset[str]] = {
     "variants": frozenset({"sizes"}),
@@ -44,6 +45,7 @@ GO_WITH: dict[str, frozenset[str]] = {
     "review": frozenset({"step", "notes"}),
     "tag": frozenset({"add", "remove"}),
     "move": frozenset({"library"}),
+    "export": frozenset(EXPORT_ARGUMENTS),
 }
 JOB_KINDS = tuple(KINDS)
 FILTER_NAMES = frozenset(one.name for one in FILTERS)
@@ -61,7 +63,7 @@ class WhichSerializer(StrictSerializer):
 
 class NewJobSerializer(WhichSerializer):
     """`sizes` goes with variants; `how` and `provider` with generate_again; `even_if_used` with delete; `step` and
-    `notes` with review; `add` and `remove` with tag; `library` with move."""
+    `notes` with review; `add` and `remove` with tag; `library` with move; `target` and what follows it with export."""
 
     expected = Whole(
         min_value=0, required=False, help_text="With a filter: how many you were told. 409 when there are others now."
@@ -75,6 +77,14 @@ class NewJobSerializer(WhichSerializer):
     how = Choice(choices=HOW, required=False)
     provider = Text(max_length=100, required=False)
     even_if_used = Flag(required=False)
+    target = Choice(choices=ExportTarget.choices, required=False)
+    title = Text(max_length=255, required=False, allow_blank=True)
+    file_key = Text(max_length=2000, required=False, help_text="Figma, needed there: the file's key or address.")
+    page_id = Text(max_length=100, required=False, allow_blank=True, help_text='Figma: "0:1". The open page.')
+    comment = Text(max_length=2000, required=False, allow_blank=True, help_text="Figma: pinned in the file, for each.")
+    folder = Text(max_length=2000, required=False, allow_blank=True, help_text="Canva: id or address of a folder.")
+    create_design = Flag(required=False, help_text="Canva: make a design with the picture inside. true")
+    dry_run = Flag(required=False, allow_null=True, help_text="Of an export. The site decides.")
 
 
 class CountSerializer(serializers.Serializer[Any]):
@@ -98,6 +108,7 @@ class JobSerializer(serializers.Serializer[Any]):
     failed = serializers.IntegerField()
     message = serializers.CharField(help_text="Why it failed.")
     made = serializers.ListField(child=serializers.UUIDField(), help_text="New assets.")
+    exports = serializers.ListField(child=serializers.UUIDField(), help_text="What an export has begun: see exports/.")
     errors = JobErrorSerializer(many=True, help_text="The first hundred.")  # type: ignore[assignment]
     file_url = serializers.URLField(allow_null=True, help_text="Signed: of what it made, a zip.")
     created_at = Time()
@@ -117,6 +128,7 @@ def shown_job(job: BackgroundJob, addresses: Addresses) -> dict[str, Any]:
         "failed": job.failed,
         "message": job.message,
         "made": job.result.get("made", []),
+        "exports": job.result.get("exports", []),
         "errors": job.result.get("errors", []),
         "file_url": addresses.whole(links.signed_job_url(job)) if has_file else None,
         "created_at": iso(job.created_at),
@@ -210,8 +222,8 @@ class JobsView(Choosing, JobsBase):
         responses={202: JobSerializer},
         problems=[409],
         description=(
-            "zip, variants, generate_again, retry_failed, delete, review, tag or move, of up to 10,000 assets, by ids "
-            "or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; the others go "
+            "zip, variants, generate_again, retry_failed, delete, review, tag, move or export, of up to 10,000 assets, by "
+            "ids or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; the others go "
             "on."
         ),
     )
@@ -224,6 +236,8 @@ class JobsView(Choosing, JobsBase):
         ids, expected = self.chosen(kind, body), body.pop("expected", None)
         if expected is not None and expected != len(ids):
             raise Problem(CONFLICT, f"{len(ids):,} assets fit now, not {expected:,}. Count again.", field="expected")
+        if "dry_run" in body:
+            body["dry_run"] = self.access.dry(body["dry_run"])
         if kind == "move":
             body["library"] = self.library(body.get("library"), Right.CHANGE).pk if body.get("library") else None
         arguments = {name: value for name, value in body.items() if name != "filter"} | {"asset_ids": ids}
