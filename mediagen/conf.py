@@ -44,6 +44,9 @@ DEFAULTS: dict[str, Any] = {
     # long as all of them together have no more bytes than that.
     "KEEP_ANSWERS_DAYS": 30,
     "KEEP_ANSWERS_BYTES": 1024**3,
+    # The file as its vendor sent it is kept for so many days where another was made of it, in the size that was
+    # asked for: None for ever, 0 not at all. Renditions are made of it, and its signature is in it alone.
+    "KEEP_ORIGINALS_DAYS": None,
     # One generation, with all its providers and retries, seconds.
     "DEADLINE_S": 900.0,
     "CONNECT_TIMEOUT_S": 5.0,

@@ -7,6 +7,7 @@ An answer carries the picture as base64; there is no job, so an answer that is l
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -24,9 +25,10 @@ from mediagen.errors import (
     RateLimited,
     Refused,
 )
-from mediagen.operations import EditRequest
+from mediagen.operations import DESCRIBE, EditRequest
 from mediagen.providers.base import Generated
 from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.describing import DESCRIBE_OPTIONS, Described, DescribesImages
 from mediagen.providers.editing import EditsImages, VariesImages, in_base64, words_of
 from mediagen.providers.google_account import ServiceAccount, is_account
 from mediagen.providers.inline import json_limit, picture_bytes
@@ -35,6 +37,7 @@ from mediagen.providers.service import KeyRule
 from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
 from mediagen.secrets import Secret
 from mediagen.types import GeneratedImage, GenerationRequest, utcnow
+from mediagen.wording import say as _
 
 _EIGHT_RATIOS: tuple[Size, ...] = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (9, 16), (16, 9), (21, 9))
 _FOURTEEN_RATIOS = (*_EIGHT_RATIOS, (4, 5), (5, 4), (1, 4), (4, 1), (1, 8), (8, 1))
@@ -79,7 +82,7 @@ _DELAY = re.compile(r"(\d{1,7}(?:\.\d+)?)s")
 _USED_UP = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
 
 
-class GeminiAdapter(EditsImages, VariesImages):
+class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
     """Google's image models by the Gemini Developer API or Vertex AI. Silent until the picture is done."""
 
     name = "gemini"
@@ -100,22 +103,23 @@ class GeminiAdapter(EditsImages, VariesImages):
             kind="choice",
             choices=tuple(_THOUGHT_TOKENS),
             only_models=("gemini-nano-banana-2.1",),
-            help="How long it thinks before it paints; thoughts are charged. Vendor: medium.",
+            help=_("How long it thinks before it paints; thoughts are charged. Vendor: medium."),
         ),
         "location": Option(
             kind="text",
             pattern=LOCATION,
             max_length=40,
             config_only=True,
-            help="Vertex AI: global, us, eu or a region (europe-west1). The credential is a service account's JSON.",
+            help=_("Vertex AI: global, us, eu or a region (europe-west1). The credential is a service account's JSON."),
         ),
         "project": Option(
             kind="text",
             pattern=r"[a-z0-9.:\-]+",
             max_length=100,
             config_only=True,
-            help="Vertex AI: the project that pays, where it is not the service account's own.",
+            help=_("Vertex AI: the project that pays, where it is not the service account's own."),
         ),
+        **DESCRIBE_OPTIONS,
     }
 
     def __init__(
@@ -181,7 +185,7 @@ class GeminiAdapter(EditsImages, VariesImages):
         sources = request.images if isinstance(request, EditRequest) else ()
         text = words_of(request)
         parts = [{"text": text}, *map(_inline, sources)]
-        path = await self._path_of_the_model()
+        path = await self._path_of(self.model)
         response = await self.service.request(
             "POST",
             f"{path}:generateContent",
@@ -196,7 +200,7 @@ class GeminiAdapter(EditsImages, VariesImages):
         found = _last_picture(answer)
         cost = self._cost(answer.get("usageMetadata"), made=found is not None)
         if found is None:
-            raise self._without_picture(answer, response, cost)
+            raise self._without_result(answer, response, cost)
         metadata = {
             "request_id": self.quoted(answer.get("responseId")),
             "model_version": self.quoted(answer.get("modelVersion")),
@@ -209,10 +213,43 @@ class GeminiAdapter(EditsImages, VariesImages):
             metadata={key: value for key, value in metadata.items() if value},
         )
 
-    def _without_picture(
-        self, answer: Mapping[str, Any], response: http.Response, cost: Decimal | None
+    async def _describe(self, instruction: str, jpeg: bytes) -> Described:
+        data = base64.b64encode(jpeg).decode()
+        parts = [{"text": instruction}, {"inlineData": {"mimeType": "image/jpeg", "data": data}}]
+        path = await self._path_of(self.model_asked_for(DESCRIBE))
+        response = await self.service.request(
+            "POST",
+            f"{path}:generateContent",
+            json={"contents": [{"role": "user", "parts": parts}]},
+            purchase=True,
+        )
+        answer = self.checked(response).json_object()
+        if isinstance(answer.get("error"), dict):
+            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
+            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        usage = answer.get("usageMetadata")
+        usage = usage if isinstance(usage, dict) else {}
+        said, thought = usage.get("candidatesTokenCount", 0), usage.get("thoughtsTokenCount", 0)
+        out = said + thought if type(said) is int and type(thought) is int else None
+        tokens_in = usage.get("promptTokenCount")
+        first = _candidates(answer)[0] if _candidates(answer) else {}
+        reason = first.get("finishReason")
+        text = _text_of(first)
+        if reason in _REFUSALS or not text.strip():
+            raise self._without_result(answer, response, self._cost_of_words(tokens_in, out), "description")
+        metadata = {"request_id": self.quoted(answer.get("responseId")), "finish": self.quoted(reason, 60)}
+        return Described(
+            text=text,
+            tokens_in=tokens_in,
+            tokens_out=out,
+            model=self.quoted(answer.get("modelVersion"), 100),
+            metadata={name: value for name, value in metadata.items() if value},
+        )
+
+    def _without_result(
+        self, answer: Mapping[str, Any], response: http.Response, cost: Decimal | None, what: str = "picture"
     ) -> ProviderError:
-        """What an answer that holds no picture means."""
+        """What an answer that holds no picture, or no description of one, means."""
         feedback = answer.get("promptFeedback")
         blocked = self.quoted(feedback.get("blockReason"), 60) if isinstance(feedback, dict) else ""
         if blocked and blocked != "BLOCK_REASON_UNSPECIFIED":
@@ -222,9 +259,9 @@ class GeminiAdapter(EditsImages, VariesImages):
         reason = self.quoted(candidate.get("finishReason"), 60)
         said = self.quoted(candidate.get("finishMessage"), 200) or self.quoted(_text_of(candidate), 200)
         if reason in _REFUSALS:
-            return Refused(f"moderation refused the picture ({reason}). {said}".rstrip(), http_status=200, cost=cost)
-        what = f"text in place of a picture: {said}" if said else "no picture in it"
-        return BadResponse(f"answered 200 ({reason or 'no reason'}) with {what}", http_status=200, cost=cost)
+            return Refused(f"moderation refused the {what} ({reason}). {said}".rstrip(), http_status=200, cost=cost)
+        instead = f"text in place of a picture: {said}" if said else f"no {what} in it"
+        return BadResponse(f"answered 200 ({reason or 'no reason'}) with {instead}", http_status=200, cost=cost)
 
     def _cost(self, usage: Any, *, made: bool) -> Decimal | None:
         """USD by the tokens that the answer counts; None when a count or a price is missing, or where a picture came
@@ -250,7 +287,7 @@ class GeminiAdapter(EditsImages, VariesImages):
         return Decimal(prompt * per_in + text * per_text + counted * per_image) / 1_000_000
 
     async def _probe(self) -> str:
-        path = await self._path_of_the_model()
+        path = await self._path_of(self.model)
         if self.is_vertex:  # which call would tell of the model, and cost nothing, is not known
             return f"Google takes the service account; {self.model} itself was not asked"
         response = await self.service.request("GET", path, timeout_s=self.probe_timeout_s)
@@ -277,9 +314,10 @@ class GeminiAdapter(EditsImages, VariesImages):
         models = (*known.models, *sorted(n for n in new if n not in known.models and not n.startswith("imagen")))
         return known.renewed(f"{self.base_url}/models", utcnow().date(), models=models)
 
-    async def _path_of_the_model(self) -> str:
-        """Its place below `base_url`; on Vertex with a token in hand. Nothing is bought by it."""
-        model = quote(self.model, safe="")
+    async def _path_of(self, name: str) -> str:
+        """A model's place below `base_url`. On Vertex a token is in hand then, for the next `service`. Nothing is
+        bought by it."""
+        model = quote(name, safe="")
         if not self.is_vertex:
             return f"/models/{model}"
         account = self._account or ServiceAccount.read(self._credential)

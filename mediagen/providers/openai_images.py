@@ -24,10 +24,11 @@ from mediagen.errors import (
     Refused,
     UnsupportedRequest,
 )
-from mediagen.operations import EDIT, VARY, EditRequest
-from mediagen.providers import openai_prices
+from mediagen.operations import DESCRIBE, EDIT, VARY, EditRequest
+from mediagen.providers import openai_prices, openai_words
 from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, not_honoured
 from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.describing import Described, DescribesImages
 from mediagen.providers.editing import ALPHA, EditsImages, VariesImages, data_url, part, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import codes_of, is_refusal
@@ -55,7 +56,7 @@ MISCONFIGURED_CODES = frozenset(
 )
 
 
-class OpenAIImagesAdapter(EditsImages, VariesImages):
+class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
     """OpenAI's image models. Synchronous, and silent until the picture is done, which may take minutes."""
 
     name = "openai_images"
@@ -101,7 +102,7 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
         return super().is_configured or not self.dialect.needs_key
 
     def knows_option(self, name: str) -> bool:
-        is_ours = name in ("dialect", "family", "api_version")
+        is_ours = name in ("dialect", "family", "api_version") or name.startswith("describe_")
         is_openais = self.dialect.name == "openai" and name in ("organization", "project")
         return is_ours or is_openais or name in self.dialect.options
 
@@ -206,7 +207,11 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
     def cannot(self, operation: str) -> str:
         if operation in (EDIT, VARY) and not self.dialect.edits_by:
             return f"{self.name}: {self.dialect.name} edits no pictures by this API."
-        return ""
+        if operation == DESCRIBE and self._api_version:
+            return (
+                f"{self.name}: with an api_version it describes no pictures; take the address that ends in /openai/v1."
+            )
+        return super().cannot(operation)
 
     def _most_of(self, operation: str, asked: dict[str, Any]) -> tuple[Decimal | None, str]:
         """What is handed over costs as well."""
@@ -288,6 +293,21 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
         elif request.negative_prompt:
             fields[dialect.negative_prompt] = request.negative_prompt
         return fields, headers
+
+    async def _describe(self, instruction: str, jpeg: bytes) -> Described:
+        options, model = self.default_options, self.model_asked_for(DESCRIBE)
+        response = await self.service.request(
+            "POST",
+            "/chat/completions",
+            headers=self._account_headers(options.get("organization"), options.get("project")),
+            json=openai_words.question(model, instruction, jpeg, most_tokens_as=self.dialect.most_tokens_as),
+            purchase=True,
+        )
+        answer = self.checked(response).json_object()
+        if isinstance(answer.get("error"), dict):
+            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
+            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        return openai_words.read(answer, response, quoted=self.quoted, cost_of=self._cost_of_words)
 
     def _path(self, what: str) -> str:
         if self._api_version:

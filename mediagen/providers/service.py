@@ -183,6 +183,10 @@ class ServiceProvider:
 
     # ------------------------------------------------------------------ what an adapter writes
 
+    def model_asked_for(self, operation: str) -> str:
+        """The model that is asked for an operation."""
+        return self.model
+
     def cannot(self, operation: str) -> str:
         """Why it cannot be asked for an operation that it has, with its model and settings; "" when it can."""
         return ""

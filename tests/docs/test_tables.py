@@ -31,7 +31,7 @@ from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, Prov
 from mediagen.providers.gemini import ACCOUNT_ENV
 from mediagen.providers.openai_dialects import DIALECTS
 from mediagen.providers.registry import adapter_class
-from mediagen.types import MAKES_PICTURES, AttemptState, FigmaExportResult, GeneratedImage
+from mediagen.types import ARE_BOUGHT, AttemptState, FigmaExportResult, GeneratedImage
 from tests.docs import pages
 from tests.docs.pages import ROOT, names_in, table
 from tests.factories import (
@@ -315,7 +315,7 @@ def test_the_options_of_the_workers():
 
 # --- providers/matrix.md
 
-OPERATIONS = (*MAKES_PICTURES, "export_to_figma", "export_to_canva", "import_from_canva")
+OPERATIONS = (*ARE_BOUGHT, "export_to_figma", "export_to_canva", "import_from_canva")
 
 
 def test_the_providers_are_all_there_in_order_with_class_and_key():
@@ -406,9 +406,13 @@ def test_the_fields_of_every_json_line():
     GenerationBatchFactory(name="pets", total=1)
     GenerationAttemptFactory(unknown=True)
     tokens.issue(UserFactory(), name="shop", scopes=["read"])
-    MediaAssetFactory(ready=True).tags.add(MediaTagFactory(name="hero"))
+    asset = MediaAssetFactory(ready=True)
+    asset.tags.add(MediaTagFactory(name="hero"))
     rows = {names_in(row[0])[0]: row[1] for row in table(COMMANDS, "command", "fields of a line")}
-    arguments = {"mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"]}
+    arguments = {
+        "mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"],
+        "verify_origin": [asset.asset_id],
+    }
     for words, fields in rows.items():
         out = io.StringIO()
         call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)

@@ -26,6 +26,7 @@ from mediagen.engine.work import in_server
 from mediagen.errors import InvalidRequest
 from mediagen.models import BatchState, GenerationBatch
 from mediagen.templatetags.mediagen import pretty_json, usd
+from mediagen.wording import translated
 
 STATES = ("ready", "failed", "running", "pending", "cancelled")
 SHOWN = ("lines", "limit", "created_by", "created_at", "finished_at", "file_name", "asked")
@@ -180,7 +181,7 @@ class GenerationBatchAdmin(BatchPages, LargeListAdmin, ReadOnlyAdmin):
             try:
                 said = work(batch)
             except InvalidRequest as exc:
-                self.message_user(request, f"{batch}: {exc}", messages.ERROR)
+                self.message_user(request, f"{batch}: {translated(exc)}", messages.ERROR)
                 continue
             self.message_user(request, f"{batch}: {said}", messages.SUCCESS if said else messages.INFO)
             LogEntry.objects.log_actions(request.user.pk, [batch], CHANGE, said)  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ from mediagen.errors import MediagenError
 from mediagen.factory import chain_configs
 from mediagen.models import BUDGET_FIELDS, ProviderConfig
 from mediagen.models.routing import outside_transactions
+from mediagen.wording import translated
 
 STEPS = {"up": -1, "down": 1}
 
@@ -216,7 +217,7 @@ class ProviderConfigAdmin(SetupPage, CanvaPages, ModelAdmin):
                 context["rows"] = rows(rehearsal)
                 context["providers"] = [(one, played.get(one.behaviour, "")) for one in rehearsal.providers]
         except MediagenError as exc:
-            context["problem"] = str(exc)
+            context["problem"] = translated(exc)
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "mediagen/admin/rehearse.html", context)
 
@@ -271,7 +272,7 @@ class ProviderConfigAdmin(SetupPage, CanvaPages, ModelAdmin):
         try:
             reports = get_media_engine().check_providers_sync([config.name for config in queryset])
         except MediagenError as exc:
-            self.message_user(request, str(exc), messages.ERROR)
+            self.message_user(request, translated(exc), messages.ERROR)
             return
         for report in reports:
             words = _("healthy") if report.healthy else _("not healthy")
@@ -318,7 +319,7 @@ class ProviderConfigAdmin(SetupPage, CanvaPages, ModelAdmin):
             try:
                 asset = form.ask(config, by=request.user)
             except MediagenError as exc:
-                self.message_user(request, f"{config.name}: {exc}", messages.ERROR)
+                self.message_user(request, f"{config.name}: {translated(exc)}", messages.ERROR)
                 continue
             self.log_change(request, config, _("Asked for a test picture."))
             address = reverse("admin:mediagen_mediaasset_change", args=[asset.pk], current_app=self.admin_site.name)

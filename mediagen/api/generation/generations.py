@@ -43,6 +43,7 @@ from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
 from mediagen.models.costs import cost_of
 from mediagen.origins import allow_origin
 from mediagen.types import uuid7
+from mediagen.wording import say as _
 
 WATCH = (Right.READ, Right.GENERATE)
 """either will do: who has pictures made may see what comes of it"""
@@ -221,7 +222,7 @@ class OneGeneration:
         assets = self.found(pk)
         mine = set(self.access.assets(Right.GENERATE).filter(pk__in=[asset.pk for asset in assets]).values_list("pk"))
         if len(mine) < len(assets):
-            raise NotAllowed("You may look into this library, and not have pictures made in it.")
+            raise NotAllowed(_("You may look into this library, and not have pictures made in it."))
         return assets
 
 
@@ -308,7 +309,7 @@ class RetryView(OneGeneration, APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         demand(self.access, Right.GENERATE)
-        in_server.work_soon(requests.retry(self.changeable(pk)))
+        in_server.work_soon(requests.retry(self.changeable(pk), self.access))
         return Response(self.shown(pk), status=202)
 
 

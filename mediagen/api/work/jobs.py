@@ -26,6 +26,8 @@ from mediagen.errors import InvalidRequest
 from mediagen.models import BackgroundJob, JobState
 from mediagen.types import near
 from mediagen.views_files import stored_file_response
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 NEEDS = {
     "zip": Right.READ,
@@ -146,18 +148,22 @@ class Choosing(AssetsBase):
         demand(self.access, NEEDS[kind])
         ids, words = body.get("asset_ids"), body.get("filter")
         if (ids is None) == (words is None):
-            raise Problem(INVALID, "Say asset_ids or filter, and not both.", field="asset_ids")
+            raise Problem(INVALID, _("Say asset_ids or filter, and not both."), field="asset_ids")
         if ids is not None:
             return list(ids)
         if not words:
-            raise Problem(INVALID, "An empty filter means every asset. Narrow it.", field="filter")
+            raise Problem(INVALID, _("An empty filter means every asset. Narrow it."), field="filter")
         if unknown := sorted(set(words) - FILTER_NAMES):
             name = unknown[0][:60]
-            raise Problem(INVALID, f"There is no filter {name!r}. {near(name, FILTER_NAMES)}", field=f"filter.{name}")
+            raise Problem(
+                INVALID,
+                _("There is no filter %(name)s. %(near)s", name=repr(name), near=near(name, FILTER_NAMES)),
+                field=f"filter.{name}",
+            )
         try:
             filters = filters_from(self.request, as_query(words))
         except InvalidRequest as exc:
-            raise Problem(INVALID, str(exc), field=f"filter.{exc.field}") from None
+            raise Problem(INVALID, translated(exc), field=f"filter.{exc.field}") from None
         found = (
             narrowed(self.access.assets(NEEDS[kind]), filters, self.access).order_by("-pk").values_list("pk", flat=True)
         )
@@ -189,7 +195,9 @@ def as_query(words: Mapping[str, Any]) -> QueryDict:
     for name, value in words.items():
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(one, str | int | float | bool) for one in values):
-            raise Problem(INVALID, "must be text, a number, true or false, or a list of texts.", field=f"filter.{name}")
+            raise Problem(
+                INVALID, _("must be text, a number, true or false, or a list of texts."), field=f"filter.{name}"
+            )
         query.setlist(name, [str(one).lower() if isinstance(one, bool) else str(one) for one in values])
     return query
 
@@ -219,10 +227,20 @@ class JobsView(Choosing, JobsBase):
         kind = body.pop("kind")
         demand(self.access, NEEDS[kind])
         if unknown := sorted(set(body) - {"asset_ids", "filter", "expected"} - GO_WITH.get(kind, frozenset())):
-            raise Problem(INVALID, f"{unknown[0]} does not go with {kind}.", field=unknown[0])
+            raise Problem(
+                INVALID, _("%(unknown)s does not go with %(kind)s.", unknown=unknown[0], kind=kind), field=unknown[0]
+            )
         ids, expected = self.chosen(kind, body), body.pop("expected", None)
         if expected is not None and expected != len(ids):
-            raise Problem(CONFLICT, f"{len(ids):,} assets fit now, not {expected:,}. Count again.", field="expected")
+            raise Problem(
+                CONFLICT,
+                _(
+                    "%(number)s assets fit now, not %(expected)s. Count again.",
+                    number=f"{len(ids):,}",
+                    expected=f"{expected:,}",
+                ),
+                field="expected",
+            )
         if kind == "move":
             body["library"] = self.library(body.get("library"), Right.CHANGE).pk if body.get("library") else None
         arguments = {name: value for name, value in body.items() if name != "filter"} | {"asset_ids": ids}
@@ -250,7 +268,7 @@ class CancelView(JobsBase):
     def post(self, request: Request, pk: UUID) -> Response:
         job = self.found_job(pk)
         if not jobs.cancel(job):
-            raise Problem(CONFLICT, f"The job is {job.state}.")
+            raise Problem(CONFLICT, _("The job is %(state)s.", state=job.state))
         return Response(shown_job(job, Addresses.of(request)))
 
 
@@ -265,7 +283,7 @@ class JobFileView(JobsBase):
     def get(self, request: Request, pk: UUID) -> Any:
         job = self.found_job(pk)
         if not jobs.has_file(job):
-            raise Problem(CONFLICT, f"The job is {job.state} and has no file, or not any more.")
+            raise Problem(CONFLICT, _("The job is %(state)s and has no file, or not any more.", state=job.state))
         name = f"{job.kind}-{job.pk}.zip"
         return stored_file_response(request._request, str(job.file.name), "application/zip", name)
 

@@ -33,6 +33,7 @@ from mediagen.models import (
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import near, uuid7_in
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -101,7 +102,7 @@ def get_batch(word: str) -> GenerationBatch:
     if batch is None:
         like = near(word, GenerationBatch.objects.order_by("-id").values_list("name", flat=True)[:CHUNK])
         hint = like if like.startswith("Did") else "`manage.py mediagen_batches` lists them."
-        raise InvalidRequest(f"There is no batch {word!r:.80}. {hint}", field="batch")
+        raise InvalidRequest(_("There is no batch %(word)s. %(hint)s", word=f"{word!r:.80}", hint=hint), field="batch")
     return batch
 
 
@@ -193,7 +194,10 @@ def _load_chunk(batch: GenerationBatch, chunk: list[ManifestRow], first: int, kn
         # What is worked on stays in its library, where no other is named.
         found = known.library(row.library or str(order.library_id or ""))
         if found is None:
-            raise InvalidRequest(f"line {row.line}: there is no media library {row.library!r}.", field="library")
+            raise InvalidRequest(
+                _("line %(line)s: there is no media library %(library)s.", line=row.line, library=repr(row.library)),
+                field="library",
+            )
         library, default_tags = found
         values = {**row_values(order), "created_by_id": batch.created_by_id}
         pk = uuid7_in(batch.pk, number, row.row_key)
@@ -206,7 +210,9 @@ def _load_chunk(batch: GenerationBatch, chunk: list[ManifestRow], first: int, kn
 def start(batch: GenerationBatch) -> None:
     """Let workers take the batch's rows (again). `InvalidRequest` for a cancelled one."""
     if batch.state == BatchState.CANCELLED:
-        raise InvalidRequest(f"Batch {batch.pk} is cancelled. Retry it with --retry-failed, or start a new one.")
+        raise InvalidRequest(
+            _("Batch %(pk)s is cancelled. Retry it with --retry-failed, or start a new one.", pk=batch.pk)
+        )
     if batch.state == BatchState.PAUSED or (batch.state == BatchState.FINISHED and _waiting(batch.pk).exists()):
         _set_state(batch, BatchState.RUNNING, from_states=(BatchState.PAUSED, BatchState.FINISHED))
 

@@ -28,6 +28,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -43,7 +44,7 @@ def move(
     """
     anchor = before or after
     if anchor is None or (before is not None and after is not None):
-        raise InvalidRequest("Name one other provider: before which, or after which.")
+        raise InvalidRequest(_("Name one other provider: before which, or after which."))
     with atomic():
         rows = _locked()
         if anchor.pk != config.pk:
@@ -98,7 +99,7 @@ def _find(rows: Sequence[ProviderConfig], config: ProviderConfig) -> ProviderCon
     for row in rows:
         if row.pk == config.pk:
             return row
-    raise InvalidRequest(f"Provider '{config}' is no longer there. Load the page again.")
+    raise InvalidRequest(_("Provider '%(config)s' is no longer there. Load the page again.", config=config))
 
 
 def _take(rows: list[ProviderConfig], config: ProviderConfig) -> ProviderConfig:

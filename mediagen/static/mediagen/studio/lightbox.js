@@ -2,6 +2,7 @@
 import { askHtml, elements, forId } from "./ask.js";
 import { grid, tileOf, tiles } from "./grid.js";
 import { home, note } from "./notes.js";
+import { saw } from "./seen.js";
 
 const box = document.getElementById("mediagen-lightbox");
 const body = box?.querySelector(".mediagen-lightbox-body");
@@ -16,6 +17,7 @@ function idInAddress() {
 
 async function show(id, { focus = true } = {}) {
   shown = id;
+  saw(id);
   asking?.abort();
   const mine = (asking = new AbortController());
   if (!box.open) {
