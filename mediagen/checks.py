@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from mediagen import conf
 from mediagen.errors import ConfigurationError, InvalidRequest
-from mediagen.types import MAKES_PICTURES
+from mediagen.types import ARE_BOUGHT
 
 TYPES: dict[str, tuple[type, ...]] = {
     "PROVIDERS": (dict,),
@@ -33,6 +33,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PAGES_CSP": (str, type(None)),
     "PICTURES": (dict,),
     "RICH_TEXT_FIELDS": (list, tuple),
+    "WAGTAIL_COLLECTIONS": (dict,),
+    "WAGTAIL_IMAGE_VALUES": (str, type(None)),
     "ALERT_MAIL_TO": (list, tuple, type(None)),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
@@ -83,9 +85,12 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
+    days = value.get("KEEP_ORIGINALS_DAYS")
+    if days is not None and (isinstance(days, bool) or not isinstance(days, int | float) or days < 0):
+        yield Error('MEDIAGEN["KEEP_ORIGINALS_DAYS"] must be a number, 0 or more, or None.', id="mediagen.E004")
     if value.get("RUN_IN_SERVER", True) not in (True, False, "at_once"):
         yield Error('MEDIAGEN["RUN_IN_SERVER"] must be True, False or "at_once".', id="mediagen.E003")
-    for name in ("SYNC_TO_DISK", "OTEL_PROMPTS"):
+    for name in ("SYNC_TO_DISK", "OTEL_PROMPTS", "SHOW_SUGGESTED_ALT_TEXT"):
         if not isinstance(value.get(name, True), bool):
             yield Error(f"MEDIAGEN[{name!r}] must be True or False.", id="mediagen.E003")
     for name in ("PROXY", "WEBHOOK_BASE_URL", "SITE_URL"):
@@ -94,8 +99,8 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
             yield Error(f"MEDIAGEN[{name!r}] must be an http(s) address or None.", id="mediagen.E012")
     order = value.get("OPERATION_ORDER")
     for name, names in order.items() if isinstance(order, dict) else ():
-        if name not in MAKES_PICTURES or not isinstance(names, list | tuple):
-            text = f"each of {', '.join(MAKES_PICTURES)} may have a list of providers' names."
+        if name not in ARE_BOUGHT or not isinstance(names, list | tuple):
+            text = f"each of {', '.join(ARE_BOUGHT)} may have a list of providers' names."
             yield Error(f"MEDIAGEN['OPERATION_ORDER'][{name!r:.60}] cannot be: {text}", id="mediagen.E035")
     if value.get("FIT", "resize") not in ("resize", "keep"):
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mediagen.errors import InvalidRequest
-from mediagen.types import MAX_SIDE_PX, GeneratedImage, GenerationRequest
+from mediagen.types import DESCRIBES, MAX_SIDE_PX, GeneratedImage, GenerationRequest
 from mediagen.wording import say as _
 
 GENERATE = "generate_image"
@@ -20,6 +20,7 @@ VARY = "vary_image"
 UPSCALE = "upscale_image"
 REMOVE_BACKGROUND = "remove_background"
 OUTPAINT = "outpaint_image"
+DESCRIBE = DESCRIBES
 
 LARGEST_MARGIN_PX = 2_000
 """what every service that outpaints takes on one side"""

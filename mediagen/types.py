@@ -34,6 +34,10 @@ MAKES_PICTURES = {
     "outpaint_image": "estimate_outpaint",
 }
 """operations whose result is a `GeneratedImage`, with the provider's method that says what one may cost"""
+DESCRIBES = "describe_image"
+"""the operation whose result is an `ImageDescription`"""
+ARE_BOUGHT: Mapping[str, str] = {**MAKES_PICTURES, DESCRIBES: "estimate_describe"}
+"""operations that a provider may want money for, with the method that says how much"""
 
 
 COSTS_LESS_THAN = 1_000_000
@@ -89,6 +93,8 @@ class GeneratedImage:
     fit_report: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     """hex digest of `content`; empty until the bytes have been opened and believed"""
+    original: bytes = b""
+    """what came, where `content` was made of it: scaled, cropped or tidied"""
 
     def __post_init__(self) -> None:
         try:
@@ -100,6 +106,22 @@ class GeneratedImage:
     def __repr__(self) -> str:
         size = len(self.content or b"")
         return f"<GeneratedImage {self.provider_name} {self.format} {self.width}x{self.height} {size} bytes>"
+
+
+@dataclass(slots=True, kw_only=True)
+class ImageDescription:
+    """What a provider says a picture shows: one line of text, ready to be an alt text. `cost` in USD, None when
+    unknown; `fit_report` says what of the request was not honoured."""
+
+    text: str
+    language: str = ""
+    provider_name: str = ""
+    model_name: str = ""
+    cost: Decimal | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    fit_report: dict[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+    """it was made here, and says nothing of the picture"""
 
 
 @dataclass(slots=True)

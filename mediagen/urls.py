@@ -5,7 +5,9 @@ from django.urls import path
 from mediagen import views, views_files, views_webhooks
 from mediagen.studio.files.sharing import ShareView
 from mediagen.studio.files.upload import UploadView
+from mediagen.studio.generation.words import WordsView
 from mediagen.studio.library import chooser
+from mediagen.studio.library.boards import CollectionsView, CollectionView
 from mediagen.studio.library.compare import CompareView
 from mediagen.studio.library.doing import ActionView
 from mediagen.studio.library.gallery import GalleryView, ProgressView
@@ -26,6 +28,9 @@ urlpatterns = [
     path("studio/upload/", UploadView.as_view(), name="studio-upload"),
     path("studio/compare/", CompareView.as_view(), name="studio-compare"),
     path("studio/many/", ManyView.as_view(), name="studio-many"),
+    path("studio/prompts/", WordsView.as_view(), name="studio-prompts"),
+    path("studio/collections/", CollectionsView.as_view(), name="studio-collections"),
+    path("studio/collections/<uuid:pk>/", CollectionView.as_view(), name="studio-collection"),
     path("studio/jobs/<uuid:pk>/", JobView.as_view(), name="studio-job"),
     path("studio/assets/<uuid:pk>/story/", StoryView.as_view(), name="studio-story"),
     path("studio/assets/<uuid:pk>/share/", ShareView.as_view(), name="studio-share"),
@@ -37,6 +42,7 @@ urlpatterns = [
     path("chooser/tiles/", chooser.ChooserTilesView.as_view(), name="chooser-tiles"),
     path("assets/<uuid:pk>/", AssetView.as_view(), name="asset"),
     path("assets/<uuid:pk>/file/", views.AssetFileView.as_view(), name="asset-file"),
+    path("assets/<uuid:pk>/original/", views.AssetOriginalView.as_view(), name="asset-original"),
     path("assets/<uuid:pk>/rendition/", views_files.RenditionView.as_view(), name="asset-rendition"),
     path("files/<str:token>/", views_files.SignedFileView.as_view(), name="signed-file"),
     path("pictures/<str:token>", views_files.PagePictureView.as_view(), name="page-picture"),

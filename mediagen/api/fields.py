@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext
 from rest_framework import serializers
 
-from mediagen.models.clock import from_db
+from mediagen.models.clock import from_db, to_db
 from mediagen.types import near
 
 
@@ -21,6 +21,18 @@ class Time(serializers.DateTimeField):
 
     def to_representation(self, value: datetime) -> str:
         return iso(value)
+
+
+class Moment(serializers.DateTimeField):
+    """A time that is sent, ISO 8601, as the site's database keeps it; without a zone it is UTC."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"default_timezone": UTC, **kwargs})
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str):
+            raise serializers.ValidationError('must be a time such as "2026-11-22T18:43:23Z".')
+        return to_db(super().to_internal_value(value))  # type: ignore[return-value]
 
 
 def iso(value: datetime) -> str:

@@ -75,6 +75,7 @@ OUTDATED = Kind("outdated", 412, gettext_noop("It was changed since you read it.
 TOO_LARGE = Kind("too-large", 413, gettext_noop("The request is too large."))
 MEDIA_TYPE = Kind("unsupported-media-type", 415, gettext_noop("The body's type is not understood here."))
 NOT_A_PICTURE = Kind("not-a-picture", 415, gettext_noop("The file is no picture that is taken."))
+NOT_DELIVERED = Kind("not-delivered", 502, gettext_noop("The other service has not delivered."))
 THROTTLED = Kind("throttled", 429, gettext_noop("Too many requests."))
 COOLING_DOWN = Kind("providers-cooling-down", 503, gettext_noop("Every provider is cooling down."))
 UNAVAILABLE = Kind("unavailable", 503, gettext_noop("The site cannot do this at the moment."))

@@ -112,6 +112,20 @@ class SiteStorage(Storage):
         return getattr(asset_storage(), name)
 
 
+class AltTextState(models.TextChoices):
+    """What became of the last alt text that a model suggested."""
+
+    SUGGESTED = "suggested", "suggested"
+    REHEARSED = "rehearsed", "suggested in a dry run"
+    ACCEPTED = "accepted", "accepted"
+    CHANGED = "changed", "changed"
+    REJECTED = "rejected", "rejected"
+
+
+SUGGESTIONS = (AltTextState.SUGGESTED, AltTextState.REHEARSED)
+"""those that wait for a person"""
+
+
 class MediaAssetQuerySet(WriterQuerySet["MediaAsset"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """Assets in the libraries that the user may look into."""
@@ -194,6 +208,12 @@ class MediaAsset(Leased):
     name = models.CharField(max_length=255, blank=True)
     description = models.TextField(blank=True)
     alt_text = models.TextField(blank=True)
+    alt_text_suggestion = models.TextField(
+        blank=True, default="", editable=False, help_text="By a model; no page shows it before a person accepts it."
+    )
+    alt_text_state = models.CharField(
+        max_length=10, choices=AltTextState.choices, blank=True, default="", editable=False
+    )
     media_type = models.CharField(max_length=16, choices=MediaType.choices, default=MediaType.IMAGE)
     source = models.CharField(max_length=10, choices=AssetSource.choices, default=AssetSource.GENERATED)
     original_name = models.CharField(max_length=255, blank=True, help_text=_("Of an uploaded file."))
@@ -207,6 +227,21 @@ class MediaAsset(Leased):
     content_hash = models.CharField(max_length=64, blank=True, help_text=_("SHA-256 of the file, hex."))
     color = models.CharField(
         max_length=7, blank=True, editable=False, help_text=_("#rrggbb, its mean; empty until a size of it was made.")
+    )
+    marked_hash = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="SHA-256 of the file as it leaves, where that is another one.",
+    )
+    # The picture's looks in 64 bits, four bands of 16: a near one has a band that is the same, or all but.
+    look_a = models.IntegerField(null=True, editable=False, help_text="NULL: not looked at; -1: nothing to compare.")
+    look_b = models.IntegerField(null=True, editable=False)
+    look_c = models.IntegerField(null=True, editable=False)
+    look_d = models.IntegerField(null=True, editable=False)
+    content_credentials = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="What came signed with it (C2PA), and by whom."
     )
     digital_source_type = models.CharField(
         max_length=60, blank=True, help_text=_("The IPTC's word for where it comes from, as it stands in the file.")
@@ -303,7 +338,10 @@ class MediaAsset(Leased):
     class Meta:
         # The id is time-ordered (UUIDv7): newest first without an index of its own.
         ordering = ("-id",)
-        permissions = (("approve_mediaasset", "Can approve, publish, archive and restore media assets"),)
+        permissions = (
+            ("approve_mediaasset", "Can approve, publish, archive and restore media assets"),
+            ("import_mediaasset", "Can import from the site's Figma and Canva accounts by the API"),
+        )
         indexes = (
             models.Index(fields=("library", "-id"), name="mediagen_asset_library"),
             models.Index(fields=("status", "-id"), name="mediagen_asset_status"),
@@ -328,8 +366,16 @@ class MediaAsset(Leased):
             # Counts what a library holds without looking at its rows.
             models.Index(fields=("library", "generation_state", "status", "file_size"), name="mediagen_asset_counted"),
             models.Index(fields=("content_hash",), name="mediagen_asset_hash"),
+            models.Index(fields=("marked_hash",), name="mediagen_asset_marked"),
+            models.Index(fields=("look_a",), name="mediagen_asset_look_a"),
+            models.Index(fields=("look_b",), name="mediagen_asset_look_b"),
+            models.Index(fields=("look_c",), name="mediagen_asset_look_c"),
+            models.Index(fields=("look_d",), name="mediagen_asset_look_d"),
             models.Index(
                 fields=("generation_id",), name="mediagen_asset_generation", condition=Q(generation_id__isnull=False)
+            ),
+            models.Index(
+                fields=("alt_text_state", "-id"), name="mediagen_asset_suggested", condition=~Q(alt_text_state="")
             ),
             models.Index(fields=("deleted_at",), name="mediagen_asset_deleted", condition=Q(deleted_at__isnull=False)),
             # Nearly every asset of a large library is ready; the few that are not are found through this.
@@ -345,6 +391,9 @@ class MediaAsset(Leased):
             ),
             models.CheckConstraint(name="mediagen_asset_status_legal", condition=Q(status__in=ReviewStatus.values)),
             models.CheckConstraint(name="mediagen_asset_source_legal", condition=Q(source__in=AssetSource.values)),
+            models.CheckConstraint(
+                name="mediagen_asset_alt_text_state", condition=Q(alt_text_state__in=["", *AltTextState.values])
+            ),
             models.CheckConstraint(
                 name="mediagen_asset_label_explained",
                 condition=Q(ai_label__in=("", "show")) | (Q(ai_label="hide") & ~Q(ai_label_reason="")),
@@ -379,6 +428,19 @@ class MediaAsset(Leased):
     def tag_names(self) -> list[str]:
         """Sorted; no query when `tags` was prefetched."""
         return sorted(tag.name for tag in self.tags.all())
+
+    @property
+    def shown_alt_text(self) -> str:
+        """What pages say of it: the alt text; where the site says so (SHOW_SUGGESTED_ALT_TEXT) a suggestion that waits,
+        when there is none. Never a rehearsal's."""
+        if self.alt_text or self.alt_text_state != AltTextState.SUGGESTED:
+            return self.alt_text
+        return self.alt_text_suggestion if conf.get("SHOW_SUGGESTED_ALT_TEXT") else ""
+
+    @property
+    def has_suggestion(self) -> bool:
+        """Whether a suggested alt text waits for a person."""
+        return self.alt_text_state in SUGGESTIONS
 
     @property
     def origin(self) -> str:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.errors import Outcome
 from mediagen.models.writer import WriterQuerySet
-from mediagen.types import MAKES_PICTURES, AttemptState, ProviderJob, uuid7
+from mediagen.types import ARE_BOUGHT, AttemptState, ProviderJob, uuid7
 
 if TYPE_CHECKING:
     from mediagen.models.asset import MediaAsset
@@ -25,7 +25,7 @@ IS_OPEN = Q(state__in=UNDER_WAY)
 MAY_BE_BILLED_STATES = (AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState.UNKNOWN)
 MAY_BE_BILLED_OUTCOMES = (Outcome.BAD_RESPONSE, Outcome.ERROR)
 MAY_BE_BILLED = Q(state__in=MAY_BE_BILLED_STATES) | Q(outcome__in=MAY_BE_BILLED_OUTCOMES)
-UNSETTLED = MAY_BE_BILLED & Q(billable=True, cost__isnull=True, operation__in=tuple(MAKES_PICTURES))
+UNSETTLED = MAY_BE_BILLED & Q(billable=True, cost__isnull=True, operation__in=tuple(ARE_BOUGHT))
 
 
 class GenerationAttemptQuerySet(WriterQuerySet["GenerationAttempt"]):
@@ -39,7 +39,7 @@ class GenerationAttemptQuerySet(WriterQuerySet["GenerationAttempt"]):
 
     def to_settle(self) -> Self:
         """Of these a person may say what came of them: the unsettled ones, and those whose end nobody saw."""
-        unknown = Q(state=AttemptState.UNKNOWN, billable=True, operation__in=tuple(MAKES_PICTURES))
+        unknown = Q(state=AttemptState.UNKNOWN, billable=True, operation__in=tuple(ARE_BOUGHT))
         return self.filter(UNSETTLED | unknown)
 
     def of(self, asset: MediaAsset) -> Self:
@@ -102,6 +102,10 @@ class GenerationAttempt(models.Model):
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     latency_s = models.FloatField(null=True, blank=True)
+
+    description_id = models.UUIDField(
+        null=True, blank=True, editable=False, help_text="Of the AssetDescription that it was made for."
+    )
 
     lease_token: int | None = None
     """no column: the token of the asset's lease under which this object is written. None: without a lease"""

@@ -27,6 +27,7 @@ class Rendition(models.Model):
     class Meta:
         ordering = ("-pk",)
         constraints = (models.UniqueConstraint(fields=("asset", "key"), name="mediagen_rendition_unique"),)
+        indexes = (models.Index(fields=("content_hash",), name="mediagen_rendition_hash"),)
 
     def __str__(self) -> str:
         return f"{self.width}\u00d7{self.height} {self.format}"

@@ -47,7 +47,7 @@ def picture_chooser(**limits: Any) -> dict[str, Any]:
 @register.filter
 def alt(asset: MediaAsset) -> str:
     """What the picture shows: the text somebody wrote for it, else what was asked for."""
-    return asset.alt_text or Truncator(asset.prompt or str(asset)).chars(ALT_CHARS)
+    return asset.shown_alt_text or Truncator(asset.prompt or str(asset)).chars(ALT_CHARS)
 
 
 @register.filter
@@ -106,6 +106,17 @@ def seconds(value: float | None) -> str:
 
 
 @register.filter
+def duration(value: float | None) -> str:
+    """12 s, 7 min, 3 h 20 min; "" for None."""
+    if value is None or value < 60:
+        return seconds(value)
+    minutes = round(value / 60)
+    if minutes < 60:
+        return _("%(number)s min") % {"number": minutes}
+    return _("%(hours)s h %(minutes)s min") % {"hours": minutes // 60, "minutes": minutes % 60}
+
+
+@register.filter
 def rate(share: float | None) -> str:
     """98 %, 99.7 %; "" for None. 100 % is all of them, 0 % none."""
     if share is None:
@@ -140,6 +151,24 @@ class NotHonoured(NamedTuple):
 
     what: str
     text: str
+
+
+@register.filter
+def signed_text(credentials: Any) -> str:
+    """What came signed with a picture, in words; "" for nothing."""
+    if not isinstance(credentials, Mapping) or not credentials:
+        return ""
+    signer, generator = str(credentials.get("signer") or ""), str(credentials.get("generator") or "")
+    said = [
+        _("signed by %(signer)s") % {"signer": signer} if signer else _("signed"),
+        {
+            "valid": _("valid: it came as it was signed"),
+            "invalid": _("not valid: it was changed since, or the signature is none"),
+        }.get(str(credentials.get("validation")), _("not checked")),
+    ]
+    if generator:
+        said.append(_("made with %(program)s") % {"program": generator})
+    return "; ".join(said)
 
 
 @register.filter
@@ -232,6 +261,10 @@ def asked_lines(asset: MediaAsset) -> list[NotHonoured]:
         lines.append(NotHonoured(_("Size"), size))
     if asked.get("providers"):
         lines.append(NotHonoured(_("Only asked"), ", ".join(map(str, asked["providers"]))))
+    if asked.get("made_with"):
+        lines.append(NotHonoured(_("Made with"), str(asked["made_with"])[:200]))
+    if asked.get("style"):
+        lines.append(NotHonoured(_("Style"), str(asked["style"])[:200]))
     options = asked.get("options")
     for name, value in options.items() if isinstance(options, Mapping) else ():
         said = (_("yes") if value else _("no")) if isinstance(value, bool) else str(value)
@@ -289,6 +322,24 @@ def mediagen_alerts(context: Any) -> dict[str, Any]:
     except NoReverseMatch:  # a site without the admin
         address = ""
     return {"alerts": found[:ALERTS_SHOWN], "more": max(0, len(found) - ALERTS_SHOWN), "address": address}
+
+
+@register.inclusion_tag("mediagen/admin/_first_run.html", takes_context=True)
+def mediagen_first_run(context: Any) -> dict[str, Any]:
+    """The way to the page that sets the providers up, for those who may change them, while none makes real pictures.
+    One query; none on the list of providers, which knows their states."""
+    from mediagen.engine.insight import makes_real_pictures
+
+    user = getattr(context.get("request"), "user", None)
+    if user is None or not user.has_perm("mediagen.change_providerconfig"):
+        return {"setup_url": ""}
+    rows = getattr(context.get("cl"), "result_list", None)
+    if makes_real_pictures(None if rows is None else [row.admin_state for row in rows]):
+        return {"setup_url": ""}
+    try:
+        return {"setup_url": reverse("admin:mediagen_providerconfig_setup")}
+    except NoReverseMatch:  # a site that has another page for its providers, or none
+        return {"setup_url": ""}
 
 
 @register.inclusion_tag("mediagen/admin/_week.html", takes_context=True)

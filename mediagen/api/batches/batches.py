@@ -290,7 +290,7 @@ class GoOnView(APIBase):
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
 
     def post(self, request: Request, pk: UUID) -> Response:
-        uploads.go_on(_found(self, pk))
+        uploads.go_on(_found(self, pk), self.access)
         return Response(_detail(self, pk))
 
 
@@ -366,6 +366,7 @@ class RetryView(APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         batch = _found(self, pk)
+        uploads.demand_dry(batch, self.access)
         if not lifecycle.retry_failed(batch):
             raise Conflict(_("No row of the batch has failed or was cancelled."))
         uploads.work_on(batch)

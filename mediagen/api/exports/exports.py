@@ -187,6 +187,7 @@ class ExportsView(ExportView):
         asset = self.access.assets(Right.CHANGE).filter(pk=values.pop("asset")).select_related("library").first()
         if asset is None:
             raise Problem(INVALID, _("There is no such asset that you may change."), field="asset")
+        values["dry_run"] = self.access.dry(values.get("dry_run"))
         export = requests.place(asset, requests.ExportOrder(**values), by=request.user)
         return self.answer(export, 202 if export.target == ExportTarget.CANVA else 201)
 
@@ -228,6 +229,7 @@ class ExportRetryView(ExportView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         export = self.found(requests.changeable(self.access), pk)
+        self.access.demand_dry(export.options.get("dry_run"))
         if export.target == ExportTarget.FIGMA and export.expires_at is None:
             raise Problem(CONFLICT, _("Figma was never asked with success. Export the asset once more."))
         if export.state not in (ExportState.FAILED, ExportState.EXPIRED, ExportState.CANCELLED):

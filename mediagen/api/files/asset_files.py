@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import Flag, StrictSerializer, Time, Whole
+from mediagen.api.fields import Choice, Flag, StrictSerializer, Time, Whole
 from mediagen.api.library.assets import AssetsBase
 from mediagen.api.problems import CONFLICT, INVALID, LINK_REFUSED, Problem
 from mediagen.api.schema import Parameter, describe
@@ -27,6 +27,7 @@ from mediagen.models.routing import outside_transactions
 from mediagen.origins import allow_origin
 from mediagen.views_files import (
     CONTENT_TYPES,
+    original_response,
     page_picture_response,
     picture_response,
     signed_file_response,
@@ -78,6 +79,18 @@ class DownloadView(PictureBase):
     )
     def get(self, request: Request, pk: UUID) -> Any:
         return picture_response(request._request, self.with_picture(pk), {}, download=True)
+
+
+class OriginalView(PictureBase):
+    @describe(
+        "The file as it came",
+        operation_id="assets_original",
+        responses={**PICTURES, **PARTS, 304: None},
+        description="As its vendor sent it, with all that stands in it, where the asset's own was made of it. 404 "
+        "where there is none besides. Ranges and ETags are answered.",
+    )
+    def get(self, request: Request, pk: UUID) -> Any:
+        return original_response(request._request, self.found(pk))
 
 
 @method_decorator(outside_transactions, name="dispatch")
@@ -178,7 +191,7 @@ class SourcesSerializer(serializers.Serializer[Any]):
     width = serializers.IntegerField(help_text="Pixels of the picture itself.")
     height = serializers.IntegerField()
     alt = serializers.CharField()
-    format = serializers.CharField()
+    format = Choice(choices=tuple(FORMATS))
     sources = SourceSerializer(many=True)
 
 
@@ -214,7 +227,7 @@ class SrcsetView(AssetsBase):
                 "srcset": ", ".join(f"{one['url']} {one['width']}w" for one in sources),
                 "width": asset.width,
                 "height": asset.height,
-                "alt": asset.alt_text or asset.name,
+                "alt": asset.shown_alt_text or asset.name,
                 "format": format,
                 "sources": sources,
             }
@@ -226,6 +239,7 @@ WIDTHS = (320, 640, 960, 1280, 1920, 2560)
 routes = [
     path("assets/<uuid:pk>/srcset/", SrcsetView.as_view(), name="asset-srcset"),
     path("assets/<uuid:pk>/download/", DownloadView.as_view(), name="asset-download"),
+    path("assets/<uuid:pk>/original/", OriginalView.as_view(), name="asset-original"),
     path("assets/<uuid:pk>/renditions/", RenditionsView.as_view(), name="asset-renditions"),
     path("assets/<uuid:pk>/link/", LinkView.as_view(), name="asset-link"),
     path("files/<str:token>/", SignedFileView.as_view(), name="signed-file"),

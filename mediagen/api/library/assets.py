@@ -19,11 +19,12 @@ from mediagen.api.asset_rows import AssetRow, read_rows, with_related
 from mediagen.api.base import APIBase, demand_version, etag_of
 from mediagen.api.fields import StrictSerializer, Text
 from mediagen.api.pagination import paged
+from mediagen.api.parsing import Body
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
 from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
-from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
+from mediagen.api.shown import PICTURE_FORMATS, SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
-from mediagen.engine.files import uploads
+from mediagen.engine.files import similar_to, upload_from, uploads
 from mediagen.engine.library import (
     AssetFilters,
     Right,
@@ -64,7 +65,7 @@ FILTERS = (
     Parameter("provider", "Who served it."),
     Parameter("model", "Which model did."),
     Parameter("tag", "Has this tag; repeated: all of them.", {"type": "array", "items": {"type": "string"}}),
-    Parameter("format", "png, jpeg, webp, avif or gif."),
+    Parameter("format", "Of its file.", enum=PICTURE_FORMATS),
     Parameter("min_width", "Pixels.", PIXELS),
     Parameter("max_width", "Pixels.", PIXELS),
     Parameter("min_height", "Pixels.", PIXELS),
@@ -118,10 +119,24 @@ class UploadSerializer(StrictSerializer):
     tags = serializers.ListField(child=serializers.CharField(max_length=100), required=False, max_length=100)
 
 
+class UploadByAddressSerializer(StrictSerializer):
+    """A picture that is on the web."""
+
+    address = Text(max_length=2000, help_text="https, of a host on the public internet.")
+    library = Text(max_length=200, required=False, help_text="Id, slug or name; else the default one.")
+    name = Text(max_length=255, required=False, allow_blank=True, help_text="The file's name.")
+    description = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
+    alt_text = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
+    tags = serializers.ListField(child=Text(max_length=100), required=False, max_length=100)
+
+
 class UploadedSerializer(AssetSerializer):
     duplicates = serializers.ListField(
         child=serializers.UUIDField(),
         help_text="Assets with the very same file, of those that you may see; 20 at most.",
+    )
+    similar = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Assets that look like it, of those as well; the nearest first."
     )
 
 
@@ -233,7 +248,7 @@ def page_of_assets(
 @method_decorator(outside_transactions, name="dispatch")
 class AssetsView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
-    parser_classes: Any = (Multipart,)
+    parser_classes: Any = (Multipart, Body)
 
     @describe(
         "List assets",
@@ -259,26 +274,32 @@ class AssetsView(AssetsBase):
     @describe(
         "Upload a picture",
         operation_id="assets_upload",
-        request={"multipart/form-data": UploadSerializer},
+        request={"multipart/form-data": UploadSerializer, "application/json": UploadByAddressSerializer},
         responses={201: UploadedSerializer},
         description=(
             "What it is counts, not what it is called. It is decoded, turned upright, and loses EXIF and other private "
-            "metadata. 415 for what is no whole picture: SVG, HTML, archives, half files, files with something behind."
+            "metadata. 415 for what is no whole picture: SVG, HTML, archives, half files, files with something behind. "
+            "With `address` it is fetched from there, within 20 s, if that and all that it redirects to is public."
         ),
     )
     def post(self, request: Request) -> Response:
+        is_file = (request.content_type or "").startswith("multipart/")
         sent: Any = request.data
-        if isinstance(sent.get("file"), str):
+        if is_file and isinstance(sent.get("file"), str):
             raise Problem(INVALID, _("file must be sent as a file, with a filename."), field="file")
-        body = self.read(UploadSerializer)
+        body = self.read(UploadSerializer if is_file else UploadByAddressSerializer)
         library = self.library(body.pop("library", None), Right.GENERATE)
+        take: Any = uploads.upload if is_file else upload_from
         try:
-            asset = uploads.upload(body.pop("file"), library=library, by=request.user, **body)
+            asset = take(body.pop("file" if is_file else "address"), library=library, by=request.user, **body)
         except InvalidRequest as exc:
-            raise Problem(NOT_A_PICTURE if exc.field == "file" else INVALID, translated(exc), field=exc.field) from exc
+            kind = NOT_A_PICTURE if exc.field == "file" else INVALID
+            field = "address" if exc.field == "file" and not is_file else exc.field
+            raise Problem(kind, translated(exc), field=field) from exc
         same = uploads.duplicates(asset, self.access.assets())
         answer = self.answer(asset, 201)
         answer.data["duplicates"] = [str(pk) for pk in same.values_list("pk", flat=True)[:20]]
+        answer.data["similar"] = [str(one.pk) for one, _ in similar_to(asset, self.access.assets())]
         answer["Location"] = answer.data["url"]
         return answer
 
@@ -354,7 +375,7 @@ class AssetView(AssetsBase):
             bulk.set_tags(asset, tags)
         for name, value in body.items():
             setattr(asset, name, value)
-        review.describe(asset, set(body))
+        review.describe(asset, set(body), by=request.user)
         return self.answer(asset)
 
     @describe(

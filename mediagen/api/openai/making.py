@@ -131,6 +131,10 @@ def _asked(
         "generation_id": uuid7(),
         **wanted.options,
     }
+    try:
+        arguments["dry_run"] = access.dry(arguments.get("dry_run"))
+    except InvalidRequest as exc:
+        raise _refused(exc) from None
     first_seed = arguments.pop("seed", None)
     seeds = [None if first_seed is None else first_seed + number for number in range(wanted.count)]
     try:

@@ -100,16 +100,22 @@ def start(access: Access, request: BatchRequest, *, paused: bool = False) -> tup
             of_creator=True,
         )
         if batch.state == BatchState.LOADING:
-            lifecycle.load(batch, _rows(manifest, rules), access)
-        if is_new and paused:
-            lifecycle.pause(batch, lifecycle.NOT_STARTED)
+            if checked.estimate is not None:
+                lifecycle.keep_estimate(batch, checked.estimate)
+            lifecycle.load(batch, _rows(manifest, rules), access, paused=paused)
     if is_new and not paused:
-        go_on(batch)
+        go_on(batch, access)
     return batch, is_new, checked
 
 
-def go_on(batch: GenerationBatch) -> None:
+def demand_dry(batch: GenerationBatch, access: Access) -> None:
+    """`NotAllowed` for a token for tests and a batch that may be live."""
+    access.demand_dry(batch.options.get("defaults", {}).get("dry_run"))
+
+
+def go_on(batch: GenerationBatch, access: Access) -> None:
     """Let the batch run, and have it worked on by whoever works here."""
+    demand_dry(batch, access)
     if batch.state == BatchState.CANCELLED:
         raise Conflict(_("The batch is cancelled. Retry it, or send it anew."))
     lifecycle.start(batch)
@@ -165,6 +171,8 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
     """The manifest in a file of its own, and the rules against which its rows are checked."""
     library = requests.library_for(access, request.library)
     defaults = {name: value for name, value in request.defaults.items() if value is not None}
+    if (dry_run := access.dry(defaults.get("dry_run"))) is not None:
+        defaults["dry_run"] = dry_run
     options = defaults.pop("options", {})
     if not isinstance(options, dict):
         raise InvalidRequest(_("options must be an object."), field="defaults")

@@ -16,9 +16,11 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.db import IntegrityError
 
+import mediagen.engine.files.originals as originals
 import mediagen.engine.files.storage as storage
 from mediagen import conf, images
 from mediagen.engine.database import times
+from mediagen.engine.files.originals import Source
 from mediagen.errors import ComeLater, InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import scale
 from mediagen.models import MediaAsset, Rendition, asset_storage
@@ -227,7 +229,7 @@ def _alone(key: str) -> Iterator[bool]:
 
 
 def _make(asset: MediaAsset, spec: Spec, key: str) -> Rendition:
-    scaled = scaled_to(spec, asset, source_of(asset))
+    scaled = scaled_to(spec, asset, best_source(asset))
     folder = f"{conf.get('UPLOAD_TO').strip('/')}/renditions/{asset.created_at:%Y/%m}".lstrip("/")
     name = f"{folder}/{asset.pk}-{uuid7().hex}.{storage.EXTENSIONS[spec.format]}"
     try:
@@ -275,14 +277,23 @@ def source_of(asset: MediaAsset) -> bytes:
         raise StorageFailed(f"The storage does not give the file of asset {asset.pk} ({type(exc).__name__}).") from exc
 
 
-def scaled_to(spec: Spec, asset: MediaAsset, source: bytes) -> images.Scaled:
-    """The asset's picture, whose file is `source`, as the spec says. `StorageFailed` when the file is damaged."""
+def best_source(asset: MediaAsset) -> Source:
+    """The original where it is kept and larger, else the asset's own file; `StorageFailed` when there is neither."""
+    return originals.larger(asset) or _own_source(asset)
+
+
+def _own_source(asset: MediaAsset) -> Source:
     # What the row knows of the file; it was looked into before it was stored.
-    picture = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
+    known = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
+    return Source(source_of(asset), known)
+
+
+def scaled_to(spec: Spec, asset: MediaAsset, source: Source) -> images.Scaled:
+    """The asset's picture as the spec says. `StorageFailed` when its file is damaged."""
     try:
         return images.scaled(
-            source,
-            picture,
+            source.content,
+            source.picture,
             spec.format,
             width=spec.width,
             height=spec.height,
@@ -290,8 +301,12 @@ def scaled_to(spec: Spec, asset: MediaAsset, source: bytes) -> images.Scaled:
             focus=spec.focus or (asset.focal_x, asset.focal_y),
             quality=spec.quality,
             source_type=asset.digital_source_type,
+            as_fitted=(asset.width, asset.height) if source.is_original else None,
         )
     except NotAPicture as exc:
+        if source.is_original:
+            logger.warning("the original of asset %s cannot be used: %s", asset.pk, exc)
+            return scaled_to(spec, asset, _own_source(asset))
         logger.error("asset %s: %s", asset.pk, exc)
         raise StorageFailed(f"The stored file of asset {asset.pk} cannot be read: {exc}") from exc
 

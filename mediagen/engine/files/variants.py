@@ -8,6 +8,7 @@ from typing import Any
 import mediagen.engine.files.renditions as renditions
 import mediagen.engine.files.uploads as uploads
 from mediagen import images
+from mediagen.engine.files.originals import Source
 from mediagen.engine.files.renditions import Spec
 from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import scale
@@ -68,7 +69,7 @@ def make_variants(asset: MediaAsset, sizes: Iterable[Any], by: Any) -> list[Medi
             field="asset_id",
         )
     specs = specs_of(sizes, asset.format)
-    source = renditions.source_of(asset)
+    source = renditions.best_source(asset)
     return [_variant(asset, source, spec, by) for spec in specs]
 
 
@@ -131,7 +132,7 @@ def _box(asset: MediaAsset, left: int, top: int, width: int | None, height: int 
     return left, top, right, bottom
 
 
-def _variant(asset: MediaAsset, source: bytes, spec: Spec, by: Any) -> MediaAsset:
+def _variant(asset: MediaAsset, source: Source, spec: Spec, by: Any) -> MediaAsset:
     scaled = renditions.scaled_to(spec, asset, source)
     parameters = {"width": spec.width, "height": spec.height, "fit": spec.fit, "quality": spec.quality}
     return _kept(asset, scaled.content, by, parameters)

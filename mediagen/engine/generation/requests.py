@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -34,7 +34,7 @@ from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
-from mediagen.operations import GENERATE, OPERATIONS
+from mediagen.operations import DESCRIBE, GENERATE, OPERATIONS
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
 from mediagen.wording import say as _
 
@@ -118,6 +118,7 @@ def plan(access: Access, request: PictureRequest, generation_id: uuid.UUID | Non
         raise InvalidRequest(
             _("The seeds of the further pictures would be too large. Take a smaller one."), field="seed"
         )
+    request = replace(request, dry_run=access.dry(request.dry_run))
     found, mask = sources.found_among(access.watchable(), request.sources, request.mask)
     library = library_for(access, request.library or (str(found[0].library_id) if found else None))
     chains = ChainsNow()
@@ -161,11 +162,21 @@ def _worked_on(request: PictureRequest, first: MediaAsset | None) -> dict[str, A
     return {"prompt": request.prompt, "factor": request.factor, "margins": request.margins, **size}
 
 
+_DOES = {DESCRIBE: "describe pictures"}
+
+
 def affordable(library: MediaLibrary, chain: MediaGeneratorChain, orders: Sequence[AssetOrder]) -> Estimate:
     """What the orders may cost; refused when nobody can be asked now, or a budget does not leave the least of it."""
-    operation = orders[0].operation
+    demand_somebody(chain, orders[0].operation)
+    estimate = estimates.estimate(orders, chain)
+    demand_budget(library, chain, estimate)
+    return estimate
+
+
+def demand_somebody(chain: MediaGeneratorChain, operation: str) -> None:
+    """`InvalidRequest` when nobody in the chain can do it, `ProvidersCoolingDown` when nobody can be asked now."""
     if all(why := [lacks(provider, operation) for provider in chain.providers]):
-        does = OPERATIONS[operation].does if operation in OPERATIONS else "make pictures"
+        does = OPERATIONS[operation].does if operation in OPERATIONS else _DOES.get(operation, "make pictures")
         raise InvalidRequest(
             _("No provider that would be asked can %(does)s. %(why)s", does=does, why=" ".join(why)), field="providers"
         )
@@ -179,10 +190,12 @@ def affordable(library: MediaLibrary, chain: MediaGeneratorChain, orders: Sequen
             ),
             retry_after_s=wait_s,
         )
-    estimate = estimates.estimate(orders, chain)
+
+
+def demand_budget(library: MediaLibrary, chain: MediaGeneratorChain, estimate: Estimate) -> None:
+    """`BudgetTooSmall` when a budget does not leave the least of it."""
     if not estimate.is_free:
         _check_budgets(library, chain, estimate)
-    return estimate
 
 
 def place(
@@ -300,7 +313,7 @@ def cancel(assets: Iterable[MediaAsset]) -> None:
 
 
 @atomic()
-def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
+def retry(assets: Sequence[MediaAsset], access: Access) -> list[uuid.UUID]:
     """Let the failed, cancelled, interrupted and placeholder ones wait to be made again, under their ids; which. Errors
     of `plan`, and `Conflict` when there is none."""
     again = [asset for asset in assets if _may_be_made_again(asset)]
@@ -310,6 +323,7 @@ def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
         )
     for asset in again:
         order = claims.order_of(asset)
+        access.demand_dry(order.dry_run)
         chain = ChainsNow().of(order.providers, order.dry_run)
         affordable(asset.library, chain, [order])
         queue.enqueue_again(asset.pk)

@@ -73,7 +73,8 @@ async def _picture(row: KeptAnswer, answer: Answer, order: AssetOrder) -> Genera
     attempt, request = row.attempt, order.request
     cost = attempt.cost if attempt.cost is not None else attempt.cost_held
     try:
-        content, picture, report = await open_picture(bytes(answer.content), request.width, request.height, cost=cost)
+        came = bytes(answer.content)
+        content, picture, report = await open_picture(came, request.width, request.height, cost=cost)
     except BadResponse:
         # Not the picture itself: what a provider says about one, in which only that provider finds it.
         image = await _asked_again(row, answer, order)
@@ -91,6 +92,7 @@ async def _picture(row: KeptAnswer, answer: Answer, order: AssetOrder) -> Genera
         provider_job_id=attempt.provider_job_id,
         fit_report=report,
         sha256=picture.sha256,
+        original=b"" if content is came else came,
     )
 
 

@@ -22,7 +22,15 @@ from mediagen.engine.library import Access, Right, sees_everything
 from mediagen.engine.money import ledger
 from mediagen.errors import ConfigurationError, Conflict, GenerationFailed, InvalidRequest, NotAllowed, StorageFailed
 from mediagen.factory import build_adapter
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus
+from mediagen.models import (
+    AssetDescription,
+    DescriptionState,
+    GenerationAttempt,
+    GenerationState,
+    MediaAsset,
+    ProviderConfig,
+    ReviewStatus,
+)
 from mediagen.models.attempt import UNSETTLED
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
@@ -139,7 +147,11 @@ def settle(pk: Any, *, cost: Decimal | None, by: str, access: Access | None = No
         row.state = AttemptState.SETTLED.value
     ledger.book([row])
     row.save(update_fields=["cost", "settled_at", "settled_by", "state", "booked", "cost_held"])
-    if row.asset_id and row.state in (AttemptState.SUCCEEDED, AttemptState.ADOPTED):
+    if row.description_id is not None:
+        AssetDescription.objects.filter(pk=row.description_id, state=DescriptionState.READY, cost=None).update(
+            cost=cost
+        )
+    elif row.asset_id and row.state in (AttemptState.SUCCEEDED, AttemptState.ADOPTED):
         MediaAsset.objects.filter(pk=row.asset_id, cost=None, provider_name=row.provider_name).update(cost=cost)
     if row.asset_id:
         progress.changed([row.asset_id])

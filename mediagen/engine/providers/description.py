@@ -13,10 +13,10 @@ from mediagen.factory import build_adapter, chain_configs
 from mediagen.foreign import lacks
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
-from mediagen.types import MAKES_PICTURES
+from mediagen.types import ARE_BOUGHT
 from mediagen.wording import translated
 
-OPERATIONS = (*MAKES_PICTURES, "export_to_figma", "export_to_canva")
+OPERATIONS = (*ARE_BOUGHT, "export_to_figma", "export_to_canva")
 JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "text": "string", "choice": "string"}
 
 

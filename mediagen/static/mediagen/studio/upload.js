@@ -21,6 +21,7 @@ async function one(file, which) {
     tile?.scrollIntoView({ block: "nearest" });
     line.remove();
     note(`${words.uploaded} ${file?.name ?? form.elements.address.value}`);
+    for (const hint of answer.hints ?? []) note(hint, { stays: true });
     if (!file) form.elements.address.value = "";
   } catch (error) {
     line.remove();
@@ -53,8 +54,11 @@ function posted(file, tell) {
   });
 }
 
+// Pictures of this page that are dragged look like files, too.
+let isOurs = false;
+
 function hasFiles(event) {
-  return event.dataTransfer?.types.includes("Files");
+  return !isOurs && event.dataTransfer?.types.includes("Files");
 }
 
 export function start() {
@@ -73,6 +77,8 @@ export function start() {
     event.preventDefault();
     upload(files);
   });
+  document.addEventListener("dragstart", () => (isOurs = true));
+  document.addEventListener("dragend", () => (isOurs = false));
   document.addEventListener("dragenter", (event) => {
     if (hasFiles(event) && ++inside) root.classList.add("mediagen-dropping");
   });
