@@ -4,7 +4,7 @@
     python .ci/messages.py it         begins another language
     python .ci/messages.py --check    changes nothing; exit code 1 when it would have to
 
-Needs GNU gettext (Debian: apt-get install gettext). tests/test_messages.py, which needs none, says what is untranslated.
+Needs GNU gettext (Debian: apt-get install gettext). tests/test_messages.py needs none, and says what is untranslated.
 """
 
 import os

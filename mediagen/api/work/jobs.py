@@ -245,8 +245,8 @@ class JobsView(Choosing, JobsBase):
         problems=[409],
         description=(
             "zip, variants, generate_again, retry_failed, delete, review, tag, move, export or describe, of up to "
-            "10,000 assets, by ids or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; "
-            "the others go on."
+            "10,000 assets, by ids or by a filter. What one may not do, when it runs, is counted in `failed` with its "
+            "reason; the others go on."
         ),
     )
     def post(self, request: Request) -> Response:
