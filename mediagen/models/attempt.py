@@ -104,7 +104,7 @@ class GenerationAttempt(models.Model):
     latency_s = models.FloatField(null=True, blank=True)
 
     description_id = models.UUIDField(
-        null=True, blank=True, editable=False, help_text="Of the AssetDescription that it was made for."
+        null=True, blank=True, editable=False, help_text=_("Of the AssetDescription that it was made for.")
     )
 
     lease_token: int | None = None
