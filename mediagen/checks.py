@@ -33,6 +33,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PAGES_CSP": (str, type(None)),
     "PICTURES": (dict,),
     "RICH_TEXT_FIELDS": (list, tuple),
+    "WAGTAIL_COLLECTIONS": (dict,),
+    "WAGTAIL_IMAGE_VALUES": (str, type(None)),
     "ALERT_MAIL_TO": (list, tuple, type(None)),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
@@ -88,7 +90,7 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         yield Error('MEDIAGEN["KEEP_ORIGINALS_DAYS"] must be a number, 0 or more, or None.', id="mediagen.E004")
     if value.get("RUN_IN_SERVER", True) not in (True, False, "at_once"):
         yield Error('MEDIAGEN["RUN_IN_SERVER"] must be True, False or "at_once".', id="mediagen.E003")
-    for name in ("SYNC_TO_DISK", "OTEL_PROMPTS"):
+    for name in ("SYNC_TO_DISK", "OTEL_PROMPTS", "SHOW_SUGGESTED_ALT_TEXT"):
         if not isinstance(value.get(name, True), bool):
             yield Error(f"MEDIAGEN[{name!r}] must be True or False.", id="mediagen.E003")
     for name in ("PROXY", "WEBHOOK_BASE_URL", "SITE_URL"):

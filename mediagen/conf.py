@@ -85,6 +85,8 @@ DEFAULTS: dict[str, Any] = {
     # Named sets of the options of {% picture %}: {"hero": {"widths": [800, 1600], "formats": "avif,webp",
     # "ratio": "16:9", "sizes": "100vw"}}. `mediagen_make_renditions` makes what they name.
     "PICTURES": {},
+    # Whether pages show an alt text that a model has suggested, while there is no other and nobody has answered it.
+    "SHOW_SUGGESTED_ALT_TEXT": False,
     # Text fields of the site in which assets may stand: ["blog.Post.body"]. Those that do count as used.
     "RICH_TEXT_FIELDS": [],
     # A zip that somebody has asked for is kept for so many hours.
@@ -114,6 +116,10 @@ DEFAULTS: dict[str, Any] = {
     "METRICS_TOKEN": "",
     # Whether spans of mediagen.contrib.otel have the prompt.
     "OTEL_PROMPTS": False,
+    # With mediagen.contrib.wagtail: into which collection of Wagtail's the pictures of a library (its name, slug or id)
+    # become images ({"shop": "Shop"}); and "path.to.function" that gives further values of a new image.
+    "WAGTAIL_COLLECTIONS": {},
+    "WAGTAIL_IMAGE_VALUES": None,
     # An export to Figma that nobody has placed with the plugin for so many days is given up.
     "EXPORT_WAIT_DAYS": 30,
 }

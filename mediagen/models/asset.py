@@ -430,6 +430,19 @@ class MediaAsset(Leased):
         return sorted(tag.name for tag in self.tags.all())
 
     @property
+    def shown_alt_text(self) -> str:
+        """What pages say of it: the alt text; where the site says so (SHOW_SUGGESTED_ALT_TEXT) a suggestion that waits,
+        when there is none. Never a rehearsal's."""
+        if self.alt_text or self.alt_text_state != AltTextState.SUGGESTED:
+            return self.alt_text
+        return self.alt_text_suggestion if conf.get("SHOW_SUGGESTED_ALT_TEXT") else ""
+
+    @property
+    def has_suggestion(self) -> bool:
+        """Whether a suggested alt text waits for a person."""
+        return self.alt_text_state in SUGGESTIONS
+
+    @property
     def origin(self) -> str:
         """As `origin_of`."""
         return origin_of(self)

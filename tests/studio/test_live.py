@@ -223,14 +223,14 @@ def test_a_mistake_in_a_filter_is_said_on_the_page(person):
 # ---------------------------------------------------------------------- uploads
 
 
-def png(name="boat.png"):
-    return SimpleUploadedFile(name, pictures.png(), content_type="image/png")
+def png(name="boat.png", seed=1):
+    return SimpleUploadedFile(name, pictures.png(seed=seed), content_type="image/png")
 
 
 def test_a_form_puts_pictures_into_a_library(maker):
     library = MediaLibraryFactory()
 
-    answer = maker.post(UPLOAD, {"library": library.pk, "files": [png("one.png"), png("two.png")]})
+    answer = maker.post(UPLOAD, {"library": library.pk, "files": [png("one.png"), png("two.png", seed=2)]})
 
     assets = MediaAsset.objects.filter(library=library, source="uploaded", created_by=maker.user)
     assert answer.url == "/mediagen/studio/?said=upload"

@@ -61,15 +61,20 @@ PREFER = Parameter(
     "wait=N: answer when the pictures are ready, after N seconds (120 at most, 5 under WSGI) at the latest.",
     where="header",
 )
+STATES = {"type": "array", "items": {"type": "string", "enum": list(GENERATION_STATES)}}
 LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send it by themselves.", where="header")
 
 TICKET = Parameter("ticket", "Stands in `stream_url`, for browsers: they send no header with an EventSource.")
 
 
-ANSWERS: dict[Any, Any] = {202: GenerationSerializer, 201: GenerationSerializer, (200, EVENT_STREAM): EVENT}
+ANSWERS: dict[Any, Any] = {
+    (202, "application/json"): GenerationSerializer,
+    (202, EVENT_STREAM): EVENT,
+    201: GenerationSerializer,
+}
 HOW_IT_ANSWERS = (
     "202 with the pending assets; with `Prefer: wait=N` 201 when all are ready in time, else 202 with what has "
-    "become of them; with `Accept: text/event-stream` 200 and a stream until the last one is over. Refused "
+    "become of them; with `Accept: text/event-stream` 202 and a stream until the last one is over. Refused "
     "before anything is made: 402 when a budget does not leave what it costs at least, 503 with Retry-After "
     "when every provider is cooling down."
 )
@@ -97,7 +102,7 @@ class Placing(AsyncAPIView):
         new = assets if placed.is_new else []
         if _wants_stream(request):
             await in_server.work_now(ids, new=new)
-            return await _stream_response(request, ids, "", addresses, headers)
+            return await _stream_response(request, ids, "", addresses, headers, status=202)
         if wait_s:
             headers["Preference-Applied"] = f"wait={wait_s:.0f}"
             assets = await _after(assets, wait_s, is_new=placed.is_new) or assets
@@ -138,7 +143,7 @@ class GenerationsView(Placing):
         operation_id="generations_list",
         parameters=[
             *PAGING,
-            Parameter("state", "Only those; one of several, with commas.", {"type": "string"}),
+            Parameter("state", "Only those; one of several, with commas or repeated.", STATES),
         ],
         responses={200: page_of(GenerationSerializer)},
         description=(
@@ -150,7 +155,7 @@ class GenerationsView(Placing):
         return Response(self.begun)
 
     def begin_get(self, request: Request) -> dict[str, Any]:
-        words = request.query_params.get("state", "").split(",")
+        words = ",".join(request.query_params.getlist("state")).split(",")
         wanted = [word.strip() for word in words if word.strip()]
         if wrong := [word for word in wanted if word not in GENERATION_STATES]:
             text = f"There is no state {wrong[0]!r:.40}. There are: {', '.join(GENERATION_STATES)}."
@@ -383,13 +388,19 @@ def _wants_stream(request: Request) -> bool:
 
 
 async def _stream_response(
-    request: Request, ids: Sequence[UUID], position: str, addresses: Addresses, headers: Mapping[str, str]
+    request: Request,
+    ids: Sequence[UUID],
+    position: str,
+    addresses: Addresses,
+    headers: Mapping[str, str],
+    *,
+    status: int = 200,
 ) -> StreamingHttpResponse:
     events: Any = _stream(ids, position, addresses)
     if holds_a_worker(request):
         # Django would send nothing before the end: what there is goes out soon, and the reader comes back for more.
         events = [event async for event in _stream(ids, position, addresses, longest_s=WSGI_WAIT_S)]
-    response = StreamingHttpResponse(events, content_type=EVENT_STREAM, headers=dict(headers))
+    response = StreamingHttpResponse(events, status=status, content_type=EVENT_STREAM, headers=dict(headers))
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response

@@ -31,6 +31,7 @@ async function one(file, which) {
     tile?.scrollIntoView({ block: "nearest" });
     line.remove();
     note(`${words.uploaded} ${file?.name ?? form.elements.address.value}`);
+    for (const hint of answer.hints ?? []) note(hint, { stays: true });
     if (!file) form.elements.address.value = "";
   } catch (error) {
     line.remove();
