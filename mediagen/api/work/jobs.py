@@ -222,9 +222,9 @@ class JobsView(Choosing, JobsBase):
         responses={202: JobSerializer},
         problems=[409],
         description=(
-            "zip, variants, generate_again, retry_failed, delete, review, tag, move or export, of up to 10,000 assets, by "
-            "ids or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; the others go "
-            "on."
+            "zip, variants, generate_again, retry_failed, delete, review, tag, move or export, of up to 10,000 "
+            "assets, by ids or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; "
+            "the others go on."
         ),
     )
     def post(self, request: Request) -> Response:
