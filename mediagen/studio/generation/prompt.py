@@ -215,8 +215,8 @@ class PromptForm(LibraryForm):
         said = {name: self.data.get(f"var-{name}", "").strip()[:MAX_VALUE] for name in names}
         missing = [name for name, value in said.items() if not value]
         if missing and "estimate" not in self.data:
-            names = {"names": ", ".join(missing)}
-            self.add_error("prompt", _("Say what is to stand for %(names)s, in the fields below.") % names)
+            text = _("Say what is to stand for %(names)s, in the fields below.")
+            self.add_error("prompt", text % {"names": ", ".join(missing)})
         prompt = presets.filled(prompt, said)
         if style is not None:
             prompt = presets.styled(prompt, style)
