@@ -231,7 +231,7 @@ def _exported(asset: MediaAsset | None, arguments: dict[str, Any], by: Any = Non
 def _check_export(arguments: dict[str, Any]) -> dict[str, Any]:
     given = {name: arguments[name] for name in EXPORT_ARGUMENTS if arguments.get(name) is not None}
     if "target" not in given:
-        raise InvalidRequest("Say into which target.", field="target")
+        raise InvalidRequest(_("Say into which target."), field="target")
     _exported(None, given)
     return given
 

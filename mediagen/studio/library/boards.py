@@ -17,6 +17,7 @@ from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import Collection, MediaLibrary
 from mediagen.studio.library.narrowing import GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 MOST_SHOWN = 40
 """on the page; the latest changed"""
@@ -99,7 +100,7 @@ class CollectionsView(StudioPage, View):
             name, query = request.POST.get("name", ""), request.POST.get("query", "") or "?"
             made = collections.create(self.access, name, library=shared, query=query)
         except MediagenError as exc:
-            return refused(request, str(exc))
+            return refused(request, translated(exc))
         return HttpResponseRedirect(address(made))
 
 
@@ -122,7 +123,7 @@ class CollectionView(StudioPage, View):
             shared = library_of(self.access, said)
             collections.change(self.access, collection, name=said.get("name", ""), library=shared)
         except MediagenError as exc:
-            return refused(request, str(exc))
+            return refused(request, translated(exc))
         return HttpResponseRedirect(address(collection))
 
 
