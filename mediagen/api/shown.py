@@ -17,9 +17,11 @@ from mediagen.engine.generation import Estimate, failures
 from mediagen.engine.library import Right
 from mediagen.images.credentials import INVALID, NOT_CHECKED, VALID
 from mediagen.models import GenerationAttempt, GenerationState, LabelRule, MediaAsset
-from mediagen.models.asset import AssetSource, FailureCode, ReviewStatus, failure_code_of, origin_of
+from mediagen.models.asset import AltTextState, AssetSource, FailureCode, ReviewStatus, failure_code_of, origin_of
+from mediagen.models.attempt import OUTCOMES
 
 THUMBNAIL_PX = 400
+PICTURE_FORMATS = ("png", "jpeg", "webp", "avif", "gif")
 
 
 class FailureSerializer(serializers.Serializer[Any]):
@@ -103,12 +105,18 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     name = serializers.CharField(read_only=True)
     description = serializers.CharField(read_only=True)
     alt_text = serializers.CharField(read_only=True)
+    alt_text_suggestion = serializers.CharField(read_only=True, help_text="By a model, until a person accepts it.")
+    alt_text_state = serializers.ChoiceField(
+        choices=["", *AltTextState.values], read_only=True, help_text="What became of the last suggestion."
+    )
     tags = serializers.ListField(child=serializers.CharField(), source="tag_names", read_only=True)
     prompt = serializers.CharField(read_only=True)
     negative_prompt = serializers.CharField(read_only=True)
     seed = serializers.IntegerField(read_only=True, allow_null=True)
     parameters = serializers.DictField(read_only=True, help_text="What was asked besides: size, options, providers.")
-    format = serializers.CharField(read_only=True, help_text="png, jpeg, webp, avif or gif; empty without a picture.")
+    format = serializers.ChoiceField(
+        choices=["", *PICTURE_FORMATS], read_only=True, help_text="Empty without a picture."
+    )
     width = serializers.IntegerField(read_only=True, help_text="Pixels of the picture; 0 without one.")
     height = serializers.IntegerField(read_only=True)
     file_size = serializers.IntegerField(read_only=True, help_text="Bytes.")
@@ -223,6 +231,8 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "name": None,
     "description": None,
     "alt_text": None,
+    "alt_text_suggestion": None,
+    "alt_text_state": None,
     "tags": lambda asset, _: asset.tag_names,
     "prompt": None,
     "negative_prompt": None,
@@ -307,6 +317,9 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
 
     provider = serializers.CharField(source="provider_name", read_only=True)
     model = serializers.CharField(source="model_name", read_only=True)
+    outcome = serializers.ChoiceField(
+        choices=["", *(value for value, _ in OUTCOMES)], read_only=True, help_text="Empty while it is being asked."
+    )
     cost = Usd(read_only=True, allow_null=True)
     started_at = Time()
     finished_at = Time(allow_null=True)

@@ -14,6 +14,7 @@ from operator import mul
 from mediagen.errors import NotAPicture
 from mediagen.images import codecs, saving
 from mediagen.images.picture import Picture
+from mediagen.wording import say as _
 
 Look = tuple[int, int, int, int]
 """four times 16 bits"""
@@ -57,7 +58,7 @@ def _greys(content: bytes, picture: Picture) -> bytes:
     from PIL import Image
 
     if not codecs.can_read(picture.format):
-        raise NotAPicture(f"The Pillow of this installation knows no {picture.format.upper()}.")
+        raise NotAPicture(_("The Pillow of this installation knows no %(format)s.", format=picture.format.upper()))
     with codecs.opened(content, picture) as source:
         source.draft("L", (_SIDE * 4, _SIDE * 4))  # a JPEG is decoded at a size that is large enough
         turn = saving.exif_and_turn(source)[1]

@@ -47,7 +47,7 @@ def picture_chooser(**limits: Any) -> dict[str, Any]:
 @register.filter
 def alt(asset: MediaAsset) -> str:
     """What the picture shows: the text somebody wrote for it, else what was asked for."""
-    return asset.alt_text or Truncator(asset.prompt or str(asset)).chars(ALT_CHARS)
+    return asset.shown_alt_text or Truncator(asset.prompt or str(asset)).chars(ALT_CHARS)
 
 
 @register.filter

@@ -252,6 +252,7 @@ def part_of_commands(command: str) -> list[list[str]]:
         "mediagen_rehearse",
         "mediagen_update_provider_data",
         "mediagen_export_assets",
+        "mediagen_prune",
     ],
 )
 def test_the_options_of_a_command(command):
@@ -412,13 +413,16 @@ def test_the_fields_of_every_json_line():
     arguments = {
         "mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"],
         "verify_origin": [asset.asset_id],
+        "describe_assets": ["--tag", "hero", "--all", "--dry-run"],
     }
     for words, fields in rows.items():
         out = io.StringIO()
         call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)
         *_, last = lines = [json.loads(line) for line in out.getvalue().splitlines()]
         said = set().union(*lines)
-        assert said == set(names_in(fields)) - {"export", "summary", "picture"}, words
+        assert said == set(names_in(fields)) - {"export", "summary", "picture", "description", "could_go", "gone"}, (
+            words
+        )
         assert last
 
 

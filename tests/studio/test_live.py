@@ -372,7 +372,7 @@ def test_the_gallery_is_sorted_and_pages_go_on_in_that_order(person, monkeypatch
     page = reader.get(reverse("mediagen:studio"), {"sort": sort, "part": "1"}).json()
     rest = reader.get(f"{page['older']}&part=1" if "?" in page["older"] else f"{page['older']}?part=1").json()
 
-    shown = (page["html"] + rest["html"]).split('mediagen-caption">')[1:]
+    shown = (page["html"] + rest["html"]).split('mediagen-caption" dir="auto">')[1:]
     assert "".join(part.partition("<")[0][-1] for part in shown) == order
     assert rest["older"] == ""
 

@@ -24,6 +24,8 @@ from mediagen.engine.library import Right
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset
 from mediagen.models.routing import outside_transactions
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 
 class SaysSerializer(serializers.Serializer[Any]):
@@ -92,11 +94,11 @@ class VerifyView(AssetsBase):
     def post(self, request: Request) -> Response:
         sent: Any = request.data
         if isinstance(sent.get("file"), str):
-            raise Problem(INVALID, "file must be sent as a file, with a filename.", field="file")
+            raise Problem(INVALID, _("file must be sent as a file, with a filename."), field="file")
         try:
             found = verify(uploads.read(self.read(VerifySerializer)["file"]), self.access.assets())
         except InvalidRequest as exc:
-            raise Problem(NOT_A_PICTURE, str(exc), field=exc.field) from exc
+            raise Problem(NOT_A_PICTURE, translated(exc), field=exc.field) from exc
         return Response(_told(found))
 
 
@@ -112,7 +114,7 @@ class OriginView(AssetsBase):
     def get(self, request: Request, pk: UUID) -> Response:
         asset = self.found(pk)
         if not asset.is_ready:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         return Response(_told(verify_asset(asset, self.access.assets())))
 
 

@@ -22,7 +22,7 @@ from mediagen.api.pagination import paged
 from mediagen.api.parsing import Body
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
 from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
-from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
+from mediagen.api.shown import PICTURE_FORMATS, SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
 from mediagen.engine.files import similar_to, upload_from, uploads
 from mediagen.engine.library import (
@@ -65,7 +65,7 @@ FILTERS = (
     Parameter("provider", "Who served it."),
     Parameter("model", "Which model did."),
     Parameter("tag", "Has this tag; repeated: all of them.", {"type": "array", "items": {"type": "string"}}),
-    Parameter("format", "png, jpeg, webp, avif or gif."),
+    Parameter("format", "Of its file.", enum=PICTURE_FORMATS),
     Parameter("min_width", "Pixels.", PIXELS),
     Parameter("max_width", "Pixels.", PIXELS),
     Parameter("min_height", "Pixels.", PIXELS),

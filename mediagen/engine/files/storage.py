@@ -19,6 +19,7 @@ from django.core.files.storage import Storage
 
 import mediagen.engine.files.refusals as refusals
 from mediagen import conf, images
+from mediagen.engine.database import in_database
 from mediagen.models import MediaAsset, asset_storage
 
 logger = logging.getLogger("mediagen.engine")
@@ -41,6 +42,12 @@ def file_name(asset: MediaAsset, token: int, format: str) -> str:
     """mediagen/2026/11/<id>-<token>.png: unique to the asset and the lease, so that no writer meets another's file,
     and known beforehand, so that a file whose writer died is found again."""
     return f"{folder(asset)}/{asset.pk}-{token}.{EXTENSIONS.get(format, 'bin')}"
+
+
+def asset_of(name: str) -> uuid.UUID | None:
+    """The id of the asset that a stored file was made for; None for a file of another kind."""
+    match = NAME.fullmatch(name.rpartition("/")[2])
+    return uuid.UUID(match["id"]) if match else None
 
 
 def may_be_arriving(asset_id: str) -> bool:
@@ -100,7 +107,7 @@ def _save(name: str, content: bytes) -> str:
         try:
             _sync(storage, saved)
         except OSError:  # some disks say only now that they are full
-            remove_file(saved)
+            _delete(saved)
             raise
     return saved
 
@@ -202,13 +209,36 @@ def _read(name: str) -> bytes:
         return content
 
 
-def remove_file(name: str) -> None:
-    """Delete a stored file. A storage that cannot now is logged, not raised: the caller has worse to tell."""
+KEEPERS: list[Callable[[str], bool]] = []
+"""Say of a file's name whether a row that is not ours has the same file: then it is that row's now, and stays. An app
+of ours adds to them when it is ready."""
+
+
+def remove_file(name: str) -> bool:
+    """Delete a stored file; False when it stays. A storage that cannot now is logged, not raised: the caller has worse
+    to tell."""
+    return not _is_kept(name) and _delete(name)
+
+
+async def aremove_file(name: str) -> None:
+    is_kept = bool(KEEPERS) and await in_database(_is_kept, name)
+    if is_kept:
+        return
+    await sync_to_async(_delete, thread_sensitive=False)(name)
+
+
+def _is_kept(name: str) -> bool:
+    try:
+        return any(keeps(name) for keeps in KEEPERS)
+    except Exception:
+        logger.exception("it is not known whether something else has the file %s: it stays", name)
+        return True
+
+
+def _delete(name: str) -> bool:
     try:
         asset_storage().delete(name)
     except Exception:
         logger.exception("the file %s could not be removed from the storage", name)
-
-
-async def aremove_file(name: str) -> None:
-    await sync_to_async(remove_file, thread_sensitive=False)(name)
+        return False
+    return True

@@ -14,6 +14,7 @@ import mediagen.engine.files.renditions as renditions
 from mediagen import conf, images
 from mediagen.errors import InvalidRequest, NotAPicture
 from mediagen.models import AssetOriginal, MediaAsset, Rendition
+from mediagen.wording import say as _
 
 MOST = 20
 FILE, LEFT, ORIGINAL, RENDITION, LOOKS = "file", "file as it leaves", "original", "rendition", "looks"
@@ -93,7 +94,10 @@ def verify_asset(asset: MediaAsset, among: QuerySet[MediaAsset]) -> Verified:
     """The same of an asset's file as it came: the original where it is kept. `InvalidRequest` for one without a file,
     `StorageFailed` when the storage does not give it."""
     if not asset.is_ready or not asset.file:
-        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset")
+        raise InvalidRequest(
+            _("Asset %(pk)s is %(state)s: it has no picture yet.", pk=asset.pk, state=asset.generation_state),
+            field="asset",
+        )
     row = AssetOriginal.objects.filter(asset=asset).first()
     return verify(renditions.source_of(asset) if row is None else originals.read(row), among)
 

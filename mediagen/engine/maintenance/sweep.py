@@ -154,8 +154,7 @@ def _sort_out_files() -> tuple[int, int]:
             *jobs.unknown_among(chunk),
             *answers.unknown_among(chunk),
         ]:
-            files.remove_file(name)
-            removed += 1
+            removed += files.remove_file(name)
         for name in chunk:
             last = name.rpartition("/")[2]
             if match := files.NAME.fullmatch(last) or originals.NAME.fullmatch(last):
@@ -181,8 +180,7 @@ def _sort_out_files() -> tuple[int, int]:
                 known = {asset.file.name, originals.names_of([asset.pk]).get(asset.pk)}
             for name in unknown:
                 if name not in known and asset_storage().exists(name):
-                    files.remove_file(name)
-                    removed += 1
+                    removed += files.remove_file(name)
     return kept, removed
 
 
