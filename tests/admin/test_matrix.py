@@ -79,7 +79,7 @@ PAGES: dict[tuple[str, str], set[str]] = {
     ("generationbatch", "change"): WRITERS,
     ("generationbatch", "history"): WRITERS,
     ("generationbatch", "delete"): NOBODY,
-    ("generationbatch", "upload"): WRITERS,
+    ("generationbatch", "upload"): {*WRITERS, "outsider"},
     ("generationbatch", "progress"): WRITERS,
     ("assetusage", "changelist"): STAFF,
     ("assetusage", "add"): {*WRITERS, "outsider"},
