@@ -207,6 +207,12 @@ class MediaAsset(Leased):
     color = models.CharField(
         max_length=7, blank=True, editable=False, help_text="#rrggbb, its mean; empty until a size of it was made."
     )
+    blur_hash = models.CharField(
+        max_length=40,
+        blank=True,
+        editable=False,
+        help_text="Its blur (BlurHash); empty until a size of the whole was made.",
+    )
     digital_source_type = models.CharField(
         max_length=60, blank=True, help_text="The IPTC's word for where it comes from, as it stands in the file."
     )

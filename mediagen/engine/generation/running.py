@@ -370,6 +370,7 @@ class Stored:
             "file_size": self.size_bytes,
             "content_hash": image.sha256,
             "color": "",
+            "blur_hash": "",
             "digital_source_type": self.source_type[:60],
             "seed": self._seed,
             "provider_name": image.provider_name[:100],
