@@ -22,7 +22,7 @@ unexport PYTHONPATH
 # Not to compile everything again in each process that a test starts.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve rehearse test test-all lint format types ci lock clean env-base env-test env-dev
+.PHONY: help demo serve rehearse test test-all lint format types docs ci lock clean env-base env-test env-dev env-docs
 .NOTPARALLEL: # one environment, one database
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make lint     ruff and the import contracts"
 	@echo "make format   ruff writes what it can"
 	@echo "make types    mypy, strict"
+	@echo "make docs     the documentation as a site that reads offline, in build/docs"
 	@echo "make ci       everything that has to pass before a change lands"
 	@echo "make lock     requirements/*.txt from pyproject.toml (UPGRADE=1: the newest versions)"
 	@echo "make clean    environments, caches and builds; not var/, where your pictures are"
@@ -75,6 +76,9 @@ format: env-dev
 types: env-dev
 	@$(RUN) -m mypy
 
+docs: env-docs
+	@$(RUN) -m docs.site.build
+
 ci:
 	@PYTHON="$(PYTHON)" bash .ci/run
 
@@ -85,7 +89,7 @@ clean:
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-env-base env-test env-dev: env-%:
+env-base env-test env-dev env-docs: env-%:
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || \
 		{ echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
 	@"$(PYTHON)" .ci/environment.py "$(VENV)" requirements/$*.txt

@@ -25,7 +25,7 @@ compile() { # NAME ARGUMENT...
 compile dev --extra cli --group dev
 for lock in "base --extra cli --group demo" "test --extra cli --group test" "fast --extra fast" \
     "prod --extra cli --extra prod --extra s3" "brokers --group brokers" \
-    "outside --group outside" "mariadb --group mariadb"; do
+    "outside --group outside" "mariadb --group mariadb" "docs --extra cli --group docs"; do
     # shellcheck disable=SC2086  # the words are the arguments
     compile $lock --constraints requirements/dev.txt
 done

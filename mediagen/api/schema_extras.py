@@ -143,6 +143,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "UpscaleRequest": {"source": WORKED_ON, "factor": 2},
     "BackgroundRemovalRequest": {"source": WORKED_ON, "tags": ["cut-out"]},
     "OutpaintRequest": {"source": WORKED_ON, "left": 256, "right": 256, "prompt": "more sea"},
+    "DescribeRequest": {"source": WORKED_ON, "language": "de", "max_chars": 125},
+    "AcceptRequest": {"text": "A lighthouse, half hidden by fog.", "replace": False},
     "Problem": {
         "type": "urn:mediagen:problem:invalid",
         "title": "The request asks for something that cannot be.",

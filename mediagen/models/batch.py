@@ -8,19 +8,21 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Count, Q
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.attempt import GenerationAttempt
-from mediagen.models.costs import NOTHING, Cost, costs_by
+from mediagen.models.attempt_sum import AttemptSum
+from mediagen.models.costs import NOTHING, ZERO, Cost, costs_by
 from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 
 class BatchState(models.TextChoices):
-    LOADING = "loading", "loading"
-    RUNNING = "running", "running"
-    PAUSED = "paused", "paused"
-    FINISHED = "finished", "finished"
-    CANCELLED = "cancelled", "cancelled"
+    LOADING = "loading", _("loading")
+    RUNNING = "running", _("running")
+    PAUSED = "paused", _("paused")
+    FINISHED = "finished", _("finished")
+    CANCELLED = "cancelled", _("cancelled")
 
 
 class GenerationBatchQuerySet(WriterQuerySet["GenerationBatch"]):
@@ -57,14 +59,14 @@ class GenerationBatch(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=200)
     fingerprint = models.CharField(
-        max_length=64, unique=True, editable=False, help_text="SHA-256 of manifest, options and library."
+        max_length=64, unique=True, editable=False, help_text=_("SHA-256 of manifest, options and library.")
     )
     file_name = models.CharField(max_length=500, blank=True)
-    file_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the manifest, hex.")
-    options = models.JSONField(default=dict, blank=True, help_text="What every line has in common.")
+    file_digest = models.CharField(max_length=64, blank=True, help_text=_("SHA-256 of the manifest, hex."))
+    options = models.JSONField(default=dict, blank=True, help_text=_("What every line has in common."))
     state = models.CharField(max_length=10, choices=BatchState.choices, default=BatchState.LOADING)
     state_reason = models.TextField(blank=True)
-    total = models.PositiveIntegerField(default=0, help_text="Assets; 0 until the manifest is loaded.")
+    total = models.PositiveIntegerField(default=0, help_text=_("Assets; 0 until the manifest is loaded."))
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="media_batches"
     )
@@ -76,8 +78,8 @@ class GenerationBatch(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        verbose_name = "batch"
-        verbose_name_plural = "batches"
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
         indexes = (models.Index(fields=("state", "-id"), name="mediagen_batch_state"),)
         constraints = (
             models.CheckConstraint(name="mediagen_batch_state_legal", condition=Q(state__in=BatchState.values)),
@@ -87,15 +89,16 @@ class GenerationBatch(models.Model):
         return self.name
 
     def cost(self) -> Cost:
-        """What was billed for its pictures, those that did not come too, and what may have been. One query."""
+        """What was billed for its pictures, those that did not come too, and what may have been. Two queries."""
         return GenerationBatch.costs([self])[self.pk]
 
     @staticmethod
     def costs(batches: Iterable[GenerationBatch]) -> dict[Any, Cost]:
-        """The same of many, by key. One query."""
+        """The same of many, by key. Two queries."""
         keys = [batch.pk for batch in batches]
         found = costs_by("batch", GenerationAttempt.objects.filter(batch__in=keys))
-        return {key: found.get(key, NOTHING) for key in keys}
+        pruned = AttemptSum.objects.of_owners("batch", keys).billed_by("batch")
+        return {key: found.get(key, NOTHING) + Cost(billed=pruned.get(key, ZERO)) for key in keys}
 
     @property
     def batch_id(self) -> str:

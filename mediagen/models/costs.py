@@ -6,10 +6,10 @@ have been billed and is not known stands beside it, and is never nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
@@ -23,7 +23,10 @@ from mediagen.models.attempt import (
     GenerationAttempt,
 )
 from mediagen.models.ledger import SumOfMoney
-from mediagen.types import MAKES_PICTURES
+from mediagen.types import ARE_BOUGHT
+
+if TYPE_CHECKING:
+    from mediagen.models.asset import MediaAsset
 
 ZERO = Decimal(0)
 
@@ -57,7 +60,7 @@ class Cost:
         if row.state in UNDER_WAY:
             return cls(held=row.cost_held or ZERO)
         is_billed = row.state in MAY_BE_BILLED_STATES or row.outcome in MAY_BE_BILLED_OUTCOMES
-        if not is_billed or row.operation not in MAKES_PICTURES:
+        if not is_billed or row.operation not in ARE_BOUGHT:
             return cls()
         return cls(unsettled=1, possible=row.cost_held or ZERO, without_price=int(row.cost_held is None))
 
@@ -143,6 +146,13 @@ def from_row(row: Mapping[str, Any], prefix: str = "") -> Cost:
 def cost_of(attempts: QuerySet[Any]) -> Cost:
     """What these attempts cost. One query."""
     return from_row(attempts.order_by().aggregate(**sums()))
+
+
+def cost_of_assets(assets: Collection[MediaAsset]) -> Cost:
+    """What these cost. One query. Where all their attempts are pruned, the prices of the pictures are left, without
+    what tries in vain may have cost: that is in the sums alone."""
+    found = cost_of(GenerationAttempt.objects.filter(asset__in=assets))
+    return found if found != NOTHING else Cost(billed=sum((asset.cost or ZERO for asset in assets), ZERO))
 
 
 def costs_by(key: str, attempts: QuerySet[Any]) -> dict[Any, Cost]:

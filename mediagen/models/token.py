@@ -9,6 +9,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from mediagen.models.clock import db_now
@@ -69,18 +70,18 @@ class ApiToken(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="media_api_tokens")
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(max_length=8, editable=False, help_text="Its last characters.")
-    scopes = models.JSONField(default=list, help_text="read, generate, change, approve, figma, manage")
+    hint = models.CharField(max_length=8, editable=False, help_text=_("Its last characters."))
+    scopes = models.JSONField(default=list, help_text=_("read, generate, change, approve, figma, manage"))
     library = models.ForeignKey(
         MediaLibrary,
         null=True,
         blank=True,
         on_delete=models.CASCADE,
         related_name="+",
-        help_text="Only this library; empty: all that its user may use.",
+        help_text=_("Only this library; empty: all that its user may use."),
     )
     is_test = models.BooleanField(
-        "for tests", default=False, help_text="Makes placeholders only, and sends nothing to anybody."
+        _("for tests"), default=False, help_text=_("Makes placeholders only, and sends nothing to anybody.")
     )
     made_by = models.ForeignKey(
         "self",
@@ -89,7 +90,7 @@ class ApiToken(models.Model):
         editable=False,
         on_delete=models.SET_NULL,
         related_name="+",
-        help_text="The token with which it was made; it ends with that one.",
+        help_text=_("The token with which it was made; it ends with that one."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
@@ -100,7 +101,7 @@ class ApiToken(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        verbose_name = "API token"
+        verbose_name = _("API token")
 
     def __str__(self) -> str:
         return f"{self.name} (ends in {self.hint})"

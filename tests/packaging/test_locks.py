@@ -22,6 +22,7 @@ LOCKS = {
     "brokers": ([], "brokers"),
     "outside": ([], "outside"),
     "mariadb": ([], "mariadb"),
+    "docs": (["cli"], "docs"),
 }
 
 

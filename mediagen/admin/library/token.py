@@ -21,6 +21,7 @@ from mediagen.engine.library import IssuedToken, tokens
 from mediagen.errors import InvalidRequest
 from mediagen.models import ApiToken
 from mediagen.models.token import SCOPES
+from mediagen.wording import translated
 
 MEANINGS = {
     "read": gettext_lazy("read: see assets and libraries"),
@@ -65,7 +66,7 @@ class TokenForm(AskedByForm):
             try:
                 tokens.check(data.get("user") or self.asker, data["name"], **wanted)
             except InvalidRequest as exc:
-                self.add_error(exc.field, str(exc))
+                self.add_error(exc.field, translated(exc))
         return data
 
 
@@ -167,7 +168,7 @@ class ApiTokenAdmin(AskedByAdmin, ModelAdmin):
         try:
             issued = tokens.rotate(token.pk)
         except InvalidRequest as exc:
-            self.message_user(request, str(exc), messages.ERROR)
+            self.message_user(request, translated(exc), messages.ERROR)
             return self._back(token)
         self.log_change(request, issued.token, [{"changed": {"fields": ["digest"]}}])
         return self._shown(request, issued)

@@ -39,10 +39,11 @@ from mediagen.engine.generation import Placed, idempotency, requests
 from mediagen.engine.library import Right, tickets
 from mediagen.engine.work import in_server
 from mediagen.errors import NotAllowed
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
-from mediagen.models.costs import cost_of
+from mediagen.models import GenerationState, MediaAsset
+from mediagen.models.costs import cost_of_assets
 from mediagen.origins import allow_origin
 from mediagen.types import uuid7
+from mediagen.wording import say as _
 
 WATCH = (Right.READ, Right.GENERATE)
 """either will do: who has pictures made may see what comes of it"""
@@ -219,14 +220,14 @@ class OneGeneration:
     def shown(self, pk: UUID) -> dict[str, Any]:
         """As it is now, with what it has cost so far."""
         assets = self.found(pk)
-        cost = cost_of(GenerationAttempt.objects.filter(asset__in=assets))
+        cost = cost_of_assets(assets)
         return {**shown_generation(pk, assets, Addresses.of(self.request)), "billing": cost.facts()}
 
     def changeable(self, pk: UUID) -> list[MediaAsset]:
         assets = self.found(pk)
         mine = set(self.access.assets(Right.GENERATE).filter(pk__in=[asset.pk for asset in assets]).values_list("pk"))
         if len(mine) < len(assets):
-            raise NotAllowed("You may look into this library, and not have pictures made in it.")
+            raise NotAllowed(_("You may look into this library, and not have pictures made in it."))
         return assets
 
 

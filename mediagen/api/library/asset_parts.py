@@ -24,10 +24,11 @@ from mediagen.engine.generation import idempotency
 from mediagen.engine.library import RATES, Right, usage
 from mediagen.images.scale import FORMATS
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
-from mediagen.models.costs import cost_of
+from mediagen.models.costs import cost_of_assets
 from mediagen.models.routing import outside_transactions
 from mediagen.models.usage import METRICS
 from mediagen.types import MAX_SIDE_PX
+from mediagen.wording import say as _
 
 MOST_SHOWN = 200
 
@@ -139,9 +140,10 @@ class BestSerializer(serializers.Serializer[Any]):
 class AttemptsView(AssetsBase):
     @describe("Who was asked for it", operation_id="assets_attempts", responses={200: AttemptsSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
-        attempts = GenerationAttempt.objects.of(self.found(pk))
+        asset = self.found(pk)
+        attempts = GenerationAttempt.objects.of(asset)
         shown = AttemptSerializer(attempts[:MOST_SHOWN], many=True).data
-        return Response({"results": shown, **cost_of(attempts).facts()})
+        return Response({"results": shown, **cost_of_assets([asset]).facts()})
 
 
 class DuplicatesView(AssetsBase):
@@ -182,7 +184,7 @@ class VariantsView(AssetsBase):
         asset = self.found(pk, Right.GENERATE)
         sizes = self.read(VariantsSerializer)["sizes"]
         if not asset.is_ready:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         made = [child.pk for child in variants.make_variants(asset, sizes, request.user)]
         rows = MediaAsset.objects.select_related("library").prefetch_related("tags").in_bulk(made)
         return Response({"results": shown_assets([rows[pk] for pk in made], Addresses.of(request))}, status=201)
@@ -204,7 +206,7 @@ class CropsView(AssetsBase):
         asset = self.found(pk, Right.GENERATE)
         asked = self.read(CropSerializer)
         if not asset.is_ready:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         made = variants.make_crop(asset, request.user, **asked)
         row = MediaAsset.objects.select_related("library").prefetch_related("tags").get(pk=made.pk)
         return Response(shown_asset(row, Addresses.of(request)), status=201)
@@ -270,7 +272,9 @@ class MetricsView(AssetsBase):
 
 def _must_be_ready(asset: MediaAsset) -> None:
     if not asset.is_ready:
-        raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture to use yet.")
+        raise Problem(
+            CONFLICT, _("The asset is %(state)s: there is no picture to use yet.", state=asset.generation_state)
+        )
 
 
 class BestView(APIBase):
@@ -294,7 +298,7 @@ class BestView(APIBase):
         query = request.query_params
         campaign = query.get("campaign", "").strip()
         if not campaign:
-            raise Problem(INVALID, "Say which campaign.", field="campaign")
+            raise Problem(INVALID, _("Say which campaign."), field="campaign")
         found = usage.best_assets(
             campaign,
             query.get("by") or "click_rate",
@@ -315,7 +319,11 @@ class BestView(APIBase):
 def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and len(text) <= 10 and least <= int(text) <= most):
-        raise Problem(INVALID, f"{name} must be a whole number from {least} to {most}.", field=name)
+        raise Problem(
+            INVALID,
+            _("%(name)s must be a whole number from %(least)s to %(most)s.", name=name, least=least, most=most),
+            field=name,
+        )
     return int(text)
 
 

@@ -22,6 +22,7 @@ from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 from mediagen.models.export import AssetExportQuerySet
 from mediagen.models.routing import atomic
 from mediagen.providers.figma_inputs import FigmaPlace
+from mediagen.wording import say as _
 
 OF_FIGMA = ("file_key", "page_id", "x", "y", "comment")
 OF_CANVA = ("folder", "create_design")
@@ -46,16 +47,20 @@ class ExportOrder:
     def check(self) -> None:
         """`InvalidRequest` with the field for what cannot be, before anything is written."""
         if self.target not in ExportTarget.values:
-            raise InvalidRequest(f"target must be one of {', '.join(ExportTarget.values)}.", field="target")
+            raise InvalidRequest(
+                _("target must be one of %(values)s.", values=", ".join(ExportTarget.values)), field="target"
+            )
         is_figma = self.target == ExportTarget.FIGMA
         for name in OF_CANVA if is_figma else OF_FIGMA:
             if getattr(self, name) not in (None, ""):
-                raise InvalidRequest(f"{name} is for {'Canva' if is_figma else 'Figma'} only.", field=name)
+                raise InvalidRequest(
+                    _("%(name)s is for %(value)s only.", name=name, value="Canva" if is_figma else "Figma"), field=name
+                )
         if not is_figma:
             canva.CanvaPlace.checked(MediaAsset(), self.title or None, self.creates_design, self.folder)
             return
         if not self.file_key:
-            raise InvalidRequest("file_key is missing: the key or address of the Figma file.", field="file_key")
+            raise InvalidRequest(_("file_key is missing: the key or address of the Figma file."), field="file_key")
         FigmaPlace.checked(self.file_key, self.page_id, frame_name=self.title, x=self.x, y=self.y, comment="")
 
     @property
@@ -133,7 +138,9 @@ def cancel(export: AssetExport) -> AssetExport:
     """The export, which nobody will place any more. `ExportConflict` when it has ended, or is being placed."""
     if not rows.cancel([export.pk]):
         export.refresh_from_db()
-        raise rows.ExportConflict(f"The export is {export.get_state_display()}: it cannot be cancelled now.", export)
+        raise rows.ExportConflict(
+            _("The export is %(state)s: it cannot be cancelled now.", state=export.get_state_display()), export
+        )
     export.refresh_from_db()
     return export
 

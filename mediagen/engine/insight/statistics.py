@@ -22,10 +22,11 @@ from mediagen.engine.library import Access, Right, sees_everything
 from mediagen.engine.money import BudgetReport, budget_reports
 from mediagen.engine.providers import ProviderState, states
 from mediagen.errors import InvalidRequest
-from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig, ReviewStatus
+from mediagen.models import AttemptSum, GenerationAttempt, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost, from_row, sums
 from mediagen.types import MAKES_PICTURES, AttemptState
+from mediagen.wording import say as _
 
 PERIODS = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 LONGEST_DAYS = 366
@@ -48,7 +49,14 @@ class Period:
     def named(cls, name: str = "7d") -> Period:
         """The last 24 hours, 7 or 30 days until now. `InvalidRequest` for another name."""
         if name not in PERIODS:
-            raise InvalidRequest(f"There is no period {name!r:.40}. There are: {', '.join(PERIODS)}.", field="period")
+            raise InvalidRequest(
+                _(
+                    "There is no period %(name)s. There are: %(periods)s.",
+                    name=f"{name!r:.40}",
+                    periods=", ".join(PERIODS),
+                ),
+                field="period",
+            )
         now = db_now()
         # To the end of this second, so that what has just begun is in it.
         return cls(name, now - PERIODS[name], now + timedelta(seconds=1))
@@ -58,9 +66,11 @@ class Period:
         """Whole days, the last one included; dates or "2026-11-22". `InvalidRequest` names `from` or `to`."""
         begin, end = _day(first, "from"), _day(last, "to")
         if end < begin:
-            raise InvalidRequest("The period ends before it begins. Exchange the two days.", field="to")
+            raise InvalidRequest(_("The period ends before it begins. Exchange the two days."), field="to")
         if (end - begin).days >= LONGEST_DAYS:
-            raise InvalidRequest(f"The period is longer than {LONGEST_DAYS} days. Take a part of it.", field="to")
+            raise InvalidRequest(
+                _("The period is longer than %(most)s days. Take a part of it.", most=LONGEST_DAYS), field="to"
+            )
         return cls("custom", _midnight(begin), _midnight(end + timedelta(days=1)))
 
     @classmethod
@@ -90,9 +100,11 @@ def _day(value: date | str, name: str) -> date:
     try:
         found = date.fromisoformat(value)
     except ValueError:
-        raise InvalidRequest(f"{value!r:.40} is no day. Write it as 2026-11-22.", field=name) from None
+        raise InvalidRequest(
+            _("%(value)s is no day. Write it as 2026-11-22.", value=f"{value!r:.40}"), field=name
+        ) from None
     if not 1971 <= found.year <= 9000:
-        raise InvalidRequest(f"{value!r:.40} is too far away.", field=name)
+        raise InvalidRequest(_("%(value)s is too far away.", value=f"{value!r:.40}"), field=name)
     return found
 
 
@@ -214,9 +226,10 @@ class Overview:
 
 
 def overview(access: Access | None, period: Period) -> Overview:
-    """The period as `access` may see it: None for all. At most 7 queries, whatever the number of attempts."""
+    """The period as `access` may see it: None for all. At most 7 queries, whatever the number of attempts;
+    one more of times whose rows may have been pruned."""
     attempts = _attempts(access).filter(started_at__gte=period.since, started_at__lt=period.until)
-    total, providers, slots = _counted(attempts, period)
+    total, providers, slots = _counted(attempts, period, _sums(access, period))
     approved = _approved(access, period)
     sees_providers = access is None or access.user.has_perm("mediagen.view_providerconfig")
     configs = list(ProviderConfig.objects.in_chain_order()) if sees_providers else []
@@ -254,15 +267,20 @@ def by_provider(windows: Iterable[str] = ("24h", "30d")) -> dict[str, dict[str, 
 
 def _attempts(access: Access | None) -> QuerySet[GenerationAttempt]:
     """Attempts of the libraries that may be looked into: where the money was spent, wherever the asset is now."""
-    attempts = GenerationAttempt.objects.all()
+    attempts: QuerySet[GenerationAttempt] = _visible(access, GenerationAttempt.objects.all())
+    return attempts
+
+
+def _visible(access: Access | None, rows: Any) -> Any:
+    """Rows with a library, of those that may be looked into."""
     if access is None:
-        return attempts
+        return rows
     if not access.has(Right.READ):
-        return attempts.none()
+        return rows.none()
     is_bound = access.token is not None and access.token.library_id is not None
     if sees_everything(access.user) and not is_bound:
-        return attempts
-    return attempts.filter(access.within(Right.READ))
+        return rows
+    return rows.filter(access.within(Right.READ))
 
 
 ALIKE = ("state", "outcome", "operation", "billable")
@@ -296,7 +314,18 @@ def _latencies(attempts: QuerySet[Any], within: Mapping[str, Q] = WHOLE) -> Any:
     return delivered.order_by().values("provider_name", latency=LatencyClass("latency_s")).annotate(**numbers)
 
 
-def _counted(attempts: QuerySet[Any], period: Period) -> tuple[Figures, dict[str, Figures], tuple[Slot, ...]]:
+def _sums(access: Access | None, period: Period) -> Iterable[AttemptSum]:
+    """What was pruned of the period, by day of the site. It has no latencies."""
+    if period.step == "hour" or period.since > db_now() - timedelta(days=31):
+        return ()
+    days = AttemptSum.objects.filter(day__gte=period.since.date(), day__lt=period.until.date())
+    seen: QuerySet[AttemptSum] = _visible(access, days)
+    return seen
+
+
+def _counted(
+    attempts: QuerySet[Any], period: Period, sums: Iterable[AttemptSum] = ()
+) -> tuple[Figures, dict[str, Figures], tuple[Slot, ...]]:
     total = Figures()
     providers: dict[str, Figures] = {}
     slots = {_text(at, period): Slot(at, Figures(), {}) for at in period.starts()}
@@ -311,6 +340,16 @@ def _counted(attempts: QuerySet[Any], period: Period) -> tuple[Figures, dict[str
             of_slot.setdefault(name, Figures()),
         ):
             _add(figures, row)
+    for pruned in sums:
+        name, slot = pruned.provider_name, slots[_text(pruned.day, period)]
+        of_slot = slot.providers  # type: ignore[assignment]
+        for figures in (
+            total,
+            providers.setdefault(name, Figures()),
+            slot.figures,
+            of_slot.setdefault(name, Figures()),
+        ):
+            figures.add({key: getattr(pruned, key) for key in ALIKE}, pruned.number, Cost(billed=pruned.billed))
     if total.delivered:
         for row in _latencies(attempts):
             for figures in (total, providers[row["provider_name"]]):
@@ -319,7 +358,7 @@ def _counted(attempts: QuerySet[Any], period: Period) -> tuple[Figures, dict[str
     return total, dict(ordered), tuple(slots.values())
 
 
-def _text(at: datetime, period: Period) -> str:
+def _text(at: date, period: Period) -> str:
     return f"{at:%Y-%m-%d %H}" if period.step == "hour" else f"{at:%Y-%m-%d}"
 
 

@@ -18,6 +18,7 @@ from mediagen.models.routing import atomic
 from mediagen.models.token import PREFIX, SCOPES, ApiTokenQuerySet, digest, new_text
 from mediagen.secrets import Secret
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 NAME_LENGTH = 100
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -43,13 +44,15 @@ def check(
     """`InvalidRequest` names the field that is wrong: a name that is empty or too long, an unknown scope or none, a
     library that the user cannot look into, a time that is past."""
     if not 0 < len(checked_text(name, "name").strip()) <= NAME_LENGTH:
-        raise InvalidRequest(f"Give the token a name of 1 to {NAME_LENGTH} characters.", field="name")
+        raise InvalidRequest(_("Give the token a name of 1 to %(most)s characters.", most=NAME_LENGTH), field="name")
     if not scopes or not set(scopes) <= set(SCOPES):
-        raise InvalidRequest(f"A token's scopes are one or more of {', '.join(SCOPES)}.", field="scopes")
+        raise InvalidRequest(
+            _("A token's scopes are one or more of %(scopes)s.", scopes=", ".join(SCOPES)), field="scopes"
+        )
     if library is not None and not MediaLibrary.objects.visible_to(user).filter(pk=library.pk).exists():
-        raise InvalidRequest("There is no such library that this user can look into.", field="library")
+        raise InvalidRequest(_("There is no such library that this user can look into."), field="library")
     if expires_at is not None and expires_at <= db_now():
-        raise InvalidRequest("The token would have expired already. Choose a later time.", field="expires_at")
+        raise InvalidRequest(_("The token would have expired already. Choose a later time."), field="expires_at")
 
 
 @sensitive_variables()
@@ -89,13 +92,17 @@ def _check_within(
     own: ApiToken, scopes: Iterable[str], library: MediaLibrary | None, expires_at: datetime | None, is_test: bool
 ) -> None:
     if more := [scope for scope in scopes if not own.allows(scope)]:
-        raise InvalidRequest(f"The token of this request has not the scope {more[0]} itself.", field="scopes")
+        raise InvalidRequest(
+            _("The token of this request has not the scope %(more)s itself.", more=more[0]), field="scopes"
+        )
     if own.library_id is not None and getattr(library, "pk", None) != own.library_id:
-        raise InvalidRequest("The token of this request is bound to one library: name that one.", field="library")
+        raise InvalidRequest(_("The token of this request is bound to one library: name that one."), field="library")
     if own.expires_at is not None and (expires_at is None or expires_at > own.expires_at):
-        raise InvalidRequest("The token of this request ends before: let the new one end no later.", field="expires_at")
+        raise InvalidRequest(
+            _("The token of this request ends before: let the new one end no later."), field="expires_at"
+        )
     if own.is_test and not is_test:
-        raise InvalidRequest("The token of this request is for tests: so is the new one.", field="is_test")
+        raise InvalidRequest(_("The token of this request is for tests: so is the new one."), field="is_test")
 
 
 def within(access: Access) -> ApiTokenQuerySet:
@@ -167,7 +174,7 @@ def rotate(pk: Any) -> IssuedToken:
     token = ApiToken.objects.valid().locked().filter(pk=pk).first()
     if token is None:
         raise InvalidRequest(
-            "There is no such token, or it was revoked or has expired. Issue a new one.", field="token"
+            _("There is no such token, or it was revoked or has expired. Issue a new one."), field="token"
         )
     text = new_text(is_test=token.is_test)
     token.digest, token.hint, token.last_used_at = digest(text), text[-4:], None

@@ -2,7 +2,7 @@
 
 Keeps: two workers never finish one row, and what a dead one held comes back by itself. `worker`, `presence` (who is
 there), `for_caller` (of one command), `task_runs`, `in_server`, `jobs` (rows of long actions), `job_kinds`,
-`running_job`, `zips`.
+`running_job`, `zips`, `describing` and `describe_requests` (alt texts, one or many).
 """
 
 from __future__ import annotations
