@@ -101,6 +101,8 @@ class MediaAssetChooser(forms.Widget):
             "name": str(asset),
             "alt": asset.alt_text,
             "src": thumbnail_url(asset, 320),
+            "large": thumbnail_url(asset, 1280),
+            "focus": (asset.focal_x, asset.focal_y),
             "width": asset.width,
             "height": asset.height,
             "is_placeholder": asset.is_placeholder,

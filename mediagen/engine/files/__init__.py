@@ -2,8 +2,8 @@
 
 Keeps: a file that no row names is found again or removed, a paid one is put aside and never thrown away. `storage`,
 `refusals`, `answers` (paid, without a usable picture), `originals` (as their vendors sent them), `renditions`,
-`responsive` (the sizes of a picture on a page), `variants`, `links` (signed addresses), `uploads`
-(people's own pictures), `fetched_uploads` (by their addresses), `probe` (whether the storage works).
+`responsive` (the sizes of a picture on a page), `crops` (how one use is cut), `variants`, `links` (signed addresses),
+`uploads` (people's own pictures), `fetched_uploads` (by their addresses), `probe` (whether the storage works).
 """
 
 from __future__ import annotations
