@@ -19,12 +19,16 @@ from mediagen.admin.exports.actions import AssetExports
 from mediagen.admin.generation.generate import AssetMaking
 from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
+from mediagen.admin.work.alt_texts import AssetAltTexts
+from mediagen.engine.files import similar_to
 from mediagen.engine.library import Right, elsewhere, review, suggestions
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
 from mediagen.models.costs import NOTHING, Cost
-from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, usd
+from mediagen.studio.library.alt_texts import suggestion_of
+from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, signed_text, usd
 
 SHOWN_RELATIVES = 24
+SHOWN_ALIKE = 12
 MAX_RELATIVES = 200
 SUGGESTED = {
     "generate_variant": ("generate_again", gettext_lazy("Generate a variant")),
@@ -38,6 +42,7 @@ GENERATION_FIELDS = (
     "made",
     "source",
     "digital_source_type",
+    "signed",
     "prompt",
     "negative_prompt",
     "seed",
@@ -76,7 +81,8 @@ class AssetForm(TaggedForm):
         return data
 
 
-class MediaAssetAdmin(AssetMaking, AssetExports):
+class MediaAssetAdmin(AssetMaking, AssetAltTexts, AssetExports):
+    actions = (*AssetExports.actions, "suggest_alt_text", "accept_alt_text", "reject_alt_text")
     change_form_template = "mediagen/admin/asset_form.html"
     form = AssetForm
     fieldsets = (
@@ -155,11 +161,13 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
             "parent": parent,
             "children": children,
             "duplicates": duplicates,
+            "alike": [other for other, _bits in similar_to(asset, access_of(request).assets(), most=SHOWN_ALIKE)],
             "usages": AssetUsage.objects.filter(asset=asset)[:SHOWN_RELATIVES] if self._sees_usages(request) else [],
             "places": self._places(request, asset),
             "add_usage_url": self._add_usage_url(request, asset),
             "exports": AssetExport.objects.filter(asset=asset)[:SHOWN_RELATIVES],
             "suggestions": [(found, SUGGESTED[found.action]) for found in told],
+            "suggestion": suggestion_of(asset, access_of(request)),
             "parameters": pretty_json(_copied(asset)),
             "steps": steps_of(asset, lambda right: may(request, right, asset.library_id)),
             "changelist_url": self._page("changelist"),
@@ -235,6 +243,10 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     def file_link(self, asset: MediaAsset) -> SafeString | str:
         url = picture_url(asset)
         return format_html('<a href="{}">{}</a>', url, asset.file.name) if url else asset.file.name or "-"
+
+    @admin.display(description=gettext_lazy("content credentials"))
+    def signed(self, asset: MediaAsset) -> str:
+        return signed_text(asset.content_credentials) or "-"
 
     @admin.display(description=gettext_lazy("as it came"))
     def as_it_came(self, asset: MediaAsset) -> str:

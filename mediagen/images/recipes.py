@@ -22,7 +22,7 @@ from mediagen.types import MAX_SEED
 
 MAX_TEXT = 32_000
 """characters of a prompt"""
-_MAX_CHUNK_BYTES = 4 * 1024 * 1024
+MAX_CHUNK_BYTES = 4 * 1024 * 1024
 """of a chunk, also unpacked: a graph of ComfyUI may be large"""
 _MAX_SAMPLERS = 20
 """nodes of a graph that are looked at"""
@@ -60,16 +60,17 @@ def _texts(content: bytes) -> dict[str, str]:
     view = memoryview(content)
     with suppress(NotAPicture, zlib.error, ValueError):
         for kind, start, end in png.chunks(view):
-            if kind not in (b"tEXt", b"iTXt", b"zTXt") or end - start > _MAX_CHUNK_BYTES:
+            if kind not in (b"tEXt", b"iTXt", b"zTXt") or end - start > MAX_CHUNK_BYTES:
                 continue
             keyword, _nul, rest = bytes(view[start:end]).partition(b"\0")
             name = keyword.decode("latin-1")
             if name not in found and any(name == known for _program, known, _read in PROGRAMS):
-                found[name] = _unpacked(kind, rest)
+                found[name] = unpacked(kind, rest)
     return found
 
 
-def _unpacked(kind: bytes, rest: bytes) -> str:
+def unpacked(kind: bytes, rest: bytes) -> str:
+    """The text of a PNG's chunk, of what stands behind its keyword."""
     if kind == b"tEXt":
         try:
             return rest.decode()  # as they write it, whatever the standard says
@@ -84,7 +85,7 @@ def _unpacked(kind: bytes, rest: bytes) -> str:
 
 
 def _inflated(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, _MAX_CHUNK_BYTES)
+    return zlib.decompressobj().decompress(data, MAX_CHUNK_BYTES)
 
 
 def _a1111(text: str) -> Recipe:

@@ -35,6 +35,10 @@ class Dialect:
     """the service's own, or what such a one looks like"""
     default_model: str = ""
     """"" where the model has to be set"""
+    key_env: str = ""
+    """environment variable of its key; another dialect's is never sent to it"""
+    key_hosts: tuple[str, ...] = ()
+    """the vendor's hosts, or endings of them; none: a server of one's own, whose address has to be allowed"""
     needs_key: bool = True
     key_headers: tuple[str, ...] = ("authorization",)
     """headers that carry the key: "authorization" (as a bearer token) and "api-key" """
@@ -59,6 +63,11 @@ class Dialect:
     health: str = "models"
     """"model" (the model's entry), "models" (the list, which some have not) or "readyz" (beside the API)"""
 
+    @property
+    def has_address(self) -> bool:
+        """Whether its `base_url` is a real one."""
+        return not any(word in self.base_url for word in ("RESOURCE", "HOST"))
+
 
 DIALECTS = {
     dialect.name: dialect
@@ -66,6 +75,8 @@ DIALECTS = {
         Dialect(
             name="openai",
             base_url="https://api.openai.com/v1",
+            key_env="OPENAI_API_KEY",
+            key_hosts=("api.openai.com",),
             default_model="gpt-image-2",
             options=_OPTIONS_OF_OPENAI,
             always={"n": 1},
@@ -76,6 +87,8 @@ DIALECTS = {
         Dialect(
             name="azure",
             base_url="https://RESOURCE.openai.azure.com/openai/v1",
+            key_env="AZURE_OPENAI_API_KEY",
+            key_hosts=(".openai.azure.com",),
             key_headers=("authorization", "api-key"),
             options=_OPTIONS_OF_OPENAI,
             always={"n": 1},
@@ -85,6 +98,8 @@ DIALECTS = {
         Dialect(
             name="xai",
             base_url="https://api.x.ai/v1",
+            key_env="XAI_API_KEY",
+            key_hosts=("api.x.ai",),
             default_model="grok-imagine-image-2.0",
             says_size_by="ratio",
             options={"quality": "quality"},
@@ -96,6 +111,8 @@ DIALECTS = {
         Dialect(
             name="seedream",
             base_url="https://ark.ap-southeast.bytepluses.com/api/v3",
+            key_env="ARK_API_KEY",
+            key_hosts=(".bytepluses.com",),
             # What every version from 4.5 on makes: more would be refused by some, less by others.
             grid={"multiple": 16, "min_side": 512, "max_side": 4096, "min_area": 3_686_400, "max_area": 4_194_304},
             # The vendor marks its pictures visibly unless it is told not to.
@@ -106,6 +123,8 @@ DIALECTS = {
         Dialect(
             name="together",
             base_url="https://api.together.ai/v1",
+            key_env="TOGETHER_API_KEY",
+            key_hosts=("api.together.ai", "api.together.xyz"),
             says_size_by="sides",
             grid={"multiple": 16, "min_side": 256, "max_side": 1440},
             options={"output_format": "output_format", "steps": "steps", "guidance_scale": "guidance_scale"},
@@ -117,6 +136,7 @@ DIALECTS = {
         Dialect(
             name="vllm",
             base_url="http://HOST:8000/v1",
+            key_env="VLLM_API_KEY",
             needs_key=False,
             grid={"multiple": 16, "min_side": 256, "max_side": 2048},
             options={"steps": "num_inference_steps", "guidance_scale": "guidance_scale"},
@@ -127,6 +147,7 @@ DIALECTS = {
         Dialect(
             name="localai",
             base_url="http://HOST:8080/v1",
+            key_env="LOCALAI_API_KEY",
             needs_key=False,
             grid={"multiple": 8, "min_side": 256, "max_side": 2048},
             options={"steps": "step", "response_format": "response_format"},

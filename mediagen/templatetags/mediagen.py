@@ -47,7 +47,7 @@ def picture_chooser(**limits: Any) -> dict[str, Any]:
 @register.filter
 def alt(asset: MediaAsset) -> str:
     """What the picture shows: the text somebody wrote for it, else what was asked for."""
-    return asset.alt_text or Truncator(asset.prompt or str(asset)).chars(ALT_CHARS)
+    return asset.shown_alt_text or Truncator(asset.prompt or str(asset)).chars(ALT_CHARS)
 
 
 @register.filter
@@ -151,6 +151,24 @@ class NotHonoured(NamedTuple):
 
     what: str
     text: str
+
+
+@register.filter
+def signed_text(credentials: Any) -> str:
+    """What came signed with a picture, in words; "" for nothing."""
+    if not isinstance(credentials, Mapping) or not credentials:
+        return ""
+    signer, generator = str(credentials.get("signer") or ""), str(credentials.get("generator") or "")
+    said = [
+        _("signed by %(signer)s") % {"signer": signer} if signer else _("signed"),
+        {
+            "valid": _("valid: it came as it was signed"),
+            "invalid": _("not valid: it was changed since, or the signature is none"),
+        }.get(str(credentials.get("validation")), _("not checked")),
+    ]
+    if generator:
+        said.append(_("made with %(program)s") % {"program": generator})
+    return "; ".join(said)
 
 
 @register.filter

@@ -175,7 +175,7 @@ def _command(where: str, line: str) -> Command | None:
     while words and re.match(r"[A-Z_]+=", words[0]):
         name, _, value = words.pop(0).partition("=")
         environment[name] = value
-    if "manage.py" not in words:
+    if "manage.py" not in words or words[-1] == "&":  # a server that stays; see test_processes.py
         return None
     arguments = words[words.index("manage.py") + 1 :]
     assert words[0].endswith("python"), f"{where}: begins with {words[0]}"

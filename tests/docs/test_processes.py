@@ -142,3 +142,11 @@ def test_the_first_picture_of_the_api(checkout):
 
     assert "HTTP/1.1 202" in printed
     assert '"events_url"' in printed
+
+
+def test_the_recipe_of_a_headless_frontend(checkout):
+    rest = before_and_after("docs/recipes.md", "## A headless frontend")[1]
+    many = next(number for number, block in enumerate(rest) if "animals" in block.text)
+    checkout.type([Block("", 0, "sh", (), "make demo\n"), *rest[:many]])
+
+    assert (checkout.folder / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -27,6 +27,7 @@ from mediagen.models import BatchState
 from mediagen.models.routing import outside_transactions
 from mediagen.studio.generation.choices import Providers
 from mediagen.studio.generation.prompt import LibraryForm, Price
+from mediagen.wording import translated
 
 if TYPE_CHECKING:
     _Base = ModelAdmin
@@ -139,7 +140,7 @@ class BatchPages(_Base):
                     form.add_error("manifest", str(problem))
             except MediagenError as exc:
                 field = exc.field if isinstance(exc, InvalidRequest) and exc.field in form.fields else None
-                form.add_error(field, str(exc))
+                form.add_error(field, translated(exc))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

@@ -16,6 +16,7 @@ from mediagen.destinations import destination, elsewhere
 from mediagen.engine.providers import entries
 from mediagen.models import BUDGET_FIELDS, ProviderConfig
 from mediagen.models.fields import PREFIX
+from mediagen.providers.google_account import is_account
 from mediagen.secrets import Secret
 
 
@@ -106,7 +107,7 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_new_credential(self) -> Secret:
         """Wrapped at once, so that no later error can show it."""
         value: str = self.cleaned_data["new_credential"]
-        if not all("!" <= char <= "~" for char in value):
+        if not is_account(value) and not all("!" <= char <= "~" for char in value):
             raise forms.ValidationError(
                 _("It holds a blank or another character that no request header can carry. Copy it again.")
             )
@@ -154,6 +155,8 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         if new and remove:
             self.add_error("remove_credential", _("Either enter a new credential or remove the stored one."))
         adapter = data.get("adapter")
+        if new and adapter and is_account(new.reveal()) and not entries.takes_account(adapter):
+            self.add_error("new_credential", _("This service takes a key, and no service account's file."))
         if new and adapter and not entries.takes_credential(adapter):
             self.add_error(
                 "new_credential",

@@ -251,7 +251,7 @@ def page_picture_src(
 
 def default_alt(asset: MediaAsset) -> str:
     """What the picture shows. Never the prompt: it may say what is nobody's business."""
-    return asset.alt_text or asset.name
+    return asset.shown_alt_text or asset.name
 
 
 @dataclass(frozen=True, slots=True)

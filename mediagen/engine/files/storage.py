@@ -67,17 +67,19 @@ def left_files(asset: MediaAsset) -> list[str]:
     return [name for name in names if name != asset.file.name and storage.exists(name)]
 
 
-async def save_file(name: str, content: bytes, *, is_paid: bool = False) -> str:
+async def save_file(
+    name: str, content: bytes, *, is_paid: bool = False, behind: Callable[[], None] | None = None
+) -> str:
     """Store the bytes; the name they really got. Off the ORM's thread: a bucket may take seconds.
 
     For what is paid a storage that fails is tried again for STORAGE_PATIENCE_S, and meanwhile nothing further is bought
-    (see `refusals`). Then its exception is raised.
+    (see `refusals`). Then its exception is raised. `behind` is called in the same thread when it is stored.
     """
     give_up_at = time.monotonic() + (conf.get("STORAGE_PATIENCE_S") if is_paid else 0.0)
     wait_s = 0.2
     while True:
         try:
-            saved = await sync_to_async(_save, thread_sensitive=False)(name, content)
+            saved = await sync_to_async(_save_then, thread_sensitive=False)(name, content, behind)
             if is_paid:
                 refusals.taken()
             return saved
@@ -89,6 +91,13 @@ async def save_file(name: str, content: bytes, *, is_paid: bool = False) -> str:
             logger.warning("the storage did not take %s (%s); trying again", name, type(exc).__name__)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, 5.0)
+
+
+def _save_then(name: str, content: bytes, behind: Callable[[], None] | None) -> str:
+    saved = _save(name, content)
+    if behind is not None:
+        behind()
+    return saved
 
 
 def _save(name: str, content: bytes) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from mediagen.engine.library.access import Access, Right
 from mediagen.engine.library.review import describe
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.models import AltTextState, AssetDescription, DescriptionState, MediaAsset
-from mediagen.models.asset import SUGGESTIONS, MediaAssetQuerySet
+from mediagen.models.asset import SUGGESTIONS, FailureCode, MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import checked_text
@@ -26,9 +28,14 @@ def waiting(access: Access) -> MediaAssetQuerySet:
     return access.assets(Right.CHANGE).filter(alt_text_state__in=SUGGESTIONS).order_by("-pk")
 
 
-def lacking(assets: MediaAssetQuerySet) -> MediaAssetQuerySet:
-    """Those with a picture and neither an alt text nor a suggestion that waits."""
-    return assets.ready().filter(alt_text="", is_placeholder=False).exclude(alt_text_state__in=SUGGESTIONS)
+def lacking(assets: MediaAssetQuerySet, *, and_unknown: bool = False) -> MediaAssetQuerySet:
+    """Those with a picture and neither an alt text nor a suggestion that waits. Not those whose description may have
+    been answered and paid for, unless `and_unknown`: nobody asks for it a second time by accident."""
+    found = assets.ready().filter(alt_text="", is_placeholder=False).exclude(alt_text_state__in=SUGGESTIONS)
+    if and_unknown:
+        return found
+    unknown = AssetDescription.objects.filter(asset=OuterRef("pk"), failure_code=FailureCode.UNKNOWN)
+    return found.filter(~Exists(unknown))
 
 
 def suggest(asset_id: Any, text: str, *, rehearsed: bool) -> bool:

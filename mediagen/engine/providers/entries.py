@@ -12,7 +12,15 @@ from typing import Any
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
 from mediagen.circuits import SharedBreaker, reset_breakers
 from mediagen.connections import connection_of
-from mediagen.destinations import MAY_BE_A_CREDENTIAL, destination, elsewhere, holds_a_key, withheld
+from mediagen.destinations import (
+    MAY_BE_A_CREDENTIAL,
+    destination,
+    elsewhere,
+    holds_a_key,
+    is_of_the_settings,
+    key_rule,
+    withheld,
+)
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import build_adapter, chain_configs
 from mediagen.models import ProviderConfig, ProviderHealth
@@ -232,6 +240,14 @@ def takes_credential(adapter: str) -> bool:
         return True
 
 
+def takes_account(adapter: str) -> bool:
+    """Whether its credential may be the JSON file of a service account."""
+    try:
+        return bool(getattr(adapter_class(adapter), "takes_account", False))
+    except ConfigurationError:
+        return False
+
+
 def _setup(config: ProviderConfig, dry_run: bool | None = True) -> tuple[Any, str]:
     """(adapter, "") or (None, why it cannot be set up)."""
     try:
@@ -393,11 +409,11 @@ def _credential(config: ProviderConfig) -> CredentialState:
         cls = adapter_class(config.adapter)
     except ConfigurationError:
         return CredentialState("missing")
-    variable = getattr(cls, "credential_env", "")
+    variable = key_rule(config).variable
     source = "missing" if variable else "not needed"
     if variable and os.environ.get(variable, "").strip():
         source = "environment"
-    elif _settings_hold_a_key(cls, settings_options(config.adapter)):
+    elif is_of_the_settings(config) and _settings_hold_a_key(cls, settings_options(config.adapter)):
         source = "settings"
     if source in ("environment", "settings") and withheld(config, stored=False):
         source = "withheld"

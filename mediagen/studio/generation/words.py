@@ -17,6 +17,7 @@ from mediagen.studio import notices
 from mediagen.studio.generation import prompt
 from mediagen.studio.generation.choices import Providers
 from mediagen.studio.pages import StudioPage, admin_link
+from mediagen.wording import translated
 
 LOOKED_BACK, RECENT, HISTORY = 60, 8, 50
 """of assets, for the prompts that are offered again"""
@@ -93,7 +94,7 @@ class WordsView(StudioPage, TemplateView):
                 },
             )
         except MediagenError as exc:
-            return self.render_to_response(self.get_context_data(problem=str(exc)), status=400)
+            return self.render_to_response(self.get_context_data(problem=translated(exc)), status=400)
         return HttpResponseRedirect(f"{request.path}?said=kept")
 
 

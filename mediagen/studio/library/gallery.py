@@ -87,7 +87,7 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
             assets=[tile.asset for tile in kwargs["page"]],
             newest=self._address() if form.cleaned_data["before"] or form.cleaned_data.get("start") else "",
             is_narrowed=not form.is_valid() or bool(form.filters),
-            **boards.shown(self.access, form),
+            **boards.shown_to(self.access, form),
             notice=notices.notice(self.request.GET, self.access),
             admin_url=admin_link(),
             templates=prompt.style_choices(self.access, kind="template") if "asked" in kwargs else (),

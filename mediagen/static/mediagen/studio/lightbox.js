@@ -106,8 +106,8 @@ function press(event) {
 
 function key(event) {
   if (event.target.closest("input, textarea, select") || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key === "ArrowRight") go(1);
-  else if (event.key === "ArrowLeft") go(-1);
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (step) go(getComputedStyle(box).direction === "rtl" ? -step : step);
 }
 
 // The prompt of a picture into the prompt box, in the gallery as it is narrowed now.
