@@ -290,7 +290,9 @@ class _Hub:
         """One library and one batch for all of their assets, as they were read last: each would have its own, for as
         long as a stream lasts."""
         libraries = {story.asset.library_id: story.asset.library for story in newest}
-        batches = {story.asset.batch_id: story.asset.batch for story in newest if story.asset.batch_id is not None}
+        batches: dict[Any, Any] = {
+            story.asset.batch_id: story.asset.batch for story in newest if story.asset.batch_id is not None
+        }
         for asset in (story.asset for story in self.stories.values()):
             if (library := libraries.get(asset.library_id)) is not None:
                 asset.library = library
