@@ -40,7 +40,7 @@ def _remembered(of: str) -> str:
 
 
 def _read(text: str) -> Any:
-    from mediagen.engine.files.crops import Crop
+    from mediagen.engine.files import Crop
     from mediagen.errors import InvalidRequest
 
     try:
@@ -86,18 +86,18 @@ class MediaCropField(models.CharField):  # type: ignore[type-arg]
         return [checks.Error(text, obj=self, id="mediagen.E032")]
 
     def _check_ratios(self) -> list[checks.CheckMessage]:
-        from mediagen.engine.files.responsive import Plan
+        from mediagen.engine.files import responsive
         from mediagen.errors import InvalidRequest
 
         try:
             for ratio in self.ratios:
-                Plan.checked(ratio=ratio)
+                responsive.Plan.checked(ratio=ratio)
         except InvalidRequest as exc:
             return [checks.Error(str(exc), obj=self, id="mediagen.E032")]
         return []
 
     def validate(self, value: Any, model_instance: Any) -> None:
-        from mediagen.engine.files.crops import Crop
+        from mediagen.engine.files import Crop
         from mediagen.errors import InvalidRequest
 
         super().validate(value, model_instance)

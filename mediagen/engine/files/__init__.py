@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mediagen.lazy import names_from
 
 if TYPE_CHECKING:
+    from mediagen.engine.files.crops import Crop
     from mediagen.engine.files.fetched_uploads import upload_from
     from mediagen.engine.files.links import Grant, LinkRefused, download_name, picture_url, thumbnail_url
     from mediagen.engine.files.looks import hint, similar_to
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
+        "crops": "Crop",
         "fetched_uploads": "upload_from",
         "links": "Grant LinkRefused download_name picture_url thumbnail_url",
         "looks": "hint similar_to",
