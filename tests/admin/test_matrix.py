@@ -79,7 +79,7 @@ PAGES: dict[tuple[str, str], set[str]] = {
     ("generationbatch", "change"): WRITERS,
     ("generationbatch", "history"): WRITERS,
     ("generationbatch", "delete"): NOBODY,
-    ("generationbatch", "upload"): WRITERS,
+    ("generationbatch", "upload"): {*WRITERS, "outsider"},
     ("generationbatch", "progress"): WRITERS,
     ("assetusage", "changelist"): STAFF,
     ("assetusage", "add"): {*WRITERS, "outsider"},
@@ -118,6 +118,8 @@ PAGES: dict[tuple[str, str], set[str]] = {
     ("promptpreset", "delete"): WRITERS,
 }
 
+SUGGESTED = {"alt_text": "", "alt_text_suggestion": "A lighthouse", "alt_text_state": "suggested"}
+
 # (model, action): (for whom it changes something, what its page is answered with).
 ACTIONS: dict[tuple[str, str], tuple[set[str], dict[str, Any]]] = {
     ("mediaasset", "approve"): (WRITERS, {}),
@@ -126,6 +128,9 @@ ACTIONS: dict[tuple[str, str], tuple[set[str], dict[str, Any]]] = {
     ("mediaasset", "restore"): (WRITERS, {"before": {"status": "archived"}}),
     ("mediaasset", "move"): (WRITERS, {"library": "shared"}),
     ("mediaasset", "tag"): (WRITERS, {"add": "new"}),
+    ("mediaasset", "suggest_alt_text"): (WRITERS, {"before": {"alt_text": ""}, "language": "en"}),
+    ("mediaasset", "accept_alt_text"): (WRITERS, {"before": SUGGESTED}),
+    ("mediaasset", "reject_alt_text"): (WRITERS, {"before": SUGGESTED}),
     ("mediaasset", "retry"): (WRITERS, {"before": {"generation_state": "failed"}}),
     ("mediaasset", "generate_again"): (WRITERS, {"how": "new_seed"}),
     ("mediaasset", "make_variants"): (WRITERS, {"sizes": "32x"}),
@@ -267,7 +272,11 @@ def test_search_filters_and_choices_tell_others_nothing(role, rows):
 def state(rows: dict[str, Any]) -> Any:
     """Everything that an action could change."""
     return (
-        list(models.MediaAsset.objects.order_by("pk").values("status", "library", "generation_state", "deleted_at")),
+        list(
+            models.MediaAsset.objects.order_by("pk").values(
+                "status", "library", "generation_state", "deleted_at", "alt_text_state"
+            )
+        ),
         list(models.MediaAsset.tags.through.objects.values_list("mediaasset", "mediatag")),
         list(models.BackgroundJob.objects.values_list("kind", "state")),
         list(models.GenerationBatch.objects.values_list("state")),
