@@ -110,6 +110,8 @@ PAGES: dict[tuple[str, str], set[str]] = {
     ("collection", "delete"): WRITERS,
 }
 
+SUGGESTED = {"alt_text_state": "suggested", "alt_text_suggestion": "A tower."}
+
 # (model, action): (for whom it changes something, what its page is answered with).
 ACTIONS: dict[tuple[str, str], tuple[set[str], dict[str, Any]]] = {
     ("mediaasset", "approve"): (WRITERS, {}),
@@ -123,6 +125,9 @@ ACTIONS: dict[tuple[str, str], tuple[set[str], dict[str, Any]]] = {
     ("mediaasset", "make_variants"): (WRITERS, {"sizes": "32x"}),
     ("mediaasset", "make_webp"): (WRITERS, {}),
     ("mediaasset", "download"): (INSIDE, {}),
+    ("mediaasset", "suggest_alt_text"): (WRITERS, {"language": "en", "before": {"alt_text": ""}}),
+    ("mediaasset", "accept_alt_text"): (WRITERS, {"_own_page": "1", "before": SUGGESTED}),
+    ("mediaasset", "reject_alt_text"): (WRITERS, {"_own_page": "1", "before": SUGGESTED}),
     ("mediaasset", "export_figma"): (WRITERS, {"file_key": "abcDEF123456789012345"}),
     ("mediaasset", "export_canva"): (WRITERS, {"title": "Spring"}),
     ("mediaasset", "trash"): (WRITERS, {"expected": "1", "even_if_used": "1"}),
@@ -254,10 +259,13 @@ def test_search_filters_and_choices_tell_others_nothing(role, rows):
         assert role in INSIDE or "campaign" in query or SECRET not in shown, (name, query)
 
 
+OF_ASSETS = ("status", "library", "generation_state", "deleted_at", "alt_text", "alt_text_state")
+
+
 def state(rows: dict[str, Any]) -> Any:
     """Everything that an action could change."""
     return (
-        list(models.MediaAsset.objects.order_by("pk").values("status", "library", "generation_state", "deleted_at")),
+        list(models.MediaAsset.objects.order_by("pk").values(*OF_ASSETS)),
         list(models.MediaAsset.tags.through.objects.values_list("mediaasset", "mediatag")),
         list(models.BackgroundJob.objects.values_list("kind", "state")),
         list(models.GenerationBatch.objects.values_list("state")),
