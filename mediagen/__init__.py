@@ -1,3 +1,3 @@
 """mediagen: AI-made pictures for Django sites, from a chain of providers with failover."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

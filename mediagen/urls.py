@@ -5,6 +5,7 @@ from django.urls import path
 from mediagen import views, views_files, views_webhooks
 from mediagen.studio.files.sharing import ShareView
 from mediagen.studio.files.upload import UploadView
+from mediagen.studio.generation.words import WordsView
 from mediagen.studio.library import chooser
 from mediagen.studio.library.alt_texts import AltTextsView, AltTextView
 from mediagen.studio.library.boards import CollectionsView, CollectionView
@@ -28,6 +29,7 @@ urlpatterns = [
     path("studio/upload/", UploadView.as_view(), name="studio-upload"),
     path("studio/compare/", CompareView.as_view(), name="studio-compare"),
     path("studio/many/", ManyView.as_view(), name="studio-many"),
+    path("studio/prompts/", WordsView.as_view(), name="studio-prompts"),
     path("studio/collections/", CollectionsView.as_view(), name="studio-collections"),
     path("studio/collections/<uuid:pk>/", CollectionView.as_view(), name="studio-collection"),
     path("studio/jobs/<uuid:pk>/", JobView.as_view(), name="studio-job"),

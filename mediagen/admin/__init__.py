@@ -22,6 +22,7 @@ from mediagen.models import (
     MediaAsset,
     MediaLibrary,
     MediaTag,
+    PromptPreset,
     ProviderConfig,
     ProviderHealth,
     WebhookEndpoint,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from mediagen.admin.insight.dashboard import DashboardAdmin
     from mediagen.admin.library.collection import CollectionAdmin
     from mediagen.admin.library.library import MediaLibraryAdmin
+    from mediagen.admin.library.preset import PromptPresetAdmin
     from mediagen.admin.library.tag import MediaTagAdmin
     from mediagen.admin.library.token import ApiTokenAdmin
     from mediagen.admin.library.usage import AssetUsageAdmin
@@ -59,6 +61,7 @@ __getattr__ = names_from(
         "insight.dashboard": "DashboardAdmin",
         "library.collection": "CollectionAdmin",
         "library.library": "MediaLibraryAdmin",
+        "library.preset": "PromptPresetAdmin",
         "library.tag": "MediaTagAdmin",
         "library.token": "ApiTokenAdmin",
         "library.usage": "AssetUsageAdmin",
@@ -88,6 +91,7 @@ admin.site.register(KeptAnswer, later("KeptAnswerAdmin"))
 admin.site.register(MediaAsset, later("MediaAssetAdmin"))
 admin.site.register(MediaLibrary, later("MediaLibraryAdmin"))
 admin.site.register(MediaTag, later("MediaTagAdmin"))
+admin.site.register(PromptPreset, later("PromptPresetAdmin"))
 admin.site.register(ProviderConfig, later("ProviderConfigAdmin"))
 admin.site.register(ProviderHealth, later("ProviderHealthAdmin"))
 admin.site.register(WebhookEndpoint, later("WebhookEndpointAdmin"))

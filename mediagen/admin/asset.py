@@ -20,13 +20,15 @@ from mediagen.admin.generation.generate import AssetMaking
 from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
 from mediagen.admin.work.alt_texts import AssetAltTexts
+from mediagen.engine.files import similar_to
 from mediagen.engine.library import Right, elsewhere, review, suggestions
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.studio.library.alt_texts import suggestion_of
-from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, usd
+from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, signed_text, usd
 
 SHOWN_RELATIVES = 24
+SHOWN_ALIKE = 12
 MAX_RELATIVES = 200
 SUGGESTED = {
     "generate_variant": ("generate_again", gettext_lazy("Generate a variant")),
@@ -40,6 +42,7 @@ GENERATION_FIELDS = (
     "made",
     "source",
     "digital_source_type",
+    "signed",
     "prompt",
     "negative_prompt",
     "seed",
@@ -158,6 +161,7 @@ class MediaAssetAdmin(AssetMaking, AssetAltTexts, AssetExports):
             "parent": parent,
             "children": children,
             "duplicates": duplicates,
+            "alike": [other for other, _bits in similar_to(asset, access_of(request).assets(), most=SHOWN_ALIKE)],
             "usages": AssetUsage.objects.filter(asset=asset)[:SHOWN_RELATIVES] if self._sees_usages(request) else [],
             "places": self._places(request, asset),
             "add_usage_url": self._add_usage_url(request, asset),
@@ -243,6 +247,10 @@ class MediaAssetAdmin(AssetMaking, AssetAltTexts, AssetExports):
     def file_link(self, asset: MediaAsset) -> SafeString | str:
         url = picture_url(asset)
         return format_html('<a href="{}">{}</a>', url, asset.file.name) if url else asset.file.name or "-"
+
+    @admin.display(description=gettext_lazy("content credentials"))
+    def signed(self, asset: MediaAsset) -> str:
+        return signed_text(asset.content_credentials) or "-"
 
     @admin.display(description=gettext_lazy("as it came"))
     def as_it_came(self, asset: MediaAsset) -> str:

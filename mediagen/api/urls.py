@@ -12,7 +12,7 @@ from mediagen.api.base import Nowhere
 from mediagen.api.batches import batches
 from mediagen.api.events import webhooks
 from mediagen.api.exports import exports, figma, imports
-from mediagen.api.files import asset_files
+from mediagen.api.files import asset_files, verifying
 from mediagen.api.generation import descriptions, generations, settling, works
 from mediagen.api.insight import stats
 from mediagen.api.library import asset_parts, assets, collections, libraries, tokens
@@ -27,6 +27,7 @@ urlpatterns = [
     # pictures
     *asset_parts.routes,
     *asset_files.routes,
+    *verifying.routes,
     *assets.routes,
     *jobs.routes,
     # orders: generations and batches

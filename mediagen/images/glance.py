@@ -8,6 +8,7 @@ from mediagen.errors import NotAPicture
 from mediagen.images import codecs, saving
 from mediagen.images.picture import Picture
 from mediagen.images.scale import size_within
+from mediagen.wording import say as _
 
 GLANCE_PX = 1024
 _QUALITY = 85
@@ -19,7 +20,12 @@ def for_a_glance(content: bytes, picture: Picture, side: int = GLANCE_PX) -> byt
     from PIL import Image, ImageOps
 
     if not codecs.can_read(picture.format):
-        raise NotAPicture(f"The Pillow of this installation knows no {picture.format.upper()}. Install a newer one.")
+        raise NotAPicture(
+            _(
+                "The Pillow of this installation knows no %(format)s. Install a newer one.",
+                format=picture.format.upper(),
+            )
+        )
     with codecs.opened(content, picture) as source:
         target = size_within((picture.width, picture.height), side, side)
         source.draft(None, (max(target) * 2, max(target) * 2))  # a JPEG is decoded at about the size that is needed

@@ -13,6 +13,7 @@ from mediagen.models.asset import (
     asset_storage,
 )
 from mediagen.models.attempt import GenerationAttempt
+from mediagen.models.attempt_sum import AttemptSum
 from mediagen.models.batch import BatchState, GenerationBatch
 from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
@@ -28,6 +29,7 @@ from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import LabelPolicy, MediaLibrary
 from mediagen.models.original import AssetOriginal
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
+from mediagen.models.preset import PresetKind, PromptPreset
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.reference import AssetReference
 from mediagen.models.rendition import Rendition
@@ -48,6 +50,7 @@ __all__ = [
     "AssetReference",
     "AssetSource",
     "AssetUsage",
+    "AttemptSum",
     "BackgroundJob",
     "BatchState",
     "BudgetFields",
@@ -75,6 +78,8 @@ __all__ = [
     "MediaTag",
     "MediaType",
     "MessageState",
+    "PresetKind",
+    "PromptPreset",
     "ProviderConfig",
     "ProviderHealth",
     "Rendition",

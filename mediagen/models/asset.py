@@ -115,11 +115,11 @@ class SiteStorage(Storage):
 class AltTextState(models.TextChoices):
     """What became of the last alt text that a model suggested."""
 
-    SUGGESTED = "suggested", "suggested"
-    REHEARSED = "rehearsed", "suggested in a dry run"
-    ACCEPTED = "accepted", "accepted"
-    CHANGED = "changed", "changed"
-    REJECTED = "rejected", "rejected"
+    SUGGESTED = "suggested", _("suggested")
+    REHEARSED = "rehearsed", _("suggested in a dry run")
+    ACCEPTED = "accepted", _("accepted")
+    CHANGED = "changed", _("changed")
+    REJECTED = "rejected", _("rejected")
 
 
 SUGGESTIONS = (AltTextState.SUGGESTED, AltTextState.REHEARSED)
@@ -209,7 +209,7 @@ class MediaAsset(Leased):
     description = models.TextField(blank=True)
     alt_text = models.TextField(blank=True)
     alt_text_suggestion = models.TextField(
-        blank=True, default="", editable=False, help_text="By a model; no page shows it before a person accepts it."
+        blank=True, default="", editable=False, help_text=_("By a model; no page shows it before a person accepts it.")
     )
     alt_text_state = models.CharField(
         max_length=10, choices=AltTextState.choices, blank=True, default="", editable=False
@@ -233,15 +233,15 @@ class MediaAsset(Leased):
         blank=True,
         default="",
         editable=False,
-        help_text="SHA-256 of the file as it leaves, where that is another one.",
+        help_text=_("SHA-256 of the file as it leaves, where that is another one."),
     )
     # The picture's looks in 64 bits, four bands of 16: a near one has a band that is the same, or all but.
-    look_a = models.IntegerField(null=True, editable=False, help_text="NULL: not looked at; -1: nothing to compare.")
+    look_a = models.IntegerField(null=True, editable=False, help_text=_("NULL: not looked at; -1: nothing to compare."))
     look_b = models.IntegerField(null=True, editable=False)
     look_c = models.IntegerField(null=True, editable=False)
     look_d = models.IntegerField(null=True, editable=False)
     content_credentials = models.JSONField(
-        default=dict, blank=True, editable=False, help_text="What came signed with it (C2PA), and by whom."
+        default=dict, blank=True, editable=False, help_text=_("What came signed with it (C2PA), and by whom.")
     )
     digital_source_type = models.CharField(
         max_length=60, blank=True, help_text=_("The IPTC's word for where it comes from, as it stands in the file.")

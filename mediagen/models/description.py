@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.asset import AltTextState, MediaAsset
 from mediagen.models.leased import Leased
@@ -17,10 +18,10 @@ from mediagen.types import uuid7
 
 
 class DescriptionState(models.TextChoices):
-    PENDING = "pending", "pending"
-    RUNNING = "running", "running"
-    READY = "ready", "ready"
-    FAILED = "failed", "failed"
+    PENDING = "pending", _("pending")
+    RUNNING = "running", _("running")
+    READY = "ready", _("ready")
+    FAILED = "failed", _("failed")
 
 
 class AssetDescriptionQuerySet(WriterQuerySet["AssetDescription"]):
@@ -48,26 +49,30 @@ class AssetDescription(Leased):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     asset = models.ForeignKey(MediaAsset, on_delete=models.CASCADE, related_name="descriptions")
     state = models.CharField(max_length=10, choices=DescriptionState.choices, default=DescriptionState.PENDING)
-    language = models.CharField(max_length=40, help_text="As in HTML: en, pt-br.")
+    language = models.CharField(max_length=40, help_text=_("As in HTML: en, pt-br."))
     max_chars = models.PositiveIntegerField()
-    options = models.JSONField(default=dict, blank=True, help_text="Who was to be asked, and whether in dry run.")
+    options = models.JSONField(default=dict, blank=True, help_text=_("Who was to be asked, and whether in dry run."))
 
     text = models.TextField(blank=True)
     provider_name = models.CharField(max_length=100, blank=True)
     model_name = models.CharField(max_length=200, blank=True)
     cost = models.DecimalField(
-        max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD; empty: not known, which is not nothing."
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        help_text=_("USD; empty: not known, which is not nothing."),
     )
     dry_run = models.BooleanField(default=False)
     fit_report = models.JSONField(default=dict, blank=True)
-    failure = models.TextField(blank=True, help_text="Why there is no text.")
+    failure = models.TextField(blank=True, help_text=_("Why there is no text."))
     failure_code = models.CharField(max_length=16, blank=True)
 
     answer = models.CharField(
         max_length=10,
         choices=AltTextState.choices,
         blank=True,
-        help_text="What a person made of it; empty: nothing yet.",
+        help_text=_("What a person made of it; empty: nothing yet."),
     )
     answered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -83,7 +88,7 @@ class AssetDescription(Leased):
 
     class Meta:
         ordering = ("-id",)
-        verbose_name = "description"
+        verbose_name = _("description")
         indexes = (
             models.Index(fields=("asset", "-id"), name="mediagen_description_asset"),
             models.Index(

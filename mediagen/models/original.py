@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.asset import SiteStorage
 from mediagen.models.writer import WriterQuerySet
@@ -16,10 +17,10 @@ class AssetOriginal(models.Model):
     )
     file = models.FileField(storage=SiteStorage(), max_length=500, editable=False)
     format = models.CharField(max_length=16, editable=False)
-    width = models.PositiveIntegerField(editable=False, help_text="Pixels.")
+    width = models.PositiveIntegerField(editable=False, help_text=_("Pixels."))
     height = models.PositiveIntegerField(editable=False)
-    file_size = models.PositiveBigIntegerField(editable=False, help_text="Bytes.")
-    content_hash = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the file, hex.")
+    file_size = models.PositiveBigIntegerField(editable=False, help_text=_("Bytes."))
+    content_hash = models.CharField(max_length=64, editable=False, help_text=_("SHA-256 of the file, hex."))
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = WriterQuerySet["AssetOriginal"].as_manager()

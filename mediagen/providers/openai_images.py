@@ -32,7 +32,8 @@ from mediagen.providers.describing import Described, DescribesImages
 from mediagen.providers.editing import ALPHA, EditsImages, VariesImages, data_url, part, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import codes_of, is_refusal
-from mediagen.providers.openai_dialects import OPTIONS, dialect_named, on_grid, ratio_and_tier
+from mediagen.providers.openai_dialects import DIALECTS, OPTIONS, dialect_named, on_grid, ratio_and_tier
+from mediagen.providers.service import KeyRule
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid
 from mediagen.secrets import Secret
 from mediagen.types import GenerationRequest, utcnow
@@ -69,26 +70,32 @@ class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
     upper_prices = from_data("at_most", "openai_images")
     default_timeout_s = 600.0
     credential_env = "OPENAI_API_KEY"
-    key_hosts = ("api.openai.com",)
     options = OPTIONS
     mask_says_by = ALPHA
 
     def __init__(
         self, api_key: str | Secret | None = None, base_url: str | None = None, model: str | None = None, **rest: Any
     ) -> None:
-        """As of the base class. Every dialect but OpenAI's own needs a `base_url`."""
+        """As of the base class. A dialect whose service has no address of its own needs a `base_url`."""
         self.dialect = dialect = dialect_named(rest.get("dialect") or "openai")
-        # Written down, so that whoever decides where a key may go sees that it is not OpenAI that gets it.
-        if not base_url and dialect.name != "openai":
+        if not base_url and not dialect.has_address:
             raise ConfigurationError(f"{self.name}: set base_url for {dialect.name}: {dialect.base_url}")
         if not (model or dialect.default_model):
             raise ConfigurationError(f"{self.name}: set the model: {dialect.name} has none that is everybody's.")
+        self.credential_env, self.key_hosts = dialect.key_env, dialect.key_hosts
         super().__init__(api_key, base_url or dialect.base_url, model or dialect.default_model, **rest)
         self.supports_seed = dialect.seed
         self.supports_negative_prompt = bool(dialect.negative_prompt)
         self._api_version = str(self.default_options.get("api_version", "")) if dialect.name == "azure" else ""
         if self._api_version:
             self.base_url = self.base_url.removesuffix("/v1").removesuffix("/openai")
+
+    @classmethod
+    def key_rule(cls, options: Mapping[str, Any]) -> KeyRule:
+        dialect = DIALECTS.get(str(options.get("dialect") or "openai"))
+        if dialect is None:
+            return KeyRule("?", "", ())
+        return KeyRule(dialect.name if dialect.name != "openai" else "", dialect.key_env, dialect.key_hosts)
 
     @property
     def is_configured(self) -> bool:

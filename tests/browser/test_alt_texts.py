@@ -1,4 +1,4 @@
-"""Alt texts that a model suggests, in a real browser: beside the field, in the dialog, and all that wait by keyboard."""
+"""Alt texts that a model suggests, in a real browser: beside the field, in the chooser, and a list by keyboard."""
 
 from __future__ import annotations
 

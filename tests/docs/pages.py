@@ -17,6 +17,7 @@ PAGES = {
 
 _FENCE = re.compile(r"^```(.*)$")
 _EXIT_CODE = re.compile(r"#\s*exit code (\d+)\s*$")
+_TAKEN = re.compile(r"([A-Z_]+)=\$\((.*)\)$")
 _OUTPUT = re.compile(r"# -> (.*)$")
 
 
@@ -38,6 +39,11 @@ class Block:
         return next((word.removeprefix("file=") for word in self.words if word.startswith("file=")), "")
 
     @property
+    def engine(self) -> str:
+        """The task engine that the block is for: its processes stay, and tests/brokers runs it."""
+        return next((word.removeprefix("engine=") for word in self.words if word.startswith("engine=")), "")
+
+    @property
     def output(self) -> list[str]:
         """What the block says that it prints, line by line."""
         return [found[1] for line in self.text.splitlines() if (found := _OUTPUT.search(line))]
@@ -57,6 +63,8 @@ class Command:
     arguments: tuple[str, ...]
     """after manage.py; empty for an export"""
     exit_code: int
+    variable: str = ""
+    """that takes the output: NAME=$(...)"""
 
     def __str__(self) -> str:
         return f"{self.where}: {shlex.join(self.arguments)}"
@@ -146,28 +154,29 @@ def commands(page: str) -> list[Command]:
 
     Blocks that name an engine are for processes that stay; tests/brokers runs those.
     """
-    found = []
-    for block in blocks(page):
-        if block.language != "sh" or any(word.startswith("engine=") for word in block.words):
-            continue
-        for number, line in enumerate(block.text.replace("\\\n", "  ").splitlines(), block.line):
-            command = _command(f"{page}:{number}", line)
-            if command is not None:
-                found.append(command)
-    return found
+    return [command for block in blocks(page) if block.language == "sh" for command in commands_of(block)]
+
+
+def commands_of(block: Block) -> list[Command]:
+    if block.engine:
+        return []
+    lines = enumerate(block.text.replace("\\\n", "  ").splitlines(), block.line)
+    found = [_command(f"{block.page}:{number}", line) for number, line in lines]
+    return [command for command in found if command is not None]
 
 
 def _command(where: str, line: str) -> Command | None:
-    code = _EXIT_CODE.search(line)
-    words = shlex.split(line, comments=True)
+    status = _EXIT_CODE.search(line)
+    taken = _TAKEN.match(line.strip())
+    words = shlex.split(taken[2] if taken else line, comments=True)
     if words and words[0] == "export":
         return Command(where, dict(word.split("=", 1) for word in words[1:]), (), 0)
     environment: dict[str, str] = {}
     while words and re.match(r"[A-Z_]+=", words[0]):
         name, _, value = words.pop(0).partition("=")
         environment[name] = value
-    if "manage.py" not in words:
+    if "manage.py" not in words or words[-1] == "&":  # a server that stays; see test_processes.py
         return None
     arguments = words[words.index("manage.py") + 1 :]
     assert words[0].endswith("python"), f"{where}: begins with {words[0]}"
-    return Command(where, environment, tuple(arguments), int(code[1]) if code else 0)
+    return Command(where, environment, tuple(arguments), int(status[1]) if status else 0, taken[1] if taken else "")

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.core.management import CommandError, call_command, get_commands, load_command_class
 from PIL import Image
 
 from mediagen.engine import get_media_engine
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import GenerationAttempt, ProviderConfig
 from tests.docs import pages
-from tests.docs.pages import PAGES, ROOT, Block, Command
-from tests.factories import moved_to
+from tests.docs.pages import PAGES, ROOT, Block
+from tests.docs.terminal import Terminal, check_output
 
 KINDS = {"run", "alone", "settings", "urls", "compile"}
-RUNNABLE = sorted(page for page in PAGES if pages.marked(page, "run"))
-WITH_COMMANDS = sorted(page for page in PAGES if pages.commands(page))
+TYPED = sorted(page for page in PAGES if any(block.language in ("python", "sh") for block in pages.blocks(page)))
 WRITING_ONE = "docs/providers/writing-one.md"
 
 
@@ -41,8 +35,8 @@ def test_every_python_block_is_python_and_has_a_kind_that_exists(doc):
     for block in pages.blocks(doc):
         assert block.language != "py", f"{block}: write python"
         if block.language == "python":
-            compile(block.source, str(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            assert not block.words or block.file_name or block.words[0] in KINDS, f"{block}: {block.words}"
+            compile(block.source, str(block), "exec")
+            assert block.file_name or (block.words and block.words[0] in KINDS), f"{block} says not what it is for"
 
 
 @pytest.mark.parametrize("doc", PAGES)
@@ -113,8 +107,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings) -> Iterator[
         return folder
 
     yield prepare
+    forget_modules_below(tmp_path, before)
+
+
+def forget_modules_below(folder: Path, before: set[str]) -> None:
     for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
 
 
@@ -123,40 +121,21 @@ def executed(block: Block, **names: Any) -> dict[str, Any]:
     return names
 
 
-def run_block(block: Block, names: dict[str, Any]) -> str:
-    """What the block prints. `await` at its top level is allowed."""
-    code = compile(block.source, str(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    with redirect_stdout(io.StringIO()) as out:
-        result = eval(code, names)
-        if inspect.iscoroutine(result):
-
-            async def awaited() -> None:
-                await result
-
-            async_to_sync(awaited)()
-    return out.getvalue()
+@pytest.fixture
+def terminal(db, tmp_path, monkeypatch, settings, provider_servers) -> Iterator[Terminal]:
+    before, environment = set(sys.modules), dict(os.environ)
+    folder = tmp_path / "site"
+    folder.mkdir()
+    yield Terminal(folder, monkeypatch, settings, provider_servers)
+    os.environ.clear()  # what a page sets is taken back
+    os.environ.update(environment)
+    forget_modules_below(tmp_path, before)
 
 
-def check_output(block: Block, printed: str) -> None:
-    """Line by line; "..." in the page stands for anything."""
-    if not block.output:
-        return
-    lines = [line.rstrip() for line in printed.splitlines()]
-    assert len(lines) == len(block.output), f"{block} printed {lines}"
-    for promised, line in zip(block.output, lines, strict=True):
-        pattern = ".*".join(re.escape(part) for part in promised.rstrip().split("..."))
-        assert re.fullmatch(pattern, line), f"{block} promises {promised!r} and printed {line!r}"
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("doc", RUNNABLE)
-def test_the_examples_of_a_page_run(doc, site, monkeypatch):
-    monkeypatch.setenv("FIGMA_API_TOKEN", "")  # what a page sets is taken back
-    monkeypatch.delenv("FIGMA_API_TOKEN")
-    site(doc)
-    names: dict[str, Any] = {"__name__": "example"}
-    for block in pages.marked(doc, "run"):
-        check_output(block, run_block(block, names))
+@pytest.mark.parametrize("doc", TYPED)
+def test_a_page_runs_as_typed_from_top_to_bottom(doc, terminal):
+    for block in pages.blocks(doc):
+        terminal.type(block)
 
 
 @pytest.mark.parametrize("block", [block for page in PAGES for block in pages.marked(page, "alone")], ids=str)
@@ -167,10 +146,10 @@ def test_an_example_runs_without_django_settings(block, tmp_path):
     check_output(block, interpreter([str(script)], cwd=tmp_path))
 
 
-def test_views_of_the_embedding_page_answer(db, site, rf):
-    names: dict[str, Any] = {"__name__": "example"}
+def test_views_of_the_embedding_page_answer(terminal, rf):
     for block in pages.marked("docs/embedding.md", "run"):
-        run_block(block, names)
+        terminal.typed(block)
+    names = terminal.prompt.locals
     made = names["make_picture"](rf.post("/", {"prompt": "A lighthouse"}))
     request = rf.post("/", {"prompt": "A lighthouse"})
     request.user = names["anna"]
@@ -196,83 +175,6 @@ def interpreter(arguments: list[str], *, cwd: Path, expect: int = 0, **environme
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout
-
-
-# --- commands
-
-
-class Shell:
-    """Runs commands of a page, one after the other: exports stay, keys become those of local provider servers."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, servers: Any) -> None:
-        self.monkeypatch = monkeypatch
-        self.servers = servers
-        self.live: set[str] = set()
-        """providers whose key was exported"""
-
-    def run(self, command: Command) -> None:
-        if not command.arguments:
-            self.live |= self.set_environment(self.monkeypatch, command.environment)
-            return
-        with pytest.MonkeyPatch.context() as patch:
-            asked = self.live | self.set_environment(patch, command.environment)
-            before = {name: len(self.servers[name].requests) for name in asked}
-            code, output = run_command(command.arguments)
-        assert code == command.exit_code, f"{command} ended with {code}:\n{output}"
-        makes = command.arguments[0] == "generate_assets" and not {"--check", "--enqueue"} & set(command.arguments)
-        if code == 0 and makes:
-            assert re.search(r'"made": true|"failed": 0,| made( \([^)]*\))?, 0 failed', output), output
-        goes_live = "--live" in command.arguments or os.environ.get("DRY_RUN_MODE") == "false"
-        asks = goes_live and code == 0 and (makes or command.arguments[0] == "check_providers")
-        for name in asked if asks else ():
-            assert len(self.servers[name].requests) > before[name], f"{command} did not ask {name}"
-
-    def set_environment(self, patch: pytest.MonkeyPatch, environment: dict[str, str]) -> set[str]:
-        found = set()
-        for variable, value in environment.items():
-            provider = next((name for name in self.servers if self.servers[name].env_key == variable), None)
-            if provider is not None:
-                value = self.servers[provider].key
-                ProviderConfig.objects.filter(name=provider).update(
-                    **moved_to(provider, self.servers[provider].base_url)
-                )
-                found.add(provider)
-            patch.setenv(variable, value)
-        return found
-
-
-def run_command(arguments: tuple[str, ...]) -> tuple[int, str]:
-    """(exit code, output), as on the command line."""
-    name, *rest = arguments
-    app = get_commands()[name]
-    command = load_command_class(app, name) if isinstance(app, str) else app
-    try:
-        command.create_parser("manage.py", name).parse_args(rest)
-    except CommandError as exc:
-        return 2, str(exc)  # argparse's own
-    out = io.StringIO()
-    try:
-        call_command(command, *rest, stdout=out, stderr=out)
-    except CommandError as exc:
-        return exc.returncode, f"{out.getvalue()}{exc}"
-    return 0, out.getvalue()
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("doc", WITH_COMMANDS)
-def test_the_commands_of_a_page_run(doc, site, tmp_path, monkeypatch, provider_servers, settings):
-    if doc == "docs/operations.md":  # the doctor misses those who work
-        settings.MEDIAGEN = {}
-    monkeypatch.chdir(site(doc))
-    shell = Shell(monkeypatch, provider_servers)
-    for command in pages.commands(doc):
-        shell.run(command)
-
-
-def test_the_pages_that_show_commands():
-    assert {"README.md", "docs/quickstart.md", "docs/commands.md", "docs/batches.md", "docs/workers.md"} <= set(
-        WITH_COMMANDS
-    )
 
 
 # --- a newcomer's eighth provider

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from docs.site import api_reference, checking, declarations, llms, settings_reference, staging
@@ -71,3 +73,17 @@ def test_what_a_made_page_must_not_point_at(tmp_path, body, said):
 
     assert len(found) == bool(said)
     assert said in "".join(found)
+
+
+def test_screenshots_are_there_for_light_and_dark_and_small():
+    found = sorted((staging.ROOT / "docs/pictures").iterdir())
+
+    names = [f"{page}-{scheme}.webp" for page in ("admin", "studio") for scheme in ("dark", "light")]
+    assert [file.name for file in found] == names
+    assert sum(file.stat().st_size for file in found) < 150_000
+
+
+@pytest.mark.parametrize("doc", PAGES)
+def test_pictures_of_a_page_exist(doc):
+    for address in re.findall(r'(?:src|srcset)="([^"{]+\.webp)"', PAGES[doc].read_text()):
+        assert (PAGES[doc].parent / address).is_file(), address

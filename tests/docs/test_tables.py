@@ -28,6 +28,8 @@ from mediagen.engine.providers.health import ProviderReport
 from mediagen.management import batch_run
 from mediagen.management.output import Result
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus
+from mediagen.providers.gemini import ACCOUNT_ENV
+from mediagen.providers.openai_dialects import DIALECTS
 from mediagen.providers.registry import adapter_class
 from mediagen.types import ARE_BOUGHT, AttemptState, FigmaExportResult, GeneratedImage
 from tests.docs import pages
@@ -105,7 +107,10 @@ def test_every_environment_variable_is_described():
     assert {"DATABASE_URL", "MEDIAGEN_PROXY", "SECURE_HSTS_SECONDS", "STORAGE_BACKEND"} <= read.keys()
     listed = by_first_name(CONFIGURATION, "variable")
     keys = {cls.credential_env for cls in ADAPTERS.values() if cls.credential_env}
+    keys |= {ACCOUNT_ENV} | {dialect.key_env for dialect in DIALECTS.values() if dialect.key_env}
 
+    example = (ROOT / "compose.env.example").read_text()
+    assert all(f"# {key}=\n" in example for key in keys), "compose.env.example lists them"
     assert set(listed) == read.keys() | keys | {"DRY_RUN_MODE", CLIENT_ID_ENV, CLIENT_SECRET_ENV}
     for name, default in read.items():
         if default is not None:
@@ -247,6 +252,7 @@ def part_of_commands(command: str) -> list[list[str]]:
         "mediagen_rehearse",
         "mediagen_update_provider_data",
         "mediagen_export_assets",
+        "mediagen_prune",
     ],
 )
 def test_the_options_of_a_command(command):
@@ -401,10 +407,12 @@ def test_the_fields_of_every_json_line():
     GenerationBatchFactory(name="pets", total=1)
     GenerationAttemptFactory(unknown=True)
     tokens.issue(UserFactory(), name="shop", scopes=["read"])
-    MediaAssetFactory(ready=True).tags.add(MediaTagFactory(name="hero"))
+    asset = MediaAssetFactory(ready=True)
+    asset.tags.add(MediaTagFactory(name="hero"))
     rows = {names_in(row[0])[0]: row[1] for row in table(COMMANDS, "command", "fields of a line")}
     arguments = {
         "mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"],
+        "verify_origin": [asset.asset_id],
         "describe_assets": ["--tag", "hero", "--all", "--dry-run"],
     }
     for words, fields in rows.items():
@@ -412,7 +420,9 @@ def test_the_fields_of_every_json_line():
         call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)
         *_, last = lines = [json.loads(line) for line in out.getvalue().splitlines()]
         said = set().union(*lines)
-        assert said == set(names_in(fields)) - {"export", "summary", "picture", "description"}, words
+        assert said == set(names_in(fields)) - {"export", "summary", "picture", "description", "could_go", "gone"}, (
+            words
+        )
         assert last
 
 

@@ -67,6 +67,16 @@ def test_one_is_moved_named_shared_and_deleted_by_those_who_may(boss, board, per
     assert (Collection.objects.count(), MediaAsset.objects.count()) == (0, 3)
 
 
+def test_what_was_seen_last_is_shown_in_that_order_as_far_as_it_may_be_seen(person):
+    a, b = (MediaAssetFactory(ready=True, name=name) for name in "ab")
+    hidden = MediaAssetFactory(ready=True, library=MediaLibraryFactory(owner=UserFactory()))
+    client = person()
+
+    assert shown(client, f"{STUDIO}?seen={b.pk},{hidden.pk},{a.pk}") == ["b", "a"]
+    assert shown(client, f"{STUDIO}?seen={a.pk},{b.pk}&sort=oldest") == ["a", "b"]
+    assert client.get(STUDIO, {"seen": "x"}).status_code == 404
+
+
 def test_a_search_is_kept_by_its_filters(person):
     client = person()
     MediaAssetFactory(ready=True, name="a boat", prompt="boat")

@@ -46,7 +46,7 @@ class OutcomeFilter(admin.SimpleListFilter):
         yield "to_settle", _("to settle: nobody knows what it cost")
         for outcome in Outcome:
             if outcome is not Outcome.UNKNOWN:
-                yield outcome.value, outcome.value.replace("_", " ")
+                yield outcome.value, gettext(outcome.value.replace("_", " "))
         yield "open", _("no outcome yet")
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:

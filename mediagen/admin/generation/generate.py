@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from mediagen.admin.base import access_of
 from mediagen.admin.library.asset_list import AssetList
 from mediagen.admin.tag_names import TagNamesField
-from mediagen.engine.files import uploads
+from mediagen.engine.files import hint, uploads
 from mediagen.engine.library import Right
 from mediagen.engine.work import in_server
 from mediagen.errors import MediagenError
@@ -188,6 +188,8 @@ class AssetMaking(AssetList):
             if kept:
                 text = ngettext("%(number)d picture uploaded.", "%(number)d pictures uploaded.", len(kept))
                 self.message_user(request, text % {"number": len(kept)}, messages.SUCCESS)
+                for told in filter(None, (hint(asset, access.assets()) for asset in kept)):
+                    self.message_user(request, told, messages.WARNING)
                 LogEntry.objects.log_actions(request.user.pk, kept, ADDITION, _("Uploaded."))  # type: ignore[arg-type]
                 only = len(kept) == 1 and not refused
                 return HttpResponseRedirect(self._page("change", kept[0].pk) if only else self._page("changelist"))

@@ -16,6 +16,7 @@ from mediagen.engine.library import Right, collections
 from mediagen.errors import InvalidRequest
 from mediagen.models import Collection
 from mediagen.studio.library.boards import address
+from mediagen.wording import translated
 
 
 class CollectionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -30,7 +31,7 @@ class CollectionForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             return collections.query_of(query) if query else ""
         except InvalidRequest as exc:
-            raise forms.ValidationError(str(exc)) from None
+            raise forms.ValidationError(translated(exc)) from None
 
 
 class CollectionAdmin(ModelAdmin):

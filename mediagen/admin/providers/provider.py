@@ -98,7 +98,9 @@ class ProviderConfigAdmin(SetupPage, CanvaPages, ModelAdmin):
     @method_decorator(outside_transactions)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         unlisted, chain_problem = entries.unlisted()
-        context = {"unlisted": unlisted, "chain_problem": chain_problem, **(extra_context or {})}
+        may_change = self.has_change_permission(request)
+        context = {"unlisted": unlisted, "chain_problem": chain_problem, "may_change": may_change}
+        context |= extra_context or {}
         return super().changelist_view(request, context)
 
     @method_decorator(sensitive_post_parameters("new_credential"))
@@ -133,7 +135,7 @@ class ProviderConfigAdmin(SetupPage, CanvaPages, ModelAdmin):
     def _service_fieldsets(self, request: HttpRequest, obj: Any, may_write: bool) -> list[Any]:
         fields = tuple(option_fields(self._adapter(request, obj))) if may_write else ()
         if not fields:
-            hint = "" if obj else _("Saved, it has a field for each option of its adapter.")
+            hint = "" if obj else _("Saved, it has the list of its vendor's models, and a field for each option.")
             service = {"fields": ("base_url", "model", "options", "timeout_s"), "description": hint}
             return [(_("Service"), service)]
         return [
@@ -147,14 +149,9 @@ class ProviderConfigAdmin(SetupPage, CanvaPages, ModelAdmin):
         return str(request.POST.get("adapter") or getattr(obj, "adapter", "") or request.GET.get("adapter", ""))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs.setdefault(
-            "form",
-            type(
-                "ProviderConfigForm",
-                (ProviderConfigForm,),
-                {**option_fields(self._adapter(request, obj)), "asked_by": request.user},
-            ),
-        )
+        adapter = self._adapter(request, obj)
+        own = {**option_fields(adapter), "asked_by": request.user, "adapter_now": adapter}
+        kwargs.setdefault("form", type("ProviderConfigForm", (ProviderConfigForm,), own))
         return super().get_form(request, obj, change, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ProviderConfig, form: Any, change: bool) -> None:

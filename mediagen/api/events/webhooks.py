@@ -26,6 +26,7 @@ from mediagen.models import MediaLibrary, MessageState, WebhookEndpoint, Webhook
 from mediagen.models.outgoing import EVENTS, TEST_EVENT
 from mediagen.models.routing import atomic
 from mediagen.secrets import Secret
+from mediagen.wording import translated
 
 TAGS = ["Webhooks"]
 HOW = "Needs the permission mediagen.{}, and of a token the scopes manage and read. "
@@ -218,7 +219,7 @@ def _address(address: str) -> str:
     try:
         endpoints.check("address", address)
     except InvalidRequest as exc:
-        raise Problem(INVALID, str(exc), field="address") from None
+        raise Problem(INVALID, translated(exc), field="address") from None
     return address
 
 

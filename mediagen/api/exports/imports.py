@@ -23,6 +23,7 @@ from mediagen.engine.library import Right
 from mediagen.errors import GenerationFailed, InvalidRequest
 from mediagen.models import MediaAsset
 from mediagen.models.routing import outside_transactions
+from mediagen.wording import translated
 
 TAGS = ["Imports"]
 PERMISSION = "mediagen.import_mediaasset"
@@ -91,9 +92,9 @@ class ImportView(AssetsBase):
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, GenerationFailed):
-            exc = Problem(NOT_DELIVERED, str(exc))
+            exc = Problem(NOT_DELIVERED, translated(exc))
         elif isinstance(exc, InvalidRequest) and exc.field in NAMES:
-            exc = InvalidRequest(str(exc), field=NAMES[exc.field])
+            exc = InvalidRequest(translated(exc), field=NAMES[exc.field])
         return super().handle_exception(exc)
 
     def shown(self, assets: list[MediaAsset]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import Flag, StrictSerializer, Time, Whole
+from mediagen.api.fields import Choice, Flag, StrictSerializer, Time, Whole
 from mediagen.api.library.assets import AssetsBase
 from mediagen.api.problems import CONFLICT, INVALID, LINK_REFUSED, Problem
 from mediagen.api.schema import Parameter, describe
@@ -191,7 +191,7 @@ class SourcesSerializer(serializers.Serializer[Any]):
     width = serializers.IntegerField(help_text="Pixels of the picture itself.")
     height = serializers.IntegerField()
     alt = serializers.CharField()
-    format = serializers.CharField()
+    format = Choice(choices=tuple(FORMATS))
     sources = SourceSerializer(many=True)
 
 

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import StrictSerializer, Text, Time, Whole
+from mediagen.api.fields import Choice, StrictSerializer, Text, Time, Whole
 from mediagen.api.library.assets import AssetsBase, page_of_assets
 from mediagen.api.problems import CONFLICT, INVALID, Problem
 from mediagen.api.schema import KEY, PAGING, Parameter, describe, page_of
@@ -22,8 +22,9 @@ from mediagen.api.shown import AssetSerializer, AttemptSerializer, CostSerialize
 from mediagen.engine.files import uploads, variants
 from mediagen.engine.generation import idempotency
 from mediagen.engine.library import RATES, Right, usage
+from mediagen.images.scale import FORMATS
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
-from mediagen.models.costs import cost_of
+from mediagen.models.costs import cost_of_assets
 from mediagen.models.routing import outside_transactions
 from mediagen.models.usage import METRICS
 from mediagen.types import MAX_SIDE_PX
@@ -59,7 +60,7 @@ class CropSerializer(StrictSerializer):
     width = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, help_text="To the right edge.")
     height = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, help_text="To the lower edge.")
     rotate = Whole(min_value=0, max_value=270, required=False, help_text="Degrees, clockwise: 0, 90, 180 or 270.")
-    format = Text(max_length=10, required=False, help_text="png, jpeg, webp or avif. That of the picture.")
+    format = Choice(choices=FORMATS, required=False, help_text="That of the picture.")
 
 
 class UsageSerializer(serializers.ModelSerializer[AssetUsage]):
@@ -139,9 +140,10 @@ class BestSerializer(serializers.Serializer[Any]):
 class AttemptsView(AssetsBase):
     @describe("Who was asked for it", operation_id="assets_attempts", responses={200: AttemptsSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
-        attempts = GenerationAttempt.objects.of(self.found(pk))
+        asset = self.found(pk)
+        attempts = GenerationAttempt.objects.of(asset)
         shown = AttemptSerializer(attempts[:MOST_SHOWN], many=True).data
-        return Response({"results": shown, **cost_of(attempts).facts()})
+        return Response({"results": shown, **cost_of_assets([asset]).facts()})
 
 
 class DuplicatesView(AssetsBase):

@@ -22,9 +22,9 @@ from mediagen.api.pagination import paged
 from mediagen.api.parsing import Body
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
 from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
-from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
+from mediagen.api.shown import PICTURE_FORMATS, SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
-from mediagen.engine.files import upload_from, uploads
+from mediagen.engine.files import similar_to, upload_from, uploads
 from mediagen.engine.library import (
     AssetFilters,
     Right,
@@ -65,7 +65,7 @@ FILTERS = (
     Parameter("provider", "Who served it."),
     Parameter("model", "Which model did."),
     Parameter("tag", "Has this tag; repeated: all of them.", {"type": "array", "items": {"type": "string"}}),
-    Parameter("format", "png, jpeg, webp, avif or gif."),
+    Parameter("format", "Of its file.", enum=PICTURE_FORMATS),
     Parameter("min_width", "Pixels.", PIXELS),
     Parameter("max_width", "Pixels.", PIXELS),
     Parameter("min_height", "Pixels.", PIXELS),
@@ -134,6 +134,9 @@ class UploadedSerializer(AssetSerializer):
     duplicates = serializers.ListField(
         child=serializers.UUIDField(),
         help_text="Assets with the very same file, of those that you may see; 20 at most.",
+    )
+    similar = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Assets that look like it, of those as well; the nearest first."
     )
 
 
@@ -276,7 +279,7 @@ class AssetsView(AssetsBase):
         description=(
             "What it is counts, not what it is called. It is decoded, turned upright, and loses EXIF and other private "
             "metadata. 415 for what is no whole picture: SVG, HTML, archives, half files, files with something behind. "
-            "With `address` it is fetched from there, within 20 seconds, if that and all that it redirects to is public."
+            "With `address` it is fetched from there, within 20 s, if that and all that it redirects to is public."
         ),
     )
     def post(self, request: Request) -> Response:
@@ -296,6 +299,7 @@ class AssetsView(AssetsBase):
         same = uploads.duplicates(asset, self.access.assets())
         answer = self.answer(asset, 201)
         answer.data["duplicates"] = [str(pk) for pk in same.values_list("pk", flat=True)[:20]]
+        answer.data["similar"] = [str(one.pk) for one, _ in similar_to(asset, self.access.assets())]
         answer["Location"] = answer.data["url"]
         return answer
 

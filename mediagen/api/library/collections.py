@@ -21,6 +21,7 @@ from mediagen.engine.library import Right, collections
 from mediagen.models import Collection, MediaLibrary
 from mediagen.models.collection import MAX_QUERY
 from mediagen.models.routing import atomic
+from mediagen.wording import say as _
 
 
 def _ids(help_text: str) -> serializers.ListField:
@@ -189,7 +190,7 @@ class CollectionView(APIBase):
 def _library(view: APIBase, pk: UUID) -> MediaLibrary:
     found: MediaLibrary | None = view.access.libraries(Right.READ).filter(pk=pk).first()
     if found is None:
-        raise Problem(INVALID, "There is no such library that you may look into.", field="library")
+        raise Problem(INVALID, _("There is no such library that you may look into."), field="library")
     return found
 
 

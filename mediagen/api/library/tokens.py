@@ -24,6 +24,8 @@ from mediagen.engine.library import IssuedToken, Right, find_library, tokens
 from mediagen.errors import InvalidRequest
 from mediagen.models import ApiToken
 from mediagen.models.token import SCOPES, STATES
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 TAGS = ["Tokens"]
 HOW = "Needs the permission mediagen.{verb}_apitoken, and of a token the scope manage. "
@@ -137,7 +139,9 @@ class TokensView(TokensBase):
         own = self.access.token
         library = own.library if own is not None else None
         if word and (library := find_library(word, self.access)) is None:
-            raise Problem(INVALID, f"There is no library {word!r:.80} that you may see.", field="library")
+            raise Problem(
+                INVALID, _("There is no library %(word)s that you may see.", word=f"{word!r:.80}"), field="library"
+            )
         return self.issued(tokens.issue(user, **given, library=library, made_by=own), 201)
 
     def _user(self, name: str | None) -> Any:
@@ -145,11 +149,11 @@ class TokensView(TokensBase):
         if name is None or name == user.get_username():
             return user
         if not user.is_superuser:
-            raise Problem(INVALID, "Only a superuser makes tokens for somebody else.", field="user")
+            raise Problem(INVALID, _("Only a superuser makes tokens for somebody else."), field="user")
         model = get_user_model()
         found = model._default_manager.filter(**{model.USERNAME_FIELD: name}).first()
         if found is None:
-            raise Problem(INVALID, f"There is no user {name!r:.80}.", field="user")
+            raise Problem(INVALID, _("There is no user %(name)s.", name=f"{name!r:.80}"), field="user")
         return found
 
 
@@ -181,7 +185,7 @@ class RotateView(TokensBase):
         try:
             return self.issued(tokens.rotate(token.pk), 200)
         except InvalidRequest as exc:
-            raise Problem(CONFLICT, str(exc)) from None
+            raise Problem(CONFLICT, translated(exc)) from None
 
 
 class RevokeView(TokensBase):

@@ -24,9 +24,9 @@ from mediagen.descriptions import LEAST_CHARS, MOST_CHARS
 from mediagen.engine.files import MAX_SIZES, links
 from mediagen.engine.generation import descriptions
 from mediagen.engine.library import STEPS, Right, narrowed
-from mediagen.engine.work import HOW, KINDS, describing, jobs
+from mediagen.engine.work import EXPORT_ARGUMENTS, HOW, KINDS, describing, jobs
 from mediagen.errors import InvalidRequest
-from mediagen.models import BackgroundJob, JobState
+from mediagen.models import BackgroundJob, ExportTarget, JobState
 from mediagen.types import near
 from mediagen.views_files import stored_file_response
 from mediagen.wording import say as _
@@ -42,6 +42,7 @@ NEEDS = {
     "tag": Right.CHANGE,
     "move": Right.CHANGE,
     "describe": Right.GENERATE,
+    "export": Right.CHANGE,
 }
 GO_WITH: dict[str, frozenset[str]] = {
     "variants": frozenset({"sizes"}),
@@ -51,14 +52,16 @@ GO_WITH: dict[str, frozenset[str]] = {
     "tag": frozenset({"add", "remove"}),
     "move": frozenset({"library"}),
     "describe": frozenset({"language", "max_chars", "max_cost", "providers", "dry_run"}),
+    "export": frozenset(EXPORT_ARGUMENTS),
 }
+JOB_KINDS = tuple(KINDS)
 FILTER_NAMES = frozenset(one.name for one in FILTERS)
 
 
 class WhichSerializer(StrictSerializer):
     """Which assets: by their ids, or by the filters of the list."""
 
-    kind = Choice(choices=tuple(KINDS))
+    kind = Choice(choices=JOB_KINDS)
     asset_ids = serializers.ListField(
         child=serializers.UUIDField(), min_length=1, max_length=jobs.MAX_ASSETS, required=False
     )
@@ -67,8 +70,8 @@ class WhichSerializer(StrictSerializer):
 
 class NewJobSerializer(WhichSerializer):
     """`sizes` goes with variants; `how` and `provider` with generate_again; `even_if_used` with delete; `step` and
-    `notes` with review; `add` and `remove` with tag; `library` with move; `language`, `max_chars`, `max_cost`,
-    `providers` and `dry_run` with describe."""
+    `notes` with review; `add` and `remove` with tag; `library` with move; `target` and what follows it with export;
+    `language`, `max_chars`, `max_cost`, `providers` with describe; `dry_run` with both."""
 
     expected = Whole(
         min_value=0, required=False, help_text="With a filter: how many you were told. 409 when there are others now."
@@ -86,7 +89,14 @@ class NewJobSerializer(WhichSerializer):
     max_chars = Whole(min_value=LEAST_CHARS, max_value=MOST_CHARS, required=False, help_text="160.")
     max_cost = Usd(required=False, min_value=0, help_text="USD. When the next ones might cost more, the rest is left.")
     providers = serializers.ListField(child=Text(max_length=100), required=False, max_length=20)
-    dry_run = Flag(required=False, allow_null=True, help_text="The site decides.")
+    target = Choice(choices=ExportTarget.choices, required=False)
+    title = Text(max_length=255, required=False, allow_blank=True)
+    file_key = Text(max_length=2000, required=False, help_text="Figma, needed there: the file's key or address.")
+    page_id = Text(max_length=100, required=False, allow_blank=True, help_text='Figma: "0:1". The open page.')
+    comment = Text(max_length=2000, required=False, allow_blank=True, help_text="Figma: pinned in the file, for each.")
+    folder = Text(max_length=2000, required=False, allow_blank=True, help_text="Canva: id or address of a folder.")
+    create_design = Flag(required=False, help_text="Canva: make a design with the picture inside. true")
+    dry_run = Flag(required=False, allow_null=True, help_text="Of exports and descriptions. The site decides.")
 
 
 class CountSerializer(serializers.Serializer[Any]):
@@ -104,13 +114,14 @@ class JobSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     url = serializers.URLField()
-    kind = Choice(choices=tuple(KINDS))
+    kind = Choice(choices=JOB_KINDS)
     state = Choice(choices=JobState.choices)
     total = serializers.IntegerField()
     done = serializers.IntegerField()
     failed = serializers.IntegerField()
     message = serializers.CharField(help_text="Why it failed.")
     made = serializers.ListField(child=serializers.UUIDField(), help_text="New assets.")
+    exports = serializers.ListField(child=serializers.UUIDField(), help_text="What an export has begun: see exports/.")
     errors = JobErrorSerializer(many=True, help_text="The first hundred.")  # type: ignore[assignment]
     file_url = serializers.URLField(allow_null=True, help_text="Signed: of what it made, a zip.")
     created_at = Time()
@@ -130,6 +141,7 @@ def shown_job(job: BackgroundJob, addresses: Addresses) -> dict[str, Any]:
         "failed": job.failed,
         "message": job.message,
         "made": job.result.get("made", []),
+        "exports": job.result.get("exports", []),
         "errors": job.result.get("errors", []),
         "file_url": addresses.whole(links.signed_job_url(job)) if has_file else None,
         "created_at": iso(job.created_at),
@@ -232,9 +244,9 @@ class JobsView(Choosing, JobsBase):
         responses={202: JobSerializer},
         problems=[409],
         description=(
-            "zip, variants, generate_again, retry_failed, delete, review, tag, move or describe, of up to 10,000 "
-            "assets, by ids or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; "
-            "the others go on."
+            "zip, variants, generate_again, retry_failed, delete, review, tag, move, export or describe, of up to "
+            "10,000 assets, by ids or by a filter. What one may not do, when it runs, is counted in `failed` with its "
+            "reason; the others go on."
         ),
     )
     def post(self, request: Request) -> Response:
@@ -256,6 +268,8 @@ class JobsView(Choosing, JobsBase):
                 ),
                 field="expected",
             )
+        if "dry_run" in body:
+            body["dry_run"] = self.access.dry(body["dry_run"])
         if kind == "move":
             body["library"] = self.library(body.get("library"), Right.CHANGE).pk if body.get("library") else None
         arguments = {name: value for name, value in body.items() if name != "filter"} | {"asset_ids": ids}

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from mediagen import conf
 from mediagen.engine.batches.manifests import Manifest, ManifestRow
 from mediagen.engine.events import announcements
-from mediagen.engine.generation import is_dead, row_values
+from mediagen.engine.generation import Estimate, is_dead, row_values
 from mediagen.engine.library import Access, find_library, get_library
 from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
@@ -115,6 +115,13 @@ def set_max_cost(batch: GenerationBatch, max_cost: Decimal | None) -> None:
         SpendAccount.objects.filter(owner=f"batch:{batch.pk}").update(limit=max_cost)
 
 
+def keep_estimate(batch: GenerationBatch, estimate: Estimate) -> None:
+    """Have the batch say what it was thought to cost when it was sent."""
+    batch.options = {**batch.options, "estimate": estimate.to_json()}
+    with atomic():
+        batch.save(update_fields=["options", "updated_at"])
+
+
 def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
     """The batch's own limit, as the ledger knows limits."""
     limit = batch.options.get("max_cost") if batch is not None else None
@@ -125,9 +132,12 @@ def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
     return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=hint, label=label, follows_account=True)]
 
 
-def load(batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | None = None) -> int:
-    """Make the batch's assets, in chunks, and set it running; how many rows there are. Libraries that rows name are
-    those that `access` may see; None: all.
+def load(
+    batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | None = None, *, paused: bool = False
+) -> int:
+    """Make the batch's assets, in chunks, and set it running, or have it wait to be started (`paused`), so that no
+    worker ever takes a row of it; how many rows there are. Libraries that rows name are those that `access` may see;
+    None: all.
 
     Safe to repeat, also while another process does the same: an asset's id follows from batch and row.
     """
@@ -138,7 +148,8 @@ def load(batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | N
             _load_chunk(batch, chunk, number * CHUNK, known)
         total += len(chunk)
     loaded = GenerationBatch.objects.filter(pk=batch.pk, state=BatchState.LOADING)
-    loaded.update(state=BatchState.RUNNING, total=total, updated_at=db_now())
+    state, reason = (BatchState.PAUSED, NOT_STARTED) if paused else (BatchState.RUNNING, "")
+    loaded.update(state=state, state_reason=reason, total=total, updated_at=db_now())
     batch.refresh_from_db()
     return total
 

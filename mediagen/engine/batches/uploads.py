@@ -100,9 +100,9 @@ def start(access: Access, request: BatchRequest, *, paused: bool = False) -> tup
             of_creator=True,
         )
         if batch.state == BatchState.LOADING:
-            lifecycle.load(batch, _rows(manifest, rules), access)
-        if is_new and paused:
-            lifecycle.pause(batch, lifecycle.NOT_STARTED)
+            if checked.estimate is not None:
+                lifecycle.keep_estimate(batch, checked.estimate)
+            lifecycle.load(batch, _rows(manifest, rules), access, paused=paused)
     if is_new and not paused:
         go_on(batch, access)
     return batch, is_new, checked

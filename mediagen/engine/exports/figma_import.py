@@ -22,6 +22,7 @@ from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset, 
 from mediagen.models.routing import atomic
 from mediagen.providers.figma_api import FigmaRender, FigmaRenders
 from mediagen.providers.figma_inputs import parse_file_key, parse_node_id, parse_render
+from mediagen.wording import say as _
 
 LARGEST_RENDER_PX = 32_000_000
 """Figma scales larger renders down, without a word"""
@@ -125,7 +126,7 @@ def _keep(
 def _library(library_id: Any, access: Access | None) -> MediaLibrary:
     library = get_library(as_uuid(library_id, "library_id"))
     if access is not None and not access.may(Right.GENERATE, library):
-        raise InvalidRequest("There is no such library that you may add to. Name another one.", field="library_id")
+        raise InvalidRequest(_("There is no such library that you may add to. Name another one."), field="library_id")
     return library
 
 

@@ -6,7 +6,9 @@ long as Canva's jobs do, and waits for its limits: it is sent by whoever works f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import mediagen.engine.exports.canva as canva
@@ -16,7 +18,7 @@ import mediagen.engine.exports.sending as sending
 from mediagen.engine.database import run_sync
 from mediagen.engine.library import Access, Right
 from mediagen.errors import GenerationFailed, InvalidRequest
-from mediagen.models import AssetExport, ExportTarget, MediaAsset
+from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 from mediagen.models.export import AssetExportQuerySet
 from mediagen.models.routing import atomic
 from mediagen.providers.figma_inputs import FigmaPlace
@@ -92,6 +94,21 @@ def place(asset: MediaAsset, order: ExportOrder, *, by: Any = None) -> AssetExpo
         )
         return exports.select_related("asset").latest("pk")  # its row says why
     return AssetExport.objects.select_related("asset").get(pk=found["export_id"])
+
+
+def place_once(
+    asset: MediaAsset | None, arguments: Mapping[str, Any], *, by: Any, since: datetime
+) -> AssetExport | None:
+    """As `place`, for a job that may come to the same asset twice: what `by` has had put there since it began counts.
+    Without an asset the arguments are only checked."""
+    order = ExportOrder(**arguments)
+    order.check()
+    if asset is None:
+        return None
+    before = AssetExport.objects.filter(
+        asset=asset, target=order.target, created_by_id=getattr(by, "pk", by), created_at__gte=since
+    ).exclude(state=ExportState.FAILED)
+    return before.first() or place(asset, order, by=by)
 
 
 def send_now(asset: MediaAsset, order: ExportOrder, *, by: Any = None) -> AssetExport:

@@ -237,6 +237,7 @@ def order_of(asset: MediaAsset) -> AssetOrder:
         source_ids=source_ids,
         mask_id=uuid.UUID(kept["mask"]) if kept.get("mask") else None,
         margins=Margins(*kept["margins"]) if kept.get("margins") else NO_MARGINS,
+        style=kept.get("style", ""),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
 from typing import Any
@@ -57,6 +57,23 @@ class Estimate:
         for name, listed in sorted(self.too_low.items()):
             text += f"; {name} charged {in_usd(self.prices[name])} of late, its price table says {in_usd(listed)}"
         return text
+
+    def to_json(self) -> dict[str, Any]:
+        """Its sums and names, as `from_json` takes them."""
+        sums = {name: str(getattr(self, name)) for name in ("cheapest", "dearest")}
+        numbers = {name: getattr(self, name) for name in ("pictures", "without_price", "is_free")}
+        return {**numbers, **sums, "unknown": sorted(self.unknown)}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Estimate:
+        return cls(
+            pictures=told["pictures"],
+            cheapest=Decimal(told["cheapest"]),
+            dearest=Decimal(told["dearest"]),
+            unknown=set(told["unknown"]),
+            without_price=told["without_price"],
+            is_free=told["is_free"],
+        )
 
 
 def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = None) -> Estimate:

@@ -42,6 +42,8 @@ class AssetOrder:
     """an asset whose transparent (or else white) parts say where the first source may change"""
     margins: Margins = NO_MARGINS
     """pixels that are added around the source"""
+    style: str = ""
+    """name of the style whose words are in the prompt; kept with the asset, and sent to nobody"""
     described: tuple[GeneratedImage, ...] = field(default=(), compare=False, repr=False)
     """what sources and mask are, without their bytes, where that is known already: for prices"""
 
@@ -154,6 +156,8 @@ class AssetOrder:
             kept["mask"] = str(self.mask_id)
         if any(self.margins):
             kept["margins"] = list(self.margins)
+        if self.style:
+            kept["style"] = self.style
         return kept
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database import durable, grouped, in_database, to_the_end, together
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.files import originals, refusals, storage
+from mediagen.engine.files import looks, originals, refusals, signatures, storage
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
@@ -282,8 +283,14 @@ async def store(
     when it is one and live."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
+    if image.original and signatures.is_asked_for():
+        image = await asyncio.to_thread(_signed, image, content, source_type)
+        content = image.content if isinstance(image.content, bytes) else b""
     size_bytes = len(content)
-    name = await _stored(job, image, content, recorder, kept_in)
+    traits: dict[str, Any] = {}
+    # Decoding it is work for the thread that stores it.
+    look = partial(_look, traits, image, content, source_type)
+    name = await _stored(job, image, content, recorder, kept_in, look)
     original: AssetOriginal | None = None
     if image.original and originals.is_kept():
         original = await originals.keep(job.asset, job.lease.token, image.original)
@@ -294,7 +301,7 @@ async def store(
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        stored = Stored(job, image, name, size_bytes, recorder, source_type, answer_id, stands_for, original)
+        stored = Stored(job, image, name, size_bytes, recorder, source_type, traits, answer_id, stands_for, original)
         values = await together(complete, stored)
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
@@ -317,6 +324,28 @@ async def store(
     return job.asset
 
 
+def _signed(image: GeneratedImage, content: bytes, source_type: str) -> GeneratedImage:
+    """The picture signed by this site, with what came as its ingredient; as it is where that cannot be done, and where
+    it is signed already."""
+    picture = images.Picture(image.format, image.width, image.height, image.sha256, len(content))
+    if images.credentials_in(content, picture):
+        return image
+    action = str((image.fit_report.get("size") or {}).get("action", ""))
+    found = signatures.fitted(content, picture, image.original, action, source_type)
+    return replace(image, content=found, sha256=hashlib.sha256(found, usedforsecurity=False).hexdigest())
+
+
+def _look(traits: dict[str, Any], image: GeneratedImage, content: bytes, source_type: str) -> None:
+    """Find out what the asset's row says of the file besides."""
+    traits.update(looks.NOTHING)
+    if image.sha256:  # else of a kind that we do not know
+        picture = images.Picture(image.format, image.width, image.height, image.sha256, len(content))
+        is_made_up = image.is_placeholder or image.dry_run
+        traits.update((looks.plain_traits if is_made_up else looks.traits_of)(content, picture, source_type))
+        # What is signed is the file as it came.
+        traits["content_credentials"] = images.checked_credentials(image.original or content, picture)
+
+
 async def _removed(*names: str) -> None:
     for name in names:
         await storage.aremove_file(name)
@@ -329,12 +358,19 @@ def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
     return origin.PARTLY_BY_MODEL if order.source_ids else origin.BY_MODEL
 
 
-async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder, kept_in: str) -> str:
+async def _stored(
+    job: Job,
+    image: GeneratedImage,
+    content: bytes,
+    recorder: RowRecorder,
+    kept_in: str,
+    behind: Callable[[], None],
+) -> str:
     """The name under which the picture is stored. A paid one that the storage will not take is put aside."""
     name = storage.file_name(job.asset, job.lease.token, image.format)
     is_paid = not (image.is_placeholder or image.dry_run)
     try:
-        return await storage.save_file(name, content, is_paid=is_paid)
+        return await storage.save_file(name, content, is_paid=is_paid, behind=behind)
     except Exception as exc:
         logger.exception("the storage did not take the picture of asset %s", job.asset.pk)
         said = f"The storage did not take the picture ({refusals.reason(exc)})."
@@ -364,6 +400,8 @@ class Stored:
     recorder: RowRecorder
     source_type: str
     """what its file says of its origin, or else what we know of it"""
+    traits: dict[str, Any]
+    """its looks, and what else is found out of a file once"""
     answer_id: Any = None
     """of the kept answer in which it was"""
     stands_for: str = ""
@@ -384,6 +422,7 @@ class Stored:
             "content_hash": image.sha256,
             "color": "",
             "digital_source_type": self.source_type[:60],
+            **self.traits,
             "seed": self._seed,
             "provider_name": image.provider_name[:100],
             "model_name": image.model_name[:200],

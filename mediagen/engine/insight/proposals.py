@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 import mediagen.engine.insight.statistics as statistics
+from mediagen.destinations import key_rule
 from mediagen.engine.providers import ModelEnd, ProviderState, arrange, makes_pictures, states
 from mediagen.errors import ConfigurationError, ProviderError
 from mediagen.factory import build_adapter
@@ -117,7 +118,7 @@ def _why(state: ProviderState, *, makes: bool, has_key: bool, usd: Decimal | Non
         return _("disabled")
     if state.credential.source == "missing":
         cls = adapter_class(state.config.adapter)
-        lacks, variable = getattr(cls, "lacks", ServiceProvider.lacks), getattr(cls, "credential_env", "")
+        lacks, variable = getattr(cls, "lacks", ServiceProvider.lacks), key_rule(state.config).variable
         return f"{lacks} ({variable})" if variable and lacks == ServiceProvider.lacks else str(lacks)
     if not has_key:
         return _("its key cannot be used")

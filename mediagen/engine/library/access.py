@@ -16,6 +16,7 @@ from mediagen.errors import InvalidRequest, NotAllowed
 from mediagen.models import ApiToken, MediaAsset, MediaLibrary
 from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.library import MediaLibraryQuerySet
+from mediagen.wording import say as _
 
 
 class Right(StrEnum):
@@ -40,7 +41,7 @@ PERMISSIONS = {
 SCOPES = {right: "change" if right is Right.DELETE else right.value for right in Right}
 
 
-OF_TESTS = "This token is for tests: it makes placeholders only."
+OF_TESTS = _("This token is for tests: it makes placeholders only.")
 
 
 def sees_everything(user: Any) -> bool:
@@ -135,7 +136,13 @@ class Access:
         has_scopes = self.token is None or all(map(self.token.allows, scopes))
         if not (self.user.has_perm(permission) and has_scopes):
             wanted = " and ".join(scopes)
-            raise NotAllowed(f"This needs the permission {permission}, and of a token the scope {wanted}.")
+            raise NotAllowed(
+                _(
+                    "This needs the permission %(permission)s, and of a token the scope %(wanted)s.",
+                    permission=permission,
+                    wanted=wanted,
+                )
+            )
 
     @property
     def is_test(self) -> bool:
@@ -147,13 +154,15 @@ class Access:
         if not self.is_test:
             return asked
         if asked is False:
-            raise InvalidRequest(f"{OF_TESTS} Leave dry_run out, or use another token.", field="dry_run")
+            raise InvalidRequest(
+                _("%(of_tests)s Leave dry_run out, or use another token.", of_tests=OF_TESTS), field="dry_run"
+            )
         return True
 
     def demand_dry(self, asked: bool | None) -> None:
         """`NotAllowed` for a token for tests, unless what was asked for before is dry in any case."""
         if self.is_test and asked is not True:
-            raise NotAllowed(f"{OF_TESTS} This was asked for without one: use another token.")
+            raise NotAllowed(_("%(of_tests)s This was asked for without one: use another token.", of_tests=OF_TESTS))
 
     @property
     def _bound(self) -> bool:

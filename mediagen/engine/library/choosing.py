@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.signing import BadSignature, TimestampSigner
 from django.db.models import F
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from mediagen.engine.library.libraries import find_library
 from mediagen.errors import InvalidRequest
@@ -23,7 +23,7 @@ from mediagen.wording import say as _
 
 GOOD_FOR_S = 7 * 24 * 3600
 """A form may lie open over a weekend."""
-ORIENTATIONS = ("landscape", "portrait", "square")
+ORIENTATIONS = (gettext_noop("landscape"), gettext_noop("portrait"), gettext_noop("square"))
 
 
 @dataclass(frozen=True, slots=True)

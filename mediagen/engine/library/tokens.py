@@ -92,13 +92,17 @@ def _check_within(
     own: ApiToken, scopes: Iterable[str], library: MediaLibrary | None, expires_at: datetime | None, is_test: bool
 ) -> None:
     if more := [scope for scope in scopes if not own.allows(scope)]:
-        raise InvalidRequest(f"The token of this request has not the scope {more[0]} itself.", field="scopes")
+        raise InvalidRequest(
+            _("The token of this request has not the scope %(more)s itself.", more=more[0]), field="scopes"
+        )
     if own.library_id is not None and getattr(library, "pk", None) != own.library_id:
-        raise InvalidRequest("The token of this request is bound to one library: name that one.", field="library")
+        raise InvalidRequest(_("The token of this request is bound to one library: name that one."), field="library")
     if own.expires_at is not None and (expires_at is None or expires_at > own.expires_at):
-        raise InvalidRequest("The token of this request ends before: let the new one end no later.", field="expires_at")
+        raise InvalidRequest(
+            _("The token of this request ends before: let the new one end no later."), field="expires_at"
+        )
     if own.is_test and not is_test:
-        raise InvalidRequest("The token of this request is for tests: so is the new one.", field="is_test")
+        raise InvalidRequest(_("The token of this request is for tests: so is the new one."), field="is_test")
 
 
 def within(access: Access) -> ApiTokenQuerySet:

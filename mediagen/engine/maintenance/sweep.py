@@ -20,7 +20,7 @@ from mediagen.engine.database import is_full
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.events import delivery
 from mediagen.engine.exports import rows, sending
-from mediagen.engine.files import answers, originals, renditions
+from mediagen.engine.files import answers, looks, originals, renditions
 from mediagen.engine.files import storage as files
 from mediagen.engine.generation import (
     Lease,
@@ -85,6 +85,8 @@ class MaintenanceReport:
     """kept answers without a picture that were too old"""
     originals_removed: int = 0
     """files as their vendors sent them that were too old"""
+    looked_at: int = 0
+    """pictures stored by an earlier version, whose looks are known now"""
     kicked: int = 0
     """assets the task engine was told of"""
     exports_ended: int = 0
@@ -152,8 +154,7 @@ def _sort_out_files() -> tuple[int, int]:
             *jobs.unknown_among(chunk),
             *answers.unknown_among(chunk),
         ]:
-            files.remove_file(name)
-            removed += 1
+            removed += files.remove_file(name)
         for name in chunk:
             last = name.rpartition("/")[2]
             if match := files.NAME.fullmatch(last) or originals.NAME.fullmatch(last):
@@ -179,8 +180,7 @@ def _sort_out_files() -> tuple[int, int]:
                 known = {asset.file.name, originals.names_of([asset.pk]).get(asset.pk)}
             for name in unknown:
                 if name not in known and asset_storage().exists(name):
-                    files.remove_file(name)
-                    removed += 1
+                    removed += files.remove_file(name)
     return kept, removed
 
 
@@ -263,6 +263,7 @@ STEPS: tuple[tuple[str, Callable[[], dict[str, Any] | None]], ...] = (
     ("removing old originals", lambda: {"originals_removed": originals.remove_old()}),
     ("telling of waiting jobs", lambda: _quietly(jobs.tell_again)),
     ("sorting out stored files", _sorted_files),
+    ("looking at pictures", lambda: {"looked_at": looks.fill()}),
     ("fetching jobs", lambda: {"jobs_fetched": fetching.fetch_jobs()}),
     ("ending descriptions", lambda: _quietly(descriptions.sweep)),
     ("closing attempts", lambda: {"attempts_closed": _close_attempts()}),

@@ -12,7 +12,15 @@ from typing import Any
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
 from mediagen.circuits import SharedBreaker, reset_breakers
 from mediagen.connections import connection_of
-from mediagen.destinations import MAY_BE_A_CREDENTIAL, destination, elsewhere, holds_a_key, withheld
+from mediagen.destinations import (
+    MAY_BE_A_CREDENTIAL,
+    destination,
+    elsewhere,
+    holds_a_key,
+    is_of_the_settings,
+    key_rule,
+    withheld,
+)
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import build_adapter, chain_configs
 from mediagen.models import ProviderConfig, ProviderHealth
@@ -232,6 +240,14 @@ def takes_credential(adapter: str) -> bool:
         return True
 
 
+def takes_account(adapter: str) -> bool:
+    """Whether its credential may be the JSON file of a service account."""
+    try:
+        return bool(getattr(adapter_class(adapter), "takes_account", False))
+    except ConfigurationError:
+        return False
+
+
 def _setup(config: ProviderConfig, dry_run: bool | None = True) -> tuple[Any, str]:
     """(adapter, "") or (None, why it cannot be set up)."""
     try:
@@ -341,13 +357,14 @@ def _state(config: ProviderConfig, circuits: Mapping[BreakerKey, Circuit], now: 
         credential=_credential_in_use(config, adapter),
         problem=problem,
         circuits=tuple(_report(key, circuit, now, digest) for key, circuit in mine if not circuit.is_healthy),
-        model_end=_model_end(config, model),
+        model_end=model_end(config.adapter, model),
     )
 
 
-def _model_end(config: ProviderConfig, model: str) -> ModelEnd | None:
+def model_end(adapter: str, model: str) -> ModelEnd | None:
+    """What the vendor of this adapter has announced about the end of a model; None when nothing."""
     try:
-        ends = getattr(adapter_class(config.adapter), "announced_ends", {})
+        ends = getattr(adapter_class(adapter), "announced_ends", {})
     except ConfigurationError:
         return None
     if model not in ends:
@@ -392,11 +409,11 @@ def _credential(config: ProviderConfig) -> CredentialState:
         cls = adapter_class(config.adapter)
     except ConfigurationError:
         return CredentialState("missing")
-    variable = getattr(cls, "credential_env", "")
+    variable = key_rule(config).variable
     source = "missing" if variable else "not needed"
     if variable and os.environ.get(variable, "").strip():
         source = "environment"
-    elif _settings_hold_a_key(cls, settings_options(config.adapter)):
+    elif is_of_the_settings(config) and _settings_hold_a_key(cls, settings_options(config.adapter)):
         source = "settings"
     if source in ("environment", "settings") and withheld(config, stored=False):
         source = "withheld"

@@ -12,19 +12,21 @@ import mediagen.engine.work.describing as describing
 import mediagen.engine.work.in_server as in_server
 import mediagen.engine.work.zips as zips
 from mediagen.engine.database import as_uuid
+from mediagen.engine.dispatch import export_wanted
 from mediagen.engine.files import variants
 from mediagen.engine.generation import AssetOrder, queue
 from mediagen.engine.library import Right, bulk, review, trash
 from mediagen.engine.work.running_job import Kind, Running
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.factory import chain_configs
-from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.models import AssetSource, BackgroundJob, ExportState, GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.types import checked_text
 from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
 TOGETHER = 50
+EXPORT_ARGUMENTS = ("target", "title", "file_key", "page_id", "comment", "folder", "create_design", "dry_run")
 HOW = ("same", "new_seed", "provider")
 
 
@@ -204,6 +206,36 @@ def _check_library(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"library": str(pk)}
 
 
+def export_each(running: Running) -> None:
+    """Into Figma or Canva, as `exports.ExportOrder` says where. The exports go their own way then."""
+    job, access = running.job, running.access
+    arguments = {name: job.arguments[name] for name in EXPORT_ARGUMENTS if name in job.arguments}
+    arguments["dry_run"] = access.dry(arguments.get("dry_run"))
+
+    def one(asset: MediaAsset) -> list[Any]:
+        export = _exported(asset, arguments, job.created_by, job.created_at)
+        if export.state == ExportState.FAILED:
+            raise InvalidRequest(export.message or "It could not be sent.")
+        job.result.setdefault("exports", []).append(str(export.pk))
+        return []
+
+    each(running, Right.CHANGE, one)
+
+
+def _exported(asset: MediaAsset | None, arguments: dict[str, Any], by: Any = None, since: Any = None) -> Any:
+    """By the room of exports, which is above this one."""
+    answers = export_wanted.send(sender=BackgroundJob, asset=asset, arguments=arguments, by=by, since=since)
+    return answers[0][1]
+
+
+def _check_export(arguments: dict[str, Any]) -> dict[str, Any]:
+    given = {name: arguments[name] for name in EXPORT_ARGUMENTS if arguments.get(name) is not None}
+    if "target" not in given:
+        raise InvalidRequest(_("Say into which target."), field="target")
+    _exported(None, given)
+    return given
+
+
 def _nothing_else(arguments: dict[str, Any]) -> dict[str, Any]:
     return {}
 
@@ -218,4 +250,5 @@ KINDS: Mapping[str, Kind] = {
     "tag": Kind(tag_each, _check_tags),
     "move": Kind(move_each, _check_library),
     "describe": Kind(describing.describe_each, describing.check),
+    "export": Kind(export_each, _check_export),
 }

@@ -17,18 +17,25 @@ from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import Collection, MediaLibrary
 from mediagen.studio.library.narrowing import GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 MOST_SHOWN = 40
 """on the page; the latest changed"""
 
 
-def shown(access: Access, form: GalleryForm) -> dict[str, Any]:
+def shown_to(access: Access, form: GalleryForm) -> dict[str, Any]:
     """What the gallery's templates need of them. Two queries."""
+    if form.is_valid() and form.board:
+        sort: Any = form.fields["sort"]
+        sort.choices = [("", _("hand")), *list(sort.choices)[1:]]
     visible = list(collections.visible(access).order_by("-updated_at")[:MOST_SHOWN])
     current = form.cleaned_data.get("collection")
-    mine = set(collections.changeable(access).filter(query="").values_list("pk", flat=True)[: 2 * MOST_SHOWN])
-    if current and not current.is_board:
-        mine.update(collections.changeable(access).filter(pk=current.pk).values_list("pk", flat=True))
+    shown = [*visible, current] if current else visible
+    mine = {one.pk for one in shown if one.owner_id == access.user.pk}
+    if access.has(Right.CHANGE) and shown:
+        mine.update(
+            collections.changeable(access).filter(pk__in=[one.pk for one in shown]).values_list("pk", flat=True)
+        )
     return {
         "collections": sorted(visible, key=lambda one: one.name.casefold()),
         "collection": current,
@@ -93,7 +100,7 @@ class CollectionsView(StudioPage, View):
             name, query = request.POST.get("name", ""), request.POST.get("query", "") or "?"
             made = collections.create(self.access, name, library=shared, query=query)
         except MediagenError as exc:
-            return refused(request, str(exc))
+            return refused(request, translated(exc))
         return HttpResponseRedirect(address(made))
 
 
@@ -116,7 +123,7 @@ class CollectionView(StudioPage, View):
             shared = library_of(self.access, said)
             collections.change(self.access, collection, name=said.get("name", ""), library=shared)
         except MediagenError as exc:
-            return refused(request, str(exc))
+            return refused(request, translated(exc))
         return HttpResponseRedirect(address(collection))
 
 

@@ -22,9 +22,9 @@ from django.views.generic.base import ContextMixin, TemplateResponseMixin
 from mediagen.engine.library import Right
 from mediagen.engine.work import work_soon
 from mediagen.errors import MediagenError
-from mediagen.models import AssetSource, MediaAsset
+from mediagen.models import MediaAsset
 from mediagen.studio import notices, tiles
-from mediagen.studio.generation import prompt
+from mediagen.studio.generation import prompt, words
 from mediagen.studio.library import boards, many
 from mediagen.studio.library.narrowing import MOST_SORTED, GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
@@ -33,18 +33,8 @@ from mediagen.wording import translated
 PAGE = 48
 """assets; divides well into rows of two, three, four and six"""
 
-LOOKED_BACK, RECENT = 60, 8
-"""of somebody's assets, for the prompts that are offered again"""
 MAX_WATCHED = 200
 """tiles that one question may be about"""
-
-
-def recent_prompts(access: Any) -> list[str]:
-    """What this person has asked for of late, each once, and not what stands in files and in others' pictures of which
-    they cut a part. One query, by an index."""
-    asked = MediaAsset.objects.kept().filter(created_by=access.user.pk, source=AssetSource.GENERATED)
-    mine = asked.exclude(prompt="").order_by("-pk")
-    return list(dict.fromkeys(mine.values_list("prompt", flat=True)[:LOOKED_BACK]))[:RECENT]
 
 
 class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
@@ -97,10 +87,11 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
             assets=[tile.asset for tile in kwargs["page"]],
             newest=self._address() if form.cleaned_data["before"] or form.cleaned_data.get("start") else "",
             is_narrowed=not form.is_valid() or bool(form.filters),
-            **boards.shown(self.access, form),
+            **boards.shown_to(self.access, form),
             notice=notices.notice(self.request.GET, self.access),
             admin_url=admin_link(),
-            recent=recent_prompts(self.access) if "asked" in kwargs else (),
+            templates=prompt.style_choices(self.access, kind="template") if "asked" in kwargs else (),
+            recent=words.recent_prompts(self.access) if "asked" in kwargs else (),
             doings=[doing for doing in many.DOINGS.values() if doing.name not in many.ASKING and has(doing.right)],
             may_change=has(Right.CHANGE),
             changeable=self.access.libraries(Right.CHANGE).only("name").order_by("name") if has(Right.CHANGE) else (),
@@ -148,6 +139,10 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
         initial: dict[str, Any] = {}
         if (library := form.cleaned_data.get("library")) and self.access.may(Right.GENERATE, library):
             initial["library"] = library.pk
+        if "style" in self.request.GET:
+            initial["style"] = self.request.GET["style"]
+        if "template" in self.request.GET:
+            initial["prompt"] = words.template_text(self.access, self.request.GET["template"])
         if "from" in self.request.GET:
             try:
                 pk = uuid.UUID(self.request.GET["from"])
@@ -159,7 +154,7 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
     def _address(self, before: uuid.UUID | None = None, start: int = 0) -> str:
         """This page's address with another `before`, or `start`."""
         query = self.request.GET.copy() if self.request.method != "POST" else QueryDict(mutable=True)
-        for name in ("before", "start", "part", "from", "said", "about"):
+        for name in ("before", "start", "part", "from", "template", "style", "said", "about"):
             query.pop(name, None)
         if before:
             query["before"] = str(before)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import cached_property
 from typing import Any
 
 from django import forms
-from django.db.models import F
+from django.db.models import Case, F, IntegerField, When
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -14,6 +15,7 @@ from mediagen.engine.library import Access, AssetFilters, Right, collections, na
 from mediagen.models import AssetSource, Collection, GenerationState, MediaLibrary, ReviewStatus
 from mediagen.models.asset import MediaAssetQuerySet
 
+MOST_IDS = 48
 MAX_PX = 2**31 - 1
 MOST_SORTED = 10_000
 """pictures that one can page through in another order than by age, for which there is no index"""
@@ -23,6 +25,16 @@ SORTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "rating": (gettext_lazy("rating"), ("-rating", "-pk")),
     "name": (gettext_lazy("name"), ("name", "-pk")),
 }
+
+
+class Ids(forms.CharField):
+    """Ids between commas, as a list of at most a page."""
+
+    def clean(self, value: Any) -> Any:
+        try:
+            return [uuid.UUID(each) for each in super().clean(value).split(",") if each][:MOST_IDS]
+        except ValueError:
+            raise forms.ValidationError(_("These are no assets.")) from None
 
 
 class GalleryForm(forms.Form):
@@ -54,9 +66,11 @@ class GalleryForm(forms.Form):
     mine = forms.BooleanField(label=gettext_lazy("Only mine"), required=False)
     sort = forms.ChoiceField(label=gettext_lazy("Sorted by"), required=False)
     start = forms.IntegerField(required=False, min_value=0, max_value=MOST_SORTED)
+    seen = Ids(required=False, max_length=4000, widget=forms.HiddenInput)
+    """what somebody has opened last, which their browser knows"""
     collection = forms.ModelChoiceField(queryset=Collection.objects.none(), required=False, widget=forms.HiddenInput)
 
-    OURS = frozenset({"before", "sort", "start", "mine", "collection"})
+    OURS = frozenset({"before", "sort", "start", "mine", "collection", "seen"})
     """what the engine's filters do not have"""
     TYPED = frozenset({"provider", "tag", "min_width", "created_from", "created_to"})
     """what people write themselves: a mistake there is answered with a word and not with a missing page"""
@@ -109,14 +123,17 @@ class GalleryForm(forms.Form):
             assets = collections.pictures(self.access, board)
         else:
             assets = self.access.assets(Right.READ)
+        if seen := self.cleaned_data.get("seen"):
+            turns = [When(pk=pk, then=turn) for turn, pk in enumerate(seen)]
+            assets = assets.filter(pk__in=seen).order_by(Case(*turns, output_field=IntegerField()))
         found = narrowed(assets.select_related("library"), self.filters, self.access)
         # NULL is no rating and no known cost: last, on every database.
         order = [F(name[1:]).desc(nulls_last=True) if name[0] == "-" else name for name in self.order]
-        return found.order_by(*order) if order else found if board else found.order_by("-pk")
+        return found.order_by(*order) if order else found.order_by("-pk") if self.is_by_age else found
 
     @property
     def is_by_age(self) -> bool:
-        return not self.order and self.board is None
+        return not (self.order or self.board or self.cleaned_data.get("seen"))
 
     @property
     def order(self) -> tuple[str, ...]:

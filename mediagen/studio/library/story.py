@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.generic import TemplateView, View
 
+from mediagen.engine.files import similar_to
 from mediagen.engine.library import Access, Right
 from mediagen.models import AssetExport, GenerationAttempt, MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
@@ -21,6 +22,7 @@ from mediagen.studio.pages import StudioPage, admin_link
 
 MAX_EXPORTS = 10
 MAX_CANDIDATES = 9
+MAX_ALIKE = 6
 
 
 class Story(StudioPage):
@@ -71,6 +73,7 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
         "may_pick": any(action.name == "pick" for action in can),
         "may_rate": any(action.name == "rate" for action in can),
         "stars": choosing.STARS,
+        "alike": [other for other, _bits in similar_to(asset, access.assets(), most=MAX_ALIKE)],
         "has_children": seen.filter(parent=asset).exists(),
     }
 

@@ -358,7 +358,7 @@ def test_relatives_duplicates_exports_and_uses_are_on_the_page(admin_client, ass
     usage.record_metrics(asset, "Spring", totals={"impressions": 1000, "clicks": 1})
     usage.record_metrics(twin, "Spring", totals={"impressions": 1000, "clicks": 100})
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         text = admin_client.get(page("mediaasset", "change", asset.pk)).content.decode()
 
     for words in (child.name, twin.name, "the hero frame", "0.10 %", "Try a variant", "Record a use"):

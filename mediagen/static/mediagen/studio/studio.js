@@ -8,6 +8,7 @@ import * as gallery from "./gallery.js";
 import * as lightbox from "./lightbox.js";
 import * as live from "./live.js";
 import * as progress from "./progress.js";
+import * as seen from "./seen.js";
 import * as selecting from "./selecting.js";
 import * as upload from "./upload.js";
 
@@ -15,6 +16,7 @@ document.documentElement.classList.add("mediagen-live");
 actions.start();
 altTexts.start();
 editor.start();
+seen.start();
 for (const over of document.querySelectorAll("[data-over]")) {
   const range = over.querySelector("input");
   const lay = () => over.style.setProperty("--mg-over", `${range.value}%`);
