@@ -252,3 +252,19 @@ def test_an_editor_of_rich_text_opens_it_by_an_event(page, editor, article, asse
     assert (
         page.request.get(page.locator("#text img").get_attribute("src")).headers["cache-control"].startswith("public")
     )
+
+
+def test_an_alt_text_is_suggested_for_what_is_chosen(page, editor, assets, shoot):
+    add(page)
+    dialog = opened(page, cover(page))
+    dialog.get_by_role("button", name="Pier 2").click()
+    chosen = cover(page).locator(".mediagen-chosen-item")
+    chosen.get_by_role("button", name="Suggest an alt text").click()
+    chosen.get_by_text("Suggested:").wait_for()
+    shoot("chooser-suggestion")
+    assert MediaAsset.objects.get(name="Pier 2").alt_text == ""
+    chosen.get_by_role("button", name="Accept").click()
+    chosen.get_by_text("Suggested:").wait_for(state="hidden")
+    found = MediaAsset.objects.get(name="Pier 2")
+    assert (found.alt_text.startswith("Dry run"), found.alt_text_state) == (True, "accepted")
+    assert found.alt_text in chosen.locator("[data-alt]").inner_text()
