@@ -18,7 +18,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 
 import mediagen.engine.files.refusals as refusals
-from mediagen import conf, images
+from mediagen import conf, images, steps
 from mediagen.models import MediaAsset, asset_storage
 
 logger = logging.getLogger("mediagen.engine")
@@ -70,7 +70,8 @@ async def save_file(name: str, content: bytes, *, is_paid: bool = False) -> str:
     wait_s = 0.2
     while True:
         try:
-            saved = await sync_to_async(_save, thread_sensitive=False)(name, content)
+            with steps.step("storage", bytes=len(content)):
+                saved = await sync_to_async(_save, thread_sensitive=False)(name, content)
             if is_paid:
                 refusals.taken()
             return saved
