@@ -26,6 +26,19 @@ export MEDIAGEN_CI_CHROMIUM=$CHROMIUM
 
 "$PYTHON" .ci/environment.py "$VENV" requirements/test.txt requirements/outside.txt
 "$CHROMIUM" --version 2>/dev/null || true
+
+# What the TypeScript frontend in examples/ needs, as its lock says; kept while the lock is the same.
+command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs npm; } >/dev/null || {
+    echo "There is no npm here, and it could not be installed (Debian: apt-get install nodejs npm)." >&2
+    exit 1
+}
+LOCKED=$(sha256sum examples/frontend/package-lock.json | cut -c1-12)
+NODE=$(cd "$VENV" && pwd)/frontend-$LOCKED
+if [[ ! -e $NODE/done ]]; then
+    rm -rf "$NODE" && mkdir "$NODE" && cp examples/frontend/package*.json "$NODE"
+    (cd "$NODE" && npm ci --silent --no-audit --no-fund --ignore-scripts) && touch "$NODE/done"
+fi
+export MEDIAGEN_CI_NODE_MODULES=$NODE/node_modules
 # The fuzzer is one long test.
 "$VENV/bin/python" -m pytest -q -o faulthandler_timeout=900 -m outside "$@"
 "$VENV/bin/python" -m pytest -q -m browser "$@"

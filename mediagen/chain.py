@@ -14,14 +14,16 @@ from typing import Any
 from mediagen import conf, http, purchases, steps
 from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
 from mediagen.clock import REAL, Clock
+from mediagen.descriptions import ALT_TEXT_CHARS, DescribeRequest
 from mediagen.execution import ChainOutcome, Execution, key_of
 from mediagen.foreign import lacks, name_of
-from mediagen.operations import GENERATE, OPERATIONS, EditRequest
+from mediagen.operations import DESCRIBE, GENERATE, OPERATIONS, EditRequest
 from mediagen.types import (
     Attempt,
     FigmaExportResult,
     GeneratedImage,
     GenerationRequest,
+    ImageDescription,
     ProviderJob,
     Recorder,
 )
@@ -83,6 +85,13 @@ class MediaGeneratorChain:
         outcome = await self.execute("generate_image", prompt=prompt, width=width, height=height, **options)
         return outcome.result  # type: ignore[no-any-return]
 
+    async def execute_describe_image(
+        self, image: GeneratedImage, language: str = "en", max_chars: int = ALT_TEXT_CHARS, **options: Any
+    ) -> ImageDescription | None:
+        """What the picture shows, by the first provider that says it, None when none does."""
+        outcome = await self.execute(DESCRIBE, image=image, language=language, max_chars=max_chars, **options)
+        return outcome.result  # type: ignore[no-any-return]
+
     async def execute_export_figma(
         self, image: GeneratedImage, file_key: str, page_id: str | None = None, **options: Any
     ) -> FigmaExportResult | None:
@@ -126,6 +135,8 @@ class MediaGeneratorChain:
             GenerationRequest.checked(**kwargs)
         elif operation in OPERATIONS:
             EditRequest.of(operation, **kwargs)
+        elif operation == DESCRIBE:
+            DescribeRequest.checked(**kwargs)
         seconds = conf.get("DEADLINE_S") if deadline_s is None else deadline_s
         run = Execution(
             self.ordered(operation),

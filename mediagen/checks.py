@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from mediagen import conf
 from mediagen.errors import ConfigurationError, InvalidRequest
-from mediagen.types import MAKES_PICTURES
+from mediagen.types import ARE_BOUGHT
 
 TYPES: dict[str, tuple[type, ...]] = {
     "PROVIDERS": (dict,),
@@ -25,6 +25,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PROVIDER_DATA_DIR": (str, os.PathLike, type(None)),
     "STORAGE": (str,),
     "UPLOAD_TO": (str,),
+    "C2PA_CERTIFICATES": (str, os.PathLike, type(None)),
+    "C2PA_KEY": (str, os.PathLike, type(None)),
     "METRICS_TOKEN": (str,),
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
@@ -33,6 +35,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PAGES_CSP": (str, type(None)),
     "PICTURES": (dict,),
     "RICH_TEXT_FIELDS": (list, tuple),
+    "WAGTAIL_COLLECTIONS": (dict,),
+    "WAGTAIL_IMAGE_VALUES": (str, type(None)),
     "ALERT_MAIL_TO": (list, tuple, type(None)),
     "API_RATES": (dict,),
     "API_GENERATE_RATES": (dict,),
@@ -83,9 +87,13 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
+    for name in ("KEEP_ORIGINALS_DAYS", "C2PA_RENDITIONS_FROM_PX"):
+        number = value.get(name)
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number < 0):
+            yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more, or None.", id="mediagen.E004")
     if value.get("RUN_IN_SERVER", True) not in (True, False, "at_once"):
         yield Error('MEDIAGEN["RUN_IN_SERVER"] must be True, False or "at_once".', id="mediagen.E003")
-    for name in ("SYNC_TO_DISK", "OTEL_PROMPTS"):
+    for name in ("SYNC_TO_DISK", "OTEL_PROMPTS", "SHOW_SUGGESTED_ALT_TEXT"):
         if not isinstance(value.get(name, True), bool):
             yield Error(f"MEDIAGEN[{name!r}] must be True or False.", id="mediagen.E003")
     for name in ("PROXY", "WEBHOOK_BASE_URL", "SITE_URL"):
@@ -94,8 +102,8 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
             yield Error(f"MEDIAGEN[{name!r}] must be an http(s) address or None.", id="mediagen.E012")
     order = value.get("OPERATION_ORDER")
     for name, names in order.items() if isinstance(order, dict) else ():
-        if name not in MAKES_PICTURES or not isinstance(names, list | tuple):
-            text = f"each of {', '.join(MAKES_PICTURES)} may have a list of providers' names."
+        if name not in ARE_BOUGHT or not isinstance(names, list | tuple):
+            text = f"each of {', '.join(ARE_BOUGHT)} may have a list of providers' names."
             yield Error(f"MEDIAGEN['OPERATION_ORDER'][{name!r:.60}] cannot be: {text}", id="mediagen.E035")
     if value.get("FIT", "resize") not in ("resize", "keep"):
         yield Error('MEDIAGEN["FIT"] must be "resize" or "keep".', id="mediagen.E005")
@@ -268,6 +276,20 @@ def _check_mariadb(connection: Any) -> list[CheckMessage]:
     except DatabaseError:  # away: `migrate` and everything else will say so
         return found
     return found if is_supported else [*found, _not_supported(f"that is no MariaDB {OLDEST[0]}.{OLDEST[1]} or newer")]
+
+
+@register("mediagen")
+def check_signing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What is to sign pictures can: a small one is signed."""
+    if not (conf.get("C2PA_CERTIFICATES") or conf.get("C2PA_KEY")):
+        return []
+    from mediagen.engine.files import signatures
+
+    hint = 'See docs/media.md, "This site\'s own signature".'
+    wrong, soon = signatures.trouble()
+    if wrong:  # no error: pictures are made all the same
+        return [CheckWarning(f"Pictures are not signed. {wrong}", hint=hint, id="mediagen.W037")]
+    return [CheckWarning(soon, hint=hint, id="mediagen.W038")] if soon else []
 
 
 @register("mediagen")

@@ -44,6 +44,15 @@ DEFAULTS: dict[str, Any] = {
     # long as all of them together have no more bytes than that.
     "KEEP_ANSWERS_DAYS": 30,
     "KEEP_ANSWERS_BYTES": 1024**3,
+    # The file as its vendor sent it is kept for so many days where another was made of it, in the size that was
+    # asked for: None for ever, 0 not at all. Renditions are made of it, and its signature is in it alone.
+    "KEEP_ORIGINALS_DAYS": None,
+    # Files with this site's certificate (PEM, with those that vouch for it) and its key: what we make of pictures is
+    # signed then (C2PA). Renditions only from so many pixels of their longer side on, for what was signed before stands
+    # in the signature too; None: none of them.
+    "C2PA_CERTIFICATES": None,
+    "C2PA_KEY": None,
+    "C2PA_RENDITIONS_FROM_PX": 640,
     # One generation, with all its providers and retries, seconds.
     "DEADLINE_S": 900.0,
     "CONNECT_TIMEOUT_S": 5.0,
@@ -82,6 +91,8 @@ DEFAULTS: dict[str, Any] = {
     # Named sets of the options of {% picture %}: {"hero": {"widths": [800, 1600], "formats": "avif,webp",
     # "ratio": "16:9", "sizes": "100vw"}}. `mediagen_make_renditions` makes what they name.
     "PICTURES": {},
+    # Whether pages show an alt text that a model has suggested, while there is no other and nobody has answered it.
+    "SHOW_SUGGESTED_ALT_TEXT": False,
     # Text fields of the site in which assets may stand: ["blog.Post.body"]. Those that do count as used.
     "RICH_TEXT_FIELDS": [],
     # A zip that somebody has asked for is kept for so many hours.
@@ -111,6 +122,10 @@ DEFAULTS: dict[str, Any] = {
     "METRICS_TOKEN": "",
     # Whether spans of mediagen.contrib.otel have the prompt.
     "OTEL_PROMPTS": False,
+    # With mediagen.contrib.wagtail: into which collection of Wagtail's the pictures of a library (its name, slug or id)
+    # become images ({"shop": "Shop"}); and "path.to.function" that gives further values of a new image.
+    "WAGTAIL_COLLECTIONS": {},
+    "WAGTAIL_IMAGE_VALUES": None,
     # An export to Figma that nobody has placed with the plugin for so many days is given up.
     "EXPORT_WAIT_DAYS": 30,
 }

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from mediagen.errors import ConfigurationError
 from mediagen.models import ProviderConfig
 from mediagen.providers.registry import adapter_class, settings_options
+from mediagen.providers.service import KeyRule
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # An adapter that declares no options may call its address what it likes.
@@ -33,13 +34,37 @@ def elsewhere(config: ProviderConfig) -> str:
         return ""
     settled = {_origin(text) for text in _addresses(cls, settings_options(config.adapter))}
     named = [*_addresses(cls, config.options or {}), *([config.base_url] if config.base_url else [])]
-    return " ".join(sorted({_origin(text) for text in named if not _is_the_vendors(cls, text)} - settled))
+    if not is_of_the_settings(config):
+        # The row makes another vendor's of it: what the settings say was not said of that one's key.
+        named, settled = [*named, *_addresses(cls, settings_options(config.adapter))], set()
+    hosts = key_rule(config).hosts
+    return " ".join(sorted({_origin(text) for text in named if not _is_at(hosts, text)} - settled))
+
+
+def key_rule(config: ProviderConfig) -> KeyRule:
+    """Whose key the entry takes. An adapter that does not exist, and one of somebody else's, takes nobody's."""
+    return _rule(config.adapter, {**settings_options(config.adapter), **(config.options or {})})
+
+
+def is_of_the_settings(config: ProviderConfig) -> bool:
+    """Whether the settings and the row speak of the same vendor: only then a key in the settings is the entry's."""
+    return key_rule(config).vendor == _rule(config.adapter, settings_options(config.adapter)).vendor
+
+
+def _rule(adapter: str, options: Mapping[str, Any]) -> KeyRule:
+    try:
+        cls = adapter_class(adapter)
+    except ConfigurationError:
+        return KeyRule("", "", ())
+    return cls.key_rule(options) if hasattr(cls, "key_rule") else KeyRule("", getattr(cls, "credential_env", ""), ())
 
 
 def destination(config: ProviderConfig) -> str:
-    """Whom a key is for, as it is recorded with the key and with a consent: the adapter, whose key it is, and the
-    place."""
-    found = f"{config.adapter} {elsewhere(config) or 'vendor'}"
+    """Whom a key is for, as it is recorded with the key and with a consent: the adapter and vendor, whose key it is,
+    and the place."""
+    vendor = key_rule(config).vendor
+    whose = f"{config.adapter}:{vendor}" if vendor else config.adapter
+    found = f"{whose} {elsewhere(config) or 'vendor'}"
     return found if len(found) <= 700 else f"{config.adapter} {hashlib.sha256(found.encode()).hexdigest()}"
 
 
@@ -86,14 +111,13 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _is_the_vendors(cls: type[Any], url: str) -> bool:
-    """Whether an address is one of the adapter's `vendor_hosts`, by https and at its usual port."""
+def _is_at(hosts: tuple[str, ...], url: str) -> bool:
+    """Whether an address is at one of the hosts, by https and at its usual port."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port or 443
     except ValueError:
         return False
-    hosts: tuple[str, ...] = cls.vendor_hosts() if hasattr(cls, "vendor_hosts") else ()
     return parts.scheme == "https" and port == 443 and any(_fits(host, name) for name in hosts)
 
 

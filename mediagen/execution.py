@@ -43,12 +43,15 @@ from mediagen.foreign import name_of, secrets_of
 from mediagen.limits import Limiter, limiter_for
 from mediagen.secrets import scrub
 from mediagen.types import (
+    ARE_BOUGHT,
+    DESCRIBES,
     MAKES_PICTURES,
     Answer,
     Attempt,
     AttemptState,
     Call,
     GeneratedImage,
+    ImageDescription,
     ProviderJob,
     Recorder,
     current_call,
@@ -234,7 +237,7 @@ class Execution:
         if self.clock.monotonic() >= self.deadline:
             await self.skip(provider, "the deadline of the whole generation was over.")
             return True
-        if getattr(provider, "is_placeholder", False) and (reason := self.no_stand_in()):
+        if getattr(provider, "is_placeholder", False) and (reason := self.no_stand_in(provider)):
             await self.skip(provider, reason)
             return True
         if self.is_dry(provider) or getattr(provider, "is_placeholder", False):
@@ -258,8 +261,10 @@ class Execution:
             return True
         return await self.attempt(provider, method, key=key, was_probe=verdict is Verdict.PROBE)
 
-    def no_stand_in(self) -> str:
+    def no_stand_in(self, provider: Any) -> str:
         """Why a placeholder would be no answer here; "" when it is one."""
+        if self.operation == DESCRIBES and not self.is_dry(provider):
+            return "it can look at no picture: it describes in dry run only."
         if self.outcome.vetoes:
             return "a placeholder is no answer to a budget that forbids a picture."
         if self.patient:
@@ -493,11 +498,11 @@ class Execution:
         call.answer = None
         self.outcome.result = result
         _end(attempt, AttemptState.ADOPTED if is_resumed else AttemptState.SUCCEEDED, Outcome.SUCCEEDED, "")
-        if isinstance(result, GeneratedImage):
+        if isinstance(result, GeneratedImage | ImageDescription):
             attempt.cost = result.cost if result.cost is not None else attempt.cost
             attempt.model_name = result.model_name or attempt.model_name
-            if result.provider_job_id and attempt.job is None:
-                attempt.job = ProviderJob(result.provider_job_id)
+        if isinstance(result, GeneratedImage) and result.provider_job_id and attempt.job is None:
+            attempt.job = ProviderJob(result.provider_job_id)
         await self.finish(attempt, began)
         return None
 
@@ -505,6 +510,8 @@ class Execution:
         """Ask the provider, and open what a foreign one brings."""
         if attempt.dry_run and not hasattr(provider, "runs_dry") and not getattr(provider, "dry_run", False):
             # Nobody told this provider how to answer without its network: it is not asked, it is stood in for.
+            if self.operation == DESCRIBES:
+                return foreign.stand_in_text(provider, self.kwargs)
             if self.operation not in MAKES_PICTURES:
                 raise NotImplementedError
             return await foreign.stand_in(provider, self.operation, self.kwargs)
@@ -515,6 +522,8 @@ class Execution:
             result = exc.image
         if result is None:
             raise BadResponse(f"{name_of(provider)} answered without a result.")
+        if self.operation == DESCRIBES:
+            return foreign.described(provider, result)
         if self.operation not in MAKES_PICTURES:
             return result
         if not isinstance(result, GeneratedImage):
@@ -570,7 +579,7 @@ class Execution:
         is_dry = self.is_dry(provider)
         attempt = Attempt(
             provider_name=name_of(provider),
-            model_name=str(getattr(provider, "model", "") or ""),
+            model_name=foreign.model_of(provider, self.operation),
             operation=self.operation,
             position=len(self.outcome.attempts) + 1,
             dry_run=is_dry,
@@ -578,13 +587,13 @@ class Execution:
             request_digest=self.digest,
         )
         attempt.purchase_key = str(uuid.uuid4()) if attempt.billable else ""
-        if attempt.billable and self.operation in MAKES_PICTURES:
+        if attempt.billable and self.operation in ARE_BOUGHT:
             attempt.price = self.price_of(provider)
         self.outcome.attempts.append(attempt)
         return attempt
 
     def price_of(self, provider: Any) -> Decimal | None:
-        estimate = getattr(provider, MAKES_PICTURES[self.operation], None)
+        estimate = getattr(provider, ARE_BOUGHT[self.operation], None)
         try:
             return usd_or_none(estimate(**self.kwargs), name_of(provider)) if estimate is not None else None
         except (ProviderError, InvalidRequest):
@@ -601,7 +610,7 @@ class Execution:
 
 def key_of(provider: Any, operation: str) -> BreakerKey:
     """The breaker of this operation of this provider with its model."""
-    return BreakerKey(name_of(provider), str(getattr(provider, "model", "") or ""), operation)
+    return BreakerKey(name_of(provider), foreign.model_of(provider, operation), operation)
 
 
 class _Skipped(ProviderError):

@@ -22,7 +22,7 @@ from mediagen.chain import MediaGeneratorChain
 from mediagen.circuits import SharedBreaker
 from mediagen.circuits import reset_breakers as reset_breakers
 from mediagen.connections import token_source
-from mediagen.destinations import holds_a_key, withheld
+from mediagen.destinations import holds_a_key, is_of_the_settings, key_rule, withheld
 from mediagen.errors import ConfigurationError, CredentialsUnreadable, InvalidRequest
 from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig
@@ -203,6 +203,8 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
             f"Provider '{config.name}': its options hold {cls.credential_argument}, where it would be stored as plain "
             "text. Move it to the credential."
         )
+    if not is_of_the_settings(config):
+        arguments.pop(cls.credential_argument, None)  # another vendor's
     arguments.update(config.options or {})
     for name in ("base_url", "model", "timeout_s"):
         if getattr(config, name):
@@ -220,7 +222,7 @@ def build_adapter(config: ProviderConfig, *, dry_run: bool | None = None) -> Any
     arguments.update(name=config.name, after_unknown=config.after_unknown, after_refusal=config.after_refusal)
     problem = ""
     try:
-        secret = credential_of(config, cls)
+        secret = credential_of(config)
     except CredentialsUnreadable as exc:
         secret, problem = Secret(""), str(exc)
     if (secret or arguments.get(cls.credential_argument)) and not problem:
@@ -266,12 +268,13 @@ def _build(cls: type[Any], config: ProviderConfig, arguments: Mapping[str, Any])
         ) from None
 
 
-def credential_of(config: ProviderConfig, cls: type[Any]) -> Secret:
+def credential_of(config: ProviderConfig) -> Secret:
     """The entry's own credential, or the environment's. `CredentialsUnreadable` when it cannot be decrypted."""
     if config.credentials:
         secret: Secret = config.credentials.reveal()
         return secret
-    return Secret(os.environ.get(cls.credential_env, "").strip() if cls.credential_env else "")
+    variable = key_rule(config).variable
+    return Secret(os.environ.get(variable, "").strip() if variable else "")
 
 
 def _first_not_none(*values: bool | None) -> bool:

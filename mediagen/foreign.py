@@ -9,14 +9,21 @@ from decimal import Decimal
 from typing import Any
 
 from mediagen import conf, http, images
+from mediagen.descriptions import DescribeRequest, one_line, rehearsed
 from mediagen.errors import BadResponse, NotAPicture
 from mediagen.operations import GENERATE, EditRequest
 from mediagen.secrets import Secret
-from mediagen.types import GeneratedImage, GenerationRequest
+from mediagen.types import GeneratedImage, GenerationRequest, ImageDescription, usd_or_none
 
 
 def name_of(provider: Any) -> str:
     return str(provider.get_name())
+
+
+def model_of(provider: Any, operation: str) -> str:
+    """The model that it asks for this operation: its own, unless its `model_asked_for(operation)` names another."""
+    model_asked_for = getattr(provider, "model_asked_for", None)
+    return str((model_asked_for(operation) if callable(model_asked_for) else getattr(provider, "model", "")) or "")
 
 
 def lacks(provider: Any, operation: str) -> str:
@@ -48,6 +55,24 @@ async def stand_in(provider: Any, operation: str, asked: Mapping[str, Any]) -> G
     )
 
 
+def stand_in_text(provider: Any, asked: Mapping[str, Any]) -> ImageDescription:
+    """A rehearsal's text in the provider's name."""
+    return rehearsed(name_of(provider), DescribeRequest.checked(**asked))
+
+
+def described(provider: Any, result: Any) -> ImageDescription:
+    """A description as it is kept: one line. `BadResponse`, with what it cost, when there is none in it."""
+    if isinstance(result, str):
+        result = ImageDescription(text=result)
+    if not isinstance(result, ImageDescription):
+        raise BadResponse(f"{name_of(provider)} answered with {type(result).__name__}, not an ImageDescription.")
+    text = one_line(result.text)
+    cost = usd_or_none(result.cost, name_of(provider))
+    if not text:
+        raise BadResponse(f"{name_of(provider)} answered with a description that has no words.", cost=cost)
+    return replace(result, text=text, cost=cost, provider_name=result.provider_name or name_of(provider))
+
+
 async def opened(provider: Any, result: GeneratedImage, prompt: str = "", *, strict: bool) -> GeneratedImage:
     """A result with its bytes fetched and looked into; `BadResponse` when they are no picture.
 
@@ -60,7 +85,7 @@ async def opened(provider: Any, result: GeneratedImage, prompt: str = "", *, str
         content = await service.download(content)
     if not isinstance(content, bytes | bytearray | memoryview) or not content:
         raise BadResponse(f"{name_of(provider)} answered with a picture that has no bytes.", cost=result.cost)
-    content = bytes(content)
+    content = came = bytes(content)
     facts: dict[str, Any] = {}
     try:
         content, picture = images.tidied(
@@ -74,6 +99,8 @@ async def opened(provider: Any, result: GeneratedImage, prompt: str = "", *, str
     else:
         facts = {"format": picture.format, "width": picture.width, "height": picture.height, "sha256": picture.sha256}
         facts["fit_report"] = {**(result.fit_report or {}), **picture.fit_report}
+        if content is not came and not result.original:
+            facts["original"] = came
     return replace(
         result,
         content=content,

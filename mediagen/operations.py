@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mediagen.errors import InvalidRequest
-from mediagen.types import MAX_SIDE_PX, GeneratedImage, GenerationRequest
+from mediagen.types import DESCRIBES, MAX_SIDE_PX, GeneratedImage, GenerationRequest
+from mediagen.wording import say as _
 
 GENERATE = "generate_image"
 EDIT = "edit_image"
@@ -19,6 +20,7 @@ VARY = "vary_image"
 UPSCALE = "upscale_image"
 REMOVE_BACKGROUND = "remove_background"
 OUTPAINT = "outpaint_image"
+DESCRIBE = DESCRIBES
 
 LARGEST_MARGIN_PX = 2_000
 """what every service that outpaints takes on one side"""
@@ -78,7 +80,14 @@ def operation_named(name: Any) -> Operation:
     """`InvalidRequest` for a name that is none of `OPERATIONS`."""
     found = OPERATIONS.get(name) if isinstance(name, str) else None
     if found is None:
-        raise InvalidRequest(f"operation must be one of {', '.join(OPERATIONS)}, not {name!r:.40}.", field="operation")
+        raise InvalidRequest(
+            _(
+                "operation must be one of %(operations)s, not %(name)s.",
+                operations=", ".join(OPERATIONS),
+                name=f"{name!r:.40}",
+            ),
+            field="operation",
+        )
     return found
 
 
@@ -87,11 +96,14 @@ def check(name: str, *, prompt: str, sources: int, has_mask: bool, margins: Marg
     operation = operation_named(name)
     if not 1 <= sources <= operation.most_sources:
         number = "one picture" if operation.most_sources == 1 else f"1 to {operation.most_sources} pictures"
-        raise InvalidRequest(f"{name} works on {number}, not on {sources}.", field="sources")
+        raise InvalidRequest(
+            _("%(name)s works on %(number)s, not on %(sources)s.", name=name, number=number, sources=sources),
+            field="sources",
+        )
     if operation.needs_prompt and not prompt.strip():
-        raise InvalidRequest("The prompt is empty. Say what is to be changed.", field="prompt")
+        raise InvalidRequest(_("The prompt is empty. Say what is to be changed."), field="prompt")
     if has_mask and not operation.takes_mask:
-        raise InvalidRequest(f"{name} takes no mask; edit_image does.", field="mask")
+        raise InvalidRequest(_("%(name)s takes no mask; edit_image does.", name=name), field="mask")
     if any(margins) != operation.takes_margins:
         what = "needs a margin: left, right, up or down" if operation.takes_margins else "takes no margins"
         raise InvalidRequest(f"{name} {what}.", field="left")
@@ -113,9 +125,9 @@ def size_for(
     across, down = source
     is_free = name in (EDIT, VARY, UPSCALE)
     if not is_free and (width, height) != (None, None):
-        raise InvalidRequest(f"The size of what {name} makes follows from the picture.", field="width")
+        raise InvalidRequest(_("The size of what %(name)s makes follows from the picture.", name=name), field="width")
     if factor is not None and (name != UPSCALE or (width, height) != (None, None)):
-        raise InvalidRequest("factor goes with upscale_image, in place of width and height.", field="factor")
+        raise InvalidRequest(_("factor goes with upscale_image, in place of width and height."), field="factor")
     if factor is not None and (
         isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor <= MOST_TIMES
     ):

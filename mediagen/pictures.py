@@ -19,6 +19,7 @@ from mediagen.engine.files import PagePicture, page_picture, page_picture_src
 from mediagen.engine.library import Label, credit_of, label_of
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset
+from mediagen.wording import say as _
 
 __all__ = ["GLOBALS", "AILabel", "PagePicture", "ai_label", "credit", "picture", "picture_src"]
 
@@ -48,7 +49,9 @@ def picture_src(asset: MediaAsset | None, width: Any = None, *, absolute: bool =
         return url
     origin = conf.get("SITE_URL")
     if not origin:
-        raise InvalidRequest('absolute needs MEDIAGEN["SITE_URL"], such as "https://site.example".', field="absolute")
+        raise InvalidRequest(
+            _('absolute needs MEDIAGEN["SITE_URL"], such as "https://site.example".'), field="absolute"
+        )
     return urljoin(str(origin), url)
 
 

@@ -20,6 +20,7 @@ from mediagen.attempts import Attempt as Attempt
 from mediagen.attempts import AttemptState as AttemptState
 from mediagen.attempts import ProviderJob as ProviderJob
 from mediagen.errors import ConfigurationError, CostRefused, InvalidRequest
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen")
 
@@ -33,6 +34,10 @@ MAKES_PICTURES = {
     "outpaint_image": "estimate_outpaint",
 }
 """operations whose result is a `GeneratedImage`, with the provider's method that says what one may cost"""
+DESCRIBES = "describe_image"
+"""the operation whose result is an `ImageDescription`"""
+ARE_BOUGHT: Mapping[str, str] = {**MAKES_PICTURES, DESCRIBES: "estimate_describe"}
+"""operations that a provider may want money for, with the method that says how much"""
 
 
 COSTS_LESS_THAN = 1_000_000
@@ -88,6 +93,8 @@ class GeneratedImage:
     fit_report: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     """hex digest of `content`; empty until the bytes have been opened and believed"""
+    original: bytes = b""
+    """what came, where `content` was made of it: scaled, cropped or tidied"""
 
     def __post_init__(self) -> None:
         try:
@@ -99,6 +106,22 @@ class GeneratedImage:
     def __repr__(self) -> str:
         size = len(self.content or b"")
         return f"<GeneratedImage {self.provider_name} {self.format} {self.width}x{self.height} {size} bytes>"
+
+
+@dataclass(slots=True, kw_only=True)
+class ImageDescription:
+    """What a provider says a picture shows: one line of text, ready to be an alt text. `cost` in USD, None when
+    unknown; `fit_report` says what of the request was not honoured."""
+
+    text: str
+    language: str = ""
+    provider_name: str = ""
+    model_name: str = ""
+    cost: Decimal | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    fit_report: dict[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+    """it was made here, and says nothing of the picture"""
 
 
 @dataclass(slots=True)
@@ -159,7 +182,7 @@ class GenerationRequest:
         """The request, or `InvalidRequest` that names the field and what to do."""
         text = checked_text(prompt, "prompt")
         if needs_prompt and not text.strip():
-            raise InvalidRequest("The prompt is empty. Say what the picture should show.", field="prompt")
+            raise InvalidRequest(_("The prompt is empty. Say what the picture should show."), field="prompt")
         return cls(
             prompt=text,
             negative_prompt=checked_text(negative_prompt or "", "negative_prompt"),
@@ -181,23 +204,41 @@ def near(name: str, known: Iterable[str]) -> str:
 def checked_text(value: Any, name: str) -> str:
     """`value` when a database and a JSON body can hold it; otherwise `InvalidRequest`."""
     if not isinstance(value, str):
-        raise InvalidRequest(f"{name} must be text, not {type(value).__name__}.", field=name)
+        raise InvalidRequest(
+            _("%(name)s must be text, not %(name_2)s.", name=name, name_2=type(value).__name__), field=name
+        )
     if "\x00" in value:
-        raise InvalidRequest(f"{name} holds a NUL character. Remove it.", field=name)
+        raise InvalidRequest(_("%(name)s holds a NUL character. Remove it.", name=name), field=name)
     try:
         value.encode()
     except UnicodeEncodeError as exc:
         raise InvalidRequest(
-            f"{name} holds half a character (a lone surrogate) at position {exc.start}. Remove it.", field=name
+            _(
+                "%(name)s holds half a character (a lone surrogate) at position %(start)s. Remove it.",
+                name=name,
+                start=exc.start,
+            ),
+            field=name,
         ) from None
     return value
 
 
 def _checked_side(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidRequest(f"{name} must be a whole number of pixels, not {value!r:.40}.", field=name)
+        raise InvalidRequest(
+            _("%(name)s must be a whole number of pixels, not %(value)s.", name=name, value=f"{value!r:.40}"),
+            field=name,
+        )
     if not 1 <= value <= MAX_SIDE_PX:
-        raise InvalidRequest(f"{name} must be between 1 and {MAX_SIDE_PX} pixels, not {value!r:.40}.", field=name)
+        raise InvalidRequest(
+            _(
+                "%(name)s must be between 1 and %(max_side_px)s pixels, not %(value)s.",
+                name=name,
+                max_side_px=MAX_SIDE_PX,
+                value=f"{value!r:.40}",
+            ),
+            field=name,
+        )
     return value
 
 
@@ -205,7 +246,14 @@ def _checked_seed(value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
-        raise InvalidRequest(f"seed must be a whole number from 0 to {MAX_SEED}, not {value!r:.40}.", field="seed")
+        raise InvalidRequest(
+            _(
+                "seed must be a whole number from 0 to %(max_seed)s, not %(value)s.",
+                max_seed=MAX_SEED,
+                value=f"{value!r:.40}",
+            ),
+            field="seed",
+        )
     return value
 
 

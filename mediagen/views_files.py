@@ -29,10 +29,10 @@ from django.utils.http import content_disposition_header, quote_etag
 from django.views.generic import View
 
 from mediagen import conf
-from mediagen.engine.files import LinkRefused, links, renditions, storage
+from mediagen.engine.files import LinkRefused, links, originals, renditions, storage
 from mediagen.engine.library import Access, strangers
 from mediagen.errors import ComeLater, InvalidRequest, StorageFailed
-from mediagen.models import MediaAsset, asset_storage
+from mediagen.models import AssetOriginal, MediaAsset, asset_storage
 from mediagen.origins import allow_origin
 
 CONTENT_TYPES = {
@@ -89,6 +89,26 @@ def picture_response(
         response["Content-Disposition"] = content_disposition_header(download or content_type is None, name) or ""
         response["Accept-Ranges"] = "bytes"
     _make_harmless(request, response, is_stranger=is_stranger)
+    return response
+
+
+def original_response(request: HttpRequest, asset: MediaAsset) -> HttpResponseBase:
+    """The asset's file as its vendor sent it, to be saved. 404 where it was not kept, or is what the asset has."""
+    row = AssetOriginal.objects.filter(asset=asset).first()
+    if row is None:
+        raise Http404("No other file is kept of this asset than its own.")
+    etag = quote_etag(row.content_hash)
+    response = get_conditional_response(request, etag=etag)
+    if response is None:
+        try:
+            response = _part(request, originals.read(row), etag)
+        except StorageFailed:
+            raise Http404("The original of this asset is not in the storage.") from None
+        response["Content-Type"] = CONTENT_TYPES.get(row.format, "application/octet-stream")
+        response["Content-Disposition"] = content_disposition_header(True, links.download_name(asset, row.format)) or ""
+        response["Accept-Ranges"] = "bytes"
+    response["ETag"], response["Cache-Control"] = etag, ASK_AGAIN
+    _make_harmless(request, response)
     return response
 
 

@@ -25,13 +25,21 @@ _FROM_OUTSIDE = (
     "OPENROUTER_API_KEY",
     "FAL_KEY",
     "COMFYUI_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_SERVICE_ACCOUNT_JSON",
+    "AZURE_OPENAI_API_KEY",
+    "XAI_API_KEY",
+    "ARK_API_KEY",
+    "TOGETHER_API_KEY",
+    "VLLM_API_KEY",
+    "LOCALAI_API_KEY",
     "DRY_RUN_MODE",
     *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
     *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
 )
 
 
-# How long an example takes says more about the machine's other work than about the code. `.ci/run` takes the second.
+# How long an example takes says more about what else the machine does than about the code. `.ci/run whole`: thorough.
 hypothesis.settings.register_profile("everyday", deadline=None, print_blob=True, max_examples=20)
 hypothesis.settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=300)
 hypothesis.settings.load_profile("everyday")
@@ -71,8 +79,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a good part of these tests waits for a socket, a lock or a process."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: a good part of these tests waits for a socket, a lock or a process."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Which cases of a product the everyday run proves; the rest has the mark `whole` (`make test-all`, .ci/run)."""
+"""Which cases of a product the everyday run proves; the rest has the mark `whole` (see docs/contributing.md)."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from mediagen.errors import ConfigurationError
 from mediagen.factory import build_adapter
 from mediagen.models import ProviderConfig
 from mediagen.providers import MediaGeneratorProvider
+from mediagen.providers.openai_dialects import DIALECTS
 from tests.factories import ProviderConfigFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -137,6 +138,86 @@ def test_a_foreign_adapters_key_is_not_taken_along_either(options, providers):
     assert "is not sent to" in entries.problems(config)["options"]
     entries.consent(config, None)
     assert build_adapter(config).arguments["api_token"] == KEY
+
+
+AT = {
+    "openai": "https://api.openai.com/v1",
+    "azure": "https://mine.openai.azure.com/openai/v1",
+    "xai": "https://api.x.ai/v1",
+    "seedream": "https://ark.ap-southeast.bytepluses.com/api/v3",
+    "together": "https://api.together.ai/v1",
+    "vllm": GATEWAY,
+    "localai": GATEWAY,
+    "generic": GATEWAY,
+}
+
+
+def of_dialect(dialect: str, base_url: str = "") -> ProviderConfig:
+    return ProviderConfig(
+        name="a", adapter="openai_images", model="m", base_url=base_url or AT[dialect], options={"dialect": dialect}
+    )
+
+
+@pytest.fixture
+def keys_of_all(monkeypatch):
+    for dialect in DIALECTS.values():
+        if dialect.key_env:
+            monkeypatch.setenv(dialect.key_env, f"key-of-{dialect.name}")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_dialects_key_goes_to_its_own_vendor_and_no_other(dialect, keys_of_all):
+    for other, url in AT.items():
+        config = of_dialect(dialect, url)
+        own = other == dialect and url != GATEWAY
+        assert build_adapter(config).credential == (f"key-of-{dialect}" if own else ""), url
+        if DIALECTS[dialect].key_env:
+            assert entries.credential_state(config).source == ("environment" if own else "withheld")
+    for evil in ("https://openai.azure.com.evil.example", "http://api.x.ai/v1", "https://api.x.ai:8443/v1"):
+        assert build_adapter(of_dialect(dialect, evil)).credential == ""
+    config = of_dialect(dialect, GATEWAY)
+    entries.consent(config, None)
+    assert build_adapter(config).credential == (f"key-of-{dialect}" if DIALECTS[dialect].key_env else "")
+    # The consent was for this dialect's key.
+    config.options = {"dialect": "azure" if dialect != "azure" else "xai"}
+    assert build_adapter(config).credential == ""
+
+
+def test_a_stored_key_does_not_go_along_to_another_vendor(keys_of_all):
+    config = ProviderConfig(name="a", adapter="openai_images")
+    entries.keep_key(config, KEY)
+    assert build_adapter(config).credential == KEY
+    for dialect in ("xai", "together"):
+        for url in ("", AT[dialect]):
+            config.options, config.base_url, config.model = {"dialect": dialect}, url, "m"
+            assert build_adapter(config).credential == ""
+            assert entries.credential_state(config).source == "withheld"
+    entries.keep_key(config, KEY)
+    assert build_adapter(config).credential == KEY
+
+
+def test_what_the_settings_say_of_one_vendor_is_not_said_of_another(providers, keys_of_all):
+    providers(openai_images={"api_key": KEY, "base_url": GATEWAY})
+    assert build_adapter(ProviderConfig(name="a", adapter="openai_images")).credential == "key-of-openai"
+    for base_url in ("", GATEWAY):
+        config = ProviderConfig(
+            name="a", adapter="openai_images", model="m", base_url=base_url, options={"dialect": "xai"}
+        )
+        assert build_adapter(config).credential == ""
+        assert entries.credential_state(config).source == "withheld"
+    config.base_url = AT["xai"]
+    assert build_adapter(config).credential == ""  # the settings' address is still another's
+    providers(openai_images={"api_key": KEY})
+    assert build_adapter(config).credential == "key-of-xai"
+
+
+def test_the_settings_key_is_that_of_the_settings_dialect(providers):
+    providers(openai_images={"api_key": KEY, "dialect": "xai"})
+    assert build_adapter(ProviderConfig(name="a", adapter="openai_images")).credential == KEY
+    config = of_dialect("azure")
+    assert build_adapter(config).credential == ""
+    assert entries.credential_state(config).source == "missing"
+    assert "AZURE_OPENAI_API_KEY" in build_adapter(config).credential_hint
 
 
 def test_a_check_names_where_keys_go(monkeypatch):

@@ -321,7 +321,6 @@ def test_wherever_the_key_comes_from(case, source, site, overheard):
     ("form", "source"),
     all_but(
         [(form, source) for form in ((), ("--json",)) for source in SOURCES],
-        ((), "environment"),
         (("--json",), "stored"),
     ),
 )

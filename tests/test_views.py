@@ -122,7 +122,8 @@ def test_every_state_is_shown_well(reader):
 
     text = reader.get(GALLERY).content.decode()
 
-    tiles = {re.search(r"mediagen-caption\">([^<]*)", tile).group(1): tile for tile in text.split("<li ")[1:]}
+    found = text.split('<li class="mediagen-tile')[1:]
+    tiles = {re.search(r'mediagen-caption"[^>]*>([^<]*)', tile).group(1): tile for tile in found}
     assert (
         f'<img src="{thumbnail_url(ready, 640).replace("&", "&amp;")}" alt="A lighthouse &amp; fog"'
         in tiles[str(ready)]

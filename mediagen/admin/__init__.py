@@ -14,6 +14,7 @@ from mediagen.models import (
     AssetExport,
     AssetUsage,
     BackgroundJob,
+    Collection,
     Dashboard,
     GenerationAttempt,
     GenerationBatch,
@@ -21,6 +22,7 @@ from mediagen.models import (
     MediaAsset,
     MediaLibrary,
     MediaTag,
+    PromptPreset,
     ProviderConfig,
     ProviderHealth,
     WebhookEndpoint,
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     from mediagen.admin.generation.attempt import GenerationAttemptAdmin
     from mediagen.admin.insight.alert import AlertAdmin
     from mediagen.admin.insight.dashboard import DashboardAdmin
+    from mediagen.admin.library.collection import CollectionAdmin
     from mediagen.admin.library.library import MediaLibraryAdmin
+    from mediagen.admin.library.preset import PromptPresetAdmin
     from mediagen.admin.library.tag import MediaTagAdmin
     from mediagen.admin.library.token import ApiTokenAdmin
     from mediagen.admin.library.usage import AssetUsageAdmin
@@ -55,7 +59,9 @@ __getattr__ = names_from(
         "generation.attempt": "GenerationAttemptAdmin",
         "insight.alert": "AlertAdmin",
         "insight.dashboard": "DashboardAdmin",
+        "library.collection": "CollectionAdmin",
         "library.library": "MediaLibraryAdmin",
+        "library.preset": "PromptPresetAdmin",
         "library.tag": "MediaTagAdmin",
         "library.token": "ApiTokenAdmin",
         "library.usage": "AssetUsageAdmin",
@@ -77,6 +83,7 @@ admin.site.register(ApiToken, later("ApiTokenAdmin"))
 admin.site.register(AssetExport, later("AssetExportAdmin"))
 admin.site.register(AssetUsage, later("AssetUsageAdmin"))
 admin.site.register(BackgroundJob, later("BackgroundJobAdmin"))
+admin.site.register(Collection, later("CollectionAdmin"))
 admin.site.register(Dashboard, later("DashboardAdmin"))
 admin.site.register(GenerationAttempt, later("GenerationAttemptAdmin"))
 admin.site.register(GenerationBatch, later("GenerationBatchAdmin"))
@@ -84,6 +91,7 @@ admin.site.register(KeptAnswer, later("KeptAnswerAdmin"))
 admin.site.register(MediaAsset, later("MediaAssetAdmin"))
 admin.site.register(MediaLibrary, later("MediaLibraryAdmin"))
 admin.site.register(MediaTag, later("MediaTagAdmin"))
+admin.site.register(PromptPreset, later("PromptPresetAdmin"))
 admin.site.register(ProviderConfig, later("ProviderConfigAdmin"))
 admin.site.register(ProviderHealth, later("ProviderHealthAdmin"))
 admin.site.register(WebhookEndpoint, later("WebhookEndpointAdmin"))

@@ -19,12 +19,16 @@ from mediagen.admin.exports.actions import AssetExports
 from mediagen.admin.generation.generate import AssetMaking
 from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
+from mediagen.admin.work.alt_texts import AssetAltTexts
+from mediagen.engine.files import similar_to
 from mediagen.engine.library import Right, elsewhere, review, suggestions
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
 from mediagen.models.costs import NOTHING, Cost
-from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, usd
+from mediagen.studio.library.alt_texts import suggestion_of
+from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, signed_text, usd
 
 SHOWN_RELATIVES = 24
+SHOWN_ALIKE = 12
 MAX_RELATIVES = 200
 SUGGESTED = {
     "generate_variant": ("generate_again", gettext_lazy("Generate a variant")),
@@ -38,6 +42,7 @@ GENERATION_FIELDS = (
     "made",
     "source",
     "digital_source_type",
+    "signed",
     "prompt",
     "negative_prompt",
     "seed",
@@ -49,7 +54,7 @@ GENERATION_FIELDS = (
     "created_at",
     "generated_at",
 )
-FILE_FIELDS = ("file_link", "original_name", "format", "size", "file_size", "content_hash")
+FILE_FIELDS = ("file_link", "original_name", "format", "size", "file_size", "content_hash", "as_it_came")
 
 
 class AssetForm(TaggedForm):
@@ -76,7 +81,8 @@ class AssetForm(TaggedForm):
         return data
 
 
-class MediaAssetAdmin(AssetMaking, AssetExports):
+class MediaAssetAdmin(AssetMaking, AssetAltTexts, AssetExports):
+    actions = (*AssetExports.actions, "suggest_alt_text", "accept_alt_text", "reject_alt_text")
     change_form_template = "mediagen/admin/asset_form.html"
     form = AssetForm
     fieldsets = (
@@ -124,7 +130,9 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     # ------------------------------------------------------------------ pages
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        assets = self.get_queryset(request).select_related("library", "created_by", "reviewed_by", "deleted_by")
+        assets = self.get_queryset(request).select_related(
+            "library", "created_by", "reviewed_by", "deleted_by", "original"
+        )
         try:
             return assets.get(pk=MediaAsset._meta.pk.to_python(object_id))
         except (MediaAsset.DoesNotExist, ValidationError, ValueError):
@@ -153,11 +161,13 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
             "parent": parent,
             "children": children,
             "duplicates": duplicates,
+            "alike": [other for other, _bits in similar_to(asset, access_of(request).assets(), most=SHOWN_ALIKE)],
             "usages": AssetUsage.objects.filter(asset=asset)[:SHOWN_RELATIVES] if self._sees_usages(request) else [],
             "places": self._places(request, asset),
             "add_usage_url": self._add_usage_url(request, asset),
             "exports": AssetExport.objects.filter(asset=asset)[:SHOWN_RELATIVES],
             "suggestions": [(found, SUGGESTED[found.action]) for found in told],
+            "suggestion": suggestion_of(asset, access_of(request)),
             "parameters": pretty_json(_copied(asset)),
             "steps": steps_of(asset, lambda right: may(request, right, asset.library_id)),
             "changelist_url": self._page("changelist"),
@@ -207,7 +217,7 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
         return field
 
     def save_model(self, request: HttpRequest, obj: MediaAsset, form: Any, change: bool) -> None:
-        review.describe(obj, review.DESCRIPTIVE & set(form.changed_data))
+        review.describe(obj, review.DESCRIPTIVE & set(form.changed_data), by=request.user)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -233,6 +243,14 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
     def file_link(self, asset: MediaAsset) -> SafeString | str:
         url = picture_url(asset)
         return format_html('<a href="{}">{}</a>', url, asset.file.name) if url else asset.file.name or "-"
+
+    @admin.display(description=gettext_lazy("content credentials"))
+    def signed(self, asset: MediaAsset) -> str:
+        return signed_text(asset.content_credentials) or "-"
+
+    @admin.display(description=gettext_lazy("as it came"))
+    def as_it_came(self, asset: MediaAsset) -> str:
+        return render_to_string("mediagen/_original.html", {"asset": asset}) or "-"
 
 
 def _copied(asset: MediaAsset) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from mediagen.errors import InvalidRequest
+from mediagen.wording import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class InputFilter(ListFilter):
         try:
             return self.narrow(queryset, given)
         except InvalidRequest as exc:
-            self.error = str(exc)
+            self.error = translated(exc)
             return queryset.none()
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:

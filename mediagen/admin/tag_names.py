@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from mediagen.engine.library import review
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaTag
+from mediagen.wording import translated
 
 
 class TagNamesField(forms.CharField):
@@ -34,7 +35,7 @@ class TagNamesField(forms.CharField):
         try:
             return MediaTag.objects.clean_names(names)
         except InvalidRequest as exc:
-            raise forms.ValidationError(str(exc)) from None
+            raise forms.ValidationError(translated(exc)) from None
 
     def validate(self, value: Any) -> None:
         """Everything was checked when it was split."""

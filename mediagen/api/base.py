@@ -33,6 +33,7 @@ from mediagen.engine.library import PERMISSIONS, SCOPES, Access, Right
 from mediagen.error_pages import hide_secrets
 from mediagen.models.routing import outside_transactions
 from mediagen.types import near
+from mediagen.wording import say as _
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -55,8 +56,12 @@ def demand(access: Access, right: Right) -> None:
     if not access.has(right):
         raise Problem(
             FORBIDDEN,
-            f"This needs the permission {PERMISSIONS[right]}, and of a token the scope {SCOPES[right]}. Ask who runs "
-            "the site for it.",
+            _(
+                "This needs the permission %(permissions)s, and of a token the scope %(scopes)s. Ask "
+                "who runs the site for it.",
+                permissions=PERMISSIONS[right],
+                scopes=SCOPES[right],
+            ),
         )
 
 
@@ -77,7 +82,7 @@ def demand_version(request: Any, row: Any) -> None:
     if wanted and wanted != "*" and etag_of(row) not in [one.strip() for one in wanted.split(",")]:
         raise Problem(
             OUTDATED,
-            "Somebody has changed it since you read it. Read it again, and send your change with the new ETag.",
+            _("Somebody has changed it since you read it. Read it again, and send your change with the new ETag."),
             headers={"ETag": etag_of(row)},
         )
 
@@ -134,7 +139,11 @@ class APIBase(APIView):
         for name in request.query_params:
             if name not in names:
                 known = shown_name(name)
-                raise Problem(INVALID, f"There is no parameter {known!r} here. {near(known, names)}", field=known)
+                raise Problem(
+                    INVALID,
+                    _("There is no parameter %(known)s here. %(near)s", known=repr(known), near=near(known, names)),
+                    field=known,
+                )
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         hide_secrets(request)

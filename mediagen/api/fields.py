@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
 from rest_framework import serializers
 
-from mediagen.models.clock import from_db
+from mediagen.models.clock import from_db, to_db
 from mediagen.types import near
 
 
@@ -20,6 +21,18 @@ class Time(serializers.DateTimeField):
 
     def to_representation(self, value: datetime) -> str:
         return iso(value)
+
+
+class Moment(serializers.DateTimeField):
+    """A time that is sent, ISO 8601, as the site's database keeps it; without a zone it is UTC."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"default_timezone": UTC, **kwargs})
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str):
+            raise serializers.ValidationError('must be a time such as "2026-11-22T18:43:23Z".')
+        return to_db(super().to_internal_value(value))  # type: ignore[return-value]
 
 
 def iso(value: datetime) -> str:
@@ -48,7 +61,7 @@ class Text(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
-            raise serializers.ValidationError("must be text.")
+            raise serializers.ValidationError(gettext("must be text."))
         return super().to_internal_value(data)
 
 
@@ -57,7 +70,7 @@ class Whole(serializers.IntegerField):
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, bool) or not isinstance(data, int):
-            raise serializers.ValidationError("must be a whole number.")
+            raise serializers.ValidationError(gettext("must be a whole number."))
         return data
 
 
@@ -66,7 +79,7 @@ class Flag(serializers.BooleanField):
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
-            raise serializers.ValidationError("must be true or false.")
+            raise serializers.ValidationError(gettext("must be true or false."))
         return data
 
 
@@ -88,7 +101,7 @@ class Object(serializers.DictField):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
-            raise serializers.ValidationError("must be an object.")
+            raise serializers.ValidationError(gettext("must be an object."))
         level: list[Any] = [data]
         for _ in range(self.deepest):
             level = [
@@ -99,7 +112,9 @@ class Object(serializers.DictField):
             ]
             if not level:
                 return data
-        raise serializers.ValidationError(f"must not be nested deeper than {self.deepest} levels.")
+        raise serializers.ValidationError(
+            gettext("must not be nested deeper than %(most)s levels.") % {"most": self.deepest}
+        )
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -117,6 +132,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         if unknown:
             known = [name for name, one in self.fields.items() if not one.read_only]
             raise serializers.ValidationError(
-                {str(name)[:60]: [f"There is no such field. {near(name, known)}"] for name in sorted(unknown)}
+                {
+                    str(name)[:60]: [gettext("There is no such field. %(near)s") % {"near": near(name, known)}]
+                    for name in sorted(unknown)
+                }
             )
         return super().to_internal_value(data)

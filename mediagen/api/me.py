@@ -17,6 +17,7 @@ from mediagen.api.fields import Choice, Time
 from mediagen.api.schema import describe
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
 from mediagen.engine.library import Right
+from mediagen.models import MediaLibrary
 from mediagen.models.token import SCOPES
 
 
@@ -27,6 +28,15 @@ class NamedLibrarySerializer(serializers.Serializer[Any]):
     url = serializers.URLField()
 
 
+def shown_library(library: MediaLibrary, addresses: Addresses) -> dict[str, Any]:
+    return {
+        "id": str(library.pk),
+        "name": library.name,
+        "slug": library.slug,
+        "url": addresses.to("library", library.pk),
+    }
+
+
 class OwnTokenSerializer(serializers.Serializer[Any]):
     """The token that came with the request."""
 
@@ -34,6 +44,7 @@ class OwnTokenSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     scopes = serializers.ListField(child=Choice(choices=SCOPES))
     library = NamedLibrarySerializer(allow_null=True, help_text="The only one that it opens; null: all of its user's.")
+    is_test = serializers.BooleanField(help_text="Makes placeholders only.")
     expires_at = Time(allow_null=True)
 
 
@@ -88,20 +99,15 @@ class MeView(APIBase):
                     "id": str(token.pk),
                     "name": token.name,
                     "scopes": list(token.scopes),
-                    "library": library
-                    and {
-                        "id": str(library.pk),
-                        "name": library.name,
-                        "slug": library.slug,
-                        "url": addresses.to("library", library.pk),
-                    },
+                    "library": library and shown_library(library, addresses),
+                    "is_test": token.is_test,
                     "expires_at": Time().to_representation(token.expires_at) if token.expires_at else None,
                 },
                 "limits": {
                     "requests": RoleThrottle().left(request),
                     "generations": GenerateThrottle().left(request),
                 },
-                "is_dry": conf.default_dry_run(),
+                "is_dry": access.is_test or conf.default_dry_run(),
             }
         )
 

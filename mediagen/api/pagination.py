@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from mediagen.api.problems import BAD_CURSOR, INVALID, Problem
 from mediagen.engine.database import counted_to
+from mediagen.wording import say as _
 
 PAGE = 50
 LARGEST_PAGE = 200
@@ -34,14 +35,16 @@ def decode(cursor: str) -> uuid.UUID:
     except (binascii.Error, ValueError):
         content = b""
     if len(content) != 17 or content[:1] != b"1":
-        raise Problem(BAD_CURSOR, 'Take the cursor from the "next" of a page, or begin without one.', field="cursor")
+        raise Problem(BAD_CURSOR, _('Take the cursor from the "next" of a page, or begin without one.'), field="cursor")
     return uuid.UUID(bytes=content[1:])
 
 
 def page_size(request: Request) -> int:
     text = request.query_params.get("page_size", str(PAGE))
     if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= LARGEST_PAGE):
-        raise Problem(INVALID, f"page_size must be a whole number from 1 to {LARGEST_PAGE}.", field="page_size")
+        raise Problem(
+            INVALID, _("page_size must be a whole number from 1 to %(most)s.", most=LARGEST_PAGE), field="page_size"
+        )
     return int(text)
 
 
@@ -62,7 +65,7 @@ def paged(
     size = page_size(request)
     wants_count = request.query_params.get("count", "false")
     if wants_count not in ("true", "false"):
-        raise Problem(INVALID, "count must be true or false.", field="count")
+        raise Problem(INVALID, _("count must be true or false."), field="count")
     counted = {"count": counted_to(rows, MOST_COUNTED)} if wants_count == "true" else {}
     if (cursor := request.query_params.get("cursor")) is not None:
         rows = rows.filter(**{"pk__gt" if oldest_first else "pk__lt": decode(cursor)})

@@ -16,6 +16,7 @@ from rest_framework.utils.mediatypes import media_type_matches
 
 from mediagen import conf
 from mediagen.api.problems import INVALID, TOO_LARGE, Problem
+from mediagen.wording import say as _
 
 HALF_A_CHARACTER = "holds half of a character (an unpaired surrogate). Send whole ones."
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -33,7 +34,7 @@ class Body(BaseParser):
         limit = int(conf.get("API_MAX_BODY_BYTES"))
         content = stream.read(limit + 1)
         if len(content) > limit:
-            raise Problem(TOO_LARGE, f"The body has more than {limit:,} bytes. Send less.")
+            raise Problem(TOO_LARGE, _("The body has more than %(limit)s bytes. Send less.", limit=f"{limit:,}"))
         try:
             data = json.loads(content.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
             if _ESCAPED_SURROGATE.search(content) and (path := _half_character(data)) is not None:
@@ -56,9 +57,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()
-        for name, _ in pairs:
+        for name, __ in pairs:
             if name in seen:
-                raise Problem(INVALID, f"{shown(name)}: is there twice. Send each name once.", field=shown(name))
+                raise Problem(
+                    INVALID, _("%(shown)s: is there twice. Send each name once.", shown=shown(name)), field=shown(name)
+                )
             seen.add(name)
     return found
 

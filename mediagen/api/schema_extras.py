@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mediagen.models.outgoing import EVENTS
+from mediagen.models.outgoing import EVENTS, TEST_EVENT
 
 TEXT: dict[str, Any] = {"type": "string"}
 NUMBER: dict[str, Any] = {"type": "integer"}
@@ -109,6 +109,21 @@ MESSAGES: dict[str, dict[str, Any]] = {
 COMPONENTS: dict[str, dict[str, Any]] = {
     **{f"{name.capitalize()}Message": schema for name, schema in MESSAGES.items()},
     "AttemptEvent": {"allOf": [_ref("Attempt"), _object(asset=ID)]},
+    "StreamEvents": {
+        **_object(attempt=_ref("AttemptEvent"), asset=_ref("Asset"), done=_ref("DoneEvent")),
+        "description": "By the name of a stream's event: what the JSON in its `data` is.",
+    },
+    "FitReport": {
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "properties": {"asked": {}, "made": {}, "honoured": FLAG, "why": TEXT},
+        },
+    },
+    "WebhookPayload": {
+        **_object(type={"enum": [*EVENTS, TEST_EVENT]}, timestamp=TIME, data={"type": "object"}),
+        "description": "As the schema's `webhooks` says of each type.",
+    },
     "DoneEvent": _object(state=_ref("GenerationStateEnum"), assets={"type": "array", "items": ID}),
 }
 OF_EVENTS = {"attempt": "AttemptEvent", "asset": "Asset", "done": "DoneEvent"}
@@ -128,6 +143,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "UpscaleRequest": {"source": WORKED_ON, "factor": 2},
     "BackgroundRemovalRequest": {"source": WORKED_ON, "tags": ["cut-out"]},
     "OutpaintRequest": {"source": WORKED_ON, "left": 256, "right": 256, "prompt": "more sea"},
+    "DescribeRequest": {"source": WORKED_ON, "language": "de", "max_chars": 125},
+    "AcceptRequest": {"text": "A lighthouse, half hidden by fog.", "replace": False},
     "Problem": {
         "type": "urn:mediagen:problem:invalid",
         "title": "The request asks for something that cannot be.",
@@ -172,11 +189,36 @@ def add_components(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Postprocessing: what no serializer describes, and examples."""
     schemas = result["components"]["schemas"]
     schemas.update(COMPONENTS)
+    facets = next(one["get"] for path, one in result["paths"].items() if path.endswith("/assets/facets/"))
+    schemas["AssetFilter"] = _filter(facets["parameters"])
+    for schema in schemas.values():
+        for name, (component, text) in TYPED.items():
+            if "additionalProperties" in (found := schema.get("properties", {}).get(name, {})):
+                schema["properties"][name] = {**_ref(component), "description": found.get("description", text)}
     for name, example in EXAMPLES.items():
         for component in (name, f"Patched{name}"):
             if component in schemas:
                 schemas[component]["examples"] = [example]
     return result
+
+
+TYPED = {
+    "fit_report": ("FitReport", "What the provider could not honour."),
+    "filter": ("AssetFilter", "As in the list of assets."),
+    "payload": ("WebhookPayload", "The body that is sent."),
+}
+"""objects by the names of their fields: the component that each is, which no field of REST framework says"""
+
+
+def _filter(parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """The list's filters, as an object in a body, where what is true or false need not be text."""
+    properties = {}
+    for one in parameters:
+        schema = one["schema"]
+        if "true" in schema.get("enum", ()):
+            schema = FLAG
+        properties[one["name"]] = {**schema, "description": one.get("description", "")}
+    return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
 
 
 def add_webhooks(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

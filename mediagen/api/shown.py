@@ -15,10 +15,13 @@ from mediagen.api.fields import Choice, Time, Usd, iso
 from mediagen.engine.files import links
 from mediagen.engine.generation import Estimate, failures
 from mediagen.engine.library import Right
+from mediagen.images.credentials import INVALID, NOT_CHECKED, VALID
 from mediagen.models import GenerationAttempt, GenerationState, LabelRule, MediaAsset
-from mediagen.models.asset import AssetSource, FailureCode, ReviewStatus, failure_code_of, origin_of
+from mediagen.models.asset import AltTextState, AssetSource, FailureCode, ReviewStatus, failure_code_of, origin_of
+from mediagen.models.attempt import OUTCOMES
 
 THUMBNAIL_PX = 400
+PICTURE_FORMATS = ("png", "jpeg", "webp", "avif", "gif")
 
 
 class FailureSerializer(serializers.Serializer[Any]):
@@ -30,6 +33,17 @@ class FailureSerializer(serializers.Serializer[Any]):
     retryable = serializers.BooleanField(help_text="Asking again as it is may help.")
     detail = serializers.CharField(help_text="What each provider said, for those who run the site. English.")
     attempts_url = serializers.URLField()
+
+
+class CredentialsSerializer(serializers.Serializer[Any]):
+    """What came signed with a picture (C2PA)."""
+
+    generator = serializers.CharField(help_text="The program that says so; empty when it cannot be read.")
+    signer = serializers.CharField(help_text="Whom the certificate names; empty when it cannot be read.")
+    validation = serializers.ChoiceField(
+        choices=[VALID, INVALID, NOT_CHECKED],
+        help_text="Whether the file was as it was signed when it came. Who the signer is, is asked of nobody.",
+    )
 
 
 class MaySerializer(serializers.Serializer[Any]):
@@ -73,6 +87,9 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
         read_only=True,
         help_text="The IPTC's word for where it comes from: trainedAlgorithmicMedia ...; empty when nothing says it.",
     )
+    content_credentials = CredentialsSerializer(
+        read_only=True, allow_null=True, help_text="What came signed (C2PA); null: nothing."
+    )
     credit = serializers.CharField(read_only=True, help_text="Whom pages name for it.")
     licence = serializers.CharField(read_only=True, help_text="Under which terms it may be used.")
     expires_on = serializers.DateField(read_only=True, allow_null=True, help_text="The last day of its use.")
@@ -88,12 +105,18 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
     name = serializers.CharField(read_only=True)
     description = serializers.CharField(read_only=True)
     alt_text = serializers.CharField(read_only=True)
+    alt_text_suggestion = serializers.CharField(read_only=True, help_text="By a model, until a person accepts it.")
+    alt_text_state = serializers.ChoiceField(
+        choices=["", *AltTextState.values], read_only=True, help_text="What became of the last suggestion."
+    )
     tags = serializers.ListField(child=serializers.CharField(), source="tag_names", read_only=True)
     prompt = serializers.CharField(read_only=True)
     negative_prompt = serializers.CharField(read_only=True)
     seed = serializers.IntegerField(read_only=True, allow_null=True)
     parameters = serializers.DictField(read_only=True, help_text="What was asked besides: size, options, providers.")
-    format = serializers.CharField(read_only=True, help_text="png, jpeg, webp, avif or gif; empty without a picture.")
+    format = serializers.ChoiceField(
+        choices=["", *PICTURE_FORMATS], read_only=True, help_text="Empty without a picture."
+    )
     width = serializers.IntegerField(read_only=True, help_text="Pixels of the picture; 0 without one.")
     height = serializers.IntegerField(read_only=True)
     file_size = serializers.IntegerField(read_only=True, help_text="Bytes.")
@@ -196,6 +219,7 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "source": None,
     "origin": lambda asset, _: origin_of(asset),
     "digital_source_type": None,
+    "content_credentials": lambda asset, _: asset.content_credentials or None,
     "credit": None,
     "licence": None,
     "expires_on": lambda asset, _: None if asset.expires_on is None else asset.expires_on.isoformat(),
@@ -207,6 +231,8 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "name": None,
     "description": None,
     "alt_text": None,
+    "alt_text_suggestion": None,
+    "alt_text_state": None,
     "tags": lambda asset, _: asset.tag_names,
     "prompt": None,
     "negative_prompt": None,
@@ -291,6 +317,9 @@ class AttemptSerializer(serializers.ModelSerializer[GenerationAttempt]):
 
     provider = serializers.CharField(source="provider_name", read_only=True)
     model = serializers.CharField(source="model_name", read_only=True)
+    outcome = serializers.ChoiceField(
+        choices=["", *(value for value, _ in OUTCOMES)], read_only=True, help_text="Empty while it is being asked."
+    )
     cost = Usd(read_only=True, allow_null=True)
     started_at = Time()
     finished_at = Time(allow_null=True)

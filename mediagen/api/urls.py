@@ -10,11 +10,12 @@ from django.urls import re_path
 from mediagen.api import me, meta
 from mediagen.api.base import Nowhere
 from mediagen.api.batches import batches
-from mediagen.api.exports import exports, figma
-from mediagen.api.files import asset_files
-from mediagen.api.generation import generations, settling, works
+from mediagen.api.events import webhooks
+from mediagen.api.exports import exports, figma, imports
+from mediagen.api.files import asset_files, verifying
+from mediagen.api.generation import descriptions, generations, settling, works
 from mediagen.api.insight import stats
-from mediagen.api.library import asset_parts, assets, libraries
+from mediagen.api.library import asset_parts, assets, collections, libraries, tokens
 from mediagen.api.openai import views as openai
 from mediagen.api.providers import providers
 from mediagen.api.slashes import either_way
@@ -26,15 +27,18 @@ urlpatterns = [
     # pictures
     *asset_parts.routes,
     *asset_files.routes,
+    *verifying.routes,
     *assets.routes,
     *jobs.routes,
     # orders: generations and batches
     *generations.routes,
     *works.routes,
+    *descriptions.routes,
     *settling.routes,
     *batches.routes,
     # the house: libraries, providers, numbers
     *libraries.routes,
+    *collections.routes,
     *providers.routes,
     *stats.routes,
     *me.routes,
@@ -42,6 +46,9 @@ urlpatterns = [
     *openai.routes,
     *exports.routes,
     *figma.routes,
+    *imports.routes,
+    *tokens.routes,
+    *webhooks.routes,
     # the API itself
     *meta.routes,
     re_path(r"", either_way(Nowhere.as_view())),

@@ -160,8 +160,9 @@ class MediaEngine(AssetWorks):
         """Nodes of a Figma file as assets: `.assets`, and `.failures` with the reason for each node that gave none.
 
         `file_key` and nodes may be addresses as copied from Figma. `format` "png" or "jpg", `scale` 0.01 to 4;
-        `options`: library_id, by (a user), dry_run, deadline_s (seconds). A node that was placed from here becomes a
-        child of its asset. `GenerationFailed` when no provider can, `InvalidRequest` for what cannot be rendered.
+        `options`: library_id, by (a user), access, dry_run, deadline_s (seconds). A node that was placed from here
+        becomes a child of its asset. `GenerationFailed` when no provider can, `InvalidRequest` for what cannot be
+        rendered.
         """
         return await import_from_figma(file_key, node_ids, format, scale, **options)
 

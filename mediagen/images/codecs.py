@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mediagen.errors import NotAPicture
 from mediagen.images import png
 from mediagen.images.picture import Picture
+from mediagen.wording import say as _
 
 if TYPE_CHECKING:
     from PIL import ImageFile
@@ -52,11 +53,21 @@ def opened(content: bytes | bytearray | memoryview, picture: Picture) -> Iterato
         raise
     except Image.DecompressionBombError as exc:
         raise NotAPicture(
-            f"Pillow refuses the {picture.format.upper()} of {picture.width}x{picture.height} pixels."
-            " Use a smaller picture, or raise PIL.Image.MAX_IMAGE_PIXELS."
+            _(
+                "Pillow refuses the %(format)s of %(width)sx%(height)s pixels. Use a smaller "
+                "picture, or raise PIL.Image.MAX_IMAGE_PIXELS.",
+                format=picture.format.upper(),
+                width=picture.width,
+                height=picture.height,
+            )
         ) from exc
     except Exception as exc:  # decoders raise nearly anything for hostile bytes: struct.error, KeyError, SyntaxError
         raise NotAPicture(
-            f"The {picture.format.upper()} cannot be decoded ({type(exc).__name__}: {str(exc)[:200]})."
-            " Fetch or upload it again, or save it anew from an image editor."
+            _(
+                "The %(format)s cannot be decoded (%(name)s: %(value)s). Fetch or upload it again, "
+                "or save it anew from an image editor.",
+                format=picture.format.upper(),
+                name=type(exc).__name__,
+                value=str(exc)[:200],
+            )
         ) from exc

@@ -9,6 +9,7 @@ from mediagen.images import codecs, origin, saving
 from mediagen.images.inspect import inspect
 from mediagen.images.picture import Picture
 from mediagen.images.scale import LONGEST_SIDE_PX, size_within
+from mediagen.wording import say as _
 
 _QUALITY = 92
 _LEAST_SIDE = 64
@@ -25,8 +26,11 @@ def converted(content: bytes, picture: Picture, format: str, *, max_bytes: int |
 
     if not codecs.can_read(picture.format):
         raise NotAPicture(
-            f"The Pillow of this installation cannot read {picture.format.upper()}. Install a newer one, or convert "
-            "the picture first."
+            _(
+                "The Pillow of this installation cannot read %(format)s. Install a newer one, or "
+                "convert the picture first.",
+                format=picture.format.upper(),
+            )
         )
     with codecs.opened(content, picture) as source:
         source.load()

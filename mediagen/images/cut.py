@@ -8,6 +8,7 @@ from mediagen.errors import NotAPicture
 from mediagen.images import codecs, origin, saving
 from mediagen.images.picture import Picture
 from mediagen.images.scale import save_as
+from mediagen.wording import say as _
 
 QUALITY = 92
 QUARTERS = (0, 90, 180, 270)
@@ -32,7 +33,9 @@ def cut(
 
     for name in (picture.format, format):
         if not codecs.can_read(name):
-            raise NotAPicture(f"The Pillow of this installation knows no {name.upper()}. Install a newer one.")
+            raise NotAPicture(
+                _("The Pillow of this installation knows no %(format)s. Install a newer one.", format=name.upper())
+            )
     turns = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
     with codecs.opened(content, picture) as source:
         source.load()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 
-from mediagen.images import codecs, origin
+from mediagen.images import codecs, origin, png
 from mediagen.images.credentials import lost_by_writing
 from mediagen.images.inspect import MAX_PIXELS, inspect
 from mediagen.images.picture import Picture
 from mediagen.images.saving import exif_and_turn, resizable, save_options, turned
+
+XMP_TEXT = "XML:com.adobe.xmp"
+"""the text chunk that stays"""
 
 
 def fit(
@@ -42,13 +45,13 @@ def fit(
         # First of all: reading a PNG's EXIF decodes it too, and hides there that it cannot be decoded.
         source.load()
         exif, turn = exif_and_turn(source)
-        window, action = _window(*turned(source.size, turn), width, height)
-        if width > max_upscale * (window[2] - window[0]):
+        seen, action = window(*turned(source.size, turn), width, height)
+        if width > max_upscale * (seen[2] - seen[0]):
             return kept
         options = save_options(source, picture, exif)
         upright = resizable(source if turn is None else source.transpose(turn))
         # The gap lets Pillow average whole blocks first when it shrinks a lot; at 3 the difference cannot be seen.
-        image = upright.resize((width, height), Resampling.LANCZOS, box=window, reducing_gap=3.0)
+        image = upright.resize((width, height), Resampling.LANCZOS, box=seen, reducing_gap=3.0)
         if image.mode == "I":
             image = image.convert("I;16")  # clips; a PNG of mode "I" cannot be written by newer Pillows
     try:
@@ -57,11 +60,25 @@ def fit(
     except Exception:  # an encoder's own limit (16,383 pixels for WebP), odd metadata: what we have is still good
         return kept
     fitted = origin.marked(buffer.getvalue(), picture.format, origin.source_type_in(content))
-    left_out = picture.left_out + lost_by_writing(content, picture)
+    left_out = picture.left_out + lost_by_writing(content, picture) + _texts_lost(content, picture)
     return fitted, replace(inspect(fitted), left_out=left_out), action
 
 
-def _window(
+def _texts_lost(content: bytes, picture: Picture) -> tuple[str, ...]:
+    """The text chunks of a PNG, which are not written again: programs put their settings into them."""
+    if picture.format != "png":
+        return ()
+    with memoryview(content) as view:
+        names = [
+            bytes(view[start : min(end, start + 80)]).partition(b"\0")[0].decode("latin-1")
+            for kind, start, end in png.chunks(view)
+            if kind in (b"tEXt", b"zTXt", b"iTXt")
+        ]
+    shown = [name for name in dict.fromkeys(names) if name != XMP_TEXT and name.isprintable()]
+    return (f"its texts ({', '.join(shown[:8])})",) if shown else ()
+
+
+def window(
     source_width: int, source_height: int, width: int, height: int
 ) -> tuple[tuple[float, float, float, float], str]:
     """The part of the source that will be seen (left, top, right, bottom), and what to call it."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from mediagen.errors import NotAPicture
 from mediagen.images import codecs, foreign, isobmff, png, structure
 from mediagen.images.picture import Picture
+from mediagen.wording import say as _
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 100 * 1024 * 1024
@@ -34,14 +35,23 @@ def inspect(
     with memoryview(content) as whole:
         if whole.nbytes > max_bytes:
             raise NotAPicture(
-                f"The content has {whole.nbytes:,} bytes, over the limit of {max_bytes:,}."
-                " Use a smaller picture, or raise the limit."
+                _(
+                    "The content has %(nbytes)s bytes, over the limit of %(most)s. Use a smaller "
+                    "picture, or raise the limit.",
+                    nbytes=f"{whole.nbytes:,}",
+                    most=f"{max_bytes:,}",
+                )
             )
         flat = whole if whole.c_contiguous else memoryview(bytes(whole))
         view = flat if flat.format == "B" and flat.ndim == 1 else flat.cast("B")
         name = _format_of(view)
         if not name:
-            raise NotAPicture(f"The content is {foreign.describe(view)}, and no PNG, JPEG, WebP, AVIF or GIF picture.")
+            raise NotAPicture(
+                _(
+                    "The content is %(describe)s, and no PNG, JPEG, WebP, AVIF or GIF picture.",
+                    describe=foreign.describe(view),
+                )
+            )
         shape = _READERS[name](view, max_pixels)
         digest = hashlib.sha256(view, usedforsecurity=False).hexdigest()
         return Picture(name, shape.width, shape.height, digest, len(view), *shape[2:])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 from mediagen.errors import InvalidRequest
+from mediagen.wording import say as _
 
 
 def opened(content: bytes, size: tuple[int, int]) -> Image.Image:
@@ -25,7 +26,9 @@ def opened(content: bytes, size: tuple[int, int]) -> Image.Image:
             alpha = source.convert("RGBA").getchannel("A") if has_alpha else None
             grey = source.convert("L")
     except Exception as exc:  # Pillow raises many kinds
-        raise InvalidRequest(f"The mask is no picture that can be read ({type(exc).__name__}).", field="mask") from None
+        raise InvalidRequest(
+            _("The mask is no picture that can be read (%(name)s).", name=type(exc).__name__), field="mask"
+        ) from None
     if alpha is not None and alpha.getextrema() != (255, 255):
         grey = alpha.point(lambda value: 255 - value)
     return grey if grey.size == size else grey.resize(size)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mediagen.errors import InvalidRequest
 from mediagen.images import card, colours, origin
 from mediagen.types import MAX_SIDE_PX
+from mediagen.wording import say as _
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,7 +45,15 @@ def placeholder(
     """
     for name, side in (("width", width), ("height", height)):
         if not 1 <= side <= MAX_SIDE_PX:
-            raise InvalidRequest(f"{name} must be between 1 and {MAX_SIDE_PX} pixels, not {side}.", field=name)
+            raise InvalidRequest(
+                _(
+                    "%(name)s must be between 1 and %(max_side_px)s pixels, not %(side)s.",
+                    name=name,
+                    max_side_px=MAX_SIDE_PX,
+                    side=side,
+                ),
+                field=name,
+            )
     digest = digest_of(provider, prompt, operation, seed, variant, width, height)
     scheme = colours.scheme(digest_of(provider, prompt, operation, seed, variant))
     scale = math.ceil(math.sqrt(width * height / _FULL_SCALE_PIXELS))

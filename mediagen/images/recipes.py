@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -22,9 +22,8 @@ from mediagen.types import MAX_SEED
 
 MAX_TEXT = 32_000
 """characters of a prompt"""
-_MAX_CHUNK_BYTES = 4 * 1024 * 1024
+MAX_CHUNK_BYTES = 4 * 1024 * 1024
 """of a chunk, also unpacked: a graph of ComfyUI may be large"""
-_NAMES = ("parameters", "invokeai_metadata", "prompt")
 _MAX_SAMPLERS = 20
 """nodes of a graph that are looked at"""
 _PAIR = re.compile(r'(?:^|,) {0,9}(\w[\w ]{0,60}): *("(?:\\.|[^"\\])*"|[^,]*)')
@@ -39,17 +38,18 @@ class Recipe:
     negative_prompt: str = ""
     seed: int | None = None
     model: str = ""
+    program: str = ""
 
 
 def recipe_in(content: bytes) -> Recipe | None:
     """Of a PNG; None when it has none that we know."""
     texts = _texts(content)
-    for name, read in (("parameters", _a1111), ("invokeai_metadata", _invokeai), ("prompt", _comfyui)):
+    for program, name, read in PROGRAMS:
         if name in texts:
             with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 found = read(texts[name])
                 if found is not None and found.prompt.strip():
-                    return found
+                    return replace(found, program=program)
     return None
 
 
@@ -60,16 +60,17 @@ def _texts(content: bytes) -> dict[str, str]:
     view = memoryview(content)
     with suppress(NotAPicture, zlib.error, ValueError):
         for kind, start, end in png.chunks(view):
-            if kind not in (b"tEXt", b"iTXt", b"zTXt") or end - start > _MAX_CHUNK_BYTES:
+            if kind not in (b"tEXt", b"iTXt", b"zTXt") or end - start > MAX_CHUNK_BYTES:
                 continue
             keyword, _nul, rest = bytes(view[start:end]).partition(b"\0")
             name = keyword.decode("latin-1")
-            if name in _NAMES and name not in found:
-                found[name] = _unpacked(kind, rest)
+            if name not in found and any(name == known for _program, known, _read in PROGRAMS):
+                found[name] = unpacked(kind, rest)
     return found
 
 
-def _unpacked(kind: bytes, rest: bytes) -> str:
+def unpacked(kind: bytes, rest: bytes) -> str:
+    """The text of a PNG's chunk, of what stands behind its keyword."""
     if kind == b"tEXt":
         try:
             return rest.decode()  # as they write it, whatever the standard says
@@ -84,7 +85,7 @@ def _unpacked(kind: bytes, rest: bytes) -> str:
 
 
 def _inflated(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, _MAX_CHUNK_BYTES)
+    return zlib.decompressobj().decompress(data, MAX_CHUNK_BYTES)
 
 
 def _a1111(text: str) -> Recipe:
@@ -150,3 +151,11 @@ def _recipe(prompt: Any, negative: Any, seed: Any, model: Any) -> Recipe:
 
 def _clean(text: Any) -> str:
     return str(text or "").replace("\x00", "").encode("utf-8", "replace").decode().strip()[:MAX_TEXT]
+
+
+PROGRAMS = (
+    ("A1111", "parameters", _a1111),
+    ("InvokeAI", "invokeai_metadata", _invokeai),
+    ("ComfyUI", "prompt", _comfyui),
+)
+"""(what it is called, its chunk, how that is read); the first that is understood counts"""

@@ -8,7 +8,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mediagen.errors import NotAPicture
 from mediagen.images import codecs, origin, saving
+from mediagen.images.fit import window
 from mediagen.images.picture import Picture
+from mediagen.wording import say as _
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -62,31 +64,44 @@ def scaled(
     focus: tuple[float, float] = (0.5, 0.5),
     quality: int | None = None,
     source_type: str = "",
+    as_fitted: tuple[int, int] | None = None,
 ) -> Scaled:
     """The picture inside the box of `width` x `height`, or with `cover` filling it exactly, cut around `focus`.
 
     It is never enlarged: a box that is too large is shrunk in its own proportions, and so is a picture with a side that
     the format cannot hold (`LONGEST_SIDE_PX`). Of an animation the first frame; an
     EXIF orientation is applied; what shows through becomes white in JPEG. Colour profile and XMP stay, EXIF does not;
-    what the file says of its origin, or else `source_type`, stands in the new one too. Raises `NotAPicture` when it
+    what the file says of its origin, or else `source_type`, stands in the new one too. `as_fitted`: of the picture that
+    `fit` made of this one in this size, which shows a part of it. Raises `NotAPicture` when it
     cannot be decoded, or when the Pillow of this installation lacks the codec.
     """
     from PIL.Image import Resampling
 
     for name in (picture.format, format):
         if not codecs.can_read(name):
-            raise NotAPicture(f"The Pillow of this installation knows no {name.upper()}. Install a newer one.")
+            raise NotAPicture(
+                _("The Pillow of this installation knows no %(format)s. Install a newer one.", format=name.upper())
+            )
     with codecs.opened(content, picture) as source:
         if source.size != (picture.width, picture.height):
-            raise NotAPicture(f"The file is {source.size[0]}x{source.size[1]} pixels and should be another picture.")
+            raise NotAPicture(
+                _(
+                    "The file is %(size)sx%(size_2)s pixels and should be another picture.",
+                    size=source.size[0],
+                    size_2=source.size[1],
+                )
+            )
         turn = _turn(source)
         whole = saving.turned(source.size, turn)
-        target = size_within(whole, width, height)
+        size = whole if as_fitted is None else as_fitted
+        target = size_within(size, width, height)
         box: tuple[float, float, float, float] | None = None
         if cover and width and height:
-            shrunk = min(1.0, whole[0] / width, whole[1] / height)
+            shrunk = min(1.0, size[0] / width, size[1] / height)
             target = max(1, round(width * shrunk)), max(1, round(height * shrunk))
-            box = covering_box(whole, target, focus)
+            box = covering_box(size, target, focus)
+        if as_fitted is not None:
+            box = _within(window(*whole, *as_fitted)[0], box, as_fitted, whole)
         target = size_within(target, LONGEST_SIDE_PX[format], LONGEST_SIDE_PX[format])
         if box is None and turn is None:
             # A JPEG is decoded at the size that is just large enough.
@@ -101,6 +116,21 @@ def scaled(
         color = _mean(image)
     made = origin.marked(buffer.getvalue(), format, origin.source_type_in(content) or source_type)
     return Scaled(made, *target, color)
+
+
+def _within(
+    seen: tuple[float, float, float, float],
+    box: tuple[float, float, float, float] | None,
+    fitted: tuple[int, int],
+    whole: tuple[int, int],
+) -> tuple[float, float, float, float] | None:
+    """Where a box of the fitted picture (None: all of it) lies in the whole one, of which it shows `seen`; None for all
+    of that."""
+    if box is None:
+        return None if seen[2] - seen[0] >= whole[0] and seen[3] - seen[1] >= whole[1] else seen
+    across, down = (seen[2] - seen[0]) / fitted[0], (seen[3] - seen[1]) / fitted[1]
+    left, top = max(0.0, seen[0] + box[0] * across), max(0.0, seen[1] + box[1] * down)
+    return left, top, min(whole[0], seen[0] + box[2] * across), min(whole[1], seen[1] + box[3] * down)
 
 
 def save_as(image: Image.Image, source: Image.Image, format: str, quality: int, file: IO[bytes]) -> Image.Image:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from mediagen.errors import NotAPicture
+from mediagen.wording import say as _
 
 JPEG_START = b"\xff\xd8\xff"
 MAX_PARTS = 1_000_000
@@ -45,12 +46,25 @@ class Shape(NamedTuple):
 
 def cut_off(name: str, size: int, needed: int, part: str) -> NotAPicture:
     return NotAPicture(
-        f"The {name} is cut off at byte {size} of at least {needed}, in its {part}. Fetch or upload it again."
+        _(
+            "The %(name)s is cut off at byte %(size)s of at least %(needed)s, in its %(part)s. "
+            "Fetch or upload it again.",
+            name=name,
+            size=size,
+            needed=needed,
+            part=part,
+        )
     )
 
 
 def damaged(name: str, why: str) -> NotAPicture:
-    return NotAPicture(f"The {name} is damaged: {why}. Fetch or upload it again, or save it anew from an image editor.")
+    return NotAPicture(
+        _(
+            "The %(name)s is damaged: %(why)s. Fetch or upload it again, or save it anew from an image editor.",
+            name=name,
+            why=why,
+        )
+    )
 
 
 def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
@@ -59,8 +73,15 @@ def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
         raise damaged(name, f"it says that it is {width}x{height} pixels")
     if width * height > max_pixels:
         raise NotAPicture(
-            f"The {name} has {width * height / 1e6:.1f} megapixels ({width}x{height}), over the limit of"
-            f" {max_pixels / 1e6:.1f}. Use a smaller picture, or raise the limit."
+            _(
+                "The %(name)s has %(width)s megapixels (%(width_2)sx%(height)s), over the limit of "
+                "%(max_pixels)s. Use a smaller picture, or raise the limit.",
+                name=name,
+                width=f"{width * height / 1000000.0:.1f}",
+                width_2=width,
+                height=height,
+                max_pixels=f"{max_pixels / 1000000.0:.1f}",
+            )
         )
 
 
@@ -76,8 +97,13 @@ def check_nothing_follows(name: str, view: memoryview, end: int, without: Withou
     """
     if end < len(view) and not is_padding(view, end):
         raise Superfluous(
-            f"After the end of the {name} at byte {end} follow {len(view) - end} bytes that are no part of it."
-            " Save it anew from an image editor, which leaves them out.",
+            _(
+                "After the end of the %(name)s at byte %(end)s follow %(number)s bytes that are no "
+                "part of it. Save it anew from an image editor, which leaves them out.",
+                name=name,
+                end=end,
+                number=len(view) - end,
+            ),
             without or partial(cut_at, end),
         )
 
@@ -103,7 +129,7 @@ _MAX_JPEGS = 16
 def read_jpeg(view: memoryview, max_pixels: int) -> Shape:
     end, shape = walk_jpeg(view, 0, max_pixels)
     # Phones append whole JPEGs (a gain map, a depth map, the second eye: CIPA DC-007) to the one that is shown.
-    for _ in range(_MAX_JPEGS):
+    for __ in range(_MAX_JPEGS):
         if bytes(view[end : end + 3]) != JPEG_START:
             break
         try:
@@ -118,7 +144,7 @@ def walk_jpeg(view: memoryview, start: int, max_pixels: int) -> tuple[int, Shape
     """The byte after EOI, and the shape."""
     size, position, scans = len(view), start + 2, 0
     shape: Shape | None = None
-    for _ in range(MAX_PARTS):
+    for __ in range(MAX_PARTS):
         marker = JPEG_MARKER.match(view, position)
         if marker is None:
             if position >= size or view[position] == 0xFF:
@@ -189,13 +215,16 @@ def jpeg_parts(view: memoryview, end: int) -> Iterator[tuple[int, int, int]]:
 def _jpeg_frame(segment: memoryview, code: int, max_pixels: int) -> Shape:
     if code in _OTHER_FRAMES:
         raise NotAPicture(
-            f"The JPEG uses coding process SOF{code - 0xC0}, which browsers do not show."
-            " Save it as a baseline or progressive JPEG."
+            _(
+                "The JPEG uses coding process SOF%(code)s, which browsers do not show. Save it as a "
+                "baseline or progressive JPEG.",
+                code=code - 192,
+            )
         )
     if len(segment) < 8 or len(segment) != 8 + 3 * segment[7] or segment[7] not in (1, 3, 4):
         raise damaged("JPEG", "its frame header has a wrong length")
     if segment[2] != 8:
-        raise NotAPicture(f"The JPEG has {segment[2]} bits per sample; save it with 8.")
+        raise NotAPicture(_("The JPEG has %(segment)s bits per sample; save it with 8.", segment=segment[2]))
     height, width = segment[3] << 8 | segment[4], segment[5] << 8 | segment[6]
     check_size("JPEG", width, height, max_pixels)
     return Shape(width, height)
@@ -212,7 +241,7 @@ def _uint24(view: memoryview, start: int) -> int:
 
 def riff_chunks(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Type, start and end of the data of each chunk between `start` and `end`."""
-    for _ in range(MAX_PARTS):
+    for __ in range(MAX_PARTS):
         if start >= end:
             return
         if end - start < 8:
@@ -241,7 +270,7 @@ def read_webp(view: memoryview, max_pixels: int) -> Shape:
         raise damaged("WebP", "its first chunk is none of VP8, VP8L, VP8X")
     shape = _webp_bitstream(view, kind, start, stop)
     check_size("WebP", shape.width, shape.height, max_pixels)
-    for _ in chunks:
+    for __ in chunks:
         pass  # their lengths are checked by walking them
     return shape
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import translation
 
 from mediagen.engine.database import is_full
 from mediagen.management.streams import ForgivingStream
@@ -80,7 +81,9 @@ class MediagenCommand(BaseCommand):
             if options.get(name) is not None:
                 options[name] = ForgivingStream(options[name])
         try:
-            return super().execute(*args, **options)
+            # In English, as logs and docs are, whatever the site speaks: programs and searches read it.
+            with translation.override(None):
+                return super().execute(*args, **options)
         except (OperationalError, InterfaceError, ProgrammingError) as exc:
             if is_not_migrated():
                 raise CommandError(NOT_MIGRATED, returncode=STOPPED) from exc

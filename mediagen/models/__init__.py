@@ -3,6 +3,7 @@
 from mediagen.models.alert import Alert, WorkerPresence
 from mediagen.models.answer import KeptAnswer
 from mediagen.models.asset import (
+    AltTextState,
     AssetSource,
     GenerationState,
     LabelRule,
@@ -16,7 +17,9 @@ from mediagen.models.attempt_sum import AttemptSum
 from mediagen.models.batch import BatchState, GenerationBatch
 from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
+from mediagen.models.collection import Collection, CollectionItem
 from mediagen.models.dashboard import Dashboard
+from mediagen.models.description import AssetDescription, DescriptionState
 from mediagen.models.export import AssetExport, ExportState, ExportTarget
 from mediagen.models.fields import CredentialField, StoredCredential
 from mediagen.models.health import ProviderHealth
@@ -24,7 +27,9 @@ from mediagen.models.idempotency import IdempotentRequest
 from mediagen.models.job import BackgroundJob, JobState
 from mediagen.models.ledger import SpendAccount
 from mediagen.models.library import LabelPolicy, MediaLibrary
+from mediagen.models.original import AssetOriginal
 from mediagen.models.outgoing import MessageState, WebhookEndpoint, WebhookMessage
+from mediagen.models.preset import PresetKind, PromptPreset
 from mediagen.models.provider import GoOn, ProviderConfig, provider_choices
 from mediagen.models.reference import AssetReference
 from mediagen.models.rendition import Rendition
@@ -37,8 +42,11 @@ from mediagen.models.webhook import WebhookDelivery
 __all__ = [
     "BUDGET_FIELDS",
     "Alert",
+    "AltTextState",
     "ApiToken",
+    "AssetDescription",
     "AssetExport",
+    "AssetOriginal",
     "AssetReference",
     "AssetSource",
     "AssetUsage",
@@ -48,8 +56,11 @@ __all__ = [
     "BudgetFields",
     "BudgetPeriod",
     "CanvaConnection",
+    "Collection",
+    "CollectionItem",
     "CredentialField",
     "Dashboard",
+    "DescriptionState",
     "ExportState",
     "ExportTarget",
     "GenerationAttempt",
@@ -67,6 +78,8 @@ __all__ = [
     "MediaTag",
     "MediaType",
     "MessageState",
+    "PresetKind",
+    "PromptPreset",
     "ProviderConfig",
     "ProviderHealth",
     "Rendition",

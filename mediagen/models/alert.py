@@ -6,6 +6,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.writer import WriterQuerySet
 
@@ -25,15 +26,15 @@ class Alert(models.Model):
 
     code = models.CharField(max_length=40)
     about = models.CharField(
-        max_length=200, blank=True, help_text='Which thing: "provider:flux", "library:<id>"; empty: the site.'
+        max_length=200, blank=True, help_text=_('Which thing: "provider:flux", "library:<id>"; empty: the site.')
     )
-    level = models.CharField(max_length=8, choices=[("error", "error"), ("warning", "warning")])
-    what = models.TextField(help_text="What is so, for people. Scrubbed of secrets.")
+    level = models.CharField(max_length=8, choices=[("error", _("error")), ("warning", _("warning"))])
+    what = models.TextField(help_text=_("What is so, for people. Scrubbed of secrets."))
     next_step = models.TextField(blank=True)
     command = models.TextField(blank=True)
     since = models.DateTimeField()
-    over_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it is still so.")
-    told_at = models.DateTimeField(null=True, blank=True, help_text="When signals and webhooks last said so.")
+    over_at = models.DateTimeField(null=True, blank=True, help_text=_("Empty: it is still so."))
+    told_at = models.DateTimeField(null=True, blank=True, help_text=_("When signals and webhooks last said so."))
     mailed_at = models.DateTimeField(null=True, blank=True)
 
     objects = AlertQuerySet.as_manager()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.asset import SiteStorage
 from mediagen.models.writer import WriterQuerySet
@@ -17,11 +18,11 @@ class KeptAnswer(models.Model):
         "mediagen.GenerationAttempt", on_delete=models.CASCADE, related_name="kept_answer", editable=False
     )
     file = models.FileField(storage=SiteStorage(), max_length=500, editable=False)
-    content_type = models.CharField(max_length=100, blank=True, editable=False, help_text="As the provider said.")
+    content_type = models.CharField(max_length=100, blank=True, editable=False, help_text=_("As the provider said."))
     size_bytes = models.PositiveBigIntegerField(editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    tried_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When it was last read again.")
-    trouble = models.TextField(blank=True, editable=False, help_text="Why that was in vain.")
+    tried_at = models.DateTimeField(null=True, blank=True, editable=False, help_text=_("When it was last read again."))
+    trouble = models.TextField(blank=True, editable=False, help_text=_("Why that was in vain."))
 
     objects = WriterQuerySet["KeptAnswer"].as_manager()
 

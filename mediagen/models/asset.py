@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
+from django.utils.translation import gettext_lazy as _
 
 from mediagen import conf
 from mediagen.models.leased import Leased
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class GenerationState(models.TextChoices):
-    PENDING = "pending", "pending"
-    RUNNING = "running", "running"
-    READY = "ready", "ready"
-    FAILED = "failed", "failed"
-    CANCELLED = "cancelled", "cancelled"
-    INTERRUPTED = "interrupted", "interrupted"
+    PENDING = "pending", _("pending")
+    RUNNING = "running", _("running")
+    READY = "ready", _("ready")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
+    INTERRUPTED = "interrupted", _("interrupted")
     """waits, and no worker takes it: whoever asked for it was interrupted, and says when it goes on"""
 
 
@@ -42,41 +43,41 @@ ON_REQUEST = (GenerationState.FAILED, GenerationState.CANCELLED, GenerationState
 class FailureCode(models.TextChoices):
     """Why there is no picture. Programs rely on these words; there may be more one day."""
 
-    MODERATION = "moderation", "refused by moderation"
-    BUDGET = "budget", "a budget is used up"
-    OUTAGE = "outage", "the providers were away"
-    RATE_LIMITED = "rate_limited", "the providers asked to wait"
-    MISCONFIGURED = "misconfigured", "the providers are not set up"
-    UNSUPPORTED = "unsupported", "no provider can make it"
-    STORAGE = "storage", "the storage did not take it"
-    UNKNOWN = "unknown", "it is not known whether it was made"
-    CANCELLED = "cancelled", "cancelled"
-    WAITING = "waiting", "put off"
-    ERROR = "error", "an error nobody foresaw"
+    MODERATION = "moderation", _("refused by moderation")
+    BUDGET = "budget", _("a budget is used up")
+    OUTAGE = "outage", _("the providers were away")
+    RATE_LIMITED = "rate_limited", _("the providers asked to wait")
+    MISCONFIGURED = "misconfigured", _("the providers are not set up")
+    UNSUPPORTED = "unsupported", _("no provider can make it")
+    STORAGE = "storage", _("the storage did not take it")
+    UNKNOWN = "unknown", _("it is not known whether it was made")
+    CANCELLED = "cancelled", _("cancelled")
+    WAITING = "waiting", _("put off")
+    ERROR = "error", _("an error nobody foresaw")
 
 
 class ReviewStatus(models.TextChoices):
-    DRAFT = "draft", "draft"
-    APPROVED = "approved", "approved"
-    PUBLISHED = "published", "published"
-    ARCHIVED = "archived", "archived"
-    DELETED = "deleted", "deleted"
+    DRAFT = "draft", _("draft")
+    APPROVED = "approved", _("approved")
+    PUBLISHED = "published", _("published")
+    ARCHIVED = "archived", _("archived")
+    DELETED = "deleted", _("deleted")
 
 
 class AssetSource(models.TextChoices):
-    GENERATED = "generated", "generated"
-    UPLOADED = "uploaded", "uploaded"
-    VARIANT = "variant", "made from another asset"
-    IMPORTED = "imported", "imported"
+    GENERATED = "generated", _("generated")
+    UPLOADED = "uploaded", _("uploaded")
+    VARIANT = "variant", _("made from another asset")
+    IMPORTED = "imported", _("imported")
 
 
 class LabelRule(models.TextChoices):
-    SHOW = "show", "show the label"
-    HIDE = "hide", "show none"
+    SHOW = "show", _("show the label")
+    HIDE = "hide", _("show none")
 
 
 class MediaType(models.TextChoices):
-    IMAGE = "image", "image"
+    IMAGE = "image", _("image")
 
 
 def asset_storage() -> Storage:
@@ -109,6 +110,20 @@ class SiteStorage(Storage):
         if name.startswith("__") or name in ("deconstruct", "_constructor_args"):
             return object.__getattribute__(self, name)
         return getattr(asset_storage(), name)
+
+
+class AltTextState(models.TextChoices):
+    """What became of the last alt text that a model suggested."""
+
+    SUGGESTED = "suggested", _("suggested")
+    REHEARSED = "rehearsed", _("suggested in a dry run")
+    ACCEPTED = "accepted", _("accepted")
+    CHANGED = "changed", _("changed")
+    REJECTED = "rejected", _("rejected")
+
+
+SUGGESTIONS = (AltTextState.SUGGESTED, AltTextState.REHEARSED)
+"""those that wait for a person"""
 
 
 class MediaAssetQuerySet(WriterQuerySet["MediaAsset"]):
@@ -193,74 +208,102 @@ class MediaAsset(Leased):
     name = models.CharField(max_length=255, blank=True)
     description = models.TextField(blank=True)
     alt_text = models.TextField(blank=True)
+    alt_text_suggestion = models.TextField(
+        blank=True, default="", editable=False, help_text=_("By a model; no page shows it before a person accepts it.")
+    )
+    alt_text_state = models.CharField(
+        max_length=10, choices=AltTextState.choices, blank=True, default="", editable=False
+    )
     media_type = models.CharField(max_length=16, choices=MediaType.choices, default=MediaType.IMAGE)
     source = models.CharField(max_length=10, choices=AssetSource.choices, default=AssetSource.GENERATED)
-    original_name = models.CharField(max_length=255, blank=True, help_text="Of an uploaded file.")
+    original_name = models.CharField(max_length=255, blank=True, help_text=_("Of an uploaded file."))
     tags = models.ManyToManyField("mediagen.MediaTag", blank=True, related_name="assets")
 
     file = models.FileField(storage=SiteStorage(), blank=True, max_length=500)
     format = models.CharField(max_length=16, blank=True)
-    width = models.PositiveIntegerField(default=0, help_text="Pixels of the file; 0 until there is one.")
+    width = models.PositiveIntegerField(default=0, help_text=_("Pixels of the file; 0 until there is one."))
     height = models.PositiveIntegerField(default=0)
-    file_size = models.PositiveBigIntegerField(default=0, help_text="Bytes.")
-    content_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the file, hex.")
+    file_size = models.PositiveBigIntegerField(default=0, help_text=_("Bytes."))
+    content_hash = models.CharField(max_length=64, blank=True, help_text=_("SHA-256 of the file, hex."))
     color = models.CharField(
-        max_length=7, blank=True, editable=False, help_text="#rrggbb, its mean; empty until a size of it was made."
+        max_length=7, blank=True, editable=False, help_text=_("#rrggbb, its mean; empty until a size of it was made.")
+    )
+    marked_hash = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("SHA-256 of the file as it leaves, where that is another one."),
+    )
+    # The picture's looks in 64 bits, four bands of 16: a near one has a band that is the same, or all but.
+    look_a = models.IntegerField(null=True, editable=False, help_text=_("NULL: not looked at; -1: nothing to compare."))
+    look_b = models.IntegerField(null=True, editable=False)
+    look_c = models.IntegerField(null=True, editable=False)
+    look_d = models.IntegerField(null=True, editable=False)
+    content_credentials = models.JSONField(
+        default=dict, blank=True, editable=False, help_text=_("What came signed with it (C2PA), and by whom.")
     )
     digital_source_type = models.CharField(
-        max_length=60, blank=True, help_text="The IPTC's word for where it comes from, as it stands in the file."
+        max_length=60, blank=True, help_text=_("The IPTC's word for where it comes from, as it stands in the file.")
     )
-    credit = models.CharField(max_length=255, blank=True, help_text="Whom pages name for it.")
-    licence = models.CharField(max_length=255, blank=True, help_text="Under which terms it may be used.")
-    expires_on = models.DateField(null=True, blank=True, help_text="The last day on which it may be used.")
+    credit = models.CharField(max_length=255, blank=True, help_text=_("Whom pages name for it."))
+    licence = models.CharField(max_length=255, blank=True, help_text=_("Under which terms it may be used."))
+    expires_on = models.DateField(null=True, blank=True, help_text=_("The last day on which it may be used."))
     rating = models.PositiveSmallIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(5)], help_text="1 to 5."
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(5)], help_text=_("1 to 5.")
     )
     ai_label = models.CharField(
-        max_length=8, choices=LabelRule.choices, blank=True, help_text="Empty: as its library says."
+        max_length=8, choices=LabelRule.choices, blank=True, help_text=_("Empty: as its library says.")
     )
-    ai_label_reason = models.CharField(max_length=255, blank=True, help_text="Why pages show no label.")
+    ai_label_reason = models.CharField(max_length=255, blank=True, help_text=_("Why pages show no label."))
 
     prompt = models.TextField(blank=True)
     negative_prompt = models.TextField(blank=True)
     seed = models.BigIntegerField(null=True, blank=True)
     parameters = models.JSONField(
-        default=dict, blank=True, help_text="What was asked beside the prompt: width, height, options."
+        default=dict, blank=True, help_text=_("What was asked beside the prompt: width, height, options.")
     )
     provider_name = models.CharField(max_length=100, blank=True)
     model_name = models.CharField(max_length=200, blank=True)
     cost = models.DecimalField(
-        max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD; empty: not known, which is not nothing."
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        help_text=_("USD; empty: not known, which is not nothing."),
     )
-    fit_report = models.JSONField(default=dict, blank=True, help_text="What the provider could not honour.")
+    fit_report = models.JSONField(default=dict, blank=True, help_text=_("What the provider could not honour."))
     is_placeholder = models.BooleanField(default=False)
     dry_run = models.BooleanField(default=False)
 
     generation_state = models.CharField(max_length=16, choices=GenerationState.choices, default=GenerationState.PENDING)
-    failure = models.TextField(blank=True, help_text="Why there is no picture.")
+    failure = models.TextField(blank=True, help_text=_("Why there is no picture."))
     failure_code = models.CharField(
         max_length=16,
         blank=True,
         default="",
         editable=False,
-        help_text="The same as a word; why a placeholder is one.",
+        help_text=_("The same as a word; why a placeholder is one."),
     )
-    tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Runs that were put off.")
+    tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text=_("Runs that were put off."))
     batch = models.ForeignKey(
         "mediagen.GenerationBatch", null=True, blank=True, on_delete=models.SET_NULL, related_name="assets"
     )
-    row_key = models.CharField(max_length=200, blank=True, help_text="Its line in the batch's manifest.")
+    row_key = models.CharField(max_length=200, blank=True, help_text=_("Its line in the batch's manifest."))
     kicked_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When a task engine was last told of it."
+        null=True, blank=True, editable=False, help_text=_("When a task engine was last told of it.")
     )
     cancel_requested_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Nothing more is bought for it; what is under way still ends."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Nothing more is bought for it; what is under way still ends."),
     )
     idempotency_key = models.CharField(  # noqa: DJ001 - NULL is what its unique constraint passes over
-        max_length=255, null=True, blank=True, editable=False, help_text="NULL, never empty, without one."
+        max_length=255, null=True, blank=True, editable=False, help_text=_("NULL, never empty, without one.")
     )
     generation_id = models.UUIDField(
-        null=True, blank=True, editable=False, help_text="Assets asked for by one request have the same."
+        null=True, blank=True, editable=False, help_text=_("Assets asked for by one request have the same.")
     )
 
     status = models.CharField(max_length=10, choices=ReviewStatus.choices, default=ReviewStatus.DRAFT)
@@ -270,7 +313,7 @@ class MediaAsset(Leased):
     reviewed_at = models.DateTimeField(null=True, blank=True)
     review_notes = models.TextField(blank=True)
     status_before = models.CharField(
-        max_length=10, blank=True, editable=False, help_text="What a deleted asset's status goes back to."
+        max_length=10, blank=True, editable=False, help_text=_("What a deleted asset's status goes back to.")
     )
     deleted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -295,7 +338,10 @@ class MediaAsset(Leased):
     class Meta:
         # The id is time-ordered (UUIDv7): newest first without an index of its own.
         ordering = ("-id",)
-        permissions = (("approve_mediaasset", "Can approve, publish, archive and restore media assets"),)
+        permissions = (
+            ("approve_mediaasset", "Can approve, publish, archive and restore media assets"),
+            ("import_mediaasset", "Can import from the site's Figma and Canva accounts by the API"),
+        )
         indexes = (
             models.Index(fields=("library", "-id"), name="mediagen_asset_library"),
             models.Index(fields=("status", "-id"), name="mediagen_asset_status"),
@@ -320,8 +366,16 @@ class MediaAsset(Leased):
             # Counts what a library holds without looking at its rows.
             models.Index(fields=("library", "generation_state", "status", "file_size"), name="mediagen_asset_counted"),
             models.Index(fields=("content_hash",), name="mediagen_asset_hash"),
+            models.Index(fields=("marked_hash",), name="mediagen_asset_marked"),
+            models.Index(fields=("look_a",), name="mediagen_asset_look_a"),
+            models.Index(fields=("look_b",), name="mediagen_asset_look_b"),
+            models.Index(fields=("look_c",), name="mediagen_asset_look_c"),
+            models.Index(fields=("look_d",), name="mediagen_asset_look_d"),
             models.Index(
                 fields=("generation_id",), name="mediagen_asset_generation", condition=Q(generation_id__isnull=False)
+            ),
+            models.Index(
+                fields=("alt_text_state", "-id"), name="mediagen_asset_suggested", condition=~Q(alt_text_state="")
             ),
             models.Index(fields=("deleted_at",), name="mediagen_asset_deleted", condition=Q(deleted_at__isnull=False)),
             # Nearly every asset of a large library is ready; the few that are not are found through this.
@@ -337,6 +391,9 @@ class MediaAsset(Leased):
             ),
             models.CheckConstraint(name="mediagen_asset_status_legal", condition=Q(status__in=ReviewStatus.values)),
             models.CheckConstraint(name="mediagen_asset_source_legal", condition=Q(source__in=AssetSource.values)),
+            models.CheckConstraint(
+                name="mediagen_asset_alt_text_state", condition=Q(alt_text_state__in=["", *AltTextState.values])
+            ),
             models.CheckConstraint(
                 name="mediagen_asset_label_explained",
                 condition=Q(ai_label__in=("", "show")) | (Q(ai_label="hide") & ~Q(ai_label_reason="")),
@@ -371,6 +428,19 @@ class MediaAsset(Leased):
     def tag_names(self) -> list[str]:
         """Sorted; no query when `tags` was prefetched."""
         return sorted(tag.name for tag in self.tags.all())
+
+    @property
+    def shown_alt_text(self) -> str:
+        """What pages say of it: the alt text; where the site says so (SHOW_SUGGESTED_ALT_TEXT) a suggestion that waits,
+        when there is none. Never a rehearsal's."""
+        if self.alt_text or self.alt_text_state != AltTextState.SUGGESTED:
+            return self.alt_text
+        return self.alt_text_suggestion if conf.get("SHOW_SUGGESTED_ALT_TEXT") else ""
+
+    @property
+    def has_suggestion(self) -> bool:
+        """Whether a suggested alt text waits for a person."""
+        return self.alt_text_state in SUGGESTIONS
 
     @property
     def origin(self) -> str:

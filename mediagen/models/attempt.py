@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.errors import Outcome
 from mediagen.models.writer import WriterQuerySet
-from mediagen.types import MAKES_PICTURES, AttemptState, ProviderJob, uuid7
+from mediagen.types import ARE_BOUGHT, AttemptState, ProviderJob, uuid7
 
 if TYPE_CHECKING:
     from mediagen.models.asset import MediaAsset
 
-STATES = [(state.value, state.value) for state in AttemptState]
-OUTCOMES = [(outcome.value, outcome.value.replace("_", " ")) for outcome in Outcome]
+STATES = [(state.value, _(state.value)) for state in AttemptState]
+OUTCOMES = [(outcome.value, _(outcome.value.replace("_", " "))) for outcome in Outcome]  # in words.py
 
 
 UNDER_WAY = (AttemptState.PLANNED, AttemptState.SUBMITTED)
@@ -24,8 +25,8 @@ IS_OPEN = Q(state__in=UNDER_WAY)
 MAY_BE_BILLED_STATES = (AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptState.UNKNOWN)
 MAY_BE_BILLED_OUTCOMES = (Outcome.BAD_RESPONSE, Outcome.ERROR)
 MAY_BE_BILLED = Q(state__in=MAY_BE_BILLED_STATES) | Q(outcome__in=MAY_BE_BILLED_OUTCOMES)
-UNSETTLED = MAY_BE_BILLED & Q(billable=True, cost__isnull=True, operation__in=tuple(MAKES_PICTURES))
-TO_SETTLE = UNSETTLED | Q(state=AttemptState.UNKNOWN, billable=True, operation__in=tuple(MAKES_PICTURES))
+UNSETTLED = MAY_BE_BILLED & Q(billable=True, cost__isnull=True, operation__in=tuple(ARE_BOUGHT))
+TO_SETTLE = UNSETTLED | Q(state=AttemptState.UNKNOWN, billable=True, operation__in=tuple(ARE_BOUGHT))
 
 
 class GenerationAttemptQuerySet(WriterQuerySet["GenerationAttempt"]):
@@ -56,26 +57,26 @@ class GenerationAttempt(models.Model):
     provider_name = models.CharField(max_length=100)
     model_name = models.CharField(max_length=200, blank=True)
     operation = models.CharField(max_length=64)
-    position = models.PositiveIntegerField(help_text="1 for the first attempt of its run.")
+    position = models.PositiveIntegerField(help_text=_("1 for the first attempt of its run."))
     state = models.CharField(max_length=10, choices=STATES, default=AttemptState.PLANNED.value)
     outcome = models.CharField(max_length=16, choices=OUTCOMES, blank=True)
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
-    message = models.TextField(blank=True, help_text="Scrubbed of secrets.")
+    message = models.TextField(blank=True, help_text=_("Scrubbed of secrets."))
     provider_job_id = models.CharField(max_length=255, blank=True)
     provider_job = models.JSONField(
-        default=dict, blank=True, help_text="What the adapter needs to find the job again; never a credential."
+        default=dict, blank=True, help_text=_("What the adapter needs to find the job again; never a credential.")
     )
     request_digest = models.CharField(max_length=64, blank=True)
     purchase_key = models.CharField(
-        max_length=36, blank=True, default="", help_text="Made before the request left; services may be asked by it."
+        max_length=36, blank=True, default="", help_text=_("Made before the request left; services may be asked by it.")
     )
     dry_run = models.BooleanField(default=False)
     billable = models.BooleanField(default=True)
     cost_held = models.DecimalField(
-        max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD it may cost; known before it is sent."
+        max_digits=12, decimal_places=6, null=True, blank=True, help_text=_("USD it may cost; known before it is sent.")
     )
     cost = models.DecimalField(
-        max_digits=12, decimal_places=6, null=True, blank=True, help_text="USD it did cost; empty: not known."
+        max_digits=12, decimal_places=6, null=True, blank=True, help_text=_("USD it did cost; empty: not known.")
     )
     listed_price = models.DecimalField(
         max_digits=12,
@@ -83,10 +84,10 @@ class GenerationAttempt(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text="USD, as the price table says.",
+        help_text=_("USD, as the price table says."),
     )
     accounts = models.JSONField(
-        default=list, blank=True, editable=False, help_text="Keys of the SpendAccounts in which it counts."
+        default=list, blank=True, editable=False, help_text=_("Keys of the SpendAccounts in which it counts.")
     )
     booked = models.DecimalField(
         max_digits=12,
@@ -94,13 +95,17 @@ class GenerationAttempt(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text="USD for which it counts as spent in its accounts; empty: cost_held counts as held.",
+        help_text=_("USD for which it counts as spent in its accounts; empty: cost_held counts as held."),
     )
-    settled_at = models.DateTimeField(null=True, blank=True, help_text="When a person said what it cost.")
-    settled_by = models.CharField(max_length=200, blank=True, help_text="Who said so.")
+    settled_at = models.DateTimeField(null=True, blank=True, help_text=_("When a person said what it cost."))
+    settled_by = models.CharField(max_length=200, blank=True, help_text=_("Who said so."))
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     latency_s = models.FloatField(null=True, blank=True)
+
+    description_id = models.UUIDField(
+        null=True, blank=True, editable=False, help_text=_("Of the AssetDescription that it was made for.")
+    )
 
     lease_token: int | None = None
     """no column: the token of the asset's lease under which this object is written. None: without a lease"""

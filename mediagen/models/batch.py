@@ -8,6 +8,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Count, Q
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.attempt import GenerationAttempt
 from mediagen.models.attempt_sum import AttemptSum
@@ -17,11 +18,11 @@ from mediagen.types import uuid7
 
 
 class BatchState(models.TextChoices):
-    LOADING = "loading", "loading"
-    RUNNING = "running", "running"
-    PAUSED = "paused", "paused"
-    FINISHED = "finished", "finished"
-    CANCELLED = "cancelled", "cancelled"
+    LOADING = "loading", _("loading")
+    RUNNING = "running", _("running")
+    PAUSED = "paused", _("paused")
+    FINISHED = "finished", _("finished")
+    CANCELLED = "cancelled", _("cancelled")
 
 
 class GenerationBatchQuerySet(WriterQuerySet["GenerationBatch"]):
@@ -58,14 +59,14 @@ class GenerationBatch(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=200)
     fingerprint = models.CharField(
-        max_length=64, unique=True, editable=False, help_text="SHA-256 of manifest, options and library."
+        max_length=64, unique=True, editable=False, help_text=_("SHA-256 of manifest, options and library.")
     )
     file_name = models.CharField(max_length=500, blank=True)
-    file_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the manifest, hex.")
-    options = models.JSONField(default=dict, blank=True, help_text="What every line has in common.")
+    file_digest = models.CharField(max_length=64, blank=True, help_text=_("SHA-256 of the manifest, hex."))
+    options = models.JSONField(default=dict, blank=True, help_text=_("What every line has in common."))
     state = models.CharField(max_length=10, choices=BatchState.choices, default=BatchState.LOADING)
     state_reason = models.TextField(blank=True)
-    total = models.PositiveIntegerField(default=0, help_text="Assets; 0 until the manifest is loaded.")
+    total = models.PositiveIntegerField(default=0, help_text=_("Assets; 0 until the manifest is loaded."))
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="media_batches"
     )
@@ -77,8 +78,8 @@ class GenerationBatch(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        verbose_name = "batch"
-        verbose_name_plural = "batches"
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
         indexes = (models.Index(fields=("state", "-id"), name="mediagen_batch_state"),)
         constraints = (
             models.CheckConstraint(name="mediagen_batch_state_legal", condition=Q(state__in=BatchState.values)),

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class BudgetPeriod(models.TextChoices):
-    DAY = "day", "per day"
-    MONTH = "month", "per month"
-    TOTAL = "total", "in all"
+    DAY = "day", _("per day")
+    MONTH = "month", _("per month")
+    TOTAL = "total", _("in all")
 
 
-PERIOD_HELP = "Days and months begin at midnight in the site's time zone (the setting TIME_ZONE)."
+PERIOD_HELP = _("Days and months begin at midnight in the site's time zone (the setting TIME_ZONE).")
 
 
 class BudgetFields(models.Model):
     """A limit of USD a period, and what of it warns."""
 
     budget_limit = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD; empty: no limit."
+        max_digits=12, decimal_places=4, null=True, blank=True, help_text=_("USD; empty: no limit.")
     )
     budget_period = models.CharField(
         max_length=8,
@@ -27,7 +28,7 @@ class BudgetFields(models.Model):
         help_text=PERIOD_HELP,
     )
     budget_warning = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text="USD spent in the period that warn."
+        max_digits=12, decimal_places=4, null=True, blank=True, help_text=_("USD spent in the period that warn.")
     )
 
     class Meta:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.fields import CredentialField
 from mediagen.models.writer import WriterQuerySet
@@ -36,22 +37,25 @@ class CanvaConnection(models.Model):
     provider = models.OneToOneField(
         "mediagen.ProviderConfig", on_delete=models.CASCADE, related_name="canva_connection"
     )
-    client_id = models.CharField(max_length=255, blank=True, help_text="Of the integration in Canva's portal.")
-    client_secret = CredentialField(help_text="Encrypted. Empty: the environment's is used.")
+    client_id = models.CharField(max_length=255, blank=True, help_text=_("Of the integration in Canva's portal."))
+    client_secret = CredentialField(help_text=_("Encrypted. Empty: the environment's is used."))
     base_url = models.CharField(
-        max_length=500, blank=True, editable=False, help_text="Where secret and tokens belong; nobody else gets them."
+        max_length=500,
+        blank=True,
+        editable=False,
+        help_text=_("Where secret and tokens belong; nobody else gets them."),
     )
     access_token = CredentialField()
     refresh_token = CredentialField()
     scopes = models.TextField(blank=True)
-    account = models.CharField(max_length=255, blank=True, help_text="Whose it is, as Canva names them.")
+    account = models.CharField(max_length=255, blank=True, help_text=_("Whose it is, as Canva names them."))
     expires_at = models.DateTimeField(null=True, blank=True)
     refreshed_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveBigIntegerField(
-        default=0, editable=False, help_text="Grows with every claim and change of the tokens."
+        default=0, editable=False, help_text=_("Grows with every claim and change of the tokens.")
     )
     refreshing_until = models.DateTimeField(null=True, blank=True, editable=False)
-    broken = models.TextField(blank=True, help_text="Why it has to be connected again; empty: it works.")
+    broken = models.TextField(blank=True, help_text=_("Why it has to be connected again; empty: it works."))
     connected_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -61,7 +65,7 @@ class CanvaConnection(models.Model):
     objects = CanvaConnectionQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "Canva connection"
+        verbose_name = _("Canva connection")
 
     def __str__(self) -> str:
         return self.account or "Canva"

@@ -23,7 +23,7 @@ from mediagen.models.attempt import (
     GenerationAttempt,
 )
 from mediagen.models.ledger import SumOfMoney
-from mediagen.types import MAKES_PICTURES
+from mediagen.types import ARE_BOUGHT
 
 if TYPE_CHECKING:
     from mediagen.models.asset import MediaAsset
@@ -60,7 +60,7 @@ class Cost:
         if row.state in UNDER_WAY:
             return cls(held=row.cost_held or ZERO)
         is_billed = row.state in MAY_BE_BILLED_STATES or row.outcome in MAY_BE_BILLED_OUTCOMES
-        if not is_billed or row.operation not in MAKES_PICTURES:
+        if not is_billed or row.operation not in ARE_BOUGHT:
             return cls()
         return cls(unsettled=1, possible=row.cost_held or ZERO, without_price=int(row.cost_held is None))
 

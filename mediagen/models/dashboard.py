@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from mediagen.models.attempt import GenerationAttempt
 
 
@@ -11,5 +13,5 @@ class Dashboard(GenerationAttempt):
     class Meta:
         proxy = True
         default_permissions = ()
-        verbose_name = "dashboard"
-        verbose_name_plural = "dashboard"
+        verbose_name = _("dashboard")
+        verbose_name_plural = _("dashboard")

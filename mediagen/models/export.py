@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.clock import db_now
 from mediagen.models.leased import Leased
@@ -17,18 +18,18 @@ from mediagen.types import uuid7
 
 
 class ExportTarget(models.TextChoices):
-    FIGMA = "figma", "Figma"
-    CANVA = "canva", "Canva"
+    FIGMA = "figma", _("Figma")
+    CANVA = "canva", _("Canva")
 
 
 class ExportState(models.TextChoices):
-    PENDING = "pending", "pending"
-    RUNNING = "running", "running"
-    WAITING = "waiting", "waiting for the plugin"
-    PLACED = "placed", "placed"
-    FAILED = "failed", "failed"
-    EXPIRED = "expired", "expired"
-    CANCELLED = "cancelled", "cancelled"
+    PENDING = "pending", _("pending")
+    RUNNING = "running", _("running")
+    WAITING = "waiting", _("waiting for the plugin")
+    PLACED = "placed", _("placed")
+    FAILED = "failed", _("failed")
+    EXPIRED = "expired", _("expired")
+    CANCELLED = "cancelled", _("cancelled")
 
 
 class AssetExportQuerySet(WriterQuerySet["AssetExport"]):
@@ -68,24 +69,24 @@ class AssetExport(Leased):
     asset = models.ForeignKey("mediagen.MediaAsset", on_delete=models.CASCADE, related_name="exports")
     target = models.CharField(max_length=10, choices=ExportTarget.choices)
     state = models.CharField(max_length=10, choices=ExportState.choices, default=ExportState.PENDING)
-    message = models.TextField(blank=True, help_text="What went wrong, or what somebody has to do.")
+    message = models.TextField(blank=True, help_text=_("What went wrong, or what somebody has to do."))
     provider_name = models.CharField(max_length=100, blank=True)
     dry_run = models.BooleanField(default=False)
 
-    file_key = models.CharField(max_length=200, blank=True, help_text="Figma: the file. Canva: the folder.")
+    file_key = models.CharField(max_length=200, blank=True, help_text=_("Figma: the file. Canva: the folder."))
     page_id = models.CharField(max_length=100, blank=True)
-    frame_name = models.CharField(max_length=255, blank=True, help_text="Figma: name of the frame. Canva: title.")
+    frame_name = models.CharField(max_length=255, blank=True, help_text=_("Figma: name of the frame. Canva: title."))
     x = models.FloatField(null=True, blank=True)
     y = models.FloatField(null=True, blank=True)
     options = models.JSONField(default=dict, blank=True)
 
     external_id = models.CharField(
-        max_length=200, blank=True, help_text="Figma: id of the node. Canva: id of the uploaded asset."
+        max_length=200, blank=True, help_text=_("Figma: id of the node. Canva: id of the uploaded asset.")
     )
-    design_id = models.CharField(max_length=200, blank=True, help_text="Canva: the design made with it.")
-    url = models.TextField(blank=True, help_text="Where a person opens it.")
+    design_id = models.CharField(max_length=200, blank=True, help_text=_("Canva: the design made with it."))
+    url = models.TextField(blank=True, help_text=_("Where a person opens it."))
     comment_id = models.CharField(max_length=100, blank=True)
-    job_id = models.CharField(max_length=255, blank=True, help_text="The other side's job, while it runs.")
+    job_id = models.CharField(max_length=255, blank=True, help_text=_("The other side's job, while it runs."))
 
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -99,7 +100,7 @@ class AssetExport(Leased):
 
     class Meta:
         ordering = ("-id",)
-        verbose_name = "export"
+        verbose_name = _("export")
         indexes = (models.Index(fields=("target", "state", "-id"), name="mediagen_export_state"),)
         constraints = (
             models.CheckConstraint(name="mediagen_export_target_legal", condition=Q(target__in=ExportTarget.values)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.writer import WriterQuerySet
 
@@ -14,11 +15,11 @@ class IdempotentRequest(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     caller = models.CharField(
-        max_length=36, blank=True, default="", help_text="Id of the token that sent it; empty: a session."
+        max_length=36, blank=True, default="", help_text=_("Id of the token that sent it; empty: a session.")
     )
     key = models.CharField(max_length=255)
-    digest = models.CharField(max_length=64, help_text="SHA-256 of method, address and body, hex.")
-    result = models.JSONField(default=dict, help_text="Ids of what it made.")
+    digest = models.CharField(max_length=64, help_text=_("SHA-256 of method, address and body, hex."))
+    result = models.JSONField(default=dict, help_text=_("Ids of what it made."))
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = WriterQuerySet["IdempotentRequest"].as_manager()

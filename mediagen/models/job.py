@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.asset import SiteStorage
 from mediagen.models.leased import Leased
@@ -16,11 +17,11 @@ from mediagen.types import uuid7
 
 
 class JobState(models.TextChoices):
-    PENDING = "pending", "pending"
-    RUNNING = "running", "running"
-    DONE = "done", "done"
-    FAILED = "failed", "failed"
-    CANCELLED = "cancelled", "cancelled"
+    PENDING = "pending", _("pending")
+    RUNNING = "running", _("running")
+    DONE = "done", _("done")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
 
 
 class BackgroundJobQuerySet(WriterQuerySet["BackgroundJob"]):
@@ -62,14 +63,14 @@ class BackgroundJob(Leased):
     failed = models.PositiveIntegerField(default=0)
     message = models.TextField(blank=True)
     result = models.JSONField(default=dict, blank=True)
-    file = models.FileField(storage=SiteStorage(), blank=True, max_length=500, help_text="What it made: a zip, say.")
+    file = models.FileField(storage=SiteStorage(), blank=True, max_length=500, help_text=_("What it made: a zip, say."))
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="When its file goes.")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text=_("When its file goes."))
 
     objects = BackgroundJobQuerySet.as_manager()
 

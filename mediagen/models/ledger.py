@@ -12,6 +12,7 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q, Sum, Value
 from django.db.models.functions import Greatest, Round
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.writer import WriterQuerySet
 
@@ -55,8 +56,8 @@ def _exact(sum_of_money: Any) -> Round:
 class SpendAccount(models.Model):
     """Spending of one owner in one period, USD."""
 
-    owner = models.CharField(max_length=120, help_text="batch:<id>, library:<id> or provider:<name>")
-    period = models.CharField(max_length=10, blank=True, help_text="2026-11-22, 2026-11, or empty for all time.")
+    owner = models.CharField(max_length=120, help_text=_("batch:<id>, library:<id> or provider:<name>"))
+    period = models.CharField(max_length=10, blank=True, help_text=_("2026-11-22, 2026-11, or empty for all time."))
     limit = models.DecimalField(max_digits=14, decimal_places=DIGITS, null=True, blank=True)
     held = models.DecimalField(max_digits=14, decimal_places=DIGITS, default=Decimal(0))
     spent = models.DecimalField(max_digits=14, decimal_places=DIGITS, default=Decimal(0))

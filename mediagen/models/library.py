@@ -9,6 +9,7 @@ from django.db import connections, models
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.budget import BudgetFields, BudgetPeriod
 from mediagen.models.kept_by_database import KEEPS_TALLIES
@@ -51,9 +52,9 @@ class MediaLibraryQuerySet(WriterQuerySet["MediaLibrary"]):
 
 
 class LabelPolicy(models.TextChoices):
-    ALWAYS = "always", "always"
-    PUBLISHED = "published", "when published"
-    NEVER = "never", "never, with a reason"
+    ALWAYS = "always", _("always")
+    PUBLISHED = "published", _("when published")
+    NEVER = "never", _("never, with a reason")
 
 
 class MediaLibrary(BudgetFields):
@@ -61,7 +62,7 @@ class MediaLibrary(BudgetFields):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=200, unique=True)
-    slug = models.SlugField(max_length=200, unique=True, blank=True, help_text="Left empty: made from the name.")
+    slug = models.SlugField(max_length=200, unique=True, blank=True, help_text=_("Left empty: made from the name."))
     description = models.TextField(blank=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="media_libraries"
@@ -69,18 +70,18 @@ class MediaLibrary(BudgetFields):
     viewer_groups = models.ManyToManyField("auth.Group", blank=True, related_name="viewable_media_libraries")
     editor_groups = models.ManyToManyField("auth.Group", blank=True, related_name="editable_media_libraries")
     default_tags = models.ManyToManyField(
-        "mediagen.MediaTag", blank=True, related_name="default_in", help_text="Given to every new asset."
+        "mediagen.MediaTag", blank=True, related_name="default_in", help_text=_("Given to every new asset.")
     )
     ai_label = models.CharField(
-        "label on pages",
+        _("label on pages"),
         max_length=10,
         choices=LabelPolicy.choices,
         default=LabelPolicy.ALWAYS,
-        help_text="Whether pages say of its pictures that a model made them.",
+        help_text=_("Whether pages say of its pictures that a model made them."),
     )
-    ai_label_reason = models.CharField(max_length=255, blank=True, help_text="Why pages show no label.")
+    ai_label_reason = models.CharField(max_length=255, blank=True, help_text=_("Why pages show no label."))
     alt_text_required = models.BooleanField(
-        "alt text before publishing", default=False, help_text="Nothing is published that has no alt text."
+        _("alt text before publishing"), default=False, help_text=_("Nothing is published that has no alt text.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -89,7 +90,7 @@ class MediaLibrary(BudgetFields):
 
     class Meta:
         ordering = ("name",)
-        verbose_name_plural = "media libraries"
+        verbose_name_plural = _("media libraries")
         permissions = (
             ("view_all_libraries", "Can see and use every media library"),
             ("change_budget", "Can change the budgets of media libraries"),

@@ -7,6 +7,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.clock import db_now
 from mediagen.models.fields import CredentialField
@@ -28,9 +29,9 @@ TEST_EVENT = "webhook.test"
 
 
 class MessageState(models.TextChoices):
-    PENDING = "pending", "pending"
-    DELIVERED = "delivered", "delivered"
-    FAILED = "failed", "given up"
+    PENDING = "pending", _("pending")
+    DELIVERED = "delivered", _("delivered")
+    FAILED = "failed", _("given up")
 
 
 class WebhookEndpointQuerySet(WriterQuerySet["WebhookEndpoint"]):
@@ -47,15 +48,15 @@ class WebhookEndpoint(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100)
     url = models.URLField(max_length=1000)
-    secret = CredentialField(help_text="Encrypted. Signs every message; shown once when it is made.")
-    events = models.JSONField(default=list, blank=True, help_text="Empty: all of them.")
+    secret = CredentialField(help_text=_("Encrypted. Signs every message; shown once when it is made."))
+    events = models.JSONField(default=list, blank=True, help_text=_("Empty: all of them."))
     library = models.ForeignKey(
         MediaLibrary,
         null=True,
         blank=True,
         on_delete=models.CASCADE,
         related_name="+",
-        help_text="Only of this library; empty: of all.",
+        help_text=_("Only of this library; empty: of all."),
     )
     enabled = models.BooleanField(default=True)
     disabled_reason = models.TextField(blank=True)
@@ -96,7 +97,7 @@ class WebhookMessage(models.Model):
     tries = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, blank=True)
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
-    message = models.TextField(blank=True, help_text="Why the last try failed.")
+    message = models.TextField(blank=True, help_text=_("Why the last try failed."))
     lease_token = models.PositiveBigIntegerField(default=0, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

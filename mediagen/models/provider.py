@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Case, Exists, OuterRef, Q, Value, When
+from django.utils.translation import gettext_lazy as _
 
 from mediagen import conf
 from mediagen.models.budget import BudgetFields, BudgetPeriod
@@ -21,8 +22,8 @@ def provider_choices() -> list[tuple[str, str]]:
 
 
 class GoOn(models.TextChoices):
-    NEXT = "next", "ask the next provider"
-    STOP = "stop", "stop"
+    NEXT = "next", _("ask the next provider")
+    STOP = "stop", _("stop")
 
 
 class ProviderConfigQuerySet(WriterQuerySet["ProviderConfig"]):
@@ -46,31 +47,38 @@ class ProviderConfigQuerySet(WriterQuerySet["ProviderConfig"]):
 class ProviderConfig(BudgetFields):
     """One entry of the chain."""
 
-    name = models.CharField(max_length=100, unique=True, help_text="As it appears in attempts, assets and tags.")
+    name = models.CharField(max_length=100, unique=True, help_text=_("As it appears in attempts, assets and tags."))
     adapter = models.CharField(max_length=100, choices=provider_choices)
-    position = models.PositiveIntegerField(default=0, help_text="Its place in the chain; the smallest is tried first.")
+    position = models.PositiveIntegerField(
+        default=0,
+        help_text=_("Its place in the chain; the smallest is tried first."),
+    )
     enabled = models.BooleanField(default=True)
-    credentials = CredentialField(help_text="Encrypted. Empty: the adapter's environment variable is used.")
+    credentials = CredentialField(help_text=_("Encrypted. Empty: the adapter's environment variable is used."))
     credentials_for = models.CharField(
         max_length=700,
         blank=True,
         default="",
         editable=False,
-        help_text="Whom they were typed for; empty: set by code.",
+        help_text=_("Whom they were typed for; empty: set by code."),
     )
     key_consent = models.CharField(
-        max_length=700, blank=True, default="", editable=False, help_text="Where a key may go that belongs elsewhere."
+        max_length=700,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("Where a key may go that belongs elsewhere."),
     )
     key_consent_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
     key_consent_at = models.DateTimeField(null=True, blank=True, editable=False)
     # No URLField: its validator refuses the one-word host names of a private network. The adapter checks it.
-    base_url = models.CharField(max_length=500, blank=True, help_text="Empty: the vendor's own address.")
-    model = models.CharField(max_length=200, blank=True, help_text="Empty: the adapter's default.")
+    base_url = models.CharField(max_length=500, blank=True, help_text=_("Empty: the vendor's own address."))
+    model = models.CharField(max_length=200, blank=True, help_text=_("Empty: the adapter's default."))
     options = models.JSONField(default=dict, blank=True)
     prices = models.JSONField(
-        default=dict, blank=True, help_text='USD a picture, {"model": "0.03"}; goes before the built-in table.'
+        default=dict, blank=True, help_text=_('USD a picture, {"model": "0.03"}; goes before the built-in table.')
     )
     price_when_unknown = models.DecimalField(
         max_digits=12,
@@ -78,25 +86,29 @@ class ProviderConfig(BudgetFields):
         null=True,
         blank=True,
         validators=[MinValueValidator(0)],
-        help_text="USD that budgets hold for a picture of unknown price; empty: a budget passes it over.",
+        help_text=_("USD that budgets hold for a picture of unknown price; empty: a budget passes it over."),
     )
     timeout_s = models.FloatField(
         null=True,
         blank=True,
         validators=[MinValueValidator(0.1), MaxValueValidator(86_400)],
-        help_text="Seconds for one picture; empty: the adapter's default.",
+        help_text=_("Seconds for one picture; empty: the adapter's default."),
     )
-    max_concurrency = models.PositiveIntegerField(null=True, blank=True, help_text="Requests at once; empty: no limit.")
-    rate_per_minute = models.PositiveIntegerField(null=True, blank=True, help_text="Requests; empty: no limit.")
-    dry_run = models.BooleanField(null=True, blank=True, help_text="Empty: as the site's settings say.")
+    max_concurrency = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=_("Requests at once; empty: no limit."),
+    )
+    rate_per_minute = models.PositiveIntegerField(null=True, blank=True, help_text=_("Requests; empty: no limit."))
+    dry_run = models.BooleanField(null=True, blank=True, help_text=_("Empty: as the site's settings say."))
     after_unknown = models.CharField(
         max_length=4,
         choices=GoOn.choices,
         default=GoOn.NEXT,
-        help_text="When no answer came and the picture may have been bought.",
+        help_text=_("When no answer came and the picture may have been bought."),
     )
     after_refusal = models.CharField(
-        max_length=4, choices=GoOn.choices, default=GoOn.STOP, help_text="When its moderation refuses the prompt."
+        max_length=4, choices=GoOn.choices, default=GoOn.STOP, help_text=_("When its moderation refuses the prompt.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -105,7 +117,7 @@ class ProviderConfig(BudgetFields):
 
     class Meta:
         ordering = ("position", "pk")
-        verbose_name = "provider"
+        verbose_name = _("provider")
         permissions = (("send_key_elsewhere", "Can have a provider's key sent to another host than its vendor's"),)
         constraints = (
             models.CheckConstraint(

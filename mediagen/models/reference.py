@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.writer import WriterQuerySet
 
@@ -11,7 +12,7 @@ class AssetReference(models.Model):
     """An asset in a text field of one of the site's rows. Kept by signals; `mediagen_rebuild_references` reads all."""
 
     asset = models.ForeignKey("mediagen.MediaAsset", on_delete=models.CASCADE, related_name="references")
-    model = models.CharField(max_length=150, help_text="blog.post")
+    model = models.CharField(max_length=150, help_text=_("blog.post"))
     object_id = models.CharField(max_length=200)
     field = models.CharField(max_length=100)
 

@@ -10,6 +10,7 @@ from django.db import models
 from mediagen.errors import InvalidRequest
 from mediagen.models.writer import WriterQuerySet
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 MAX_LENGTH = 100
 
@@ -38,7 +39,9 @@ def clean_tag(name: str) -> str:
     """The name with single spaces, or `InvalidRequest`."""
     text = re.sub(r"\s+", " ", checked_text(name, "tags")).strip()
     if not text or len(text.casefold()) > MAX_LENGTH:
-        raise InvalidRequest(f"A tag needs 1 to {MAX_LENGTH} characters, not {len(text)}.", field="tags")
+        raise InvalidRequest(
+            _("A tag needs 1 to %(most)s characters, not %(number)s.", most=MAX_LENGTH, number=len(text)), field="tags"
+        )
     return text
 
 

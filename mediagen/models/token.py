@@ -9,6 +9,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from mediagen.models.clock import db_now
@@ -17,7 +18,9 @@ from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
 PREFIX = "mgt_"
-SCOPES = ("read", "generate", "change", "approve", "figma")
+TEST_PREFIX = "mgt_test_"
+STATES = ("valid", "revoked", "expired")
+SCOPES = ("read", "generate", "change", "approve", "figma", "manage")
 
 
 class ApiTokenQuerySet(WriterQuerySet["ApiToken"]):
@@ -43,9 +46,15 @@ class ApiTokenQuerySet(WriterQuerySet["ApiToken"]):
     @sensitive_variables()
     def issue(self, user: Any, name: str, **fields: Any) -> tuple[ApiToken, str]:
         """(the row, the token's text): the text is shown once and stored nowhere."""
-        plain = PREFIX + secrets.token_urlsafe(32)
+        plain = new_text(is_test=fields.get("is_test", False))
         row = self.create(user=user, name=name, digest=digest(plain), hint=plain[-4:], **fields)
         return row, plain
+
+
+@sensitive_variables()
+def new_text(*, is_test: bool = False) -> str:
+    """Of a token: 256 random bits behind a word that says whose they are."""
+    return (TEST_PREFIX if is_test else PREFIX) + secrets.token_urlsafe(32)
 
 
 @sensitive_variables()
@@ -61,15 +70,27 @@ class ApiToken(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="media_api_tokens")
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(max_length=8, editable=False, help_text="Its last characters.")
-    scopes = models.JSONField(default=list, help_text="read, generate, change, approve, figma")
+    hint = models.CharField(max_length=8, editable=False, help_text=_("Its last characters."))
+    scopes = models.JSONField(default=list, help_text=_("read, generate, change, approve, figma, manage"))
     library = models.ForeignKey(
         MediaLibrary,
         null=True,
         blank=True,
         on_delete=models.CASCADE,
         related_name="+",
-        help_text="Only this library; empty: all that its user may use.",
+        help_text=_("Only this library; empty: all that its user may use."),
+    )
+    is_test = models.BooleanField(
+        _("for tests"), default=False, help_text=_("Makes placeholders only, and sends nothing to anybody.")
+    )
+    made_by = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text=_("The token with which it was made; it ends with that one."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
@@ -80,7 +101,7 @@ class ApiToken(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        verbose_name = "API token"
+        verbose_name = _("API token")
 
     def __str__(self) -> str:
         return f"{self.name} (ends in {self.hint})"

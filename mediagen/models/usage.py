@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.writer import WriterQuerySet
 
@@ -18,7 +19,7 @@ class AssetUsage(models.Model):
     asset = models.ForeignKey("mediagen.MediaAsset", on_delete=models.CASCADE, related_name="usages")
     campaign = models.CharField(max_length=200)
     channel = models.CharField(max_length=100, blank=True)
-    url = models.URLField(max_length=1000, blank=True, help_text="Where it can be seen.")
+    url = models.URLField(max_length=1000, blank=True, help_text=_("Where it can be seen."))
     impressions = models.PositiveBigIntegerField(default=0)
     clicks = models.PositiveBigIntegerField(default=0)
     engagements = models.PositiveBigIntegerField(default=0)
@@ -27,13 +28,13 @@ class AssetUsage(models.Model):
     comments = models.PositiveBigIntegerField(default=0)
     first_used_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    ended_at = models.DateTimeField(null=True, blank=True, help_text="Empty: in use.")
+    ended_at = models.DateTimeField(null=True, blank=True, help_text=_("Empty: in use."))
 
     objects = WriterQuerySet["AssetUsage"].as_manager()
 
     class Meta:
         ordering = ("-updated_at", "-pk")
-        verbose_name = "usage"
+        verbose_name = _("usage")
         indexes = (models.Index(fields=("campaign", "channel"), name="mediagen_usage_campaign"),)
         constraints = (
             models.UniqueConstraint(fields=("asset", "campaign", "channel"), name="mediagen_usage_unique"),

@@ -260,6 +260,7 @@ class MediaGeneratorProvider(ServiceProvider):
             provider_job_id=generated.job_id,
             fit_report={**fit_report, **generated.not_honoured, **size_report, **_rewritten(request, generated)},
             sha256=picture.sha256,
+            original=b"" if content is came else came,
         )
 
 

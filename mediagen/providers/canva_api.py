@@ -46,6 +46,7 @@ from mediagen.providers.options import Option
 from mediagen.providers.service import ServiceProvider
 from mediagen.secrets import Secret
 from mediagen.types import CanvaExportResult, GeneratedImage, ProviderJob, current_call
+from mediagen.wording import say as _
 
 MAX_NAME_CHARS = 50
 POLL_INTERVAL_S = 1.0
@@ -126,7 +127,9 @@ class CanvaAPIAdapter(ServiceProvider):
             kind="text",
             config_only=True,
             pattern=r"https?://\S+",
-            help=f"Where people are sent to connect their account. Empty: {AUTHORIZE_URL}",
+            help=_(
+                "Where people are sent to connect their account. Empty: %(authorize_url)s", authorize_url=AUTHORIZE_URL
+            ),
         ),
     }
 

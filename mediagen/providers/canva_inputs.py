@@ -13,6 +13,7 @@ from mediagen.errors import InvalidRequest, NotAPicture, UnsupportedRequest
 from mediagen.providers.base import inspected
 from mediagen.providers.service import export_digest
 from mediagen.types import CanvaExportResult, GeneratedImage, checked_text
+from mediagen.wording import say as _
 
 MAX_TITLE_CHARS = 255
 DEFAULT_TITLE = "mediagen"
@@ -51,7 +52,14 @@ def _parsed(text: Any, name: str, word: str, example: str) -> str:
         value = _id_in_address(value, word)
     if not ID.fullmatch(value):
         raise InvalidRequest(
-            f"{name} must be the id of a Canva {word} or its address ({example}), not {text!r:.80}.", field=name
+            _(
+                "%(name)s must be the id of a Canva %(word)s or its address (%(example)s), not %(text)s.",
+                name=name,
+                word=word,
+                example=example,
+                text=f"{text!r:.80}",
+            ),
+            field=name,
         )
     return value
 
@@ -74,14 +82,26 @@ def checked_title(title: str | None) -> str:
     text = checked_text(title or DEFAULT_TITLE, "title").strip() or DEFAULT_TITLE
     if len(text) > MAX_TITLE_CHARS:
         raise InvalidRequest(
-            f"title must have at most {MAX_TITLE_CHARS} characters, not {len(text)}. Shorten it.", field="title"
+            _(
+                "title must have at most %(max_title_chars)s characters, not %(number)s. Shorten it.",
+                max_title_chars=MAX_TITLE_CHARS,
+                number=len(text),
+            ),
+            field="title",
         )
     return text
 
 
 def checked_page(page: Any) -> int:
     if isinstance(page, bool) or not isinstance(page, int) or not 1 <= page <= MAX_PAGE:
-        raise InvalidRequest(f"page must be a whole number from 1 to {MAX_PAGE}, not {page!r:.40}.", field="page")
+        raise InvalidRequest(
+            _(
+                "page must be a whole number from 1 to %(max_page)s, not %(page)s.",
+                max_page=MAX_PAGE,
+                page=f"{page!r:.40}",
+            ),
+            field="page",
+        )
     return page
 
 

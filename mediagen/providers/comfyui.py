@@ -32,6 +32,7 @@ from mediagen.providers.options import Option
 from mediagen.providers.sizes import snap_to_grid
 from mediagen.secrets import scrub
 from mediagen.types import GenerationRequest, ProviderJob, current_call
+from mediagen.wording import say as _
 
 MAX_SEED = 2**53 - 1
 """the largest that the server's own pages can show exactly"""
@@ -66,14 +67,16 @@ class ComfyUIAdapter(JobProvider):
         "workflow": Option(
             kind="object",
             config_only=True,
-            help="The workflow as ComfyUI exports it for its API, with {prompt}, {negative_prompt}, {width}, {height} "
-            "and {seed} where those belong.",
+            help=_(
+                "The workflow as ComfyUI exports it for its API, with {prompt}, {negative_prompt}, "
+                "{width}, {height} and {seed} where those belong."
+            ),
         ),
         "output_node": Option(
             kind="text",
             max_length=64,
             config_only=True,
-            help="Id of the node whose picture is taken. Not set: the first that is saved.",
+            help=_("Id of the node whose picture is taken. Not set: the first that is saved."),
         ),
     }
 

@@ -38,6 +38,7 @@ from mediagen.providers.inline import json_limit
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid, tier_that_covers
 from mediagen.types import GenerationRequest, ProviderJob, current_call, utcnow
+from mediagen.wording import say as _
 
 RESULT_LIVES_S = 3600
 """results are public, and for ever unless told otherwise"""
@@ -80,21 +81,27 @@ class FalAdapter(JobProvider):
     find_for_s: ClassVar[float] = 12.0
     """how long a lost request is looked for, seconds: it may not be listed at once"""
     options: ClassVar[Mapping[str, Option]] = {
-        "num_inference_steps": Option(kind="int", minimum=1, maximum=100, help="For models that have it."),
-        "guidance_scale": Option(kind="float", minimum=0, maximum=20, help="For models that have it."),
-        "output_format": Option(kind="choice", choices=("png", "jpeg"), help="What the service sends. Default: png."),
-        "enable_safety_checker": Option(kind="bool", config_only=True, help="For models that have it; they say yes."),
+        "num_inference_steps": Option(kind="int", minimum=1, maximum=100, help=_("For models that have it.")),
+        "guidance_scale": Option(kind="float", minimum=0, maximum=20, help=_("For models that have it.")),
+        "output_format": Option(
+            kind="choice", choices=("png", "jpeg"), help=_("What the service sends. Default: png.")
+        ),
+        "enable_safety_checker": Option(
+            kind="bool", config_only=True, help=_("For models that have it; they say yes.")
+        ),
         "size_by": Option(
             kind="choice",
             choices=(IMAGE_SIZE, RATIO, RATIO_AND_TIER),
             config_only=True,
-            help="How the model is told a size. Not set: what is known of it, or image_size.",
+            help=_("How the model is told a size. Not set: what is known of it, or image_size."),
         ),
         "input": Option(
-            kind="object", config_only=True, help="Further fields of the model's input, as its page at fal names them."
+            kind="object",
+            config_only=True,
+            help=_("Further fields of the model's input, as its page at fal names them."),
         ),
         "billing_events": Option(
-            kind="bool", config_only=True, help="Ask the account what a picture cost; needs an admin key."
+            kind="bool", config_only=True, help=_("Ask the account what a picture cost; needs an admin key.")
         ),
     }
 

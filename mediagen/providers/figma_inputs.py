@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from mediagen.errors import InvalidRequest
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 T = TypeVar("T")
 _FILE_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -55,7 +56,12 @@ class FigmaPlace:
         name, text = checked_text(frame_name or "", "frame_name").strip(), checked_text(comment or "", "comment")
         if len(name) > MAX_NAME_CHARS:
             raise InvalidRequest(
-                f"frame_name has {len(name)} characters; at most {MAX_NAME_CHARS} fit.", field="frame_name"
+                _(
+                    "frame_name has %(number)s characters; at most %(max_name_chars)s fit.",
+                    number=len(name),
+                    max_name_chars=MAX_NAME_CHARS,
+                ),
+                field="frame_name",
             )
         return cls(
             file_key=_any_words(file_key, "file_key", parse_file_key) if dry_run else parse_file_key(file_key),
@@ -88,8 +94,11 @@ def parse_file_key(text: Any) -> str:
         value = _key_in_address(value)
     if not _FILE_KEY.fullmatch(value):
         raise InvalidRequest(
-            "file_key must be a Figma file key or the address of a file "
-            f"(https://www.figma.com/design/KEY/name), not {text!r:.80}.",
+            _(
+                "file_key must be a Figma file key or the address of a file "
+                "(https://www.figma.com/design/KEY/name), not %(text)s.",
+                text=f"{text!r:.80}",
+            ),
             field="file_key",
         )
     return value
@@ -115,10 +124,17 @@ def parse_render(format: Any, scale: Any) -> tuple[str, float]:
     """(Figma's word for the format, the scale), or `InvalidRequest`."""
     kind = {"png": "png", "jpg": "jpg", "jpeg": "jpg"}.get(str(format).lower())
     if kind is None:
-        raise InvalidRequest(f"format must be png or jpg, not {format!r:.40}.", field="format")
+        raise InvalidRequest(_("format must be png or jpg, not %(format)s.", format=f"{format!r:.40}"), field="format")
     is_number = isinstance(scale, int | float) and not isinstance(scale, bool)
     if not is_number or not MIN_SCALE <= scale <= MAX_SCALE:
-        raise InvalidRequest(f"scale must be a number from {MIN_SCALE} to {MAX_SCALE:g}.", field="scale")
+        raise InvalidRequest(
+            _(
+                "scale must be a number from %(min_scale)s to %(max_scale)s.",
+                min_scale=MIN_SCALE,
+                max_scale=f"{MAX_SCALE:g}",
+            ),
+            field="scale",
+        )
     return kind, float(scale)
 
 
@@ -140,7 +156,10 @@ def parse_node_id(text: Any, field: str = "node_id") -> str:
         except ValueError:
             value = ""
     if not _NODE_ID.fullmatch(value):
-        raise InvalidRequest(f'{field} must be a Figma node id such as "1:23", not {text!r:.80}.', field=field)
+        raise InvalidRequest(
+            _('%(field)s must be a Figma node id such as "1:23", not %(text)s.', field=field, text=f"{text!r:.80}"),
+            field=field,
+        )
     return re.sub(r"(\d)-(?=-?\d)", r"\1:", value)
 
 
@@ -150,7 +169,9 @@ def parse_page_id(text: Any) -> str | None:
         return None
     value = text.strip() if isinstance(text, str) else ""
     if not _PAGE_ID.fullmatch(value):
-        raise InvalidRequest(f'page_id must be a Figma node id such as "0:1", not {text!r:.80}.', field="page_id")
+        raise InvalidRequest(
+            _('page_id must be a Figma node id such as "0:1", not %(text)s.', text=f"{text!r:.80}"), field="page_id"
+        )
     head, tail = value[:1], value[1:]  # a minus in front belongs to the number
     return head + tail.replace("-", ":")
 
@@ -159,5 +180,8 @@ def _checked_coordinate(value: Any, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e7:
-        raise InvalidRequest(f"{name} must be a number of canvas pixels, not {value!r:.40}.", field=name)
+        raise InvalidRequest(
+            _("%(name)s must be a number of canvas pixels, not %(value)s.", name=name, value=f"{value!r:.40}"),
+            field=name,
+        )
     return float(value)

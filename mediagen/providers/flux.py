@@ -31,6 +31,7 @@ from mediagen.providers.moderation import is_refusal, reads_as_refusal
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, nearest_ratio, reduced_ratio, snap_to_grid, tier_that_covers
 from mediagen.types import GenerationRequest, ProviderJob
+from mediagen.wording import say as _
 
 CREDIT_USD = Decimal("0.01")
 MAX_AREA_FLUX_2 = 2048 * 2048
@@ -84,15 +85,15 @@ class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
             kind="int",
             minimum=0,
             maximum=6,
-            help="0 moderates most strictly; at most 5 for flux-2, 4 for flux-3. Vendor: 2.",
+            help=_("0 moderates most strictly; at most 5 for flux-2, 4 for flux-3. Vendor: 2."),
         ),
         "output_format": Option(
-            kind="choice", choices=("png", "jpeg", "webp"), help="What the service sends. Default: png."
+            kind="choice", choices=("png", "jpeg", "webp"), help=_("What the service sends. Default: png.")
         ),
         "prompt_upsampling": Option(
             kind="bool",
             only_models=("flux-2-flex", *_FLUX_1, *_ULTRA, *_KONTEXT),
-            help="Let the service rewrite the prompt. flux-2-flex does so unless told not to.",
+            help=_("Let the service rewrite the prompt. flux-2-flex does so unless told not to."),
         ),
         "steps": Option(kind="int", minimum=1, maximum=50, only_models=("flux-2-flex", "flux-dev")),
         "guidance": Option(
@@ -100,13 +101,16 @@ class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
             minimum=1.5,
             maximum=10,
             only_models=("flux-2-flex", "flux-dev"),
-            help="How closely to follow the prompt; at most 5 for flux-dev.",
+            help=_("How closely to follow the prompt; at most 5 for flux-dev."),
         ),
-        "raw": Option(kind="bool", only_models=_ULTRA, help="Less processed, more natural pictures."),
+        "raw": Option(kind="bool", only_models=_ULTRA, help=_("Less processed, more natural pictures.")),
         "grounding": Option(
             kind="bool",
-            help="flux-3: search the web, also for pictures, before painting. Off unless set, though the vendor has it "
-            "on: the prompt would go to others, and would bring other pictures tomorrow.",
+            help=_(
+                "flux-3: search the web, also for pictures, before painting. Off unless set, though "
+                "the vendor has it on: the prompt would go to others, and would bring other pictures "
+                "tomorrow."
+            ),
         ),
     }
 

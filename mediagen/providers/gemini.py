@@ -1,10 +1,13 @@
 """Google Gemini: the Nano Banana models. A picture and an edit of pictures are one call, `generateContent`.
 
+Two doors take it: the Developer API with a key, and Vertex AI (the option `location`) with a service account.
+
 An answer carries the picture as base64; there is no job, so an answer that is lost is a picture that is lost.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -22,14 +25,19 @@ from mediagen.errors import (
     RateLimited,
     Refused,
 )
-from mediagen.operations import EditRequest
+from mediagen.operations import DESCRIBE, EditRequest
 from mediagen.providers.base import Generated
 from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.describing import DESCRIBE_OPTIONS, Described, DescribesImages
 from mediagen.providers.editing import EditsImages, VariesImages, in_base64, words_of
+from mediagen.providers.google_account import ServiceAccount, is_account
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.options import Option
+from mediagen.providers.service import KeyRule
 from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
+from mediagen.secrets import Secret
 from mediagen.types import GeneratedImage, GenerationRequest, utcnow
+from mediagen.wording import say as _
 
 _EIGHT_RATIOS: tuple[Size, ...] = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (9, 16), (16, 9), (21, 9))
 _FOURTEEN_RATIOS = (*_EIGHT_RATIOS, (4, 5), (5, 4), (1, 4), (4, 1), (1, 8), (8, 1))
@@ -64,6 +72,9 @@ _REFUSALS = frozenset(
         *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
     }
 )
+ACCOUNT_ENV = "GOOGLE_SERVICE_ACCOUNT_JSON"
+LOCATION = r"(?:global|us|eu|[a-z]+-[a-z]+\d+)"
+_MULTI_REGIONS = ("us", "eu")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{0,99}")
 _VERSIONED = re.compile(r"/v\d+(?:alpha|beta)?$")
 _DELAY = re.compile(r"(\d{1,7}(?:\.\d+)?)s")
@@ -71,8 +82,8 @@ _DELAY = re.compile(r"(\d{1,7}(?:\.\d+)?)s")
 _USED_UP = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
 
 
-class GeminiAdapter(EditsImages, VariesImages):
-    """Google's image models by the Gemini Developer API. Synchronous, and silent until the picture is done."""
+class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
+    """Google's image models by the Gemini Developer API or Vertex AI. Silent until the picture is done."""
 
     name = "gemini"
     label = "Google Gemini"
@@ -85,20 +96,52 @@ class GeminiAdapter(EditsImages, VariesImages):
     default_timeout_s = 300.0
     credential_env = "GEMINI_API_KEY"
     billing_url = "https://console.cloud.google.com/billing"
-    key_hosts = ("generativelanguage.googleapis.com",)
+    key_hosts: tuple[str, ...] = ("generativelanguage.googleapis.com",)
+    takes_account = True
     options: ClassVar[Mapping[str, Option]] = {
         "thinking": Option(
             kind="choice",
             choices=tuple(_THOUGHT_TOKENS),
             only_models=("gemini-nano-banana-2.1",),
-            help="How long it thinks before it paints; thoughts are charged. Vendor: medium.",
+            help=_("How long it thinks before it paints; thoughts are charged. Vendor: medium."),
         ),
+        "location": Option(
+            kind="text",
+            pattern=LOCATION,
+            max_length=40,
+            config_only=True,
+            help=_("Vertex AI: global, us, eu or a region (europe-west1). The credential is a service account's JSON."),
+        ),
+        "project": Option(
+            kind="text",
+            pattern=r"[a-z0-9.:\-]+",
+            max_length=100,
+            config_only=True,
+            help=_("Vertex AI: the project that pays, where it is not the service account's own."),
+        ),
+        **DESCRIBE_OPTIONS,
     }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, api_key: str | Secret | None = None, base_url: str | None = None, model: str | None = None, **rest: Any
+    ) -> None:
+        rule = self.key_rule(rest)
+        self.is_vertex, self.credential_env = bool(rule.vendor), rule.variable
+        if self.is_vertex:
+            self.default_base_url, self.key_hosts = f"https://{rule.hosts[0]}", rule.hosts
+        super().__init__(api_key, base_url or self.default_base_url, model, **rest)
         if not _VERSIONED.search(self.base_url):
-            self.base_url += "/v1beta"
+            self.base_url += "/v1" if self.is_vertex else "/v1beta"
+        self._account: ServiceAccount | None = None
+        self._token = Secret("")
+
+    @classmethod
+    def key_rule(cls, options: Mapping[str, Any]) -> KeyRule:
+        location = str(options.get("location") or "")
+        if not location:
+            return super().key_rule(options)
+        hosts = (_vertex_host(location),) if re.fullmatch(LOCATION, location) else ("invalid",)
+        return KeyRule("vertex", ACCOUNT_ENV, hosts)
 
     def wire_size(self, width: int, height: int) -> tuple[str, str]:
         """(aspectRatio, imageSize) to ask for: the nearest shape, and the smallest tier that covers width x height."""
@@ -142,9 +185,10 @@ class GeminiAdapter(EditsImages, VariesImages):
         sources = request.images if isinstance(request, EditRequest) else ()
         text = words_of(request)
         parts = [{"text": text}, *map(_inline, sources)]
+        path = await self._path_of(self.model)
         response = await self.service.request(
             "POST",
-            f"/models/{quote(self.model, safe='')}:generateContent",
+            f"{path}:generateContent",
             json={"contents": [{"role": "user", "parts": parts}], "generationConfig": config},
             max_bytes=json_limit(),
             purchase=True,
@@ -156,7 +200,7 @@ class GeminiAdapter(EditsImages, VariesImages):
         found = _last_picture(answer)
         cost = self._cost(answer.get("usageMetadata"), made=found is not None)
         if found is None:
-            raise self._without_picture(answer, response, cost)
+            raise self._without_result(answer, response, cost)
         metadata = {
             "request_id": self.quoted(answer.get("responseId")),
             "model_version": self.quoted(answer.get("modelVersion")),
@@ -169,10 +213,43 @@ class GeminiAdapter(EditsImages, VariesImages):
             metadata={key: value for key, value in metadata.items() if value},
         )
 
-    def _without_picture(
-        self, answer: Mapping[str, Any], response: http.Response, cost: Decimal | None
+    async def _describe(self, instruction: str, jpeg: bytes) -> Described:
+        data = base64.b64encode(jpeg).decode()
+        parts = [{"text": instruction}, {"inlineData": {"mimeType": "image/jpeg", "data": data}}]
+        path = await self._path_of(self.model_asked_for(DESCRIBE))
+        response = await self.service.request(
+            "POST",
+            f"{path}:generateContent",
+            json={"contents": [{"role": "user", "parts": parts}]},
+            purchase=True,
+        )
+        answer = self.checked(response).json_object()
+        if isinstance(answer.get("error"), dict):
+            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
+            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        usage = answer.get("usageMetadata")
+        usage = usage if isinstance(usage, dict) else {}
+        said, thought = usage.get("candidatesTokenCount", 0), usage.get("thoughtsTokenCount", 0)
+        out = said + thought if type(said) is int and type(thought) is int else None
+        tokens_in = usage.get("promptTokenCount")
+        first = _candidates(answer)[0] if _candidates(answer) else {}
+        reason = first.get("finishReason")
+        text = _text_of(first)
+        if reason in _REFUSALS or not text.strip():
+            raise self._without_result(answer, response, self._cost_of_words(tokens_in, out), "description")
+        metadata = {"request_id": self.quoted(answer.get("responseId")), "finish": self.quoted(reason, 60)}
+        return Described(
+            text=text,
+            tokens_in=tokens_in,
+            tokens_out=out,
+            model=self.quoted(answer.get("modelVersion"), 100),
+            metadata={name: value for name, value in metadata.items() if value},
+        )
+
+    def _without_result(
+        self, answer: Mapping[str, Any], response: http.Response, cost: Decimal | None, what: str = "picture"
     ) -> ProviderError:
-        """What an answer that holds no picture means."""
+        """What an answer that holds no picture, or no description of one, means."""
         feedback = answer.get("promptFeedback")
         blocked = self.quoted(feedback.get("blockReason"), 60) if isinstance(feedback, dict) else ""
         if blocked and blocked != "BLOCK_REASON_UNSPECIFIED":
@@ -182,9 +259,9 @@ class GeminiAdapter(EditsImages, VariesImages):
         reason = self.quoted(candidate.get("finishReason"), 60)
         said = self.quoted(candidate.get("finishMessage"), 200) or self.quoted(_text_of(candidate), 200)
         if reason in _REFUSALS:
-            return Refused(f"moderation refused the picture ({reason}). {said}".rstrip(), http_status=200, cost=cost)
-        what = f"text in place of a picture: {said}" if said else "no picture in it"
-        return BadResponse(f"answered 200 ({reason or 'no reason'}) with {what}", http_status=200, cost=cost)
+            return Refused(f"moderation refused the {what} ({reason}). {said}".rstrip(), http_status=200, cost=cost)
+        instead = f"text in place of a picture: {said}" if said else f"no {what} in it"
+        return BadResponse(f"answered 200 ({reason or 'no reason'}) with {instead}", http_status=200, cost=cost)
 
     def _cost(self, usage: Any, *, made: bool) -> Decimal | None:
         """USD by the tokens that the answer counts; None when a count or a price is missing, or where a picture came
@@ -210,7 +287,9 @@ class GeminiAdapter(EditsImages, VariesImages):
         return Decimal(prompt * per_in + text * per_text + counted * per_image) / 1_000_000
 
     async def _probe(self) -> str:
-        path = f"/models/{quote(self.model, safe='')}"
+        path = await self._path_of(self.model)
+        if self.is_vertex:  # which call would tell of the model, and cost nothing, is not known
+            return f"Google takes the service account; {self.model} itself was not asked"
         response = await self.service.request("GET", path, timeout_s=self.probe_timeout_s)
         answer = self.checked(response).json_object()
         if not isinstance(answer.get("name"), str):
@@ -221,6 +300,8 @@ class GeminiAdapter(EditsImages, VariesImages):
 
     async def fetched_data(self) -> ProviderData:
         """The present table with the image models that Google lists for this key. Costs nothing."""
+        if self.is_vertex:
+            raise Misconfigured("the list of models is that of the Developer API: ask it with an entry that has a key.")
         response = await self.service.request(
             "GET", "/models", params={"pageSize": "1000"}, timeout_s=self.probe_timeout_s
         )
@@ -233,8 +314,37 @@ class GeminiAdapter(EditsImages, VariesImages):
         models = (*known.models, *sorted(n for n in new if n not in known.models and not n.startswith("imagen")))
         return known.renewed(f"{self.base_url}/models", utcnow().date(), models=models)
 
+    async def _path_of(self, name: str) -> str:
+        """A model's place below `base_url`. On Vertex a token is in hand then, for the next `service`. Nothing is
+        bought by it."""
+        model = quote(name, safe="")
+        if not self.is_vertex:
+            return f"/models/{model}"
+        account = self._account or ServiceAccount.read(self._credential)
+        project = str(self.default_options.get("project") or account.project)
+        if not project:
+            raise Misconfigured("the service account's JSON file names no project: set the option project.")
+        self._token = await account.token()
+        location = self.default_options["location"]
+        return f"/projects/{quote(project, safe=':')}/locations/{location}/publishers/google/models/{model}"
+
     def _auth(self) -> Mapping[str, str]:
+        if self.is_vertex:
+            return {"authorization": f"Bearer {self._token.reveal()}"}
         return {"x-goog-api-key": self.credential}
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        own = (self._token, self._account.private_key) if self._account else (self._token,)
+        return (*super().secrets, *(secret for secret in own if secret))
+
+    def _require_credential(self) -> None:
+        if not self.is_vertex and is_account(self.credential):
+            raise Misconfigured("the credential is a service account, for Vertex AI: set the option location.")
+        if self.is_vertex and self._credential:  # it goes into no header
+            self._account = self._account or ServiceAccount.read(self._credential)
+        else:
+            super()._require_credential()
 
     def _checked_model(self, model: str) -> str:
         model = model.removeprefix("models/")
@@ -252,6 +362,8 @@ class GeminiAdapter(EditsImages, VariesImages):
             return None
         code, status = self.quoted(error.get("status"), 60), response.status
         text = f"{status} {code}".strip() + f": {self._vendor_text(response)}"
+        if code == "UNAUTHENTICATED" and self._account:
+            self._account.forget_token()
         if code == "UNAUTHENTICATED" or "API_KEY_INVALID" in _reasons(error) or "api key not valid" in text.lower():
             return CredentialsRefused(text, http_status=status)
         if code in ("FAILED_PRECONDITION", "NOT_FOUND"):  # billing or region; a model that is not there
@@ -269,6 +381,14 @@ class GeminiAdapter(EditsImages, VariesImages):
                 wait_s = http.retry_after_s(response.headers)
             return RateLimited(text, http_status=status, retry_after_s=wait_s)
         return None
+
+
+def _vertex_host(location: str) -> str:
+    if location == "global":
+        return "aiplatform.googleapis.com"
+    if location in _MULTI_REGIONS:
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-aiplatform.googleapis.com"
 
 
 def _inline(image: GeneratedImage) -> dict[str, Any]:

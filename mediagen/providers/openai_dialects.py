@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mediagen.errors import ConfigurationError
+from mediagen.providers.describing import DESCRIBE_OPTIONS
 from mediagen.providers.options import Option
 from mediagen.providers.sizes import Size, nearest_ratio, snap_to_grid, tier_that_covers
+from mediagen.wording import say as _
 
 _OPTIONS_OF_OPENAI = {
     name: name
@@ -33,6 +35,10 @@ class Dialect:
     """the service's own, or what such a one looks like"""
     default_model: str = ""
     """"" where the model has to be set"""
+    key_env: str = ""
+    """environment variable of its key; another dialect's is never sent to it"""
+    key_hosts: tuple[str, ...] = ()
+    """the vendor's hosts, or endings of them; none: a server of one's own, whose address has to be allowed"""
     needs_key: bool = True
     key_headers: tuple[str, ...] = ("authorization",)
     """headers that carry the key: "authorization" (as a bearer token) and "api-key" """
@@ -52,8 +58,15 @@ class Dialect:
     edits_by: str = ""
     """"form" (multipart), "json" (data URLs as `image` or `images`), "same" (data URLs as `image` of a generation)"""
     most_sources: int = 16
+    most_tokens_as: str = "max_tokens"
+    """the field of a chat completion for the longest answer: what all servers know, and OpenAI calls deprecated"""
     health: str = "models"
     """"model" (the model's entry), "models" (the list, which some have not) or "readyz" (beside the API)"""
+
+    @property
+    def has_address(self) -> bool:
+        """Whether its `base_url` is a real one."""
+        return not any(word in self.base_url for word in ("RESOURCE", "HOST"))
 
 
 DIALECTS = {
@@ -62,23 +75,31 @@ DIALECTS = {
         Dialect(
             name="openai",
             base_url="https://api.openai.com/v1",
+            key_env="OPENAI_API_KEY",
+            key_hosts=("api.openai.com",),
             default_model="gpt-image-2",
             options=_OPTIONS_OF_OPENAI,
             always={"n": 1},
             edits_by="form",
+            most_tokens_as="max_completion_tokens",
             health="model",
         ),
         Dialect(
             name="azure",
             base_url="https://RESOURCE.openai.azure.com/openai/v1",
+            key_env="AZURE_OPENAI_API_KEY",
+            key_hosts=(".openai.azure.com",),
             key_headers=("authorization", "api-key"),
             options=_OPTIONS_OF_OPENAI,
             always={"n": 1},
             edits_by="form",
+            most_tokens_as="max_completion_tokens",
         ),
         Dialect(
             name="xai",
             base_url="https://api.x.ai/v1",
+            key_env="XAI_API_KEY",
+            key_hosts=("api.x.ai",),
             default_model="grok-imagine-image-2.0",
             says_size_by="ratio",
             options={"quality": "quality"},
@@ -90,6 +111,8 @@ DIALECTS = {
         Dialect(
             name="seedream",
             base_url="https://ark.ap-southeast.bytepluses.com/api/v3",
+            key_env="ARK_API_KEY",
+            key_hosts=(".bytepluses.com",),
             # What every version from 4.5 on makes: more would be refused by some, less by others.
             grid={"multiple": 16, "min_side": 512, "max_side": 4096, "min_area": 3_686_400, "max_area": 4_194_304},
             # The vendor marks its pictures visibly unless it is told not to.
@@ -100,6 +123,8 @@ DIALECTS = {
         Dialect(
             name="together",
             base_url="https://api.together.ai/v1",
+            key_env="TOGETHER_API_KEY",
+            key_hosts=("api.together.ai", "api.together.xyz"),
             says_size_by="sides",
             grid={"multiple": 16, "min_side": 256, "max_side": 1440},
             options={"output_format": "output_format", "steps": "steps", "guidance_scale": "guidance_scale"},
@@ -111,6 +136,7 @@ DIALECTS = {
         Dialect(
             name="vllm",
             base_url="http://HOST:8000/v1",
+            key_env="VLLM_API_KEY",
             needs_key=False,
             grid={"multiple": 16, "min_side": 256, "max_side": 2048},
             options={"steps": "num_inference_steps", "guidance_scale": "guidance_scale"},
@@ -121,6 +147,7 @@ DIALECTS = {
         Dialect(
             name="localai",
             base_url="http://HOST:8080/v1",
+            key_env="LOCALAI_API_KEY",
             needs_key=False,
             grid={"multiple": 8, "min_side": 256, "max_side": 2048},
             options={"steps": "step", "response_format": "response_format"},
@@ -166,61 +193,64 @@ OPTIONS: Mapping[str, Option] = {
     "quality": Option(
         kind="choice",
         choices=("auto", "low", "medium", "high", "xhigh", "max"),
-        help="auto when not set. xhigh and max from gpt-image-2.5 on; older models get high instead.",
+        help=_("auto when not set. xhigh and max from gpt-image-2.5 on; older models get high instead."),
     ),
     "background": Option(
         kind="choice",
         choices=("auto", "opaque", "transparent"),
-        help="transparent needs png or webp, and a model that can.",
+        help=_("transparent needs png or webp, and a model that can."),
     ),
-    "output_format": Option(kind="choice", choices=("png", "jpeg", "webp"), help="png when not set; jpeg is quicker."),
-    "output_compression": Option(kind="int", minimum=0, maximum=100, help="For jpeg and webp; 100 when not set."),
-    "moderation": Option(kind="choice", choices=("auto", "low"), help="How strictly prompts are filtered."),
+    "output_format": Option(
+        kind="choice", choices=("png", "jpeg", "webp"), help=_("png when not set; jpeg is quicker.")
+    ),
+    "output_compression": Option(kind="int", minimum=0, maximum=100, help=_("For jpeg and webp; 100 when not set.")),
+    "moderation": Option(kind="choice", choices=("auto", "low"), help=_("How strictly prompts are filtered.")),
     "input_fidelity": Option(
         kind="choice",
         choices=("low", "high"),
-        help="Edits: how closely to keep to the pictures. gpt-image-1.5; gpt-image-1-mini has low only.",
+        help=_("Edits: how closely to keep to the pictures. gpt-image-1.5; gpt-image-1-mini has low only."),
     ),
     "safety_identifier": Option(
-        kind="text", max_length=64, help="A hash that stands for your end user, for the service's abuse checks."
+        kind="text", max_length=64, help=_("A hash that stands for your end user, for the service's abuse checks.")
     ),
     "organization": Option(
         kind="text",
         pattern=r"[A-Za-z0-9_\-]+",
         max_length=128,
         config_only=True,
-        help="Organization that pays (org-...).",
+        help=_("Organization that pays (org-...)."),
     ),
     "project": Option(
         kind="text",
         pattern=r"[A-Za-z0-9_\-]+",
         max_length=128,
         config_only=True,
-        help="Project that pays (proj_...).",
+        help=_("Project that pays (proj_...)."),
     ),
-    "steps": Option(kind="int", minimum=1, maximum=500, help="Denoising steps. together, vllm and localai."),
+    "steps": Option(kind="int", minimum=1, maximum=500, help=_("Denoising steps. together, vllm and localai.")),
     "guidance_scale": Option(
-        kind="float", minimum=0, maximum=50, help="How closely to follow the prompt. together and vllm."
+        kind="float", minimum=0, maximum=50, help=_("How closely to follow the prompt. together and vllm.")
     ),
     "dialect": Option(
-        kind="choice", choices=tuple(DIALECTS), config_only=True, help="Whose way of this API. openai when not set."
+        kind="choice", choices=tuple(DIALECTS), config_only=True, help=_("Whose way of this API. openai when not set.")
     ),
     "family": Option(
         kind="choice",
         choices=FAMILIES,
         config_only=True,
-        help="The model behind a deployment whose name does not tell: its sizes and prices count.",
+        help=_("The model behind a deployment whose name does not tell: its sizes and prices count."),
     ),
     "api_version": Option(
         kind="text",
         pattern=r"\d{4}-\d{2}-\d{2}(-preview)?",
         config_only=True,
-        help="azure: the older path, by deployment, with this version.",
+        help=_("azure: the older path, by deployment, with this version."),
     ),
     "response_format": Option(
         kind="choice",
         choices=("b64_json", "url"),
         config_only=True,
-        help="localai and generic; not sent when not set.",
+        help=_("localai and generic; not sent when not set."),
     ),
+    **DESCRIBE_OPTIONS,
 }

@@ -24,14 +24,16 @@ from mediagen.errors import (
     Refused,
     UnsupportedRequest,
 )
-from mediagen.operations import EDIT, VARY, EditRequest
-from mediagen.providers import openai_prices
+from mediagen.operations import DESCRIBE, EDIT, VARY, EditRequest
+from mediagen.providers import openai_prices, openai_words
 from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, not_honoured
 from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.describing import Described, DescribesImages
 from mediagen.providers.editing import ALPHA, EditsImages, VariesImages, data_url, part, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import codes_of, is_refusal
-from mediagen.providers.openai_dialects import OPTIONS, dialect_named, on_grid, ratio_and_tier
+from mediagen.providers.openai_dialects import DIALECTS, OPTIONS, dialect_named, on_grid, ratio_and_tier
+from mediagen.providers.service import KeyRule
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid
 from mediagen.secrets import Secret
 from mediagen.types import GenerationRequest, utcnow
@@ -54,7 +56,7 @@ MISCONFIGURED_CODES = frozenset(
 )
 
 
-class OpenAIImagesAdapter(EditsImages, VariesImages):
+class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
     """OpenAI's image models. Synchronous, and silent until the picture is done, which may take minutes."""
 
     name = "openai_images"
@@ -68,20 +70,19 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
     upper_prices = from_data("at_most", "openai_images")
     default_timeout_s = 600.0
     credential_env = "OPENAI_API_KEY"
-    key_hosts = ("api.openai.com",)
     options = OPTIONS
     mask_says_by = ALPHA
 
     def __init__(
         self, api_key: str | Secret | None = None, base_url: str | None = None, model: str | None = None, **rest: Any
     ) -> None:
-        """As of the base class. Every dialect but OpenAI's own needs a `base_url`."""
+        """As of the base class. A dialect whose service has no address of its own needs a `base_url`."""
         self.dialect = dialect = dialect_named(rest.get("dialect") or "openai")
-        # Written down, so that whoever decides where a key may go sees that it is not OpenAI that gets it.
-        if not base_url and dialect.name != "openai":
+        if not base_url and not dialect.has_address:
             raise ConfigurationError(f"{self.name}: set base_url for {dialect.name}: {dialect.base_url}")
         if not (model or dialect.default_model):
             raise ConfigurationError(f"{self.name}: set the model: {dialect.name} has none that is everybody's.")
+        self.credential_env, self.key_hosts = dialect.key_env, dialect.key_hosts
         super().__init__(api_key, base_url or dialect.base_url, model or dialect.default_model, **rest)
         self.supports_seed = dialect.seed
         self.supports_negative_prompt = bool(dialect.negative_prompt)
@@ -89,12 +90,19 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
         if self._api_version:
             self.base_url = self.base_url.removesuffix("/v1").removesuffix("/openai")
 
+    @classmethod
+    def key_rule(cls, options: Mapping[str, Any]) -> KeyRule:
+        dialect = DIALECTS.get(str(options.get("dialect") or "openai"))
+        if dialect is None:
+            return KeyRule("?", "", ())
+        return KeyRule(dialect.name if dialect.name != "openai" else "", dialect.key_env, dialect.key_hosts)
+
     @property
     def is_configured(self) -> bool:
         return super().is_configured or not self.dialect.needs_key
 
     def knows_option(self, name: str) -> bool:
-        is_ours = name in ("dialect", "family", "api_version")
+        is_ours = name in ("dialect", "family", "api_version") or name.startswith("describe_")
         is_openais = self.dialect.name == "openai" and name in ("organization", "project")
         return is_ours or is_openais or name in self.dialect.options
 
@@ -199,7 +207,11 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
     def cannot(self, operation: str) -> str:
         if operation in (EDIT, VARY) and not self.dialect.edits_by:
             return f"{self.name}: {self.dialect.name} edits no pictures by this API."
-        return ""
+        if operation == DESCRIBE and self._api_version:
+            return (
+                f"{self.name}: with an api_version it describes no pictures; take the address that ends in /openai/v1."
+            )
+        return super().cannot(operation)
 
     def _most_of(self, operation: str, asked: dict[str, Any]) -> tuple[Decimal | None, str]:
         """What is handed over costs as well."""
@@ -281,6 +293,21 @@ class OpenAIImagesAdapter(EditsImages, VariesImages):
         elif request.negative_prompt:
             fields[dialect.negative_prompt] = request.negative_prompt
         return fields, headers
+
+    async def _describe(self, instruction: str, jpeg: bytes) -> Described:
+        options, model = self.default_options, self.model_asked_for(DESCRIBE)
+        response = await self.service.request(
+            "POST",
+            "/chat/completions",
+            headers=self._account_headers(options.get("organization"), options.get("project")),
+            json=openai_words.question(model, instruction, jpeg, most_tokens_as=self.dialect.most_tokens_as),
+            purchase=True,
+        )
+        answer = self.checked(response).json_object()
+        if isinstance(answer.get("error"), dict):
+            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
+            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        return openai_words.read(answer, response, quoted=self.quoted, cost_of=self._cost_of_words)
 
     def _path(self, what: str) -> str:
         if self._api_version:

@@ -38,6 +38,7 @@ from mediagen.providers.options import Option
 from mediagen.providers.reading import is_number
 from mediagen.providers.sizes import tier_that_covers
 from mediagen.types import GenerationRequest, utcnow
+from mediagen.wording import say as _
 
 ONE_MEGAPIXEL = 1024 * 1024
 _MODEL = re.compile(r"[a-z0-9][\w.\-]*/[a-z0-9][\w.\-:]*", re.ASCII | re.IGNORECASE)
@@ -76,21 +77,23 @@ class OpenRouterAdapter(EditsImages, VariesImages):
     key_hosts = ("openrouter.ai",)
     supports_seed = True
     options: ClassVar[Mapping[str, Option]] = {
-        "quality": Option(kind="choice", choices=("auto", "low", "medium", "high"), help="For models that have it."),
-        "background": Option(kind="choice", choices=("auto", "opaque", "transparent"), help="For models that have it."),
-        "output_format": Option(kind="choice", choices=("png", "jpeg", "webp"), help="For models that have it."),
-        "output_compression": Option(kind="int", minimum=0, maximum=100, help="For models that have it."),
+        "quality": Option(kind="choice", choices=("auto", "low", "medium", "high"), help=_("For models that have it.")),
+        "background": Option(
+            kind="choice", choices=("auto", "opaque", "transparent"), help=_("For models that have it.")
+        ),
+        "output_format": Option(kind="choice", choices=("png", "jpeg", "webp"), help=_("For models that have it.")),
+        "output_compression": Option(kind="int", minimum=0, maximum=100, help=_("For models that have it.")),
         "upstream": Option(
             kind="text",
             max_length=200,
             config_only=True,
-            help="Whose servers serve the model (provider_tag), where several do. Not set: OpenRouter's choice.",
+            help=_("Whose servers serve the model (provider_tag), where several do. Not set: OpenRouter's choice."),
         ),
         "data_collection": Option(
             kind="choice",
             choices=("allow", "deny"),
             config_only=True,
-            help="deny: only vendors that do not keep prompts.",
+            help=_("deny: only vendors that do not keep prompts."),
         ),
     }
 

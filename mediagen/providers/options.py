@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
+from mediagen.wording import say as _
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +40,22 @@ class Option:
         if self.kind == "object":
             return _clean_object(value)
         if not isinstance(value, str):
-            raise ValueError(f"must be text, not {type(value).__name__}")
+            raise ValueError(_("must be text, not %(name)s", name=type(value).__name__))
         if self.kind == "choice" and value not in self.choices:
-            raise ValueError(f"must be one of {', '.join(self.choices)}; not {value!r:.40}{self._near(value)}")
+            raise ValueError(
+                _(
+                    "must be one of %(choices)s; not %(value)s%(near)s",
+                    choices=", ".join(self.choices),
+                    value=f"{value!r:.40}",
+                    near=self._near(value),
+                )
+            )
         if self.max_length is not None and len(value) > self.max_length:
-            raise ValueError(f"must have at most {self.max_length} characters, not {len(value)}")
+            raise ValueError(
+                _("must have at most %(most)s characters, not %(number)s", most=self.max_length, number=len(value))
+            )
         if self.pattern and not re.fullmatch(self.pattern, value):
-            raise ValueError(f"must match {self.pattern}; not {value!r:.40}")
+            raise ValueError(_("must match %(pattern)s; not %(value)s", pattern=self.pattern, value=f"{value!r:.40}"))
         return value
 
     def _near(self, value: str) -> str:
@@ -53,21 +63,28 @@ class Option:
         return f" (did you mean {' or '.join(near)}?)" if near else ""
 
     def _clean_number(self, value: Any) -> int | float:
-        wanted = "a whole number" if self.kind == "int" else "a number"
+        wanted = _("a whole number") if self.kind == "int" else _("a number")
         if isinstance(value, bool):
-            raise ValueError(f"must be {wanted}, not {value!r}")
+            raise ValueError(_("must be %(wanted)s, not %(value)s", wanted=wanted, value=repr(value)))
         try:
             number = float(value)
             if self.kind == "int" and number == int(number):
                 number = int(number)
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"must be {wanted}, not {value!r:.40}") from None
+            raise ValueError(_("must be %(wanted)s, not %(value)s", wanted=wanted, value=f"{value!r:.40}")) from None
         if not math.isfinite(number) or (self.kind == "int" and not isinstance(number, int)):
-            raise ValueError(f"must be {wanted}, not {value!r:.40}")
+            raise ValueError(_("must be %(wanted)s, not %(value)s", wanted=wanted, value=f"{value!r:.40}"))
         low, high = self.minimum, self.maximum
         if not (low is None or number >= low) or not (high is None or number <= high):
-            bounds = f"from {low:g}" if high is None else f"to {high:g}" if low is None else f"from {low:g} to {high:g}"
-            raise ValueError(f"must be {wanted} {bounds}, not {value!r:.40}")
+            if high is None:
+                bounds = _("from %(low)s", low=f"{low:g}")
+            elif low is None:
+                bounds = _("to %(high)s", high=f"{high:g}")
+            else:
+                bounds = _("from %(low)s to %(high)s", low=f"{low:g}", high=f"{high:g}")
+            raise ValueError(
+                _("must be %(wanted)s %(bounds)s, not %(value)s", wanted=wanted, bounds=bounds, value=f"{value!r:.40}")
+            )
         return number
 
 
@@ -75,7 +92,7 @@ def _clean_bool(value: Any) -> bool:
     word = str(value).strip().lower()
     if isinstance(value, bool) or word in TRUE_WORDS | FALSE_WORDS:
         return value if isinstance(value, bool) else word in TRUE_WORDS
-    raise ValueError(f"must be true or false, not {value!r:.40}")
+    raise ValueError(_("must be true or false, not %(value)s", value=f"{value!r:.40}"))
 
 
 def _clean_object(value: Any) -> dict[str, Any]:
@@ -84,7 +101,7 @@ def _clean_object(value: Any) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise ValueError("must be a JSON object")
+        raise ValueError(_("must be a JSON object"))
     return found
 
 

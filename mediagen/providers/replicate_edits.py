@@ -20,6 +20,7 @@ from mediagen.providers.editing import (
 from mediagen.providers.options import Option
 from mediagen.providers.replicate_inputs import Inputs
 from mediagen.types import GeneratedImage
+from mediagen.wording import say as _
 
 LARGEST_DATA_URL_BYTES = 256 * 1024
 """a larger file is sent beforehand, and named by its address"""
@@ -31,9 +32,9 @@ _MODELS = {EDIT: "edit_model", VARY: "edit_model", UPSCALE: "upscale_model", REM
 EDIT_OPTIONS: Mapping[str, Option] = {
     name: Option(kind="text", max_length=200, config_only=True, help=help)
     for name, help in (
-        ("edit_model", "Model that edits and varies pictures, if not the configured one."),
-        ("upscale_model", "Model that enlarges pictures. Without it none is."),
-        ("background_model", "Model that removes backgrounds. Without it none is."),
+        ("edit_model", _("Model that edits and varies pictures, if not the configured one.")),
+        ("upscale_model", _("Model that enlarges pictures. Without it none is.")),
+        ("background_model", _("Model that removes backgrounds. Without it none is.")),
     )
 }
 

@@ -33,6 +33,7 @@ from mediagen.providers.replicate_edits import EDIT_OPTIONS, ReplicateEdits, pic
 from mediagen.providers.replicate_inputs import SDXL_INPUTS, Inputs, known_inputs, read_schema, worded
 from mediagen.providers.sizes import Size, snap_to_grid
 from mediagen.types import GenerationRequest, ProviderJob
+from mediagen.wording import say as _
 
 SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 # What the service adds to our own deadline before it ends a prediction that nobody waits for any more.
@@ -74,10 +75,10 @@ class ReplicateSDXLAdapter(ReplicateEdits):
     key_hosts = ("replicate.delivery", "api.replicate.com")
     options: ClassVar[Mapping[str, Option]] = {
         "output_format": Option(
-            kind="choice", choices=("png", "jpeg", "webp"), help="Of models that have a choice; SDXL makes png."
+            kind="choice", choices=("png", "jpeg", "webp"), help=_("Of models that have a choice; SDXL makes png.")
         ),
-        "num_inference_steps": Option(kind="int", minimum=1, maximum=500, help="Denoising steps. Vendor: 50."),
-        "guidance_scale": Option(kind="float", minimum=1, maximum=50, help="How closely to follow the prompt. 7.5."),
+        "num_inference_steps": Option(kind="int", minimum=1, maximum=500, help=_("Denoising steps. Vendor: 50.")),
+        "guidance_scale": Option(kind="float", minimum=1, maximum=50, help=_("How closely to follow the prompt. 7.5.")),
         "scheduler": Option(
             kind="choice",
             choices=(
@@ -91,20 +92,22 @@ class ReplicateSDXLAdapter(ReplicateEdits):
             ),
         ),
         "refine": Option(
-            kind="choice", choices=("no_refiner", "expert_ensemble_refiner", "base_image_refiner"), help="Second model."
+            kind="choice",
+            choices=("no_refiner", "expert_ensemble_refiner", "base_image_refiner"),
+            help=_("Second model."),
         ),
-        "high_noise_frac": Option(kind="float", minimum=0, maximum=1, help="With expert_ensemble_refiner."),
-        "refine_steps": Option(kind="int", minimum=1, maximum=500, help="With base_image_refiner."),
-        "apply_watermark": Option(kind="bool", help="An invisible mark in the pixels. Default: no."),
-        "lora_scale": Option(kind="float", minimum=0, maximum=1, help="Only for versions trained with LoRA."),
+        "high_noise_frac": Option(kind="float", minimum=0, maximum=1, help=_("With expert_ensemble_refiner.")),
+        "refine_steps": Option(kind="int", minimum=1, maximum=500, help=_("With base_image_refiner.")),
+        "apply_watermark": Option(kind="bool", help=_("An invisible mark in the pixels. Default: no.")),
+        "lora_scale": Option(kind="float", minimum=0, maximum=1, help=_("Only for versions trained with LoRA.")),
         "disable_safety_checker": Option(
-            kind="bool", config_only=True, help="Let pictures through that the model itself takes for unsafe."
+            kind="bool", config_only=True, help=_("Let pictures through that the model itself takes for unsafe.")
         ),
         "price_per_second": Option(
             kind="float",
             minimum=0,
             config_only=True,
-            help="USD a second of your hardware; without it costs stay unknown.",
+            help=_("USD a second of your hardware; without it costs stay unknown."),
         ),
         **EDIT_OPTIONS,
     }

@@ -33,6 +33,7 @@ from mediagen.providers.options import Option
 from mediagen.providers.sizes import nearest_ratio
 from mediagen.providers.stability_edits import CLIENT_HEADERS, EDIT_OPTIONS, SD3, ULTRA, Endpoint, StabilityEdits
 from mediagen.types import GenerationRequest
+from mediagen.wording import say as _
 
 V1_ENGINE = "stable-diffusion-xl-1024-v1-0"
 SD3_MODELS = ("sd3.5-large", "sd3.5-large-turbo", "sd3.5-medium", "sd3.5-flash")
@@ -94,16 +95,16 @@ class SDXLAdapter(StabilityEdits):
     supports_seed = True
     supports_negative_prompt = True
     options = {
-        "style_preset": Option(kind="choice", choices=STYLES, help="Leads the model towards a style."),
+        "style_preset": Option(kind="choice", choices=STYLES, help=_("Leads the model towards a style.")),
         "output_format": Option(
-            kind="choice", choices=("png", "jpeg", "webp"), only_models=V2_MODELS, help="png when not set."
+            kind="choice", choices=("png", "jpeg", "webp"), only_models=V2_MODELS, help=_("png when not set.")
         ),
         "cfg_scale": Option(
             kind="float",
             minimum=0,
             maximum=35,
             only_models=(*SD3_MODELS, V1_ENGINE),
-            help="How closely to follow the prompt: 1 to 10 for sd3.5 models, 0 to 35 for SDXL.",
+            help=_("How closely to follow the prompt: 1 to 10 for sd3.5 models, 0 to 35 for SDXL."),
         ),
         "steps": Option(
             # The vendor's file of 2023 allows 150, later documents 50.
@@ -111,9 +112,11 @@ class SDXLAdapter(StabilityEdits):
             minimum=10,
             maximum=50,
             only_models=(V1_ENGINE,),
-            help="Diffusion steps.",
+            help=_("Diffusion steps."),
         ),
-        "sampler": Option(kind="choice", choices=SAMPLERS, only_models=(V1_ENGINE,), help="Chosen for you if not set."),
+        "sampler": Option(
+            kind="choice", choices=SAMPLERS, only_models=(V1_ENGINE,), help=_("Chosen for you if not set.")
+        ),
         "clip_guidance_preset": Option(kind="choice", choices=CLIP_GUIDANCE, only_models=(V1_ENGINE,)),
         "organization": Option(
             kind="text",
@@ -121,7 +124,7 @@ class SDXLAdapter(StabilityEdits):
             max_length=128,
             only_models=(V1_ENGINE,),
             config_only=True,
-            help="Organization that pays, if not the key's default one.",
+            help=_("Organization that pays, if not the key's default one."),
         ),
         **EDIT_OPTIONS,
     }

@@ -36,6 +36,18 @@ class HealthReport:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """Whose key an adapter takes, and where that may be sent without anybody's consent."""
+
+    vendor: str
+    """"" for an adapter that speaks to one vendor; a key for one is never another's"""
+    variable: str
+    """of the environment; "" for a service that needs no key"""
+    hosts: tuple[str, ...]
+    """or endings of them (".bfl.ai")"""
+
+
 class ServiceProvider:
     """Base of every provider that comes with mediagen. It has no operation: a subclass adds those that it really has.
 
@@ -45,7 +57,7 @@ class ServiceProvider:
 
     name: str = ""
     label: ClassVar[str] = ""
-    default_base_url: ClassVar[str] = ""
+    default_base_url: str = ""
     default_model: ClassVar[str] = ""
     models: ClassVar[tuple[str, ...]] = ()
     models_are_closed: ClassVar[bool] = False
@@ -56,8 +68,10 @@ class ServiceProvider:
     default_cooldown_s: ClassVar[float] = 30.0
     """after a 429 that does not say how long, seconds"""
     credential_argument: ClassVar[str] = "api_key"
-    credential_env: ClassVar[str] = ""
+    credential_env: str = ""
     """environment variable the factory reads; "" for a provider that needs no credential"""
+    takes_account: ClassVar[bool] = False
+    """whether the credential may be the JSON file of a service account, which goes into no header"""
     lacks: ClassVar[str] = "no credential is set"
     """what is said of one that is not configured; `credential_hint` says what to do"""
     options: ClassVar[Mapping[str, Option]] = {}
@@ -77,7 +91,7 @@ class ServiceProvider:
     """True when a job that was bought can be fetched by its id"""
     is_healthy_without_key: ClassVar[bool] = True
     """False: unhealthy without a credential in a dry run too, because it has no picture of its own to offer there"""
-    key_hosts: ClassVar[tuple[str, ...]] = ()
+    key_hosts: tuple[str, ...] = ()
     """the vendor's hosts, or endings of them, beside that of `default_base_url`: they may be sent the key"""
 
     def __init__(
@@ -131,10 +145,10 @@ class ServiceProvider:
         return f"<{type(self).__name__} {self.name!r} model={self.model!r} {mode}>"
 
     @classmethod
-    def vendor_hosts(cls) -> tuple[str, ...]:
-        """Hosts, or endings of them, to which a key goes without anybody's consent."""
+    def key_rule(cls, options: Mapping[str, Any]) -> KeyRule:
+        """Whose key one with these options takes. Never raises, whatever they are."""
         own = urlsplit(cls.default_base_url).hostname
-        return (*((own,) if own else ()), *cls.key_hosts)
+        return KeyRule("", cls.credential_env, (*((own,) if own else ()), *cls.key_hosts))
 
     # ------------------------------------------------------------------ what the chain asks
 
@@ -168,6 +182,10 @@ class ServiceProvider:
         return self.job_url.replace("{job_id}", job_id) if job_id and self.job_url else self.billing_url
 
     # ------------------------------------------------------------------ what an adapter writes
+
+    def model_asked_for(self, operation: str) -> str:
+        """The model that is asked for an operation."""
+        return self.model
 
     def cannot(self, operation: str) -> str:
         """Why it cannot be asked for an operation that it has, with its model and settings; "" when it can."""

@@ -25,6 +25,7 @@ from mediagen.providers.editing import (
 )
 from mediagen.providers.options import Option
 from mediagen.types import GenerationRequest, ProviderJob, current_call
+from mediagen.wording import say as _
 
 CLIENT_HEADERS = {"stability-client-id": "mediagen", "stability-client-version": __version__}
 ENLARGEMENT = "The same picture, sharp and rich in detail."
@@ -65,24 +66,28 @@ SD3 = Endpoint(path="generate/sd3", options=("strength", "style_preset", "cfg_sc
 
 EDIT_OPTIONS: Mapping[str, Option] = {
     "search_prompt": Option(
-        kind="text", max_length=10_000, help="Edits: what to replace by what the prompt says, in place of a mask."
+        kind="text", max_length=10_000, help=_("Edits: what to replace by what the prompt says, in place of a mask.")
     ),
     "select_prompt": Option(
-        kind="text", max_length=10_000, help="Edits: what to colour as the prompt says, in place of a mask."
+        kind="text", max_length=10_000, help=_("Edits: what to colour as the prompt says, in place of a mask.")
     ),
-    "erase": Option(kind="bool", help="Edits: take out what the mask covers; the prompt is not sent."),
-    "grow_mask": Option(kind="int", minimum=0, maximum=100, help="Edits: pixels; at most 20 where nothing is painted."),
+    "erase": Option(kind="bool", help=_("Edits: take out what the mask covers; the prompt is not sent.")),
+    "grow_mask": Option(
+        kind="int", minimum=0, maximum=100, help=_("Edits: pixels; at most 20 where nothing is painted.")
+    ),
     "strength": Option(
-        kind="float", minimum=0, maximum=1, help="Variations, and edits without a mask: how far from the picture."
+        kind="float", minimum=0, maximum=1, help=_("Variations, and edits without a mask: how far from the picture.")
     ),
     "upscaler": Option(
         kind="choice",
         choices=tuple(UPSCALERS),
-        help="fast (default): four times a side, of at most a megapixel; conservative and creative: to 4 megapixels, "
-        "twenty and thirty times as dear.",
+        help=_(
+            "fast (default): four times a side, of at most a megapixel; conservative and "
+            "creative: to 4 megapixels, twenty and thirty times as dear."
+        ),
     ),
     "creativity": Option(
-        kind="float", minimum=0, maximum=1, help="Extensions; conservative and creative upscales: up to 0.5."
+        kind="float", minimum=0, maximum=1, help=_("Extensions; conservative and creative upscales: up to 0.5.")
     ),
 }
 

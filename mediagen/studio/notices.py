@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from mediagen.engine.files import hint
 from mediagen.engine.library import Access, Right
 from mediagen.models import MediaAsset, ReviewStatus
 
@@ -29,10 +30,18 @@ TEXTS = {
     "describe": _("Saved."),
     "variants": _("The variants are here."),
     "upload": _("Uploaded."),
+    "alike": _("Uploaded."),
     "figma": _("On its way to Figma."),
     "canva": _("On its way to Canva."),
     "many": _("Done."),
+    "style": _("Kept."),
+    "kept": _("Kept. It is offered in the prompt box."),
+    "unkept": _("Deleted."),
+    "uncollect": _("The collection is deleted. Its pictures stay."),
     "cancel": _("Cancelled."),
+    "suggested": _("A suggestion is there. Accept it, change it or reject it."),
+    "accepted": _("It is the alt text now."),
+    "rejected": _("The suggestion is gone."),
 }
 
 
@@ -49,10 +58,14 @@ def notice(query: Mapping[str, str], access: Access) -> Notice | None:
     if said not in TEXTS:
         return None
     undo = None
-    if said == "delete":
+    if said in ("delete", "alike"):
         try:
             pk = uuid.UUID(query.get("about", ""))
         except ValueError:
             return Notice(TEXTS[said])
+        if said == "alike":
+            among = access.assets()
+            asset = among.filter(pk=pk).first()
+            return Notice(f"{TEXTS[said]} {hint(asset, among) if asset else ''}".strip())
         undo = access.all_assets(Right.DELETE).filter(pk=pk, status=ReviewStatus.DELETED).first()
     return Notice(TEXTS[said], undo)

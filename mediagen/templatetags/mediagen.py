@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from django import template
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import Truncator
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
 
 from mediagen import pictures
 from mediagen.engine.files import download_name, picture_url, thumbnail_url
@@ -47,7 +47,7 @@ def picture_chooser(**limits: Any) -> dict[str, Any]:
 @register.filter
 def alt(asset: MediaAsset) -> str:
     """What the picture shows: the text somebody wrote for it, else what was asked for."""
-    return asset.alt_text or Truncator(asset.prompt or str(asset)).chars(ALT_CHARS)
+    return asset.shown_alt_text or Truncator(asset.prompt or str(asset)).chars(ALT_CHARS)
 
 
 @register.filter
@@ -106,6 +106,17 @@ def seconds(value: float | None) -> str:
 
 
 @register.filter
+def duration(value: float | None) -> str:
+    """12 s, 7 min, 3 h 20 min; "" for None."""
+    if value is None or value < 60:
+        return seconds(value)
+    minutes = round(value / 60)
+    if minutes < 60:
+        return _("%(number)s min") % {"number": minutes}
+    return _("%(hours)s h %(minutes)s min") % {"hours": minutes // 60, "minutes": minutes % 60}
+
+
+@register.filter
 def rate(share: float | None) -> str:
     """98 %, 99.7 %; "" for None. 100 % is all of them, 0 % none."""
     if share is None:
@@ -143,6 +154,24 @@ class NotHonoured(NamedTuple):
 
 
 @register.filter
+def signed_text(credentials: Any) -> str:
+    """What came signed with a picture, in words; "" for nothing."""
+    if not isinstance(credentials, Mapping) or not credentials:
+        return ""
+    signer, generator = str(credentials.get("signer") or ""), str(credentials.get("generator") or "")
+    said = [
+        _("signed by %(signer)s") % {"signer": signer} if signer else _("signed"),
+        {
+            "valid": _("valid: it came as it was signed"),
+            "invalid": _("not valid: it was changed since, or the signature is none"),
+        }.get(str(credentials.get("validation")), _("not checked")),
+    ]
+    if generator:
+        said.append(_("made with %(program)s") % {"program": generator})
+    return "; ".join(said)
+
+
+@register.filter
 def fit_lines(report: Any) -> list[NotHonoured]:
     """A fit report in words. Reports are data of many versions and of other people's providers: nothing is assumed."""
     if not isinstance(report, Mapping):
@@ -177,23 +206,42 @@ def _size(value: Any) -> str:
 
 
 WORDS = {
-    "cfg_scale": _lazy("How closely to follow the prompt"),
-    "guidance_scale": _lazy("How closely to follow the prompt"),
-    "guidance": _lazy("How closely to follow the prompt"),
-    "num_inference_steps": _lazy("Steps"),
-    "clip_guidance_preset": _lazy("Guidance"),
-    "output_format": _lazy("File format"),
-    "output_compression": _lazy("Compression"),
-    "prompt_upsampling": _lazy("Rewrite the prompt"),
-    "raw": _lazy("Less processed"),
-    "grounding": _lazy("Look it up on the web"),
-    "high_noise_frac": _lazy("Share of the first model"),
-    "refine": _lazy("Second model"),
-    "apply_watermark": _lazy("Invisible mark"),
-    "safety_identifier": _lazy("Sign of the end user"),
-    "size": _lazy("Size"),
-    "seed": _lazy("Seed"),
-    "negative_prompt": _lazy("Not in the picture"),
+    "cfg_scale": gettext_lazy("How closely to follow the prompt"),
+    "guidance_scale": gettext_lazy("How closely to follow the prompt"),
+    "guidance": gettext_lazy("How closely to follow the prompt"),
+    "num_inference_steps": gettext_lazy("Steps"),
+    "clip_guidance_preset": gettext_lazy("Guidance"),
+    "output_format": gettext_lazy("File format"),
+    "output_compression": gettext_lazy("Compression"),
+    "prompt_upsampling": gettext_lazy("Rewrite the prompt"),
+    "raw": gettext_lazy("Less processed"),
+    "grounding": gettext_lazy("Look it up on the web"),
+    "high_noise_frac": gettext_lazy("Share of the first model"),
+    "refine": gettext_lazy("Second model"),
+    "apply_watermark": gettext_lazy("Invisible mark"),
+    "safety_identifier": gettext_lazy("Sign of the end user"),
+    "size": gettext_lazy("Size"),
+    "seed": gettext_lazy("Seed"),
+    "negative_prompt": gettext_lazy("Not in the picture"),
+    "background": gettext_lazy("Background"),
+    "creativity": gettext_lazy("Creativity"),
+    "erase": gettext_lazy("Erase"),
+    "grow_mask": gettext_lazy("Grow mask"),
+    "input_fidelity": gettext_lazy("Input fidelity"),
+    "lora_scale": gettext_lazy("Lora scale"),
+    "moderation": gettext_lazy("Moderation"),
+    "quality": gettext_lazy("Quality"),
+    "refine_steps": gettext_lazy("Refine steps"),
+    "safety_tolerance": gettext_lazy("Safety tolerance"),
+    "sampler": gettext_lazy("Sampler"),
+    "scheduler": gettext_lazy("Scheduler"),
+    "search_prompt": gettext_lazy("Search prompt"),
+    "select_prompt": gettext_lazy("Select prompt"),
+    "steps": gettext_lazy("Steps"),
+    "strength": gettext_lazy("Strength"),
+    "style_preset": gettext_lazy("Style preset"),
+    "thinking": gettext_lazy("Thinking"),
+    "upscaler": gettext_lazy("Upscaler"),
 }
 
 
@@ -213,6 +261,10 @@ def asked_lines(asset: MediaAsset) -> list[NotHonoured]:
         lines.append(NotHonoured(_("Size"), size))
     if asked.get("providers"):
         lines.append(NotHonoured(_("Only asked"), ", ".join(map(str, asked["providers"]))))
+    if asked.get("made_with"):
+        lines.append(NotHonoured(_("Made with"), str(asked["made_with"])[:200]))
+    if asked.get("style"):
+        lines.append(NotHonoured(_("Style"), str(asked["style"])[:200]))
     options = asked.get("options")
     for name, value in options.items() if isinstance(options, Mapping) else ():
         said = (_("yes") if value else _("no")) if isinstance(value, bool) else str(value)
@@ -237,7 +289,8 @@ def why(asset: MediaAsset) -> str:
     """Why there is no picture, in words that people understand, and what they can do; "" where nothing is wrong."""
     if not asset.failed_for:
         return ""
-    if asset.failed_for == FailureCode.BUDGET and (reason := _first_reason(asset.failure)):
+    is_english = (get_language() or "en").startswith("en")  # what rows keep is
+    if asset.failed_for == FailureCode.BUDGET and is_english and (reason := _first_reason(asset.failure)):
         return reason  # it says whose budget, how much is left and when the next period begins
     said = told(asset.failed_for)
     return f"{said['message']} {said['hint']}".strip()
@@ -269,6 +322,24 @@ def mediagen_alerts(context: Any) -> dict[str, Any]:
     except NoReverseMatch:  # a site without the admin
         address = ""
     return {"alerts": found[:ALERTS_SHOWN], "more": max(0, len(found) - ALERTS_SHOWN), "address": address}
+
+
+@register.inclusion_tag("mediagen/admin/_first_run.html", takes_context=True)
+def mediagen_first_run(context: Any) -> dict[str, Any]:
+    """The way to the page that sets the providers up, for those who may change them, while none makes real pictures.
+    One query; none on the list of providers, which knows their states."""
+    from mediagen.engine.insight import makes_real_pictures
+
+    user = getattr(context.get("request"), "user", None)
+    if user is None or not user.has_perm("mediagen.change_providerconfig"):
+        return {"setup_url": ""}
+    rows = getattr(context.get("cl"), "result_list", None)
+    if makes_real_pictures(None if rows is None else [row.admin_state for row in rows]):
+        return {"setup_url": ""}
+    try:
+        return {"setup_url": reverse("admin:mediagen_providerconfig_setup")}
+    except NoReverseMatch:  # a site that has another page for its providers, or none
+        return {"setup_url": ""}
 
 
 @register.inclusion_tag("mediagen/admin/_week.html", takes_context=True)

@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from mediagen import factory
+from mediagen.descriptions import DescribeRequest
 from mediagen.errors import ProviderError
 from mediagen.models import ProviderConfig
-from mediagen.operations import GENERATE, OPERATIONS, EditRequest
+from mediagen.operations import DESCRIBE, GENERATE, OPERATIONS, EditRequest
 from mediagen.testing.pictures import png
-from mediagen.types import MAKES_PICTURES, GeneratedImage, GenerationRequest
+from mediagen.types import ARE_BOUGHT, GeneratedImage, GenerationRequest, ImageDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Asked:
 
     provider: str
     operation: str
-    request: GenerationRequest
+    request: GenerationRequest | DescribeRequest
 
 
 @dataclass
@@ -50,11 +51,23 @@ class InstantPictures:
 
     @property
     def prompts(self) -> list[str]:
-        return [asked.request.prompt for asked in self.asked]
+        return [asked.request.prompt for asked in self.asked if isinstance(asked.request, GenerationRequest)]
 
     def fail(self, *errors: ProviderError) -> None:
         """The next providers to be asked raise these, one each: `fail(Refused("not that"))`."""
         self.failures.extend(errors)
+
+    def describe(self, provider: str, request: DescribeRequest) -> ImageDescription:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.asked.append(Asked(provider, DESCRIBE, request))
+        return ImageDescription(
+            text=f"A picture of {request.image.width}x{request.image.height} pixels.",
+            language=request.language,
+            provider_name=provider,
+            model_name="instant",
+            cost=self.cost,
+        )
 
     def make(self, provider: str, operation: str, request: GenerationRequest) -> GeneratedImage:
         if self.failures:
@@ -100,10 +113,13 @@ class InstantProvider:
     async def generate_image(self, **request: Any) -> GeneratedImage:
         return self._made.make(self.name, GENERATE, GenerationRequest.checked(**request))
 
+    async def describe_image(self, **request: Any) -> ImageDescription:
+        return self._made.describe(self.name, DescribeRequest.checked(**request))
+
     def __getattr__(self, name: str) -> Any:
         if name in OPERATIONS:
             return partial(self._work, name)
-        if name in MAKES_PICTURES.values():
+        if name in ARE_BOUGHT.values():
             return self.estimate
         raise AttributeError(name)
 

@@ -36,6 +36,7 @@ def test_nothing_is_left_to_guessing(document):
     assert not GENERATOR_STATS._error_cache
 
 
+@pytest.mark.whole
 def test_the_projects_own_command(tmp_path):
     file = tmp_path / "schema.json"
 

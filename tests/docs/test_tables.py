@@ -28,8 +28,10 @@ from mediagen.engine.providers.health import ProviderReport
 from mediagen.management import batch_run
 from mediagen.management.output import Result
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus
+from mediagen.providers.gemini import ACCOUNT_ENV
+from mediagen.providers.openai_dialects import DIALECTS
 from mediagen.providers.registry import adapter_class
-from mediagen.types import MAKES_PICTURES, AttemptState, FigmaExportResult, GeneratedImage
+from mediagen.types import ARE_BOUGHT, AttemptState, FigmaExportResult, GeneratedImage
 from tests.docs import pages
 from tests.docs.pages import ROOT, names_in, table
 from tests.factories import (
@@ -105,7 +107,10 @@ def test_every_environment_variable_is_described():
     assert {"DATABASE_URL", "MEDIAGEN_PROXY", "SECURE_HSTS_SECONDS", "STORAGE_BACKEND"} <= read.keys()
     listed = by_first_name(CONFIGURATION, "variable")
     keys = {cls.credential_env for cls in ADAPTERS.values() if cls.credential_env}
+    keys |= {ACCOUNT_ENV} | {dialect.key_env for dialect in DIALECTS.values() if dialect.key_env}
 
+    example = (ROOT / "compose.env.example").read_text()
+    assert all(f"# {key}=\n" in example for key in keys), "compose.env.example lists them"
     assert set(listed) == read.keys() | keys | {"DRY_RUN_MODE", CLIENT_ID_ENV, CLIENT_SECRET_ENV}
     for name, default in read.items():
         if default is not None:
@@ -311,7 +316,7 @@ def test_the_options_of_the_workers():
 
 # --- providers/matrix.md
 
-OPERATIONS = (*MAKES_PICTURES, "export_to_figma", "export_to_canva", "import_from_canva")
+OPERATIONS = (*ARE_BOUGHT, "export_to_figma", "export_to_canva", "import_from_canva")
 
 
 def test_the_providers_are_all_there_in_order_with_class_and_key():
@@ -402,15 +407,22 @@ def test_the_fields_of_every_json_line():
     GenerationBatchFactory(name="pets", total=1)
     GenerationAttemptFactory(unknown=True)
     tokens.issue(UserFactory(), name="shop", scopes=["read"])
-    MediaAssetFactory(ready=True).tags.add(MediaTagFactory(name="hero"))
+    asset = MediaAssetFactory(ready=True)
+    asset.tags.add(MediaTagFactory(name="hero"))
     rows = {names_in(row[0])[0]: row[1] for row in table(COMMANDS, "command", "fields of a line")}
-    arguments = {"mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"]}
+    arguments = {
+        "mediagen_export_assets": ["--to", "canva", "--tag", "hero", "--dry-run"],
+        "verify_origin": [asset.asset_id],
+        "describe_assets": ["--tag", "hero", "--all", "--dry-run"],
+    }
     for words, fields in rows.items():
         out = io.StringIO()
         call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)
         *_, last = lines = [json.loads(line) for line in out.getvalue().splitlines()]
         said = set().union(*lines)
-        assert said == set(names_in(fields)) - {"export", "summary", "picture", "could_go", "gone"}, words
+        assert said == set(names_in(fields)) - {"export", "summary", "picture", "description", "could_go", "gone"}, (
+            words
+        )
         assert last
 
 

@@ -56,10 +56,12 @@ class TestSignIn:
         assert designer[1] not in json.dumps(figma.do("seen"))
         assert figma.open("ada").ask("sign-out")["signed_in"] is False
 
+    @pytest.mark.whole
     def test_a_wrong_token(self, figma, site):
         with pytest.raises(PluginRefused, match="unknown, revoked or expired"):
             figma.open("ada").ask("sign-in", token="mgt_nonsense")
 
+    @pytest.mark.whole
     def test_one_that_was_made_for_something_else(self, figma, designer):
         _, text = ApiToken.objects.issue(designer[0], "script", scopes=["read"])
         with pytest.raises(PluginRefused, match="scope figma"):
@@ -76,6 +78,7 @@ class TestSignIn:
         assert all("cookie" not in request["headers"] for request in figma.do("requests"))
 
 
+@pytest.mark.whole
 class TestTheFile:
     def test_is_chosen_once_for_everybody(self, ada, figma, designer):
         bob = figma.open("bob")
@@ -120,6 +123,7 @@ class TestPlacing:
         assert asset.tag_names == ["figma_exported"]
         assert ada.ask("exports")["results"] == []
 
+    @pytest.mark.whole
     def test_without_a_page_where_one_looks(self, ada, figma, asset):
         found = export(asset)
         ada.ask("place", export=str(found.pk))
@@ -146,6 +150,7 @@ class TestPlacing:
         ada.ask("place", export=str(export(asset).pk))
         assert figma.layers()[0]["fill"]
 
+    @pytest.mark.whole
     def test_a_picture_that_is_too_large_for_figma(self, ada, figma):
         asset = MediaAssetFactory(ready=True, content=pictures.png(5000, 50), width=5000, height=50)
         ada.ask("place", export=str(export(asset).pk))
@@ -287,6 +292,7 @@ class TestTheLibrary:
         assert len(figma.layers()) == 2
         assert AssetExport.objects.filter(state="placed", asset=asset).count() == 2
 
+    @pytest.mark.whole
     def test_show(self, ada, figma, asset):
         node = ada.ask("place", export=str(export(asset, page_id="0:2").pk), page_id="0:2")["node_id"]
         assert ada.ask("show", node_id=node)["selection"]["id"] == node

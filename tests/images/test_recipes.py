@@ -64,12 +64,16 @@ def test_a_hostile_file_takes_no_longer_than_its_size(name):
 def test_a1111_in_every_kind_of_chunk(kind):
     found = recipe_in(with_text("parameters", A1111, kind))
 
-    assert found == Recipe("a tower, oil on canvas\nsoft light", "people, cars", 1234, "dream")
+    assert found == Recipe("a tower, oil on canvas\nsoft light", "people, cars", 1234, "dream", "A1111")
 
 
 def test_comfyui_and_invokeai():
-    assert recipe_in(with_text("prompt", json.dumps(COMFYUI))) == Recipe("a boat", "people", 77, "sdxl.safetensors")
-    assert recipe_in(with_text("invokeai_metadata", json.dumps(INVOKEAI))) == Recipe("a tree", "", 5, "juggernaut")
+    assert recipe_in(with_text("prompt", json.dumps(COMFYUI))) == Recipe(
+        "a boat", "people", 77, "sdxl.safetensors", "ComfyUI"
+    )
+    assert recipe_in(with_text("invokeai_metadata", json.dumps(INVOKEAI))) == Recipe(
+        "a tree", "", 5, "juggernaut", "InvokeAI"
+    )
 
 
 @pytest.mark.parametrize(

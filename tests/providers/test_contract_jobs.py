@@ -59,8 +59,8 @@ def long_sleeps(monkeypatch) -> list[float]:
 
 
 def what_can_break(case, step, fault):
-    """One code waits for all jobs: each fault once, and each provider with every kind."""
-    return {("any", str(fault)), (case.name, fault.kind.value)}
+    """One code waits for all jobs: each fault once, and each provider with every status."""
+    return {("any", str(fault)), (case.name, fault.status)}
 
 
 ENDS_THE_JOB = frozenset({FaultKind.JOB_FAILED, FaultKind.TASK_NOT_FOUND, FaultKind.NO_PICTURE})

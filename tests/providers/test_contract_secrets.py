@@ -102,9 +102,9 @@ def parrot(status: int, shape: str) -> Any:
     return repeat
 
 
-# In the everyday run one that answers at once, one with jobs and one that only takes pictures; each costs a second.
+# In the everyday run one that answers at once and one that only takes pictures; each costs a second.
 REPEATING = [case for case in CASES if case.steps is None]
-EVERYDAY = [case for case in REPEATING if str(case) in ("gemini", "replicate_sdxl", "canva_api")]
+EVERYDAY = [case for case in REPEATING if str(case) in ("gemini", "canva_api")]
 
 
 @pytest.mark.parametrize("case", all_but(REPEATING, *EVERYDAY), ids=str)

@@ -233,9 +233,12 @@ async def test_a_wide_shape_for_xai():
 
 
 @pytest.mark.parametrize("dialect", OTHERS)
-def test_the_address_is_written_down_where_the_key_goes_elsewhere(dialect):
-    with pytest.raises(ConfigurationError, match=r"set base_url for \w+: http"):
-        OpenAIImagesAdapter(dialect=dialect, model="m")
+def test_the_address_is_written_down_where_the_service_has_none_that_is_everybodys(dialect):
+    if DIALECTS[dialect].has_address:
+        assert OpenAIImagesAdapter(dialect=dialect, model="m").base_url == DIALECTS[dialect].base_url
+    else:
+        with pytest.raises(ConfigurationError, match=r"set base_url for \w+: http"):
+            OpenAIImagesAdapter(dialect=dialect, model="m")
     if dialect != "xai":
         with pytest.raises(ConfigurationError, match="set the model"):
             OpenAIImagesAdapter(dialect=dialect, base_url="http://127.0.0.1:1/v1")

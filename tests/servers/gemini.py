@@ -1,4 +1,5 @@
-"""Google's Gemini Developer API: generateContent of the image models, and the model list's entries."""
+"""Google's Gemini Developer API: generateContent of the image models and of one that answers in words, and the model
+list's entries."""
 
 from __future__ import annotations
 
@@ -26,6 +27,10 @@ MODELS = {
     "gemini-3.1-flash-lite-image": (RATIOS, ()),
     "gemini-2.5-flash-image": (RATIOS, ()),
 }
+VISION_MODEL = "gemini-sees"
+"""made up: it answers in words"""
+WORDS = "A lighthouse at dawn."
+"""what every picture shows"""
 STATUSES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -85,6 +90,8 @@ class GeminiServer(ProviderServer):
             return json_answer({"models": [_entry(name) for name in MODELS]})
         if not request.path.startswith("/v1beta/models/") or (request.method == "POST") != (method != ""):
             raise self.refuse(404, request, message="The requested URL was not found on this server.")
+        if model == VISION_MODEL and request.method == "POST":
+            return self._look(request)
         if model not in MODELS:
             text = f"models/{model} is not found for API version v1beta, or is not supported for generateContent."
             raise self.refuse(404, request, message=text)
@@ -158,6 +165,22 @@ class GeminiServer(ProviderServer):
         candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
         answer = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": model, "responseId": self.new_id()}
         return json_answer(answer)
+
+    def _look(self, request: Request) -> Answer:
+        asked = request.json()
+        if request.media_type != "application/json" or not isinstance(asked, dict) or set(asked) != {"contents"}:
+            raise self._wrong(request, "Send JSON with contents and nothing else.")
+        prompt, sources = self._parts(request, asked["contents"])
+        if sources != 1:
+            raise self._wrong(request, "contents.parts: one text and one picture here.")
+        self.admit(request)
+        self.buy(request, model=VISION_MODEL, prompt=prompt)
+        is_empty = self.happens(request, FaultKind.NO_PICTURE) is not None
+        parts = [{"text": "It is dark.", "thought": True}, *([] if is_empty else [{"text": WORDS}])]
+        candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
+        usage = {"promptTokenCount": len(prompt) // 4 + 258, "candidatesTokenCount": 9, "thoughtsTokenCount": 20}
+        facts = {"usageMetadata": usage, "modelVersion": VISION_MODEL, "responseId": self.new_id()}
+        return json_answer({"candidates": [candidate], **facts})
 
     def _parts(self, request: Request, contents: list[Any]) -> tuple[str, int]:
         """(the prompt, how many pictures) of the one turn that is asked."""

@@ -1,4 +1,5 @@
-"""OpenAI's image endpoints: generations (JSON, also streamed), edits (multipart), and the model list's entries."""
+"""OpenAI's image endpoints: generations (JSON, also streamed), edits (multipart), the model list's entries, and chat
+completions about one picture."""
 
 from __future__ import annotations
 
@@ -48,6 +49,16 @@ EDIT_FIELDS = {
     "mask": Field("file"),
     "input_fidelity": Field(nullable=True, choices=("high", "low")),
 }
+VISION_MODELS = words("gpt-sees gpt-sees-mini")
+"""made up: the vendor's file names no model that has to see"""
+CHAT_FIELDS = {
+    "model": Field(required=True),
+    "messages": Field("list", required=True, minimum=1),
+    "max_completion_tokens": Field("int", nullable=True, minimum=1),
+    "max_tokens": Field("int", nullable=True, minimum=1),
+}
+WORDS = "A lighthouse at dawn."
+"""what every picture shows"""
 # type and code of the error object, by status
 KINDS = {
     400: ("invalid_request_error", "invalid_value"),
@@ -93,7 +104,7 @@ class OpenAIServer(ProviderServer):
         """what the model's entry announces, as YYYY-MM-DD"""
 
     def step_of(self, request: Request) -> str:
-        if request.path.startswith("/v1/images/"):
+        if request.path.startswith("/v1/images/") or request.path == "/v1/chat/completions":
             return "submit"
         return "health" if request.path.startswith("/v1/models") else "other"
 
@@ -107,6 +118,8 @@ class OpenAIServer(ProviderServer):
             return self._generate(request)
         if route == ("POST", "/v1/images/edits"):
             return self._edit(request)
+        if route == ("POST", "/v1/chat/completions"):
+            return self._chat(request)
         if route == ("GET", "/v1/models"):
             self.admit(request)
             return json_answer({"object": "list", "data": [{"id": name, "object": "model"} for name in MODELS]})
@@ -142,6 +155,55 @@ class OpenAIServer(ProviderServer):
         self._check(request, asked, GENERATE_FIELDS)
         return self._make(request, asked, kind="image_generation")
 
+    def _chat(self, request: Request) -> Answer:
+        asked = request.json()
+        if request.media_type != "application/json" or not isinstance(asked, dict):
+            raise MalformedBody("We could not parse the JSON body of your request: it must be an object.")
+        self._check(request, asked, CHAT_FIELDS, VISION_MODELS)
+        text, content = self._looked_at(request, asked["messages"])
+        self.admit(request)
+        with Image.open(BytesIO(content)) as image:
+            width, height = image.size
+        self.buy(request, model=asked["model"], prompt=text, width=width, height=height)
+        is_empty = self.happens(request, FaultKind.NO_PICTURE) is not None
+        message = {"role": "assistant", "content": "" if is_empty else WORDS, "refusal": None, "annotations": []}
+        tokens = len(text) // 4 + width * height // 1000, 9
+        usage = dict(zip(("prompt_tokens", "completion_tokens"), tokens, strict=True))
+        return json_answer(
+            {
+                "id": f"chatcmpl-{self.new_id()}",
+                "object": "chat.completion",
+                "created": int(time.time()),
+                "model": f"{asked['model']}-2026-10-01",
+                "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+                "usage": {**usage, "total_tokens": sum(tokens)},
+            }
+        )
+
+    def _looked_at(self, request: Request, messages: list[Any]) -> tuple[str, bytes]:
+        """(what is asked, the picture) of the one message of a user."""
+        try:
+            [message] = messages
+            text, image = message["content"]
+            url = image["image_url"]["url"]
+            right = (set(message), message["role"], set(text), set(image), set(image["image_url"])) == (
+                {"role", "content"},
+                "user",
+                {"type", "text"},
+                {"type", "image_url"},
+                {"url"},
+            )
+            if not right or (text["type"], image["type"]) != ("text", "image_url") or not text["text"]:
+                raise ValueError
+            head, _, data = url.partition(";base64,")
+            content = base64.b64decode(data, validate=True)
+            with Image.open(BytesIO(content)) as picture:
+                if head != f"data:image/{(picture.format or '').lower()}":
+                    raise ValueError
+        except (KeyError, TypeError, ValueError, OSError):
+            raise self._wrong(request, "messages", "One message of a user: a text and a picture.") from None
+        return text["text"], content
+
     def _edit(self, request: Request) -> Answer:
         if request.media_type != "multipart/form-data":
             raise self.refuse(400, request, code="unsupported_content_type", message="Send multipart/form-data.")
@@ -174,8 +236,14 @@ class OpenAIServer(ProviderServer):
         if not has_alpha or size != wanted:
             raise self._wrong(request, "mask", "The mask needs an alpha channel, and the size of the first image.")
 
-    def _check(self, request: Request, data: Mapping[str, Any], fields: Mapping[str, Field]) -> None:
-        self._check_model(request, data)
+    def _check(
+        self,
+        request: Request,
+        data: Mapping[str, Any],
+        fields: Mapping[str, Field],
+        models: tuple[str, ...] = MODELS,
+    ) -> None:
+        self._check_model(request, data, models)
         for problem in problems(data, fields):
             name, says = problem.field, problem.says
             if problem.trouble == "unknown":
@@ -186,10 +254,10 @@ class OpenAIServer(ProviderServer):
             code = "invalid_type" if problem.trouble == "type" else "invalid_value"
             raise self._wrong(request, name, f"Invalid value for '{name}': {says}.", code=code)
 
-    def _check_model(self, request: Request, data: Mapping[str, Any]) -> None:
+    def _check_model(self, request: Request, data: Mapping[str, Any], models: tuple[str, ...] = MODELS) -> None:
         given = data.get("model") or "dall-e-2"  # what the vendor's file still names as the default
         model = given if isinstance(given, str) else getattr(given, "text", "")
-        if model not in MODELS:
+        if model not in models:
             text = f"The model '{model}' does not exist or you do not have access to it."
             raise self._wrong(request, "model", text, status=404, code="model_not_found")
 

@@ -52,6 +52,7 @@ PERMISSIONS = {
     "describe": "change",
     "rate": "change",
     "pick": "approve",
+    "style": "change",
     "figma": "change",
     "canva": "change",
 }

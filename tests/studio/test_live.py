@@ -16,6 +16,7 @@ from mediagen.engine.library import Access
 from mediagen.engine.work import in_server
 from mediagen.errors import Unavailable
 from mediagen.models import MediaAsset, ProviderConfig
+from mediagen.studio.generation import words
 from mediagen.studio.library import gallery
 from mediagen.types import uuid7
 from tests import pictures
@@ -222,14 +223,14 @@ def test_a_mistake_in_a_filter_is_said_on_the_page(person):
 # ---------------------------------------------------------------------- uploads
 
 
-def png(name="boat.png"):
-    return SimpleUploadedFile(name, pictures.png(), content_type="image/png")
+def png(name="boat.png", seed=1):
+    return SimpleUploadedFile(name, pictures.png(seed=seed), content_type="image/png")
 
 
 def test_a_form_puts_pictures_into_a_library(maker):
     library = MediaLibraryFactory()
 
-    answer = maker.post(UPLOAD, {"library": library.pk, "files": [png("one.png"), png("two.png")]})
+    answer = maker.post(UPLOAD, {"library": library.pk, "files": [png("one.png"), png("two.png", seed=2)]})
 
     assets = MediaAsset.objects.filter(library=library, source="uploaded", created_by=maker.user)
     assert answer.url == "/mediagen/studio/?said=upload"
@@ -371,7 +372,7 @@ def test_the_gallery_is_sorted_and_pages_go_on_in_that_order(person, monkeypatch
     page = reader.get(reverse("mediagen:studio"), {"sort": sort, "part": "1"}).json()
     rest = reader.get(f"{page['older']}&part=1" if "?" in page["older"] else f"{page['older']}?part=1").json()
 
-    shown = (page["html"] + rest["html"]).split('mediagen-caption">')[1:]
+    shown = (page["html"] + rest["html"]).split('mediagen-caption" dir="auto">')[1:]
     assert "".join(part.partition("<")[0][-1] for part in shown) == order
     assert rest["older"] == ""
 
@@ -395,6 +396,9 @@ def test_an_uploaded_png_brings_its_prompt_along(maker):
     asset = MediaAsset.objects.get()
     assert (asset.prompt, asset.negative_prompt, asset.seed, asset.model_name) == ("a tower", "people", 1234, "dream")
     assert asset.digital_source_type == "trainedAlgorithmicMedia"
+    assert asset.parameters["made_with"] == "A1111"
+    page = maker.get(reverse("mediagen:asset", args=[asset.pk])).content.decode()
+    assert all(text in page for text in ("uploaded: t.png, dream", "Made with: A1111", "1234"))
     with asset.file.open() as file:
         assert b"Negative prompt" not in file.read()
 
@@ -404,4 +408,4 @@ def test_only_what_somebody_has_asked_for_is_offered_again():
     for prompt, source in (("mine", "generated"), ("of a file", "uploaded"), ("a colleague's, cut", "variant")):
         MediaAssetFactory(ready=True, created_by=user, prompt=prompt, source=source)
 
-    assert gallery.recent_prompts(Access(user)) == ["mine"]
+    assert words.recent_prompts(Access(user)) == ["mine"]

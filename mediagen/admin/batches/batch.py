@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen.admin.base import LargeListAdmin, ReadOnlyAdmin
+from mediagen.admin.batches.pages import BatchPages
 from mediagen.engine.batches import lifecycle
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.library import Access, Right
@@ -25,21 +26,11 @@ from mediagen.engine.work import in_server
 from mediagen.errors import InvalidRequest
 from mediagen.models import BatchState, GenerationBatch
 from mediagen.templatetags.mediagen import pretty_json, usd
+from mediagen.wording import translated
 
 STATES = ("ready", "failed", "running", "pending", "cancelled")
-SHOWN = (
-    "state",
-    "state_reason",
-    "progress",
-    "lines",
-    "spent",
-    "limit",
-    "created_by",
-    "created_at",
-    "finished_at",
-    "file_name",
-    "asked",
-)
+SHOWN = ("lines", "limit", "created_by", "created_at", "finished_at", "file_name", "asked")
+"""below what `BatchPages.watched` shows, which follows the batch"""
 BUTTONS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "pause": (gettext_lazy("Pause"), ("running",)),
     "resume": (gettext_lazy("Resume"), ("paused",)),
@@ -62,7 +53,7 @@ class BatchList(ChangeList):
         self.result_list = [counted[pk] for pk in shown if pk in counted]
 
 
-class GenerationBatchAdmin(LargeListAdmin, ReadOnlyAdmin):
+class GenerationBatchAdmin(BatchPages, LargeListAdmin, ReadOnlyAdmin):
     list_display = ("name", "stage", "progress", "spent", "created_by", "created_at")
     list_filter = ("state", "created_at")
     list_per_page = 25
@@ -70,6 +61,7 @@ class GenerationBatchAdmin(LargeListAdmin, ReadOnlyAdmin):
     sortable_by = ()
     ordering = ("-id",)
     actions = ("pause", "resume", "retry", "cancel")
+    change_list_template = "mediagen/admin/batch_list.html"
     change_form_template = "mediagen/admin/batch_page.html"
     fieldsets = ((None, {"fields": SHOWN}),)
     readonly_fields = SHOWN
@@ -98,15 +90,22 @@ class GenerationBatchAdmin(LargeListAdmin, ReadOnlyAdmin):
         batch = super().get_object(request, object_id, from_field)
         return batch and GenerationBatch.objects.with_counts().select_related("created_by").get(pk=batch.pk)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        upload_url = self._page("upload") if self.has_operate_permission(request) else ""
+        return super().changelist_view(request, {"upload_url": upload_url, **(extra_context or {})})
+
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         batch = context.get("original")
+        if batch is not None:
+            context |= self.watched(batch)
         if batch is not None and self.has_operate_permission(request):
-            context["steps"] = [(name, label) for name, (label, states) in BUTTONS.items() if batch.state in states]
-            context["changelist_url"] = self._address("changelist")
+            context["steps"] = [
+                (name, _("Start") if name == "resume" and context["waits_for_start"] else label)
+                for name, (label, states) in BUTTONS.items()
+                if batch.state in states and not (name == "retry" and context["waits_for_start"])
+            ]
+            context["changelist_url"] = self._page("changelist")
         return super().render_change_form(request, context, *args, **kwargs)
-
-    def _address(self, view: str, *args: Any) -> str:
-        return reverse(f"admin:mediagen_generationbatch_{view}", args=args, current_app=self.admin_site.name)
 
     # ------------------------------------------------------------------ columns and fields
 
@@ -152,7 +151,8 @@ class GenerationBatchAdmin(LargeListAdmin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("what all lines have in common"))
     def asked(self, batch: GenerationBatch) -> SafeString:
-        return format_html('<pre class="mediagen-code">{}</pre>', pretty_json(batch.options))
+        common = {name: value for name, value in batch.options.items() if name != "estimate"}
+        return format_html('<pre class="mediagen-code">{}</pre>', pretty_json(common))
 
     # ------------------------------------------------------------------ actions
 
@@ -181,12 +181,12 @@ class GenerationBatchAdmin(LargeListAdmin, ReadOnlyAdmin):
             try:
                 said = work(batch)
             except InvalidRequest as exc:
-                self.message_user(request, f"{batch}: {exc}", messages.ERROR)
+                self.message_user(request, f"{batch}: {translated(exc)}", messages.ERROR)
                 continue
             self.message_user(request, f"{batch}: {said}", messages.SUCCESS if said else messages.INFO)
             LogEntry.objects.log_actions(request.user.pk, [batch], CHANGE, said)  # type: ignore[arg-type]
         if "_own_page" in request.POST and len(chosen) == 1:
-            return HttpResponseRedirect(self._address("change", chosen[0].pk))
+            return HttpResponseRedirect(self._page("change", chosen[0].pk))
         return None
 
 
@@ -207,7 +207,7 @@ def _resume(batch: GenerationBatch) -> str:
         raise InvalidRequest(_("it is %(state)s, so there is nothing to resume.") % {"state": batch.state})
     lifecycle.start(batch)
     _tell(batch)
-    return _("running again; workers go on with it.")
+    return _("running; workers go on with it.")
 
 
 def _retry(batch: GenerationBatch) -> str:

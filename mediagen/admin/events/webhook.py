@@ -27,6 +27,7 @@ from mediagen.models import WebhookEndpoint, WebhookMessage
 from mediagen.models.outgoing import EVENTS, TEST_EVENT
 from mediagen.secrets import Secret
 from mediagen.templatetags.mediagen import first_line, pretty_json
+from mediagen.wording import translated
 
 
 class EndpointForm(AskedByForm):
@@ -62,7 +63,7 @@ class EndpointForm(AskedByForm):
             try:
                 endpoints.check(data["name"], data["url"], data["events"])
             except InvalidRequest as exc:
-                self.add_error(exc.field, str(exc))
+                self.add_error(exc.field, translated(exc))
         return data
 
 

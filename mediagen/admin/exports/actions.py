@@ -17,6 +17,7 @@ from mediagen.engine.exports import ExportConflict, ExportOrder, requests
 from mediagen.engine.library import Right
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
+from mediagen.wording import translated
 
 if TYPE_CHECKING:
     _Base = ModelAdmin
@@ -91,7 +92,7 @@ class AssetExports(AssetJobs):
             try:
                 order.check()
             except InvalidRequest as exc:
-                form.add_error(exc.field if exc.field in form.fields else None, str(exc))
+                form.add_error(exc.field if exc.field in form.fields else None, translated(exc))
         if not form.is_valid():
             return self._ask(request, ids, action, form, gettext_lazy("Export"))
         self._place(request, ids, order)
@@ -103,7 +104,7 @@ class AssetExports(AssetJobs):
             try:
                 export = requests.place(asset, order, by=request.user)
             except MediagenError as exc:
-                problems.append(f"{asset}: {exc}")
+                problems.append(f"{asset}: {translated(exc)}")
                 continue
             if export.state == ExportState.FAILED:
                 problems.append(f"{asset}: {export.message.splitlines()[-1] if export.message else ''}")
@@ -150,7 +151,7 @@ class ExportActions(_Base):
                 step(export)
                 number += 1
             except (InvalidRequest, ExportConflict) as exc:
-                problems.append(f"{export.asset}: {exc}")
+                problems.append(f"{export.asset}: {translated(exc)}")
         if number:
             self.message_user(request, done % {"number": number}, messages.SUCCESS)
         for problem in problems[:SHOWN_PROBLEMS]:

@@ -20,6 +20,7 @@ from mediagen.engine.library import Right, sees_everything
 from mediagen.errors import MediagenError
 from mediagen.models import KeptAnswer, MediaLibrary
 from mediagen.templatetags.mediagen import first_line
+from mediagen.wording import translated
 
 logger = logging.getLogger("mediagen.admin")
 
@@ -54,7 +55,7 @@ class KeptAnswerAdmin(LargeListAdmin, ReadOnlyAdmin):
             try:
                 made = second_reading.read_again_sync(answer.pk)
             except MediagenError as exc:
-                self.message_user(request, f"{asset or answer}: {exc}", messages.ERROR)
+                self.message_user(request, f"{asset or answer}: {translated(exc)}", messages.ERROR)
             except OSError:
                 logger.exception("the kept answer %s could not be read", answer.pk)
                 self.message_user(request, gettext("%s: its file is gone.") % answer, messages.ERROR)

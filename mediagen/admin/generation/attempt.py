@@ -27,6 +27,7 @@ from mediagen.errors import MediagenError, Outcome
 from mediagen.models import GenerationAttempt, MediaLibrary
 from mediagen.templatetags.mediagen import attempt_cost, first_line, pretty_json, seconds
 from mediagen.types import AttemptState
+from mediagen.wording import translated
 
 MOST_AT_ONCE = 100
 MOST_LOOKED_FOR = 5
@@ -45,7 +46,7 @@ class OutcomeFilter(admin.SimpleListFilter):
         yield "to_settle", _("to settle: nobody knows what it cost")
         for outcome in Outcome:
             if outcome is not Outcome.UNKNOWN:
-                yield outcome.value, outcome.value.replace("_", " ")
+                yield outcome.value, gettext(outcome.value.replace("_", " "))
         yield "open", _("no outcome yet")
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
@@ -216,7 +217,7 @@ class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
                 else:
                     settling.settle(row.pk, cost=cost if came == "billed" else Decimal(0), by=by)
             except MediagenError as exc:
-                problems.append(str(exc))
+                problems.append(translated(exc))
                 continue
             settled.append(row)
         if settled:

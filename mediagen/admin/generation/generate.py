@@ -24,13 +24,14 @@ from django.utils.translation import gettext_lazy, ngettext
 from mediagen.admin.base import access_of
 from mediagen.admin.library.asset_list import AssetList
 from mediagen.admin.tag_names import TagNamesField
-from mediagen.engine.files import uploads
+from mediagen.engine.files import hint, uploads
 from mediagen.engine.library import Right
 from mediagen.engine.work import in_server
 from mediagen.errors import MediagenError
 from mediagen.models import GenerationState, MediaAsset, MediaLibrary
 from mediagen.models.routing import outside_transactions
 from mediagen.studio.generation.prompt import PromptForm, may_generate
+from mediagen.wording import translated
 
 WAITING = (GenerationState.PENDING, GenerationState.RUNNING)
 MAX_TILES = 200
@@ -113,7 +114,7 @@ class AssetMaking(AssetList):
                     return self._generated(request, form.generate())
                 estimate = form.priced().text
             except MediagenError as exc:
-                form.add_error(None, str(exc))
+                form.add_error(None, translated(exc))
         return self._page_of(request, "generate", _("Generate pictures"), form=form, estimate=estimate, **_parts(form))
 
     def _generated(self, request: HttpRequest, assets: list[MediaAsset]) -> HttpResponse:
@@ -136,7 +137,7 @@ class AssetMaking(AssetList):
             try:
                 text = form.priced().text
             except MediagenError as exc:
-                text = str(exc)
+                text = translated(exc)
         return JsonResponse({"text": text})
 
     # ------------------------------------------------------------------ watch them come
@@ -187,6 +188,8 @@ class AssetMaking(AssetList):
             if kept:
                 text = ngettext("%(number)d picture uploaded.", "%(number)d pictures uploaded.", len(kept))
                 self.message_user(request, text % {"number": len(kept)}, messages.SUCCESS)
+                for told in filter(None, (hint(asset, access.assets()) for asset in kept)):
+                    self.message_user(request, told, messages.WARNING)
                 LogEntry.objects.log_actions(request.user.pk, kept, ADDITION, _("Uploaded."))  # type: ignore[arg-type]
                 only = len(kept) == 1 and not refused
                 return HttpResponseRedirect(self._page("change", kept[0].pk) if only else self._page("changelist"))
@@ -218,5 +221,5 @@ def _upload(form: UploadForm, user: Any) -> tuple[list[MediaAsset], list[str]]:
                 uploads.upload(file, library=form.cleaned_data["library"], by=user, tags=form.cleaned_data["tags"])
             )
         except MediagenError as exc:
-            refused.append(f"{file.name}: {exc}")
+            refused.append(f"{file.name}: {translated(exc)}")
     return kept, refused

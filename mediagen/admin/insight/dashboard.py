@@ -22,6 +22,7 @@ from mediagen.engine.insight import Overview, Period, statistics
 from mediagen.engine.library import Access
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.templatetags.mediagen import outcome_text, usd
+from mediagen.wording import translated
 
 PERIOD_CHOICES = [
     ("24h", gettext_lazy("24 hours")),
@@ -99,7 +100,7 @@ def _asked(request: HttpRequest) -> tuple[str, Period]:
     try:
         return "", Period.asked(asked["period"], asked["from"], asked["to"])
     except InvalidRequest as exc:
-        return str(exc), Period.named()
+        return translated(exc), Period.named()
 
 
 # ---------------------------------------------------------------------- charts

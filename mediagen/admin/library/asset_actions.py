@@ -28,6 +28,7 @@ from mediagen.engine.work import in_server
 from mediagen.errors import AssetInUse, InvalidRequest, MediagenError
 from mediagen.models import AssetSource, MediaAsset, MediaLibrary, ReviewStatus
 from mediagen.models.asset import ON_REQUEST
+from mediagen.wording import translated
 
 MAX_AT_ONCE = review.MAX_AT_ONCE
 SHOWN_CHOSEN = 12
@@ -122,7 +123,7 @@ class AssetActions(AssetList):
         try:
             done = review.review(ids, step, by=request.user)
         except InvalidRequest as exc:
-            self.message_user(request, str(exc), messages.ERROR)
+            self.message_user(request, translated(exc), messages.ERROR)
             return None
         number = len(done.changed)
         if number:
@@ -194,7 +195,7 @@ class AssetActions(AssetList):
             try:
                 get_media_engine().enqueue_again_sync(pk)
             except MediagenError as exc:
-                self.message_user(request, f"{pk}: {exc}", messages.ERROR)
+                self.message_user(request, f"{pk}: {translated(exc)}", messages.ERROR)
             else:
                 again.append(pk)
         if again:
@@ -304,7 +305,7 @@ class AssetActions(AssetList):
         return TemplateResponse(request, f"mediagen/admin/{context.get('template', 'ask_form')}.html", context)
 
     def _refused(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
-        self.message_user(request, str(exc), messages.ERROR)
+        self.message_user(request, translated(exc), messages.ERROR)
         return None
 
     def _own_address(self, request: HttpRequest, ids: list[Any]) -> str:

@@ -24,6 +24,7 @@ from mediagen.engine.money import budgets, ledger
 from mediagen.errors import Conflict
 from mediagen.models import BUDGET_FIELDS, BudgetPeriod, LabelPolicy, MediaAsset, MediaLibrary
 from mediagen.templatetags.mediagen import usd
+from mediagen.wording import translated
 
 
 def counters(libraries: list[MediaLibrary]) -> dict[Any, dict[str, Any]]:
@@ -81,7 +82,7 @@ class LibraryForm(TaggedForm):
             try:
                 libraries.check_free(data[field], pk=self.instance.pk)
             except Conflict as exc:
-                self.add_error(field, str(exc))
+                self.add_error(field, translated(exc))
         return data
 
 

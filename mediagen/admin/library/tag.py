@@ -13,6 +13,7 @@ from mediagen.admin.base import ModelAdmin
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaTag
 from mediagen.models.tag import clean_tag
+from mediagen.wording import translated
 
 
 class MediaTagForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -25,7 +26,7 @@ class MediaTagForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             name = clean_tag(self.cleaned_data["name"])
         except InvalidRequest as exc:
-            raise forms.ValidationError(str(exc)) from None
+            raise forms.ValidationError(translated(exc)) from None
         if MediaTag.objects.filter(key=name.casefold()).exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError(_("There is such a tag already; upper and lower case make no difference."))
         return name

@@ -21,6 +21,7 @@ from mediagen.engine.library import IssuedToken, tokens
 from mediagen.errors import InvalidRequest
 from mediagen.models import ApiToken
 from mediagen.models.token import SCOPES
+from mediagen.wording import translated
 
 MEANINGS = {
     "read": gettext_lazy("read: see assets and libraries"),
@@ -28,6 +29,7 @@ MEANINGS = {
     "change": gettext_lazy("change: edit and delete assets"),
     "approve": gettext_lazy("approve: approve, publish, archive"),
     "figma": gettext_lazy("figma: the Figma plugin"),
+    "manage": gettext_lazy("manage: make and end API tokens and webhook endpoints"),
 }
 
 
@@ -48,7 +50,7 @@ class TokenForm(AskedByForm):
 
     class Meta:
         model = ApiToken
-        fields = ("name", "user", "scopes", "library", "expires_at")
+        fields = ("name", "user", "scopes", "library", "is_test", "expires_at")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -64,14 +66,24 @@ class TokenForm(AskedByForm):
             try:
                 tokens.check(data.get("user") or self.asker, data["name"], **wanted)
             except InvalidRequest as exc:
-                self.add_error(exc.field, str(exc))
+                self.add_error(exc.field, translated(exc))
         return data
 
 
 class ApiTokenAdmin(AskedByAdmin, ModelAdmin):
     """A person sees and makes tokens of their own, a superuser anybody's. A token that is made stays as it is."""
 
-    list_display = ("name", "user", "ends_in", "state", "scope_names", "library", "last_used_at", "expires_at")
+    list_display = (
+        "name",
+        "user",
+        "ends_in",
+        "state",
+        "scope_names",
+        "library",
+        "is_test",
+        "last_used_at",
+        "expires_at",
+    )
     list_select_related = ("user", "library")
     list_filter = ("created_at", "last_used_at")
     search_fields = ("name",)
@@ -108,9 +120,9 @@ class ApiTokenAdmin(AskedByAdmin, ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            own = ("name", "scopes", "library", "expires_at")
+            own = ("name", "scopes", "library", "is_test", "expires_at")
             return ("name", "user", *own[1:]) if request.user.is_superuser else own
-        kept = ("name", "user", "ends_in", "state", "scope_names", "library")
+        kept = ("name", "user", "ends_in", "state", "scope_names", "library", "is_test", "made_by")
         return (*kept, "created_at", "last_used_at", "expires_at", "revoked_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -139,6 +151,7 @@ class ApiTokenAdmin(AskedByAdmin, ModelAdmin):
             scopes=data["scopes"],
             library=data["library"],
             expires_at=data["expires_at"],
+            is_test=data["is_test"],
         )
         obj.__dict__.update(issued.token.__dict__)
         request._mediagen_issued = issued  # type: ignore[attr-defined]
@@ -155,7 +168,7 @@ class ApiTokenAdmin(AskedByAdmin, ModelAdmin):
         try:
             issued = tokens.rotate(token.pk)
         except InvalidRequest as exc:
-            self.message_user(request, str(exc), messages.ERROR)
+            self.message_user(request, translated(exc), messages.ERROR)
             return self._back(token)
         self.log_change(request, issued.token, [{"changed": {"fields": ["digest"]}}])
         return self._shown(request, issued)

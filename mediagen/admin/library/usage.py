@@ -23,6 +23,7 @@ from mediagen.errors import InvalidRequest
 from mediagen.models import AssetUsage
 from mediagen.models.usage import METRICS
 from mediagen.templatetags.mediagen import percent, thumbnail_url
+from mediagen.wording import translated
 
 RATES = ("click_rate_text", "engagement_rate_text", "conversion_rate_text")
 
@@ -145,7 +146,7 @@ class AssetUsageAdmin(LargeListAdmin):
             try:
                 ended.append(usage.end_usage(row.asset_id, row.campaign, row.channel))
             except InvalidRequest as exc:
-                self.message_user(request, str(exc), messages.ERROR)
+                self.message_user(request, translated(exc), messages.ERROR)
         if ended:
             LogEntry.objects.log_actions(request.user.pk, ended, CHANGE, _("Ended."))  # type: ignore[arg-type]
         text = ngettext("%(number)d use ended.", "%(number)d uses ended.", len(ended))

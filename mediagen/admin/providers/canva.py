@@ -24,6 +24,7 @@ from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import ProviderConfig
 from mediagen.models.routing import outside_transactions
 from mediagen.secrets import Secret
+from mediagen.wording import translated
 
 if TYPE_CHECKING:
     _Base = ModelAdmin
@@ -160,7 +161,7 @@ class CanvaPages(_Base):
         try:
             canva_account.set_client(config, form.cleaned_data["client_id"], form.cleaned_data["client_secret"])
         except InvalidRequest as exc:
-            form.add_error(exc.field if exc.field in form.fields else None, str(exc))
+            form.add_error(exc.field if exc.field in form.fields else None, translated(exc))
             return False
         self.log_change(request, config, _("Set the integration's id and secret."))
         text = _("The integration's id and secret are stored. Now connect the account.")
@@ -194,6 +195,6 @@ class CanvaPages(_Base):
             )
         except MediagenError as exc:
             text = _("The account could not be connected: %(why)s What was connected before is unchanged.")
-            return messages.ERROR, text % {"why": f"{str(exc).rstrip('.')}."}
+            return messages.ERROR, text % {"why": f"{translated(exc).rstrip('.')}."}
         self.log_change(request, config, _("Connected a Canva account."))
         return messages.SUCCESS, _("Connected: %(account)s.") % {"account": account or _("a Canva account")}

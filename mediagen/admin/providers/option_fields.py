@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from mediagen.errors import ConfigurationError
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
+from mediagen.wording import translated
 
 PREFIX = "option_"
 YES_OR_NO = [("", _("not set")), ("true", _("yes")), ("false", _("no"))]
@@ -36,7 +37,7 @@ def _field(name: str, option: Option) -> forms.Field:
     common: dict[str, Any] = {
         "label": name,
         "required": False,
-        "help_text": " ".join(part for part in (option.help, _only_for(option)) if part),
+        "help_text": " ".join(part for part in (translated(option.help), _only_for(option)) if part),
     }
     if option.kind == "choice":
         return forms.ChoiceField(choices=[("", _("not set")), *((word, word) for word in option.choices)], **common)

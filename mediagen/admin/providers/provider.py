@@ -23,18 +23,21 @@ from django.views.decorators.http import require_POST
 from mediagen.admin.base import ModelAdmin
 from mediagen.admin.insight.rehearsal import BEHAVIOUR_CHOICES, RehearsalForm, rows
 from mediagen.admin.providers.canva import CanvaPages
+from mediagen.admin.providers.credential_text import credential_text
 from mediagen.admin.providers.option_fields import option_fields
 from mediagen.admin.providers.provider_form import ProviderConfigForm, SwitchForm
+from mediagen.admin.providers.setup import SetupPage
 from mediagen.admin.providers.test_picture import TestPictureForm, trial
 from mediagen.destinations import elsewhere, withheld
 from mediagen.engine import get_media_engine
 from mediagen.engine.insight import statistics
 from mediagen.engine.library import Access, Right
-from mediagen.engine.providers import CredentialState, ProviderState, entries, makes_pictures
+from mediagen.engine.providers import ProviderState, entries, makes_pictures
 from mediagen.errors import MediagenError
 from mediagen.factory import chain_configs
 from mediagen.models import BUDGET_FIELDS, ProviderConfig
 from mediagen.models.routing import outside_transactions
+from mediagen.wording import translated
 
 STEPS = {"up": -1, "down": 1}
 
@@ -53,7 +56,7 @@ class ProviderList(ChangeList):
             config.place, config.is_first, config.is_last = number, number == 1, number == len(rows)
 
 
-class ProviderConfigAdmin(CanvaPages, ModelAdmin):
+class ProviderConfigAdmin(SetupPage, CanvaPages, ModelAdmin):
     form = ProviderConfigForm
     change_list_template = "mediagen/admin/provider_list.html"
     list_display = ("place", "name", "enabled", "service", "health")
@@ -95,7 +98,9 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
     @method_decorator(outside_transactions)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         unlisted, chain_problem = entries.unlisted()
-        context = {"unlisted": unlisted, "chain_problem": chain_problem, **(extra_context or {})}
+        may_change = self.has_change_permission(request)
+        context = {"unlisted": unlisted, "chain_problem": chain_problem, "may_change": may_change}
+        context |= extra_context or {}
         return super().changelist_view(request, context)
 
     @method_decorator(sensitive_post_parameters("new_credential"))
@@ -130,7 +135,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
     def _service_fieldsets(self, request: HttpRequest, obj: Any, may_write: bool) -> list[Any]:
         fields = tuple(option_fields(self._adapter(request, obj))) if may_write else ()
         if not fields:
-            hint = "" if obj else _("Saved, it has a field for each option of its adapter.")
+            hint = "" if obj else _("Saved, it has the list of its vendor's models, and a field for each option.")
             service = {"fields": ("base_url", "model", "options", "timeout_s"), "description": hint}
             return [(_("Service"), service)]
         return [
@@ -144,14 +149,9 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         return str(request.POST.get("adapter") or getattr(obj, "adapter", "") or request.GET.get("adapter", ""))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs.setdefault(
-            "form",
-            type(
-                "ProviderConfigForm",
-                (ProviderConfigForm,),
-                {**option_fields(self._adapter(request, obj)), "asked_by": request.user},
-            ),
-        )
+        adapter = self._adapter(request, obj)
+        own = {**option_fields(adapter), "asked_by": request.user, "adapter_now": adapter}
+        kwargs.setdefault("form", type("ProviderConfigForm", (ProviderConfigForm,), own))
         return super().get_form(request, obj, change, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ProviderConfig, form: Any, change: bool) -> None:
@@ -217,7 +217,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
                 context["rows"] = rows(rehearsal)
                 context["providers"] = [(one, played.get(one.behaviour, "")) for one in rehearsal.providers]
         except MediagenError as exc:
-            context["problem"] = str(exc)
+            context["problem"] = translated(exc)
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "mediagen/admin/rehearse.html", context)
 
@@ -272,7 +272,7 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
         try:
             reports = get_media_engine().check_providers_sync([config.name for config in queryset])
         except MediagenError as exc:
-            self.message_user(request, str(exc), messages.ERROR)
+            self.message_user(request, translated(exc), messages.ERROR)
             return
         for report in reports:
             words = _("healthy") if report.healthy else _("not healthy")
@@ -319,25 +319,9 @@ class ProviderConfigAdmin(CanvaPages, ModelAdmin):
             try:
                 asset = form.ask(config, by=request.user)
             except MediagenError as exc:
-                self.message_user(request, f"{config.name}: {exc}", messages.ERROR)
+                self.message_user(request, f"{config.name}: {translated(exc)}", messages.ERROR)
                 continue
             self.log_change(request, config, _("Asked for a test picture."))
             address = reverse("admin:mediagen_mediaasset_change", args=[asset.pk], current_app=self.admin_site.name)
             text = _("A test picture of %(name)s is on its way:") % {"name": config.name}
             self.message_user(request, format_html('{} <a href="{}">{}</a>', text, address, asset), messages.SUCCESS)
-
-
-def credential_text(state: CredentialState) -> str:
-    """For people: "set, ends in 1234", "from the environment" ..."""
-    if state.source == "stored":
-        return _("set, ends in %(ending)s") % {"ending": state.ending} if state.ending else _("set")
-    return {
-        "connected": _("connected by OAuth"),
-        "broken": _("connect it again"),
-        "unreadable": _("cannot be decrypted"),
-        "environment": _("from the environment"),
-        "settings": _("from the settings"),
-        "missing": _("not set"),
-        "withheld": _("not for this address"),
-        "not needed": _("not needed"),
-    }[state.source]

@@ -9,12 +9,14 @@ from django import forms
 from django.contrib.admin.widgets import AdminURLFieldWidget
 from django.utils.translation import gettext_lazy as _
 
+from mediagen.admin.providers.model_input import model_input
 from mediagen.admin.providers.option_fields import PREFIX as OPTION
 from mediagen.admin.providers.option_fields import written
 from mediagen.destinations import destination, elsewhere
 from mediagen.engine.providers import entries
 from mediagen.models import BUDGET_FIELDS, ProviderConfig
 from mediagen.models.fields import PREFIX
+from mediagen.providers.google_account import is_account
 from mediagen.secrets import Secret
 
 
@@ -45,6 +47,8 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     asked_by: Any = None
     """the user, when the page knows one"""
+    adapter_now = ""
+    """whose models and options are asked for"""
 
     # Said here because Django 5.2 warns of a URL field that does not name its scheme.
     base_url = forms.URLField(
@@ -83,6 +87,8 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.asked_by is None or not self.asked_by.has_perm("mediagen.send_key_elsewhere"):
             del self.fields["send_key_elsewhere"]
         self.initial["send_key_elsewhere"] = entries.is_consented(self.instance)
+        if "model" in self.fields and (widget := model_input(self.adapter_now, self.instance.model)) is not None:
+            self.fields["model"].widget = widget
         for name in self.option_names:
             value = (self.instance.options or {}).get(name)
             self.initial[f"{OPTION}{name}"] = written(value)
@@ -101,7 +107,7 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_new_credential(self) -> Secret:
         """Wrapped at once, so that no later error can show it."""
         value: str = self.cleaned_data["new_credential"]
-        if not all("!" <= char <= "~" for char in value):
+        if not is_account(value) and not all("!" <= char <= "~" for char in value):
             raise forms.ValidationError(
                 _("It holds a blank or another character that no request header can carry. Copy it again.")
             )
@@ -149,6 +155,8 @@ class ProviderConfigForm(forms.ModelForm):  # type: ignore[type-arg]
         if new and remove:
             self.add_error("remove_credential", _("Either enter a new credential or remove the stored one."))
         adapter = data.get("adapter")
+        if new and adapter and is_account(new.reveal()) and not entries.takes_account(adapter):
+            self.add_error("new_credential", _("This service takes a key, and no service account's file."))
         if new and adapter and not entries.takes_credential(adapter):
             self.add_error(
                 "new_credential",

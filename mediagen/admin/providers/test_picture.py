@@ -18,6 +18,7 @@ from mediagen.engine.work import work_soon
 from mediagen.errors import MediagenError
 from mediagen.models import MediaAsset, MediaLibrary, ProviderConfig
 from mediagen.templatetags.mediagen import usd
+from mediagen.wording import translated
 
 SIDE_PX = 1024
 PROMPT = "A lighthouse in the fog, seen from the sea"
@@ -38,7 +39,7 @@ def trial(config: ProviderConfig) -> Trial:
     try:
         found = estimate([AssetOrder.of(PROMPT, SIDE_PX, SIDE_PX, provider=config.name)])
     except MediagenError as exc:
-        return Trial(config.name, str(exc), False)
+        return Trial(config.name, translated(exc), False)
     return Trial(config.name, _cost(found), True)
 
 

@@ -24,6 +24,7 @@ from mediagen.images import can_write, scale
 from mediagen.models import AssetSource, MediaAsset
 from mediagen.studio.generation.choices import Providers
 from mediagen.studio.generation.prompt import Price
+from mediagen.wording import translated
 
 AT_ONCE_HERE = 10
 """assets that are tried again in the request itself; more become a job"""
@@ -82,7 +83,7 @@ class VariantsForm(forms.Form):
             try:
                 variants.specs_of(self.as_sizes)
             except InvalidRequest as exc:
-                self.add_error("sizes", str(exc))
+                self.add_error("sizes", translated(exc))
         return cleaned
 
     @property
@@ -170,7 +171,7 @@ class AssetJobs(AssetActions):
         try:
             return Price(estimate(_orders(assets, arguments.get("provider"))), None).text
         except MediagenError as exc:
-            return str(exc)
+            return translated(exc)
 
 
 def _orders(assets: Iterable[MediaAsset], provider: str | None) -> Iterable[AssetOrder]:

@@ -39,6 +39,7 @@ WORDS = {
     "review": gettext_lazy("Review"),
     "tag": gettext_lazy("Tag"),
     "move": gettext_lazy("Move"),
+    "export": gettext_lazy("Export"),
     "delete": gettext_lazy("Delete"),
 }
 

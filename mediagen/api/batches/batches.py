@@ -30,6 +30,8 @@ from mediagen.engine.library import Right
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.models import BatchState, GenerationBatch
 from mediagen.models.costs import Cost
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 MAX_PROBLEMS = 100
 FORMATS = ("csv", "jsonl", "txt")
@@ -232,7 +234,7 @@ class CheckView(_TakesManifests):
 
 def _wrong_rows(exc: ManifestError) -> Problem:
     errors = [{"field": "manifest", "detail": str(problem)} for problem in exc.problems[:MAX_PROBLEMS]]
-    return Problem(INVALID, str(exc), field="manifest", errors=errors)
+    return Problem(INVALID, translated(exc), field="manifest", errors=errors)
 
 
 def _found(view: APIBase, pk: UUID) -> GenerationBatch:
@@ -270,7 +272,7 @@ class ResultView(APIBase):
         batch = _found(self, pk)
         wanted = request.query_params.get("as", "csv")
         if wanted not in RESULT_FORMATS:
-            raise InvalidRequest(f"as must be one of {', '.join(RESULT_FORMATS)}.", field="as")
+            raise InvalidRequest(_("as must be one of %(formats)s.", formats=", ".join(RESULT_FORMATS)), field="as")
         file: Any = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115 - the answer closes it
         uploads.write_results(batch, file, wanted)
         file.flush()
@@ -288,7 +290,7 @@ class GoOnView(APIBase):
     throttle_classes: Any = (RoleThrottle, GenerateThrottle)
 
     def post(self, request: Request, pk: UUID) -> Response:
-        uploads.go_on(_found(self, pk))
+        uploads.go_on(_found(self, pk), self.access)
         return Response(_detail(self, pk))
 
 
@@ -329,7 +331,7 @@ class PauseView(APIBase):
     def post(self, request: Request, pk: UUID) -> Response:
         batch = _found(self, pk)
         if not lifecycle.pause(batch, lifecycle.BY_HAND):
-            raise Conflict(f"The batch is {batch.state}, and only a running one is paused.")
+            raise Conflict(_("The batch is %(state)s, and only a running one is paused.", state=batch.state))
         return Response(_detail(self, pk))
 
 
@@ -346,7 +348,7 @@ class CancelView(APIBase):
     def post(self, request: Request, pk: UUID) -> Response:
         batch = _found(self, pk)
         if batch.state in (BatchState.FINISHED, BatchState.CANCELLED):
-            raise Conflict(f"The batch is {batch.state} already.")
+            raise Conflict(_("The batch is %(state)s already.", state=batch.state))
         lifecycle.cancel(batch)
         return Response(_detail(self, pk))
 
@@ -364,8 +366,9 @@ class RetryView(APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         batch = _found(self, pk)
+        uploads.demand_dry(batch, self.access)
         if not lifecycle.retry_failed(batch):
-            raise Conflict("No row of the batch has failed or was cancelled.")
+            raise Conflict(_("No row of the batch has failed or was cancelled."))
         uploads.work_on(batch)
         return Response(_detail(self, pk))
 

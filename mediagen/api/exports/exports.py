@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.urls import path
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +22,8 @@ from mediagen.engine.exports import requests, rows
 from mediagen.engine.library import Right
 from mediagen.models import AssetExport, ExportState, ExportTarget
 from mediagen.models.routing import outside_transactions
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 TAGS = ["Exports"]
 
@@ -30,7 +33,7 @@ class Coordinate(serializers.FloatField):
 
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool) or not isinstance(data, int | float):
-            raise serializers.ValidationError("must be a number.")
+            raise serializers.ValidationError(gettext("must be a number."))
         return float(super().to_internal_value(data))
 
 
@@ -119,7 +122,7 @@ class ExportView(APIBase):
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, rows.ExportConflict):
-            exc = Problem(CONFLICT, str(exc))
+            exc = Problem(CONFLICT, translated(exc))
         return super().handle_exception(exc)
 
     def found(self, exports: Any, pk: UUID) -> AssetExport:
@@ -156,13 +159,17 @@ class ExportsView(ExportView):
         for name, choices in (("target", ExportTarget.values), ("state", ExportState.values)):
             if (value := query.get(name)) is not None:
                 if value not in choices:
-                    raise Problem(INVALID, f"{name} must be one of {', '.join(choices)}.", field=name)
+                    raise Problem(
+                        INVALID,
+                        _("%(name)s must be one of %(choices)s.", name=name, choices=", ".join(choices)),
+                        field=name,
+                    )
                 exports = exports.filter(**{name: value})
         if (asset := query.get("asset")) is not None:
             try:
                 exports = exports.filter(asset_id=UUID(asset))
             except ValueError:
-                raise Problem(INVALID, "asset must be an asset's id.", field="asset") from None
+                raise Problem(INVALID, _("asset must be an asset's id."), field="asset") from None
         addresses = Addresses.of(request)
         return Response(paged(request, exports, lambda page: [shown(export, addresses) for export in page]))
 
@@ -179,7 +186,8 @@ class ExportsView(ExportView):
         values = self.read(NewAssetExportSerializer)
         asset = self.access.assets(Right.CHANGE).filter(pk=values.pop("asset")).select_related("library").first()
         if asset is None:
-            raise Problem(INVALID, "There is no such asset that you may change.", field="asset")
+            raise Problem(INVALID, _("There is no such asset that you may change."), field="asset")
+        values["dry_run"] = self.access.dry(values.get("dry_run"))
         export = requests.place(asset, requests.ExportOrder(**values), by=request.user)
         return self.answer(export, 202 if export.target == ExportTarget.CANVA else 201)
 
@@ -221,10 +229,13 @@ class ExportRetryView(ExportView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         export = self.found(requests.changeable(self.access), pk)
+        self.access.demand_dry(export.options.get("dry_run"))
         if export.target == ExportTarget.FIGMA and export.expires_at is None:
-            raise Problem(CONFLICT, "Figma was never asked with success. Export the asset once more.")
+            raise Problem(CONFLICT, _("Figma was never asked with success. Export the asset once more."))
         if export.state not in (ExportState.FAILED, ExportState.EXPIRED, ExportState.CANCELLED):
-            raise Problem(CONFLICT, f"The export is {export.get_state_display()}: there is nothing to retry.")
+            raise Problem(
+                CONFLICT, _("The export is %(state)s: there is nothing to retry.", state=export.get_state_display())
+            )
         return self.answer(requests.retry(export), 202)
 
 

@@ -32,6 +32,8 @@ from mediagen.api.schema import PAGING, Parameter, describe, page_of
 from mediagen.engine.exports import from_figma, pictures, plugin, rows
 from mediagen.engine.library import Access, AssetFilters, Right, narrowed
 from mediagen.models import ApiToken, AssetExport, ExportState, MediaAsset
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 SCOPE = "figma"
 GRANTS = ("read", "generate")
@@ -47,7 +49,7 @@ class PluginAllowed(BasePermission):
         if not isinstance(request.auth, ApiToken):
             raise NotAuthenticated("Send an API token with the scope figma: Authorization: Bearer mgt_...")
         if not request.auth.allows(SCOPE):
-            raise Problem(FORBIDDEN, "This token was not made for the Figma plugin. Make one with the scope figma.")
+            raise Problem(FORBIDDEN, _("This token was not made for the Figma plugin. Make one with the scope figma."))
         return True
 
 
@@ -78,7 +80,7 @@ class PluginView(APIBase):
         if isinstance(exc, plugin.NoSuchExport):
             exc = problems.not_found()
         if isinstance(exc, rows.ExportConflict):
-            exc = Problem(CONFLICT, str(exc), extra={"export": ExportSerializer(exc.export).data})
+            exc = Problem(CONFLICT, translated(exc), extra={"export": ExportSerializer(exc.export).data})
         return super().handle_exception(exc)
 
 
@@ -369,7 +371,10 @@ class PictureBody(BaseParser):
         limit = int(conf.get("MAX_IMAGE_BYTES"))
         content: bytes = stream.read(limit + 1)
         if len(content) > limit:
-            raise Problem(TOO_LARGE, f"The picture has more than {limit:,} bytes. Send it at a smaller scale.")
+            raise Problem(
+                TOO_LARGE,
+                _("The picture has more than %(limit)s bytes. Send it at a smaller scale.", limit=f"{limit:,}"),
+            )
         return content
 
 

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import Flag, StrictSerializer, Time, Whole
+from mediagen.api.fields import Choice, Flag, StrictSerializer, Time, Whole
 from mediagen.api.library.assets import AssetsBase
 from mediagen.api.problems import CONFLICT, INVALID, LINK_REFUSED, Problem
 from mediagen.api.schema import Parameter, describe
@@ -27,11 +27,14 @@ from mediagen.models.routing import outside_transactions
 from mediagen.origins import allow_origin
 from mediagen.views_files import (
     CONTENT_TYPES,
+    original_response,
     page_picture_response,
     picture_response,
     signed_file_response,
     wishes,
 )
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 SIDE = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE_PX}
 WISHES = (
@@ -62,7 +65,7 @@ class PictureBase(AssetsBase):
     def with_picture(self, pk: UUID) -> MediaAsset:
         asset = self.found(pk)
         if not asset.file:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         return asset
 
 
@@ -76,6 +79,18 @@ class DownloadView(PictureBase):
     )
     def get(self, request: Request, pk: UUID) -> Any:
         return picture_response(request._request, self.with_picture(pk), {}, download=True)
+
+
+class OriginalView(PictureBase):
+    @describe(
+        "The file as it came",
+        operation_id="assets_original",
+        responses={**PICTURES, **PARTS, 304: None},
+        description="As its vendor sent it, with all that stands in it, where the asset's own was made of it. 404 "
+        "where there is none besides. Ranges and ETags are answered.",
+    )
+    def get(self, request: Request, pk: UUID) -> Any:
+        return original_response(request._request, self.found(pk))
 
 
 @method_decorator(outside_transactions, name="dispatch")
@@ -142,7 +157,7 @@ class SignedFileView(ForEverybody):
         try:
             return signed_file_response(request._request, token)
         except LinkRefused as exc:
-            raise Problem(LINK_REFUSED, str(exc)) from exc
+            raise Problem(LINK_REFUSED, translated(exc)) from exc
 
 
 class PagePictureView(ForEverybody):
@@ -159,7 +174,7 @@ class PagePictureView(ForEverybody):
         try:
             return page_picture_response(request._request, token)
         except LinkRefused as exc:
-            raise Problem(LINK_REFUSED, str(exc)) from exc
+            raise Problem(LINK_REFUSED, translated(exc)) from exc
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -176,7 +191,7 @@ class SourcesSerializer(serializers.Serializer[Any]):
     width = serializers.IntegerField(help_text="Pixels of the picture itself.")
     height = serializers.IntegerField()
     alt = serializers.CharField()
-    format = serializers.CharField()
+    format = Choice(choices=tuple(FORMATS))
     sources = SourceSerializer(many=True)
 
 
@@ -193,9 +208,9 @@ class SrcsetView(AssetsBase):
         asset = self.found(pk)
         format = request.query_params.get("format", "webp")
         if format not in FORMATS:
-            raise Problem(INVALID, f"format can be {', '.join(FORMATS)}.", field="format")
+            raise Problem(INVALID, _("format can be %(formats)s.", formats=", ".join(FORMATS)), field="format")
         if not asset.is_ready:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         addresses = Addresses.of(request)
         widths = [width for width in WIDTHS if width < asset.width] + [min(asset.width, MAX_SIDE_PX)]
         sources = [
@@ -212,7 +227,7 @@ class SrcsetView(AssetsBase):
                 "srcset": ", ".join(f"{one['url']} {one['width']}w" for one in sources),
                 "width": asset.width,
                 "height": asset.height,
-                "alt": asset.alt_text or asset.name,
+                "alt": asset.shown_alt_text or asset.name,
                 "format": format,
                 "sources": sources,
             }
@@ -224,6 +239,7 @@ WIDTHS = (320, 640, 960, 1280, 1920, 2560)
 routes = [
     path("assets/<uuid:pk>/srcset/", SrcsetView.as_view(), name="asset-srcset"),
     path("assets/<uuid:pk>/download/", DownloadView.as_view(), name="asset-download"),
+    path("assets/<uuid:pk>/original/", OriginalView.as_view(), name="asset-original"),
     path("assets/<uuid:pk>/renditions/", RenditionsView.as_view(), name="asset-renditions"),
     path("assets/<uuid:pk>/link/", LinkView.as_view(), name="asset-link"),
     path("files/<str:token>/", SignedFileView.as_view(), name="signed-file"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.validators import RegexValidator
+from django.utils.translation import gettext
 from rest_framework import serializers
 
 from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Whole
@@ -83,7 +84,7 @@ class AskedSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("provider") and attrs.get("providers"):
-            raise serializers.ValidationError({"providers": "Say provider or providers, not both."})
+            raise serializers.ValidationError({"providers": gettext("Say provider or providers, not both.")})
         return attrs
 
     @classmethod

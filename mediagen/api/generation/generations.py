@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import path
 from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
@@ -33,7 +33,7 @@ from mediagen.api.shown import (
     state_of,
 )
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine.database import close_own_connections, hold_no_thread, in_database, patiently
+from mediagen.engine.database import close_own_connections, few_at_once, hold_no_thread, in_database, patiently
 from mediagen.engine.events import News, Story, Watch, news, watching
 from mediagen.engine.generation import Placed, idempotency, requests
 from mediagen.engine.library import Right, tickets
@@ -43,6 +43,7 @@ from mediagen.models import GenerationState, MediaAsset
 from mediagen.models.costs import cost_of_assets
 from mediagen.origins import allow_origin
 from mediagen.types import uuid7
+from mediagen.wording import say as _
 
 WATCH = (Right.READ, Right.GENERATE)
 """either will do: who has pictures made may see what comes of it"""
@@ -60,15 +61,20 @@ PREFER = Parameter(
     "wait=N: answer when the pictures are ready, after N seconds (120 at most, 5 under WSGI) at the latest.",
     where="header",
 )
+STATES = {"type": "array", "items": {"type": "string", "enum": list(GENERATION_STATES)}}
 LAST_EVENT = Parameter("Last-Event-ID", "Go on after this event. Browsers send it by themselves.", where="header")
 
 TICKET = Parameter("ticket", "Stands in `stream_url`, for browsers: they send no header with an EventSource.")
 
 
-ANSWERS: dict[Any, Any] = {202: GenerationSerializer, 201: GenerationSerializer, (200, EVENT_STREAM): EVENT}
+ANSWERS: dict[Any, Any] = {
+    (202, "application/json"): GenerationSerializer,
+    (202, EVENT_STREAM): EVENT,
+    201: GenerationSerializer,
+}
 HOW_IT_ANSWERS = (
     "202 with the pending assets; with `Prefer: wait=N` 201 when all are ready in time, else 202 with what has "
-    "become of them; with `Accept: text/event-stream` 200 and a stream until the last one is over. Refused "
+    "become of them; with `Accept: text/event-stream` 202 and a stream until the last one is over. Refused "
     "before anything is made: 402 when a budget does not leave what it costs at least, 503 with Retry-After "
     "when every provider is cooling down."
 )
@@ -96,7 +102,7 @@ class Placing(AsyncAPIView):
         new = assets if placed.is_new else []
         if _wants_stream(request):
             await in_server.work_now(ids, new=new)
-            return await _stream_response(request, ids, "", addresses, headers)
+            return await _stream_response(request, ids, "", addresses, headers, status=202)
         if wait_s:
             headers["Preference-Applied"] = f"wait={wait_s:.0f}"
             assets = await _after(assets, wait_s, is_new=placed.is_new) or assets
@@ -137,7 +143,7 @@ class GenerationsView(Placing):
         operation_id="generations_list",
         parameters=[
             *PAGING,
-            Parameter("state", "Only those; one of several, with commas.", {"type": "string"}),
+            Parameter("state", "Only those; one of several, with commas or repeated.", STATES),
         ],
         responses={200: page_of(GenerationSerializer)},
         description=(
@@ -149,7 +155,7 @@ class GenerationsView(Placing):
         return Response(self.begun)
 
     def begin_get(self, request: Request) -> dict[str, Any]:
-        words = request.query_params.get("state", "").split(",")
+        words = ",".join(request.query_params.getlist("state")).split(",")
         wanted = [word.strip() for word in words if word.strip()]
         if wrong := [word for word in wanted if word not in GENERATION_STATES]:
             text = f"There is no state {wrong[0]!r:.40}. There are: {', '.join(GENERATION_STATES)}."
@@ -221,7 +227,7 @@ class OneGeneration:
         assets = self.found(pk)
         mine = set(self.access.assets(Right.GENERATE).filter(pk__in=[asset.pk for asset in assets]).values_list("pk"))
         if len(mine) < len(assets):
-            raise NotAllowed("You may look into this library, and not have pictures made in it.")
+            raise NotAllowed(_("You may look into this library, and not have pictures made in it."))
         return assets
 
 
@@ -235,6 +241,12 @@ class GenerationView(OneGeneration, APIBase):
 
 class EventsView(OneGeneration, AsyncAPIView):
     rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH}
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        # A hundred browsers that come back at once would have a hundred threads and connections at once, of which
+        # their memory stays with the process.
+        async with few_at_once():
+            return await super().dispatch(request, *args, **kwargs)
 
     def get_authenticators(self) -> list[Any]:
         return [TicketAuthentication(), *super().get_authenticators()]
@@ -266,6 +278,7 @@ class EventsView(OneGeneration, AsyncAPIView):
             return assets
 
         assets = await in_database(read)
+        await hold_no_thread()
         position = request.headers.get("Last-Event-ID", "")
         if position and all(asset.generation_state not in OPEN for asset in assets):
             async with watching([asset.pk for asset in assets]) as watch:
@@ -308,7 +321,7 @@ class RetryView(OneGeneration, APIBase):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         demand(self.access, Right.GENERATE)
-        in_server.work_soon(requests.retry(self.changeable(pk)))
+        in_server.work_soon(requests.retry(self.changeable(pk), self.access))
         return Response(self.shown(pk), status=202)
 
 
@@ -382,13 +395,19 @@ def _wants_stream(request: Request) -> bool:
 
 
 async def _stream_response(
-    request: Request, ids: Sequence[UUID], position: str, addresses: Addresses, headers: Mapping[str, str]
+    request: Request,
+    ids: Sequence[UUID],
+    position: str,
+    addresses: Addresses,
+    headers: Mapping[str, str],
+    *,
+    status: int = 200,
 ) -> StreamingHttpResponse:
     events: Any = _stream(ids, position, addresses)
     if holds_a_worker(request):
         # Django would send nothing before the end: what there is goes out soon, and the reader comes back for more.
         events = [event async for event in _stream(ids, position, addresses, longest_s=WSGI_WAIT_S)]
-    response = StreamingHttpResponse(events, content_type=EVENT_STREAM, headers=dict(headers))
+    response = StreamingHttpResponse(events, status=status, content_type=EVENT_STREAM, headers=dict(headers))
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response

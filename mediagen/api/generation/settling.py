@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.urls import path
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -52,7 +53,7 @@ class SettleSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs["billed"] and attrs.get("cost"):
-            raise serializers.ValidationError({"cost": "What was not billed cost nothing: leave it out."})
+            raise serializers.ValidationError({"cost": gettext("What was not billed cost nothing: leave it out.")})
         return attrs
 
 

@@ -13,8 +13,10 @@ from mediagen.api.base import APIBase
 from mediagen.api.fields import Choice, StrictSerializer, Text, Time, Usd
 from mediagen.api.schema import Parameter, describe
 from mediagen.engine.insight import Figures, Overview, Period, statistics
+from mediagen.models import BudgetPeriod
 
 PERIODS = tuple(statistics.PERIODS)
+BUDGET_KINDS = ("library", "provider", "batch")
 
 
 class StatsQuerySerializer(StrictSerializer):
@@ -55,10 +57,10 @@ class SlotSerializer(serializers.Serializer[Any]):
 
 
 class BudgetSerializer(serializers.Serializer[Any]):
-    kind = serializers.CharField(help_text="library, provider or batch.")
+    kind = Choice(choices=BUDGET_KINDS)
     key = serializers.CharField()
     name = serializers.CharField()
-    period = serializers.CharField()
+    period = Choice(choices=BudgetPeriod.choices)
     limit = Usd()
     spent = Usd()
     held = Usd()
@@ -70,7 +72,7 @@ class BudgetSerializer(serializers.Serializer[Any]):
 class StatsSerializer(serializers.Serializer[Any]):
     """A period at a glance."""
 
-    period = serializers.CharField()
+    period = Choice(choices=(*PERIODS, "custom"))
     since = Time()
     until = Time()
     step = Choice(choices=("hour", "day"))

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase
-from mediagen.api.fields import StrictSerializer, Text, Time, Whole
+from mediagen.api.fields import Choice, StrictSerializer, Text, Time, Whole
 from mediagen.api.library.assets import AssetsBase, page_of_assets
 from mediagen.api.problems import CONFLICT, INVALID, Problem
 from mediagen.api.schema import KEY, PAGING, Parameter, describe, page_of
@@ -22,11 +22,13 @@ from mediagen.api.shown import AssetSerializer, AttemptSerializer, CostSerialize
 from mediagen.engine.files import uploads, variants
 from mediagen.engine.generation import idempotency
 from mediagen.engine.library import RATES, Right, usage
+from mediagen.images.scale import FORMATS
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
 from mediagen.models.costs import cost_of_assets
 from mediagen.models.routing import outside_transactions
 from mediagen.models.usage import METRICS
 from mediagen.types import MAX_SIDE_PX
+from mediagen.wording import say as _
 
 MOST_SHOWN = 200
 
@@ -58,7 +60,7 @@ class CropSerializer(StrictSerializer):
     width = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, help_text="To the right edge.")
     height = Whole(min_value=1, max_value=MAX_SIDE_PX, required=False, help_text="To the lower edge.")
     rotate = Whole(min_value=0, max_value=270, required=False, help_text="Degrees, clockwise: 0, 90, 180 or 270.")
-    format = Text(max_length=10, required=False, help_text="png, jpeg, webp or avif. That of the picture.")
+    format = Choice(choices=FORMATS, required=False, help_text="That of the picture.")
 
 
 class UsageSerializer(serializers.ModelSerializer[AssetUsage]):
@@ -182,7 +184,7 @@ class VariantsView(AssetsBase):
         asset = self.found(pk, Right.GENERATE)
         sizes = self.read(VariantsSerializer)["sizes"]
         if not asset.is_ready:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         made = [child.pk for child in variants.make_variants(asset, sizes, request.user)]
         rows = MediaAsset.objects.select_related("library").prefetch_related("tags").in_bulk(made)
         return Response({"results": shown_assets([rows[pk] for pk in made], Addresses.of(request))}, status=201)
@@ -204,7 +206,7 @@ class CropsView(AssetsBase):
         asset = self.found(pk, Right.GENERATE)
         asked = self.read(CropSerializer)
         if not asset.is_ready:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture yet.")
+            raise Problem(CONFLICT, _("The asset is %(state)s: there is no picture yet.", state=asset.generation_state))
         made = variants.make_crop(asset, request.user, **asked)
         row = MediaAsset.objects.select_related("library").prefetch_related("tags").get(pk=made.pk)
         return Response(shown_asset(row, Addresses.of(request)), status=201)
@@ -270,7 +272,9 @@ class MetricsView(AssetsBase):
 
 def _must_be_ready(asset: MediaAsset) -> None:
     if not asset.is_ready:
-        raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture to use yet.")
+        raise Problem(
+            CONFLICT, _("The asset is %(state)s: there is no picture to use yet.", state=asset.generation_state)
+        )
 
 
 class BestView(APIBase):
@@ -294,7 +298,7 @@ class BestView(APIBase):
         query = request.query_params
         campaign = query.get("campaign", "").strip()
         if not campaign:
-            raise Problem(INVALID, "Say which campaign.", field="campaign")
+            raise Problem(INVALID, _("Say which campaign."), field="campaign")
         found = usage.best_assets(
             campaign,
             query.get("by") or "click_rate",
@@ -315,7 +319,11 @@ class BestView(APIBase):
 def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and len(text) <= 10 and least <= int(text) <= most):
-        raise Problem(INVALID, f"{name} must be a whole number from {least} to {most}.", field=name)
+        raise Problem(
+            INVALID,
+            _("%(name)s must be a whole number from %(least)s to %(most)s.", name=name, least=least, most=most),
+            field=name,
+        )
     return int(text)
 
 

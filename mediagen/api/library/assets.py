@@ -19,11 +19,12 @@ from mediagen.api.asset_rows import AssetRow, read_rows, with_related
 from mediagen.api.base import APIBase, demand_version, etag_of
 from mediagen.api.fields import StrictSerializer, Text
 from mediagen.api.pagination import paged
+from mediagen.api.parsing import Body
 from mediagen.api.problems import CONFLICT, FORBIDDEN, IN_USE, INVALID, NOT_A_PICTURE, Problem, not_found
 from mediagen.api.schema import IF_MATCH, PAGING, Parameter, describe, page_of
-from mediagen.api.shown import SHOWN, AssetSerializer, shown_asset, shown_assets
+from mediagen.api.shown import PICTURE_FORMATS, SHOWN, AssetSerializer, shown_asset, shown_assets
 from mediagen.conf import FALSE_WORDS, TRUE_WORDS
-from mediagen.engine.files import uploads
+from mediagen.engine.files import similar_to, upload_from, uploads
 from mediagen.engine.library import (
     AssetFilters,
     Right,
@@ -38,6 +39,8 @@ from mediagen.engine.library import (
 from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import AssetSource, GenerationState, LabelRule, MediaAsset, MediaLibrary, ReviewStatus
 from mediagen.models.routing import atomic, outside_transactions
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 LONGEST_TEXT = 32_000
 BOOL = {"type": "string", "enum": ["true", "false"]}
@@ -62,7 +65,7 @@ FILTERS = (
     Parameter("provider", "Who served it."),
     Parameter("model", "Which model did."),
     Parameter("tag", "Has this tag; repeated: all of them.", {"type": "array", "items": {"type": "string"}}),
-    Parameter("format", "png, jpeg, webp, avif or gif."),
+    Parameter("format", "Of its file.", enum=PICTURE_FORMATS),
     Parameter("min_width", "Pixels.", PIXELS),
     Parameter("max_width", "Pixels.", PIXELS),
     Parameter("min_height", "Pixels.", PIXELS),
@@ -116,10 +119,24 @@ class UploadSerializer(StrictSerializer):
     tags = serializers.ListField(child=serializers.CharField(max_length=100), required=False, max_length=100)
 
 
+class UploadByAddressSerializer(StrictSerializer):
+    """A picture that is on the web."""
+
+    address = Text(max_length=2000, help_text="https, of a host on the public internet.")
+    library = Text(max_length=200, required=False, help_text="Id, slug or name; else the default one.")
+    name = Text(max_length=255, required=False, allow_blank=True, help_text="The file's name.")
+    description = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
+    alt_text = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
+    tags = serializers.ListField(child=Text(max_length=100), required=False, max_length=100)
+
+
 class UploadedSerializer(AssetSerializer):
     duplicates = serializers.ListField(
         child=serializers.UUIDField(),
         help_text="Assets with the very same file, of those that you may see; 20 at most.",
+    )
+    similar = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Assets that look like it, of those as well; the nearest first."
     )
 
 
@@ -162,14 +179,16 @@ class AssetsBase(APIBase):
         else:
             library = find_library(word, self.access)
         if library is None or not (word or self.access.may(Right.READ, library)):
-            raise Problem(INVALID, f"There is no library {word!r:.80} that you may see.", field="library")
+            raise Problem(
+                INVALID, _("There is no library %(word)s that you may see.", word=f"{word!r:.80}"), field="library"
+            )
         if not self.access.may(right, library):
             raise _only_to_look_at()
         return library
 
 
 def _only_to_look_at() -> Problem:
-    return Problem(FORBIDDEN, "You may look into this library, and not change what is in it.")
+    return Problem(FORBIDDEN, _("You may look into this library, and not change what is in it."))
 
 
 def wanted_fields(request: Request) -> list[str] | None:
@@ -179,7 +198,15 @@ def wanted_fields(request: Request) -> list[str] | None:
         return None
     asked = {name.strip() for name in text.split(",") if name.strip()}
     if unknown := sorted(asked - set(SHOWN)):
-        raise Problem(INVALID, f"There is no field {unknown[0]!r:.60}. There are: {', '.join(SHOWN)}.", field="fields")
+        raise Problem(
+            INVALID,
+            _(
+                "There is no field %(unknown)s. There are: %(shown)s.",
+                unknown=f"{unknown[0]!r:.60}",
+                shown=", ".join(SHOWN),
+            ),
+            field="fields",
+        )
     return [name for name in SHOWN if name in asked]
 
 
@@ -195,7 +222,7 @@ def filters_from(request: Request, query: Any) -> AssetFilters:
     if "mine" in query:
         word = query.pop("mine")[-1].strip().lower()
         if word not in (*TRUE_WORDS, *FALSE_WORDS):
-            raise Problem(INVALID, "mine must be true or false.", field="mine")
+            raise Problem(INVALID, _("mine must be true or false."), field="mine")
         if word in TRUE_WORDS:
             query["created_by"] = request.user.get_username()
     try:
@@ -203,7 +230,7 @@ def filters_from(request: Request, query: Any) -> AssetFilters:
     except InvalidRequest as exc:
         if exc.field != "status":
             raise
-        raise Problem(INVALID, str(exc).replace("status", "review"), field="review") from None
+        raise Problem(INVALID, translated(exc).replace("status", "review"), field="review") from None
 
 
 def page_of_assets(
@@ -221,7 +248,7 @@ def page_of_assets(
 @method_decorator(outside_transactions, name="dispatch")
 class AssetsView(AssetsBase):
     rights: ClassVar[Mapping[str, Right | None]] = {"GET": Right.READ, "POST": Right.GENERATE}
-    parser_classes: Any = (Multipart,)
+    parser_classes: Any = (Multipart, Body)
 
     @describe(
         "List assets",
@@ -235,7 +262,11 @@ class AssetsView(AssetsBase):
         names = wanted_fields(request)
         order = request.query_params.get("ordering", ORDERS[0])
         if order not in ORDERS:
-            raise Problem(INVALID, f"ordering can be {' or '.join(ORDERS)}, not {order!r:.40}.", field="ordering")
+            raise Problem(
+                INVALID,
+                _("ordering can be %(orders)s, not %(order)s.", orders=" or ".join(ORDERS), order=f"{order!r:.40}"),
+                field="ordering",
+            )
         assets: Any = self.access.all_assets() if filters.status else self.access.assets()
         assets = narrowed(assets, filters, self.access)
         return Response(page_of_assets(request, assets, names, oldest_first=order == ORDERS[1]))
@@ -243,26 +274,32 @@ class AssetsView(AssetsBase):
     @describe(
         "Upload a picture",
         operation_id="assets_upload",
-        request={"multipart/form-data": UploadSerializer},
+        request={"multipart/form-data": UploadSerializer, "application/json": UploadByAddressSerializer},
         responses={201: UploadedSerializer},
         description=(
             "What it is counts, not what it is called. It is decoded, turned upright, and loses EXIF and other private "
-            "metadata. 415 for what is no whole picture: SVG, HTML, archives, half files, files with something behind."
+            "metadata. 415 for what is no whole picture: SVG, HTML, archives, half files, files with something behind. "
+            "With `address` it is fetched from there, within 20 s, if that and all that it redirects to is public."
         ),
     )
     def post(self, request: Request) -> Response:
+        is_file = (request.content_type or "").startswith("multipart/")
         sent: Any = request.data
-        if isinstance(sent.get("file"), str):
-            raise Problem(INVALID, "file must be sent as a file, with a filename.", field="file")
-        body = self.read(UploadSerializer)
+        if is_file and isinstance(sent.get("file"), str):
+            raise Problem(INVALID, _("file must be sent as a file, with a filename."), field="file")
+        body = self.read(UploadSerializer if is_file else UploadByAddressSerializer)
         library = self.library(body.pop("library", None), Right.GENERATE)
+        take: Any = uploads.upload if is_file else upload_from
         try:
-            asset = uploads.upload(body.pop("file"), library=library, by=request.user, **body)
+            asset = take(body.pop("file" if is_file else "address"), library=library, by=request.user, **body)
         except InvalidRequest as exc:
-            raise Problem(NOT_A_PICTURE if exc.field == "file" else INVALID, str(exc), field=exc.field) from exc
+            kind = NOT_A_PICTURE if exc.field == "file" else INVALID
+            field = "address" if exc.field == "file" and not is_file else exc.field
+            raise Problem(kind, translated(exc), field=field) from exc
         same = uploads.duplicates(asset, self.access.assets())
         answer = self.answer(asset, 201)
         answer.data["duplicates"] = [str(pk) for pk in same.values_list("pk", flat=True)[:20]]
+        answer.data["similar"] = [str(one.pk) for one, _ in similar_to(asset, self.access.assets())]
         answer["Location"] = answer.data["url"]
         return answer
 
@@ -338,7 +375,7 @@ class AssetView(AssetsBase):
             bulk.set_tags(asset, tags)
         for name, value in body.items():
             setattr(asset, name, value)
-        review.describe(asset, set(body))
+        review.describe(asset, set(body), by=request.user)
         return self.answer(asset)
 
     @describe(
@@ -356,11 +393,11 @@ class AssetView(AssetsBase):
         asset = self.found(pk, Right.DELETE)
         word = request.query_params.get("even_if_used", "false")
         if word not in ("true", "false"):
-            raise Problem(INVALID, "even_if_used must be true or false.", field="even_if_used")
+            raise Problem(INVALID, _("even_if_used must be true or false."), field="even_if_used")
         try:
             trash.delete([asset.pk], request.user, even_if_used=word == "true")
         except AssetInUse as exc:
-            raise Problem(IN_USE, str(exc), field=exc.field, extra={"used": exc.used[asset.asset_id]}) from exc
+            raise Problem(IN_USE, translated(exc), field=exc.field, extra={"used": exc.used[asset.asset_id]}) from exc
         return Response(status=204)
 
 
@@ -377,7 +414,7 @@ class UndeleteView(AssetsBase):
     def post(self, request: Request, pk: UUID) -> Response:
         asset = self.found(pk, Right.DELETE, deleted=True)
         if not trash.undelete([asset.pk], request.user):
-            raise Problem(CONFLICT, "The asset is not deleted.")
+            raise Problem(CONFLICT, _("The asset is not deleted."))
         return self.answer(asset)
 
 
@@ -392,11 +429,21 @@ class StepView(AssetsBase):
         notes = self.read(ReviewSerializer).get("notes", "")
         done = review.review([asset.pk], self.step, by=request.user, notes=notes)
         if done.without_picture:
-            raise Problem(CONFLICT, f"The asset is {asset.generation_state}: there is no picture to {self.step}.")
+            raise Problem(
+                CONFLICT,
+                _(
+                    "The asset is %(state)s: there is no picture to %(step)s.",
+                    state=asset.generation_state,
+                    step=self.step,
+                ),
+            )
         if done.without_alt_text:
-            raise Problem(CONFLICT, "The asset has no alt text, which its library wants before it is published.")
+            raise Problem(CONFLICT, _("The asset has no alt text, which its library wants before it is published."))
         if not done.changed:
-            raise Problem(CONFLICT, f"The asset is {asset.status}; from there is no way to {self.step}.")
+            raise Problem(
+                CONFLICT,
+                _("The asset is %(status)s; from there is no way to %(step)s.", status=asset.status, step=self.step),
+            )
         return self.answer(asset)
 
 

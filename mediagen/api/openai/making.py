@@ -26,6 +26,7 @@ from mediagen.engine.work import in_server
 from mediagen.errors import InvalidRequest, Outcome
 from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, MediaLibrary
 from mediagen.types import uuid7
+from mediagen.wording import translated
 
 PARAMETERS = {"width": "size", "height": "size", "library_id": "library", "providers": "model"}
 """the engine's names for what a request calls otherwise"""
@@ -53,7 +54,7 @@ def library_of(access: Access, word: str) -> MediaLibrary:
         try:
             library = find_library(word, access)
         except InvalidRequest as exc:
-            raise invalid(str(exc), "library") from None
+            raise invalid(translated(exc), "library") from None
         if library is None:
             raise invalid("There is no such library for you.", "library", "not_found")
     elif access.token is not None and access.token.library is not None:
@@ -112,7 +113,7 @@ def _kept(file: Any, param: str, library: MediaLibrary, access: Access) -> Media
     try:
         return uploads.upload(file, library=library, by=access.user)
     except InvalidRequest as exc:
-        raise invalid(str(exc), param, "invalid_image_file") from None
+        raise invalid(translated(exc), param, "invalid_image_file") from None
 
 
 def _asked(
@@ -130,6 +131,10 @@ def _asked(
         "generation_id": uuid7(),
         **wanted.options,
     }
+    try:
+        arguments["dry_run"] = access.dry(arguments.get("dry_run"))
+    except InvalidRequest as exc:
+        raise _refused(exc) from None
     first_seed = arguments.pop("seed", None)
     seeds = [None if first_seed is None else first_seed + number for number in range(wanted.count)]
     try:
@@ -151,7 +156,7 @@ def _rows(begun: list[beginning.Beginning]) -> list[Job]:
 
 
 def _refused(exc: InvalidRequest) -> Any:
-    return invalid(str(exc), PARAMETERS.get(exc.field or "", exc.field))
+    return invalid(translated(exc), PARAMETERS.get(exc.field or "", exc.field))
 
 
 async def begin(

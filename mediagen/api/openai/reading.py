@@ -11,6 +11,7 @@ from typing import Any
 from mediagen.api.openai.errors import invalid
 from mediagen.errors import InvalidRequest
 from mediagen.types import MAX_PROMPT_CHARS, MAX_SEED, checked_text
+from mediagen.wording import translated
 
 MOST = 10
 SQUARE = (1024, 1024)
@@ -106,7 +107,7 @@ def _read(given: Mapping[str, Any], name: str, reader: Callable[[Any], Any], def
             checked_text(given[name], name)
         return reader(given[name])
     except InvalidRequest as exc:
-        raise invalid(str(exc), name) from None
+        raise invalid(translated(exc), name) from None
     except ValueError as exc:
         raise invalid(f"Invalid value for '{name}': {exc}", name) from None
 

@@ -14,18 +14,23 @@ from rest_framework.response import Response
 
 from mediagen.api.addresses import Addresses
 from mediagen.api.base import APIBase, demand
-from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Whole, iso
+from mediagen.api.fields import Choice, Flag, Object, StrictSerializer, Text, Time, Usd, Whole, iso
 from mediagen.api.library.assets import FILTERS, AssetsBase, filters_from
 from mediagen.api.pagination import paged
 from mediagen.api.problems import CONFLICT, INVALID, Problem, not_found
 from mediagen.api.schema import PAGING, describe, page_of
+from mediagen.api.shown import EstimateSerializer, shown_estimate
+from mediagen.descriptions import LEAST_CHARS, MOST_CHARS
 from mediagen.engine.files import MAX_SIZES, links
+from mediagen.engine.generation import descriptions
 from mediagen.engine.library import STEPS, Right, narrowed
-from mediagen.engine.work import HOW, KINDS, jobs
+from mediagen.engine.work import EXPORT_ARGUMENTS, HOW, KINDS, describing, jobs
 from mediagen.errors import InvalidRequest
-from mediagen.models import BackgroundJob, JobState
+from mediagen.models import BackgroundJob, ExportTarget, JobState
 from mediagen.types import near
 from mediagen.views_files import stored_file_response
+from mediagen.wording import say as _
+from mediagen.wording import translated
 
 NEEDS = {
     "zip": Right.READ,
@@ -36,6 +41,8 @@ NEEDS = {
     "review": Right.APPROVE,
     "tag": Right.CHANGE,
     "move": Right.CHANGE,
+    "describe": Right.GENERATE,
+    "export": Right.CHANGE,
 }
 GO_WITH: dict[str, frozenset[str]] = {
     "variants": frozenset({"sizes"}),
@@ -44,14 +51,17 @@ GO_WITH: dict[str, frozenset[str]] = {
     "review": frozenset({"step", "notes"}),
     "tag": frozenset({"add", "remove"}),
     "move": frozenset({"library"}),
+    "describe": frozenset({"language", "max_chars", "max_cost", "providers", "dry_run"}),
+    "export": frozenset(EXPORT_ARGUMENTS),
 }
+JOB_KINDS = tuple(KINDS)
 FILTER_NAMES = frozenset(one.name for one in FILTERS)
 
 
 class WhichSerializer(StrictSerializer):
     """Which assets: by their ids, or by the filters of the list."""
 
-    kind = Choice(choices=tuple(KINDS))
+    kind = Choice(choices=JOB_KINDS)
     asset_ids = serializers.ListField(
         child=serializers.UUIDField(), min_length=1, max_length=jobs.MAX_ASSETS, required=False
     )
@@ -60,7 +70,8 @@ class WhichSerializer(StrictSerializer):
 
 class NewJobSerializer(WhichSerializer):
     """`sizes` goes with variants; `how` and `provider` with generate_again; `even_if_used` with delete; `step` and
-    `notes` with review; `add` and `remove` with tag; `library` with move."""
+    `notes` with review; `add` and `remove` with tag; `library` with move; `target` and what follows it with export;
+    `language`, `max_chars`, `max_cost`, `providers` with describe; `dry_run` with both."""
 
     expected = Whole(
         min_value=0, required=False, help_text="With a filter: how many you were told. 409 when there are others now."
@@ -74,10 +85,23 @@ class NewJobSerializer(WhichSerializer):
     how = Choice(choices=HOW, required=False)
     provider = Text(max_length=100, required=False)
     even_if_used = Flag(required=False)
+    language = Text(max_length=40, required=False, help_text='As in HTML: "en", "pt-br". Your own.')
+    max_chars = Whole(min_value=LEAST_CHARS, max_value=MOST_CHARS, required=False, help_text="160.")
+    max_cost = Usd(required=False, min_value=0, help_text="USD. When the next ones might cost more, the rest is left.")
+    providers = serializers.ListField(child=Text(max_length=100), required=False, max_length=20)
+    target = Choice(choices=ExportTarget.choices, required=False)
+    title = Text(max_length=255, required=False, allow_blank=True)
+    file_key = Text(max_length=2000, required=False, help_text="Figma, needed there: the file's key or address.")
+    page_id = Text(max_length=100, required=False, allow_blank=True, help_text='Figma: "0:1". The open page.')
+    comment = Text(max_length=2000, required=False, allow_blank=True, help_text="Figma: pinned in the file, for each.")
+    folder = Text(max_length=2000, required=False, allow_blank=True, help_text="Canva: id or address of a folder.")
+    create_design = Flag(required=False, help_text="Canva: make a design with the picture inside. true")
+    dry_run = Flag(required=False, allow_null=True, help_text="Of exports and descriptions. The site decides.")
 
 
 class CountSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField(help_text="Assets that it would go for.")
+    estimate = EstimateSerializer(allow_null=True, help_text="Of describe: what it may cost. Null: nothing.")
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):
@@ -90,13 +114,14 @@ class JobSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     url = serializers.URLField()
-    kind = Choice(choices=tuple(KINDS))
+    kind = Choice(choices=JOB_KINDS)
     state = Choice(choices=JobState.choices)
     total = serializers.IntegerField()
     done = serializers.IntegerField()
     failed = serializers.IntegerField()
     message = serializers.CharField(help_text="Why it failed.")
     made = serializers.ListField(child=serializers.UUIDField(), help_text="New assets.")
+    exports = serializers.ListField(child=serializers.UUIDField(), help_text="What an export has begun: see exports/.")
     errors = JobErrorSerializer(many=True, help_text="The first hundred.")  # type: ignore[assignment]
     file_url = serializers.URLField(allow_null=True, help_text="Signed: of what it made, a zip.")
     created_at = Time()
@@ -116,6 +141,7 @@ def shown_job(job: BackgroundJob, addresses: Addresses) -> dict[str, Any]:
         "failed": job.failed,
         "message": job.message,
         "made": job.result.get("made", []),
+        "exports": job.result.get("exports", []),
         "errors": job.result.get("errors", []),
         "file_url": addresses.whole(links.signed_job_url(job)) if has_file else None,
         "created_at": iso(job.created_at),
@@ -146,18 +172,22 @@ class Choosing(AssetsBase):
         demand(self.access, NEEDS[kind])
         ids, words = body.get("asset_ids"), body.get("filter")
         if (ids is None) == (words is None):
-            raise Problem(INVALID, "Say asset_ids or filter, and not both.", field="asset_ids")
+            raise Problem(INVALID, _("Say asset_ids or filter, and not both."), field="asset_ids")
         if ids is not None:
             return list(ids)
         if not words:
-            raise Problem(INVALID, "An empty filter means every asset. Narrow it.", field="filter")
+            raise Problem(INVALID, _("An empty filter means every asset. Narrow it."), field="filter")
         if unknown := sorted(set(words) - FILTER_NAMES):
             name = unknown[0][:60]
-            raise Problem(INVALID, f"There is no filter {name!r}. {near(name, FILTER_NAMES)}", field=f"filter.{name}")
+            raise Problem(
+                INVALID,
+                _("There is no filter %(name)s. %(near)s", name=repr(name), near=near(name, FILTER_NAMES)),
+                field=f"filter.{name}",
+            )
         try:
             filters = filters_from(self.request, as_query(words))
         except InvalidRequest as exc:
-            raise Problem(INVALID, str(exc), field=f"filter.{exc.field}") from None
+            raise Problem(INVALID, translated(exc), field=f"filter.{exc.field}") from None
         found = (
             narrowed(self.access.assets(NEEDS[kind]), filters, self.access).order_by("-pk").values_list("pk", flat=True)
         )
@@ -180,7 +210,10 @@ class CountView(Choosing):
     )
     def post(self, request: Request) -> Response:
         body = self.read(WhichSerializer)
-        return Response({"count": len(self.chosen(body["kind"], body))})
+        ids, estimate = self.chosen(body["kind"], body), None
+        if body["kind"] == "describe" and ids:
+            estimate = shown_estimate(describing.plan_many(self.access, ids, descriptions.Wish.of()))
+        return Response({"count": len(ids), "estimate": estimate})
 
 
 def as_query(words: Mapping[str, Any]) -> QueryDict:
@@ -189,7 +222,9 @@ def as_query(words: Mapping[str, Any]) -> QueryDict:
     for name, value in words.items():
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(one, str | int | float | bool) for one in values):
-            raise Problem(INVALID, "must be text, a number, true or false, or a list of texts.", field=f"filter.{name}")
+            raise Problem(
+                INVALID, _("must be text, a number, true or false, or a list of texts."), field=f"filter.{name}"
+            )
         query.setlist(name, [str(one).lower() if isinstance(one, bool) else str(one) for one in values])
     return query
 
@@ -209,9 +244,9 @@ class JobsView(Choosing, JobsBase):
         responses={202: JobSerializer},
         problems=[409],
         description=(
-            "zip, variants, generate_again, retry_failed, delete, review, tag or move, of up to 10,000 assets, by ids "
-            "or by a filter. What one may not do, when it runs, is counted in `failed` with its reason; the others go "
-            "on."
+            "zip, variants, generate_again, retry_failed, delete, review, tag, move, export or describe, of up to "
+            "10,000 assets, by ids or by a filter. What one may not do, when it runs, is counted in `failed` with its "
+            "reason; the others go on."
         ),
     )
     def post(self, request: Request) -> Response:
@@ -219,10 +254,22 @@ class JobsView(Choosing, JobsBase):
         kind = body.pop("kind")
         demand(self.access, NEEDS[kind])
         if unknown := sorted(set(body) - {"asset_ids", "filter", "expected"} - GO_WITH.get(kind, frozenset())):
-            raise Problem(INVALID, f"{unknown[0]} does not go with {kind}.", field=unknown[0])
+            raise Problem(
+                INVALID, _("%(unknown)s does not go with %(kind)s.", unknown=unknown[0], kind=kind), field=unknown[0]
+            )
         ids, expected = self.chosen(kind, body), body.pop("expected", None)
         if expected is not None and expected != len(ids):
-            raise Problem(CONFLICT, f"{len(ids):,} assets fit now, not {expected:,}. Count again.", field="expected")
+            raise Problem(
+                CONFLICT,
+                _(
+                    "%(number)s assets fit now, not %(expected)s. Count again.",
+                    number=f"{len(ids):,}",
+                    expected=f"{expected:,}",
+                ),
+                field="expected",
+            )
+        if "dry_run" in body:
+            body["dry_run"] = self.access.dry(body["dry_run"])
         if kind == "move":
             body["library"] = self.library(body.get("library"), Right.CHANGE).pk if body.get("library") else None
         arguments = {name: value for name, value in body.items() if name != "filter"} | {"asset_ids": ids}
@@ -250,7 +297,7 @@ class CancelView(JobsBase):
     def post(self, request: Request, pk: UUID) -> Response:
         job = self.found_job(pk)
         if not jobs.cancel(job):
-            raise Problem(CONFLICT, f"The job is {job.state}.")
+            raise Problem(CONFLICT, _("The job is %(state)s.", state=job.state))
         return Response(shown_job(job, Addresses.of(request)))
 
 
@@ -265,7 +312,7 @@ class JobFileView(JobsBase):
     def get(self, request: Request, pk: UUID) -> Any:
         job = self.found_job(pk)
         if not jobs.has_file(job):
-            raise Problem(CONFLICT, f"The job is {job.state} and has no file, or not any more.")
+            raise Problem(CONFLICT, _("The job is %(state)s and has no file, or not any more.", state=job.state))
         name = f"{job.kind}-{job.pk}.zip"
         return stored_file_response(request._request, str(job.file.name), "application/zip", name)
 

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from mediagen import conf
 from mediagen.engine.batches.manifests import Manifest, ManifestRow
 from mediagen.engine.events import announcements
-from mediagen.engine.generation import is_dead, row_values
+from mediagen.engine.generation import Estimate, is_dead, row_values
 from mediagen.engine.library import Access, find_library, get_library
 from mediagen.engine.money import Budget
 from mediagen.errors import InvalidRequest
@@ -33,6 +33,7 @@ from mediagen.models import (
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import near, uuid7_in
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -101,7 +102,7 @@ def get_batch(word: str) -> GenerationBatch:
     if batch is None:
         like = near(word, GenerationBatch.objects.order_by("-id").values_list("name", flat=True)[:CHUNK])
         hint = like if like.startswith("Did") else "`manage.py mediagen_batches` lists them."
-        raise InvalidRequest(f"There is no batch {word!r:.80}. {hint}", field="batch")
+        raise InvalidRequest(_("There is no batch %(word)s. %(hint)s", word=f"{word!r:.80}", hint=hint), field="batch")
     return batch
 
 
@@ -114,6 +115,13 @@ def set_max_cost(batch: GenerationBatch, max_cost: Decimal | None) -> None:
         SpendAccount.objects.filter(owner=f"batch:{batch.pk}").update(limit=max_cost)
 
 
+def keep_estimate(batch: GenerationBatch, estimate: Estimate) -> None:
+    """Have the batch say what it was thought to cost when it was sent."""
+    batch.options = {**batch.options, "estimate": estimate.to_json()}
+    with atomic():
+        batch.save(update_fields=["options", "updated_at"])
+
+
 def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
     """The batch's own limit, as the ledger knows limits."""
     limit = batch.options.get("max_cost") if batch is not None else None
@@ -124,9 +132,12 @@ def batch_budgets(batch: GenerationBatch | None) -> list[Budget]:
     return [Budget(f"batch:{batch.pk}", Decimal(limit), what_to_do=hint, label=label, follows_account=True)]
 
 
-def load(batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | None = None) -> int:
-    """Make the batch's assets, in chunks, and set it running; how many rows there are. Libraries that rows name are
-    those that `access` may see; None: all.
+def load(
+    batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | None = None, *, paused: bool = False
+) -> int:
+    """Make the batch's assets, in chunks, and set it running, or have it wait to be started (`paused`), so that no
+    worker ever takes a row of it; how many rows there are. Libraries that rows name are those that `access` may see;
+    None: all.
 
     Safe to repeat, also while another process does the same: an asset's id follows from batch and row.
     """
@@ -137,7 +148,8 @@ def load(batch: GenerationBatch, rows: Iterable[ManifestRow], access: Access | N
             _load_chunk(batch, chunk, number * CHUNK, known)
         total += len(chunk)
     loaded = GenerationBatch.objects.filter(pk=batch.pk, state=BatchState.LOADING)
-    loaded.update(state=BatchState.RUNNING, total=total, updated_at=db_now())
+    state, reason = (BatchState.PAUSED, NOT_STARTED) if paused else (BatchState.RUNNING, "")
+    loaded.update(state=state, state_reason=reason, total=total, updated_at=db_now())
     batch.refresh_from_db()
     return total
 
@@ -182,7 +194,10 @@ def _load_chunk(batch: GenerationBatch, chunk: list[ManifestRow], first: int, kn
         # What is worked on stays in its library, where no other is named.
         found = known.library(row.library or str(order.library_id or ""))
         if found is None:
-            raise InvalidRequest(f"line {row.line}: there is no media library {row.library!r}.", field="library")
+            raise InvalidRequest(
+                _("line %(line)s: there is no media library %(library)s.", line=row.line, library=repr(row.library)),
+                field="library",
+            )
         library, default_tags = found
         values = {**row_values(order), "created_by_id": batch.created_by_id}
         pk = uuid7_in(batch.pk, number, row.row_key)
@@ -195,7 +210,9 @@ def _load_chunk(batch: GenerationBatch, chunk: list[ManifestRow], first: int, kn
 def start(batch: GenerationBatch) -> None:
     """Let workers take the batch's rows (again). `InvalidRequest` for a cancelled one."""
     if batch.state == BatchState.CANCELLED:
-        raise InvalidRequest(f"Batch {batch.pk} is cancelled. Retry it with --retry-failed, or start a new one.")
+        raise InvalidRequest(
+            _("Batch %(pk)s is cancelled. Retry it with --retry-failed, or start a new one.", pk=batch.pk)
+        )
     if batch.state == BatchState.PAUSED or (batch.state == BatchState.FINISHED and _waiting(batch.pk).exists()):
         _set_state(batch, BatchState.RUNNING, from_states=(BatchState.PAUSED, BatchState.FINISHED))
 

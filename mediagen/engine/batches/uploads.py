@@ -32,6 +32,7 @@ from mediagen.engine.library import Access, Right, find_library
 from mediagen.errors import Conflict, InvalidRequest
 from mediagen.factory import get_media_generator_chain
 from mediagen.models import BatchState, GenerationBatch, MediaAsset
+from mediagen.wording import say as _
 
 ARGUMENTS = frozenset(
     {"width", "height", "negative_prompt", "seed", "count", "provider", "providers", "tags", "dry_run"}
@@ -87,7 +88,7 @@ def start(access: Access, request: BatchRequest, *, paused: bool = False) -> tup
         if not report.ok and (report.is_fatal or not request.skip_invalid):
             raise report.error(manifest.name)
         if not report.items:
-            raise InvalidRequest("The manifest asks for no picture. Give it at least one row.", field="manifest")
+            raise InvalidRequest(_("The manifest asks for no picture. Give it at least one row."), field="manifest")
         batch, is_new = lifecycle.open_batch(
             manifest,
             rules["defaults"],
@@ -99,18 +100,24 @@ def start(access: Access, request: BatchRequest, *, paused: bool = False) -> tup
             of_creator=True,
         )
         if batch.state == BatchState.LOADING:
-            lifecycle.load(batch, _rows(manifest, rules), access)
-        if is_new and paused:
-            lifecycle.pause(batch, lifecycle.NOT_STARTED)
+            if checked.estimate is not None:
+                lifecycle.keep_estimate(batch, checked.estimate)
+            lifecycle.load(batch, _rows(manifest, rules), access, paused=paused)
     if is_new and not paused:
-        go_on(batch)
+        go_on(batch, access)
     return batch, is_new, checked
 
 
-def go_on(batch: GenerationBatch) -> None:
+def demand_dry(batch: GenerationBatch, access: Access) -> None:
+    """`NotAllowed` for a token for tests and a batch that may be live."""
+    access.demand_dry(batch.options.get("defaults", {}).get("dry_run"))
+
+
+def go_on(batch: GenerationBatch, access: Access) -> None:
     """Let the batch run, and have it worked on by whoever works here."""
+    demand_dry(batch, access)
     if batch.state == BatchState.CANCELLED:
-        raise Conflict("The batch is cancelled. Retry it, or send it anew.")
+        raise Conflict(_("The batch is cancelled. Retry it, or send it anew."))
     lifecycle.start(batch)
     work_on(batch)
 
@@ -164,9 +171,11 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
     """The manifest in a file of its own, and the rules against which its rows are checked."""
     library = requests.library_for(access, request.library)
     defaults = {name: value for name, value in request.defaults.items() if value is not None}
+    if (dry_run := access.dry(defaults.get("dry_run"))) is not None:
+        defaults["dry_run"] = dry_run
     options = defaults.pop("options", {})
     if not isinstance(options, dict):
-        raise InvalidRequest("options must be an object.", field="defaults")
+        raise InvalidRequest(_("options must be an object."), field="defaults")
     defaults |= options
     named = defaults.get("providers") or defaults.get("provider")
     chain = get_media_generator_chain(named or None, dry_run=defaults.get("dry_run"))
@@ -187,7 +196,7 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
         "sources": access.watchable(),
     }
     if request.format is not None and request.format not in FORMATS:
-        raise InvalidRequest(f"format must be one of {', '.join(FORMATS)}.", field="format")
+        raise InvalidRequest(_("format must be one of %(formats)s.", formats=", ".join(FORMATS)), field="format")
     with tempfile.TemporaryDirectory(prefix="mediagen-batch-") as folder:
         path = Path(folder) / _file_name(request)
         size = 0
@@ -196,8 +205,11 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
                 size += len(block)
                 if size > LARGEST_BYTES:
                     raise InvalidRequest(
-                        f"The manifest is larger than {LARGEST_BYTES >> 20} MiB. Split it, or use "
-                        "manage.py generate_assets --from on the server.",
+                        _(
+                            "The manifest is larger than %(most)s MiB. Split it, or use manage.py "
+                            "generate_assets --from on the server.",
+                            most=LARGEST_BYTES >> 20,
+                        ),
                         field="manifest",
                     )
                 file.write(block)
@@ -234,5 +246,5 @@ def defaults_of(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise InvalidRequest('defaults must be a JSON object: {"width": 1024}.', field="defaults")
+        raise InvalidRequest(_('defaults must be a JSON object: {"width": 1024}.'), field="defaults")
     return found

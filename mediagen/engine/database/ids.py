@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from mediagen.errors import InvalidRequest
+from mediagen.wording import say as _
 
 
 def as_uuid(value: Any, name: str) -> uuid.UUID | None:
@@ -16,4 +17,6 @@ def as_uuid(value: Any, name: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(str(value))
     except ValueError:
-        raise InvalidRequest(f"{name} must be a UUID, not {value!r:.60}.", field=name) from None
+        raise InvalidRequest(
+            _("%(name)s must be a UUID, not %(value)s.", name=name, value=f"{value!r:.60}"), field=name
+        ) from None

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from mediagen.lazy import names_from
 
 if TYPE_CHECKING:
-    from mediagen.engine.dispatch.waiting import batch_waits, look_wanted, server_wanted, task_wanted
+    from mediagen.engine.dispatch.waiting import batch_waits, export_wanted, look_wanted, server_wanted, task_wanted
 
 __getattr__ = names_from(
     __name__,
     {
-        "waiting": "batch_waits look_wanted server_wanted task_wanted",
+        "waiting": "batch_waits export_wanted look_wanted server_wanted task_wanted",
     },
 )

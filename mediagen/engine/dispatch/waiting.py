@@ -15,3 +15,7 @@ server_wanted = Signal()
 """`run`, a coroutine function without arguments: this server process is to run it beside its requests."""
 look_wanted = Signal()
 """Somebody is to look whether anything needs a person. Receivers give a coroutine, which the sender awaits."""
+
+export_wanted = Signal()
+"""`asset`, `arguments`, `by`, `since`: it is to be put into another tool, unless `by` has had that done since then; the
+answer is the export. With no asset the arguments are only checked."""

@@ -15,6 +15,7 @@ from mediagen.models.outgoing import EVENTS
 from mediagen.models.routing import atomic
 from mediagen.secrets import Secret
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 NAME_LENGTH, URL_LENGTH = 100, 1000
 
@@ -30,14 +31,19 @@ class MadeEndpoint:
 def check(name: str, url: str, events: Iterable[str] = ()) -> None:
     """`InvalidRequest` names the field: no name, an address that is never asked, an event that does not exist."""
     if not 0 < len(checked_text(name, "name").strip()) <= NAME_LENGTH:
-        raise InvalidRequest(f"Give the endpoint a name of 1 to {NAME_LENGTH} characters.", field="name")
+        raise InvalidRequest(_("Give the endpoint a name of 1 to %(most)s characters.", most=NAME_LENGTH), field="name")
     if len(checked_text(url, "url")) > URL_LENGTH:
-        raise InvalidRequest(f"The address has more than {URL_LENGTH} characters.", field="url")
+        raise InvalidRequest(_("The address has more than %(most)s characters.", most=URL_LENGTH), field="url")
     if reason := http.why_refused(url):
         raise InvalidRequest(reason, field="url")
     if unknown := sorted(set(events) - set(EVENTS)):
         raise InvalidRequest(
-            f"There is no event {', '.join(unknown)[:80]}. There are: {', '.join(EVENTS)}.", field="events"
+            _(
+                "There is no event %(unknown)s. There are: %(events)s.",
+                unknown=", ".join(unknown)[:80],
+                events=", ".join(EVENTS),
+            ),
+            field="events",
         )
 
 

@@ -33,6 +33,7 @@ from mediagen.models.routing import atomic
 from mediagen.providers.canva_api import ENDED
 from mediagen.providers.canva_inputs import checked_title, parse_folder
 from mediagen.types import Attempt, AttemptState, CanvaExportResult, ProviderJob
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -61,7 +62,7 @@ class CanvaPlace:
     def checked(cls, asset: MediaAsset, title: Any = None, create_design: Any = True, folder: Any = None) -> CanvaPlace:
         """`InvalidRequest` for what cannot be a title or folder. Without a title: the asset's name."""
         if not isinstance(create_design, bool):
-            raise InvalidRequest("create_design must be true or false.", field="create_design")
+            raise InvalidRequest(_("create_design must be true or false."), field="create_design")
         name = title if title is not None else " ".join(str(asset).split())[:255]
         return cls(title=checked_title(name), create_design=create_design, folder=parse_folder(folder))
 
@@ -96,7 +97,8 @@ def begin(
     asset = get_asset(asset_id)
     if not asset.is_ready:
         raise InvalidRequest(
-            f"Asset {asset.pk} is {asset.generation_state}: there is no picture to export.", field="asset_id"
+            _("Asset %(pk)s is %(state)s: there is no picture to export.", pk=asset.pk, state=asset.generation_state),
+            field="asset_id",
         )
     place = CanvaPlace.checked(asset, title, create_design, folder)
     options: dict[str, Any] = {"create_design": place.create_design}
@@ -131,7 +133,9 @@ def retry(export_id: Any) -> AssetExport:
     )
     if not changed:
         export.refresh_from_db()
-        raise rows.ExportConflict(f"The export is {export.get_state_display()}: there is nothing to retry.", export)
+        raise rows.ExportConflict(
+            _("The export is %(state)s: there is nothing to retry.", state=export.get_state_display()), export
+        )
     return _get(export.pk)
 
 
@@ -385,7 +389,7 @@ def _claimed(pk: Any) -> AssetExport:
     export = _take(pk)
     if export is None:
         export = _get(pk)
-        raise rows.ExportConflict(f"The export is {export.get_state_display()} already.", export)
+        raise rows.ExportConflict(_("The export is %(state)s already.", state=export.get_state_display()), export)
     return export
 
 
@@ -418,7 +422,7 @@ def _get(pk: Any) -> AssetExport:
     found = as_uuid(pk, "export_id")
     export = exports.filter(pk=found).first() if found is not None else None
     if export is None:
-        raise InvalidRequest(f"There is no export {pk} to Canva.", field="export_id")
+        raise InvalidRequest(_("There is no export %(pk)s to Canva.", pk=pk), field="export_id")
     return export
 
 

@@ -23,6 +23,7 @@ from mediagen.models.routing import atomic
 from mediagen.providers.figma_api import WAITING
 from mediagen.providers.figma_inputs import FigmaPlace
 from mediagen.types import FigmaExportResult, GeneratedImage
+from mediagen.wording import say as _
 
 DEFAULT_COMMENT = "A picture for this file is waiting in the media library. Open the plugin to place it."
 
@@ -56,7 +57,8 @@ async def export_to_figma(
     asset = await in_database(get_asset, asset_id)
     if not asset.is_ready:
         raise InvalidRequest(
-            f"Asset {asset.pk} is {asset.generation_state}: there is no picture to export.", field="asset_id"
+            _("Asset %(pk)s is %(state)s: there is no picture to export.", pk=asset.pk, state=asset.generation_state),
+            field="asset_id",
         )
     export = await in_database(begin, asset, place, by)
     try:

@@ -22,6 +22,7 @@ from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset, 
 from mediagen.models.routing import atomic
 from mediagen.providers.figma_api import FigmaRender, FigmaRenders
 from mediagen.providers.figma_inputs import parse_file_key, parse_node_id, parse_render
+from mediagen.wording import say as _
 
 LARGEST_RENDER_PX = 32_000_000
 """Figma scales larger renders down, without a word"""
@@ -53,6 +54,7 @@ async def import_from_figma(
     *,
     library_id: Any = None,
     by: Any = None,
+    access: Access | None = None,
     dry_run: bool | None = None,
     deadline_s: float | None = None,
 ) -> FigmaImport:
@@ -60,14 +62,15 @@ async def import_from_figma(
 
     `file_key` and each node may be an address as copied from Figma. `format` "png" or "jpg", `scale` 0.01 to 4. A node
     that we placed gives a child of its asset, in that one's library; others go to `library_id`, or to the default
-    library. With `library_id` all go there. `GenerationFailed` with every attempt when no provider can,
-    `InvalidRequest` for what nobody can render.
+    library. With `library_id` all go there. With `access` only what these may read is a parent, and only where they may
+    add does a picture land. `GenerationFailed` with every attempt when no provider can, `InvalidRequest` for what
+    nobody can render.
     """
     key = parse_file_key(file_key)
     named = [node_ids] if isinstance(node_ids, str) else list(node_ids)
     nodes = list(dict.fromkeys(parse_node_id(node, "node_ids") for node in named))
     parse_render(format, scale)
-    library = await in_database(get_library, as_uuid(library_id, "library_id"))
+    library = await in_database(_library, library_id, access)
     chain = await aget_media_generator_chain(dry_run=dry_run)
     # There is no asset yet: its attempts stand with the library.
     owner: Any = SimpleNamespace(pk=None, library_id=library.pk, batch_id=None)
@@ -96,7 +99,7 @@ async def import_from_figma(
         try:
             target = library if library_id is not None else None
             keep = sync_to_async(_keep)
-            assets.append(await asyncio.shield(keep(render, renders, target, library, scale, by)))
+            assets.append(await asyncio.shield(keep(render, renders, target, library, scale, by, access)))
         except (InvalidRequest, StorageFailed) as exc:
             failures.append(NodeFailure(node_id=node, message=str(exc)))
     return FigmaImport(assets=tuple(assets), failures=tuple(failures), dry_run=renders.dry_run)
@@ -109,9 +112,10 @@ def _keep(
     default: MediaLibrary,
     scale: float,
     by: Any,
+    access: Access | None,
 ) -> MediaAsset:
     content, picture = uploads.opened(uploads.read(render.content))
-    origin = placed_as(renders.file_key, render.node_id, by)
+    origin = placed_as(renders.file_key, render.node_id, by, access)
     library = target or (origin.library if origin is not None else default)
     asset = new_asset(library, picture, origin, file_key=renders.file_key, node_id=render.node_id, name="", by=by)
     asset.is_placeholder = asset.dry_run = render.is_placeholder
@@ -119,14 +123,23 @@ def _keep(
     return uploads.store(asset, content, picture, tags=[TAG])
 
 
-def placed_as(file_key: str, node_id: str, by: Any = None) -> MediaAsset | None:
-    """The asset that was placed as this node last, unless it was deleted, or `by`, a user, may not add to its
-    library."""
+def _library(library_id: Any, access: Access | None) -> MediaLibrary:
+    library = get_library(as_uuid(library_id, "library_id"))
+    if access is not None and not access.may(Right.GENERATE, library):
+        raise InvalidRequest(_("There is no such library that you may add to. Name another one."), field="library_id")
+    return library
+
+
+def placed_as(file_key: str, node_id: str, by: Any = None, access: Access | None = None) -> MediaAsset | None:
+    """The asset that was placed as this node last, unless it was deleted, or `access`, or else `by`, a user, may not
+    read it and add to its library."""
     exports = AssetExport.objects.filter(
         target=ExportTarget.FIGMA, state=ExportState.PLACED, dry_run=False, file_key=file_key, external_id=node_id
     ).exclude(asset__status=ReviewStatus.DELETED)
-    if hasattr(by, "has_perm"):
-        exports = exports.filter(asset__in=Access(by).assets(Right.GENERATE))
+    if access is None and hasattr(by, "has_perm"):
+        access = Access(by)
+    if access is not None:
+        exports = exports.filter(asset__in=access.assets(Right.GENERATE))
     export = exports.select_related("asset__library").order_by("-placed_at", "-pk").first()
     return export.asset if export is not None else None
 

@@ -26,6 +26,7 @@ from mediagen.models import (
 from mediagen.models.routing import atomic
 from mediagen.providers.canva_inputs import checked_page, parse_design
 from mediagen.types import GeneratedImage, checked_text
+from mediagen.wording import say as _
 
 OPERATION = "import_from_canva"
 TAG = "canva_imported"
@@ -110,7 +111,7 @@ def _origin_and_library(
     else:
         library = origin.library
     if access is not None and not access.may(Right.GENERATE, library):
-        raise InvalidRequest("There is no such library that you may add to. Name another one.", field="library_id")
+        raise InvalidRequest(_("There is no such library that you may add to. Name another one."), field="library_id")
     return origin, library
 
 

@@ -16,6 +16,7 @@ from mediagen.images import Picture
 from mediagen.models import AssetSource, MediaAsset, MediaLibrary, MediaTag
 from mediagen.providers.figma_inputs import file_url, parse_file_key, parse_node_id
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 TAG = "figma_imported"
 MAX_KEY_CHARS = 190
@@ -44,7 +45,7 @@ def send_back(
     origin = _readable(access, parent) or (placed_asset(access, key, node) if key and node else None)
     target = _library(access, origin, library)
     if len(checked_text(idempotency_key, "idempotency_key")) > MAX_KEY_CHARS:
-        raise InvalidRequest("The Idempotency-Key is too long: at most 190 characters.", field="idempotency_key")
+        raise InvalidRequest(_("The Idempotency-Key is too long: at most 190 characters."), field="idempotency_key")
     unique = _key_of(access, idempotency_key) if idempotency_key else ""
     if unique and (known := _known(target, unique)) is not None:
         return known, False
@@ -100,11 +101,11 @@ def _library(access: Access, origin: MediaAsset | None, wanted: Any) -> MediaLib
     if wanted:
         found = find_library(str(wanted), access)
         if found is None or not access.may(Right.GENERATE, found):
-            raise InvalidRequest("There is no such library that you may add to.", field="library")
+            raise InvalidRequest(_("There is no such library that you may add to."), field="library")
         return found
     default = get_library(None)
     if not access.may(Right.GENERATE, default):
-        raise InvalidRequest("Choose a library that you may add to.", field="library")
+        raise InvalidRequest(_("Choose a library that you may add to."), field="library")
     return default
 
 

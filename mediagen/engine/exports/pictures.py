@@ -6,6 +6,7 @@ from mediagen import images
 from mediagen.engine.files import renditions, storage
 from mediagen.errors import InvalidRequest, NotAPicture
 from mediagen.models import MediaAsset
+from mediagen.wording import say as _
 
 MAX_SIDE_PX = 4096
 THUMBNAIL_PX = 320
@@ -35,7 +36,8 @@ def for_figma(asset: MediaAsset) -> tuple[bytes, str]:
         picture = images.inspect(content)
     except NotAPicture as exc:
         raise InvalidRequest(
-            f"The picture of asset {asset.pk} cannot be made into one that Figma takes: {exc}", field="asset_id"
+            _("The picture of asset %(pk)s cannot be made into one that Figma takes: %(why)s", pk=asset.pk, why=exc),
+            field="asset_id",
         ) from None
     if is_taken(asset) and not picture.is_animated:
         return storage.leaving(asset, content), picture.mime

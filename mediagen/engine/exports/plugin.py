@@ -18,6 +18,7 @@ from mediagen.models.export import AssetExportQuerySet
 from mediagen.models.routing import atomic
 from mediagen.providers.figma_inputs import FigmaPlace, file_url, parse_file_key, parse_node_id, parse_page_id
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 MAX_WAITING = 200
 """exports of one file in one list; the oldest come first, so that the others follow"""
@@ -91,7 +92,7 @@ def insert(
     """An export that nobody asked for before: a person in Figma picked the asset out of the library. Held already."""
     asset = access.assets(Right.READ).ready().filter(pk=as_uuid(asset_id, "asset_id") or "").first()
     if asset is None:
-        raise InvalidRequest("There is no such asset with a picture for you.", field="asset_id")
+        raise InvalidRequest(_("There is no such asset with a picture for you."), field="asset_id")
     place = FigmaPlace.checked(file, page_id, frame_name=frame_name)
     export = figma.begin(asset, place, access.user, options={"inserted": True})
     rows.wait_for_plugin(export, url=file_url(place.file_key))
@@ -114,7 +115,7 @@ def placed(access: Access, export_id: Any, *, token: int, node_id: str, page_id:
 def not_placed(access: Access, export_id: Any, *, token: int, reason: str, message: str = "") -> AssetExport:
     """The plugin could not place it: `reason` is one of `REASONS`, `message` what Figma said."""
     if reason not in REASONS:
-        raise InvalidRequest(f"reason must be one of {', '.join(REASONS)}.", field="reason")
+        raise InvalidRequest(_("reason must be one of %(reasons)s.", reasons=", ".join(REASONS)), field="reason")
     said = " ".join(checked_text(message, "message").split())[:500]
     text = f"{REASONS[reason]} Figma says: {said}" if said else REASONS[reason]
     return rows.not_placed(_seen(access, export_id).pk, token=token, message=text)
@@ -153,5 +154,5 @@ def _seen(access: Access, export_id: Any) -> AssetExport:
 def _worker(text: str) -> str:
     name = checked_text(text, "worker").strip()
     if not 8 <= len(name) <= 100:
-        raise InvalidRequest("worker must be a text of 8 to 100 characters that names this plugin.", field="worker")
+        raise InvalidRequest(_("worker must be a text of 8 to 100 characters that names this plugin."), field="worker")
     return name

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django.urls import NoReverseMatch, reverse
 
 from mediagen.errors import ConfigurationError, InvalidRequest
+from mediagen.wording import say as _
 
 NAMES = ("manifest.json", "code.js", "ui.html")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -22,7 +23,7 @@ def files_of_plugin(site: str, *, plugin_id: str = "mediagen", name: str = "") -
     """
     origin, host = _checked_site(site)
     if not _ID.fullmatch(plugin_id):
-        raise InvalidRequest("The plugin's id is what Figma gave it: letters, digits, - and _.", field="plugin_id")
+        raise InvalidRequest(_("The plugin's id is what Figma gave it: letters, digits, - and _."), field="plugin_id")
     try:
         api = origin + reverse("mediagen_api:figma-session").removesuffix("figma/session/")
     except NoReverseMatch:
@@ -52,12 +53,14 @@ def _checked_site(site: str) -> tuple[str, str]:
         parts = urlsplit(text)
         host, port = (parts.hostname or ""), parts.port
     except ValueError:
-        raise InvalidRequest(f"{site!r:.80} is no address.", field="site") from None
+        raise InvalidRequest(_("%(site)s is no address.", site=f"{site!r:.80}"), field="site") from None
     if parts.scheme not in ("http", "https") or not re.fullmatch(r"[a-z0-9.\-]+|\[[0-9a-f:]+\]", host):
-        raise InvalidRequest(f"The site is an address such as https://media.example, not {site!r:.80}.", field="site")
+        raise InvalidRequest(
+            _("The site is an address such as https://media.example, not %(site)s.", site=f"{site!r:.80}"), field="site"
+        )
     if parts.path or parts.query or parts.fragment or parts.username is not None:
-        raise InvalidRequest("Give the site's address without a path: the API is found by itself.", field="site")
+        raise InvalidRequest(_("Give the site's address without a path: the API is found by itself."), field="site")
     is_local = host in ("localhost", "127.0.0.1") or host.endswith(".localhost")
     if parts.scheme == "http" and not is_local:
-        raise InvalidRequest("Figma asks only https addresses, and http://localhost. Give the first.", field="site")
+        raise InvalidRequest(_("Figma asks only https addresses, and http://localhost. Give the first."), field="site")
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}", host

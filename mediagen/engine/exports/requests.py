@@ -6,7 +6,9 @@ long as Canva's jobs do, and waits for its limits: it is sent by whoever works f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import mediagen.engine.exports.canva as canva
@@ -16,10 +18,11 @@ import mediagen.engine.exports.sending as sending
 from mediagen.engine.database import run_sync
 from mediagen.engine.library import Access, Right
 from mediagen.errors import GenerationFailed, InvalidRequest
-from mediagen.models import AssetExport, ExportTarget, MediaAsset
+from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 from mediagen.models.export import AssetExportQuerySet
 from mediagen.models.routing import atomic
 from mediagen.providers.figma_inputs import FigmaPlace
+from mediagen.wording import say as _
 
 OF_FIGMA = ("file_key", "page_id", "x", "y", "comment")
 OF_CANVA = ("folder", "create_design")
@@ -44,16 +47,20 @@ class ExportOrder:
     def check(self) -> None:
         """`InvalidRequest` with the field for what cannot be, before anything is written."""
         if self.target not in ExportTarget.values:
-            raise InvalidRequest(f"target must be one of {', '.join(ExportTarget.values)}.", field="target")
+            raise InvalidRequest(
+                _("target must be one of %(values)s.", values=", ".join(ExportTarget.values)), field="target"
+            )
         is_figma = self.target == ExportTarget.FIGMA
         for name in OF_CANVA if is_figma else OF_FIGMA:
             if getattr(self, name) not in (None, ""):
-                raise InvalidRequest(f"{name} is for {'Canva' if is_figma else 'Figma'} only.", field=name)
+                raise InvalidRequest(
+                    _("%(name)s is for %(value)s only.", name=name, value="Canva" if is_figma else "Figma"), field=name
+                )
         if not is_figma:
             canva.CanvaPlace.checked(MediaAsset(), self.title or None, self.creates_design, self.folder)
             return
         if not self.file_key:
-            raise InvalidRequest("file_key is missing: the key or address of the Figma file.", field="file_key")
+            raise InvalidRequest(_("file_key is missing: the key or address of the Figma file."), field="file_key")
         FigmaPlace.checked(self.file_key, self.page_id, frame_name=self.title, x=self.x, y=self.y, comment="")
 
     @property
@@ -89,6 +96,21 @@ def place(asset: MediaAsset, order: ExportOrder, *, by: Any = None) -> AssetExpo
     return AssetExport.objects.select_related("asset").get(pk=found["export_id"])
 
 
+def place_once(
+    asset: MediaAsset | None, arguments: Mapping[str, Any], *, by: Any, since: datetime
+) -> AssetExport | None:
+    """As `place`, for a job that may come to the same asset twice: what `by` has had put there since it began counts.
+    Without an asset the arguments are only checked."""
+    order = ExportOrder(**arguments)
+    order.check()
+    if asset is None:
+        return None
+    before = AssetExport.objects.filter(
+        asset=asset, target=order.target, created_by_id=getattr(by, "pk", by), created_at__gte=since
+    ).exclude(state=ExportState.FAILED)
+    return before.first() or place(asset, order, by=by)
+
+
 def send_now(asset: MediaAsset, order: ExportOrder, *, by: Any = None) -> AssetExport:
     """As `place`, but an export to Canva is sent by us and has ended then; its limits are waited out."""
     order.check()
@@ -116,7 +138,9 @@ def cancel(export: AssetExport) -> AssetExport:
     """The export, which nobody will place any more. `ExportConflict` when it has ended, or is being placed."""
     if not rows.cancel([export.pk]):
         export.refresh_from_db()
-        raise rows.ExportConflict(f"The export is {export.get_state_display()}: it cannot be cancelled now.", export)
+        raise rows.ExportConflict(
+            _("The export is %(state)s: it cannot be cancelled now.", state=export.get_state_display()), export
+        )
     export.refresh_from_db()
     return export
 

@@ -20,6 +20,7 @@ from mediagen.models import AssetExport, ExportState, ExportTarget, MediaAsset
 from mediagen.models.clock import db_now
 from mediagen.models.export import AssetExportQuerySet
 from mediagen.models.routing import atomic
+from mediagen.wording import say as _
 
 LEASE_S = 120.0
 """for placing one picture; a plugin that was closed half way has lost it then"""
@@ -106,13 +107,13 @@ def placed(
     with atomic():
         export = AssetExport.objects.locked().select_related("asset__library").filter(pk=export_id).first()
         if export is None:
-            raise InvalidRequest(f"There is no export {export_id}.", field="export_id")
+            raise InvalidRequest(_("There is no export %(export_id)s.", export_id=export_id), field="export_id")
         if export.state == ExportState.PLACED:
             if export.external_id == external_id:
                 return export, False
-            raise ExportConflict(f"It is placed already, at {export.external_id}.", export)
+            raise ExportConflict(_("It is placed already, at %(external_id)s.", external_id=export.external_id), export)
         if token is not None and not 0 < token <= export.lease_token:
-            raise ExportConflict("This token was never given out for the export. Claim it first.", export)
+            raise ExportConflict(_("This token was never given out for the export. Claim it first."), export)
         values: dict[str, Any] = {
             "state": ExportState.PLACED,
             "external_id": external_id,
@@ -127,7 +128,7 @@ def placed(
         # Said again in the statement: SQLite has no row locks.
         if not AssetExport.objects.filter(pk=export.pk).exclude(state=ExportState.PLACED).update(**values):
             export.refresh_from_db()
-            raise ExportConflict(f"It is placed already, at {export.external_id}.", export)
+            raise ExportConflict(_("It is placed already, at %(external_id)s.", external_id=export.external_id), export)
         for name, value in values.items():
             setattr(export, name, value)
         review.change_tags(export.asset.tags, add=[f"{export.target}_exported"])
@@ -168,7 +169,9 @@ def wait_again(export_id: Any) -> AssetExport:
     to Figma. `InvalidRequest` for one that is placed, on its way, or was never fit to wait."""
     export = _get(export_id)
     if export.target != ExportTarget.FIGMA:
-        raise InvalidRequest("Only an export to Figma can wait again. Export the asset once more.", field="export_id")
+        raise InvalidRequest(
+            _("Only an export to Figma can wait again. Export the asset once more."), field="export_id"
+        )
     over = (ExportState.FAILED, ExportState.EXPIRED, ExportState.CANCELLED)
     # With no expiry it never waited: Figma was asked and said no.
     ended = AssetExport.objects.filter(pk=export.pk, state__in=over, expires_at__isnull=False)
@@ -176,7 +179,10 @@ def wait_again(export_id: Any) -> AssetExport:
     now = db_now()
     if not ended.update(state=ExportState.WAITING, message="", expires_at=now + days, updated_at=now):
         raise InvalidRequest(
-            f"The export is {export.get_state_display()}: it cannot wait again. Export the asset once more.",
+            _(
+                "The export is %(state)s: it cannot wait again. Export the asset once more.",
+                state=export.get_state_display(),
+            ),
             field="export_id",
         )
     return _get(export_id)
@@ -215,7 +221,7 @@ def expire() -> int:
 def _get(export_id: Any) -> AssetExport:
     export = AssetExport.objects.select_related("asset__library").filter(pk=export_id).first()
     if export is None:
-        raise InvalidRequest(f"There is no export {export_id}.", field="export_id")
+        raise InvalidRequest(_("There is no export %(export_id)s.", export_id=export_id), field="export_id")
     return export
 
 

@@ -11,25 +11,26 @@ from mediagen import http
 from mediagen.engine.database import run_sync
 from mediagen.errors import InvalidRequest, ProviderError
 from mediagen.models import MediaAsset, MediaLibrary
+from mediagen.wording import say as _
 
 FETCH_S = 20.0
 _NOBODY = "https://nobody.invalid"
 """no host is trusted for being ours"""
 
 
-def upload_from(address: str, *, library: MediaLibrary, by: Any) -> MediaAsset:
-    """As `upload`, of what is behind an https address on the public internet, and behind its redirects; never of a host
-    of TRUSTED_HOSTS, which may show anybody's pictures to us. `InvalidRequest` with field "address" for any other, and
-    when nothing comes within 20 s."""
+def upload_from(address: str, *, library: MediaLibrary, by: Any, name: str = "", **texts: Any) -> MediaAsset:
+    """As `upload`, also with its `texts`, of what is behind an https address on the public internet, and behind its
+    redirects; never of a host of TRUSTED_HOSTS, which may show anybody's pictures to us. `InvalidRequest` with field
+    "address" for any other, and when nothing comes within 20 s."""
     parts = urlsplit(address.strip())
     if parts.scheme not in ("https", "http") or not parts.netloc:
-        raise InvalidRequest("Give the whole address of a picture, from https:// on.", field="address")
+        raise InvalidRequest(_("Give the whole address of a picture, from https:// on."), field="address")
     try:
         content = run_sync(_fetch, address.strip())
     except ProviderError as exc:
-        raise InvalidRequest(f"The picture could not be fetched: {exc}", field="address") from None
-    name = PurePosixPath(unquote(parts.path)).stem
-    return uploads.upload(content, library=library, by=by, name=name[: uploads.NAME_LENGTH] or parts.netloc)
+        raise InvalidRequest(_("The picture could not be fetched: %(why)s", why=exc), field="address") from None
+    name = name or PurePosixPath(unquote(parts.path)).stem[: uploads.NAME_LENGTH] or parts.netloc
+    return uploads.upload(content, library=library, by=by, name=name, **texts)
 
 
 async def _fetch(address: str) -> bytes:

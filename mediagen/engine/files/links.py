@@ -24,6 +24,7 @@ from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 from mediagen import conf
 from mediagen.errors import InvalidRequest
 from mediagen.models import BackgroundJob, JobState, MediaAsset
+from mediagen.wording import say as _
 
 if TYPE_CHECKING:
     from mediagen.engine.files.renditions import Spec
@@ -66,14 +67,16 @@ def token(asset: MediaAsset, *, expires_s: float | None = None, download: bool =
     a week). `download`: browsers save it instead of showing it. `steady`: the same text is given for a while, so that
     browsers keep the file; it lives a quarter longer then. `InvalidRequest` for an asset without a file."""
     if not asset.file or not asset.content_hash:
-        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no file.", field="asset_id")
+        raise InvalidRequest(
+            _("Asset %(pk)s is %(state)s: it has no file.", pk=asset.pk, state=asset.generation_state), field="asset_id"
+        )
     return _signed("a", asset.pk, asset.content_hash[:MARK_CHARS], expires_s, download, steady)
 
 
 def job_token(job: BackgroundJob, *, expires_s: float | None = None) -> str:
     """The same for the file that a job has made."""
     if job.state != JobState.DONE or not job.file:
-        raise InvalidRequest(f"Job {job.pk} is {job.state}: it has no file.", field="job")
+        raise InvalidRequest(_("Job %(pk)s is %(state)s: it has no file.", pk=job.pk, state=job.state), field="job")
     return _signed("j", job.pk, str(job.lease_token), expires_s, True)
 
 
@@ -86,7 +89,14 @@ def _expires_at(expires_s: float | None, steady: bool) -> int:
     """Unix time; `steady`: the same for a while."""
     lifetime = conf.get("LINK_LIFETIME_S") if expires_s is None else expires_s
     if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not 1 <= lifetime <= LONGEST_S:
-        raise InvalidRequest(f"expires_s must be 1 to {LONGEST_S} seconds, not {lifetime!r:.40}.", field="expires_s")
+        raise InvalidRequest(
+            _(
+                "expires_s must be 1 to %(longest_s)s seconds, not %(lifetime)s.",
+                longest_s=LONGEST_S,
+                lifetime=f"{lifetime!r:.40}",
+            ),
+            field="expires_s",
+        )
     expires_at = int(time.time() + lifetime)
     if steady:
         step = max(1, int(lifetime) // 4)
@@ -108,7 +118,7 @@ def check(text: str) -> Grant:
     except (BadSignature, ValueError, KeyError):
         raise NotSigned("This address is not one that this site has signed. Ask for a new one.") from None
     if grant.expires_at <= time.time():
-        raise LinkRefused("This address has expired. Ask for a new one.")
+        raise LinkRefused(_("This address has expired. Ask for a new one."))
     return grant
 
 
@@ -116,7 +126,7 @@ def granted_asset(grant: Grant) -> MediaAsset:
     """The asset; `LinkRefused` when it was deleted, or has another picture by now."""
     asset = MediaAsset.objects.kept().exclude(file="").filter(pk=grant.pk).first()
     if grant.kind != "asset" or asset is None or asset.content_hash[:MARK_CHARS] != grant.mark:
-        raise LinkRefused("The file of this address is not there any more. Ask for a new address.")
+        raise LinkRefused(_("The file of this address is not there any more. Ask for a new address."))
     return asset
 
 
@@ -124,7 +134,7 @@ def granted_job(grant: Grant) -> BackgroundJob:
     """The job; `LinkRefused` when its file is gone."""
     job = BackgroundJob.objects.filter(pk=grant.pk, state=JobState.DONE).exclude(file="").first()
     if grant.kind != "job" or job is None or str(job.lease_token) != grant.mark:
-        raise LinkRefused("The file of this address is not there any more. Ask for a new address.")
+        raise LinkRefused(_("The file of this address is not there any more. Ask for a new address."))
     return job
 
 
@@ -179,7 +189,7 @@ def page_asset(grant: PageGrant) -> MediaAsset:
     """The asset, which may have another picture by now; `LinkRefused` when it was deleted."""
     asset = MediaAsset.objects.kept().exclude(file="").filter(pk=grant.pk).first()
     if asset is None or not asset.content_hash:
-        raise LinkRefused("The picture of this address is not there any more.")
+        raise LinkRefused(_("The picture of this address is not there any more."))
     return asset
 
 

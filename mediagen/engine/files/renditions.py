@@ -16,14 +16,18 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.db import IntegrityError
 
+import mediagen.engine.files.originals as originals
+import mediagen.engine.files.signatures as signatures
 import mediagen.engine.files.storage as storage
 from mediagen import conf, images
 from mediagen.engine.database import times
+from mediagen.engine.files.originals import Source
 from mediagen.errors import ComeLater, InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import scale
 from mediagen.models import MediaAsset, Rendition, asset_storage
 from mediagen.models.routing import atomic, on_commit
 from mediagen.types import uuid7
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -64,13 +68,24 @@ class Spec:
         sides = _number(width, "width", MAX_SIDE_PX), _number(height, "height", MAX_SIDE_PX)
         wanted = str(format or "webp").lower().replace("jpg", "jpeg")
         if wanted not in scale.FORMATS:
-            raise InvalidRequest(f"format can be {', '.join(scale.FORMATS)}, not {str(format)!r:.40}.", field="format")
+            raise InvalidRequest(
+                _(
+                    "format can be %(formats)s, not %(value)s.",
+                    formats=", ".join(scale.FORMATS),
+                    value=f"{str(format)!r:.40}",
+                ),
+                field="format",
+            )
         if not images.can_write(wanted):
-            raise InvalidRequest(f"This site cannot write {wanted}; webp it can.", field="format")
+            raise InvalidRequest(_("This site cannot write %(wanted)s; webp it can.", wanted=wanted), field="format")
         if (fit or "inside") not in FITS:
-            raise InvalidRequest(f"fit can be {' or '.join(FITS)}, not {str(fit)!r:.40}.", field="fit")
+            raise InvalidRequest(
+                _("fit can be %(fits)s, not %(value)s.", fits=" or ".join(FITS), value=f"{str(fit)!r:.40}"), field="fit"
+            )
         if fit == "cover" and None in sides:
-            raise InvalidRequest("fit=cover needs a width and a height.", field="width" if not sides[0] else "height")
+            raise InvalidRequest(
+                _("fit=cover needs a width and a height."), field="width" if not sides[0] else "height"
+            )
         level = _number(quality, "quality", 100)
         level = scale.QUALITY[wanted] if level is None or wanted == "png" else level
         return cls(*sides, wanted, fit or "inside", level, checked_focus(focus) if fit == "cover" else None)
@@ -88,7 +103,15 @@ def _number(value: Any, name: str, most: int) -> int | None:
         return None
     text = str(value)
     if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= most):
-        raise InvalidRequest(f"{name} must be a whole number from 1 to {most}, not {text!r:.40}.", field=name)
+        raise InvalidRequest(
+            _(
+                "%(name)s must be a whole number from 1 to %(most)s, not %(text)s.",
+                name=name,
+                most=most,
+                text=f"{text!r:.40}",
+            ),
+            field=name,
+        )
     return int(text)
 
 
@@ -102,7 +125,9 @@ def checked_focus(value: Any) -> tuple[float, float] | None:
     except (TypeError, ValueError):
         is_inside = False
     if not is_inside:
-        raise InvalidRequest(f"focus is two fractions such as 0.3,0.5, not {str(value)!r:.40}.", field="focus")
+        raise InvalidRequest(
+            _("focus is two fractions such as 0.3,0.5, not %(value)s.", value=f"{str(value)!r:.40}"), field="focus"
+        )
     return round(x, 2), round(y, 2)
 
 
@@ -132,7 +157,10 @@ def rendition(
 def make(asset: MediaAsset, spec: Spec, *, for_stranger: bool = False) -> Rendition:
     """The rendition of a spec that was checked; see `rendition`."""
     if not asset.is_ready or not asset.file:
-        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
+        raise InvalidRequest(
+            _("Asset %(pk)s is %(state)s: it has no picture yet.", pk=asset.pk, state=asset.generation_state),
+            field="asset_id",
+        )
     key = spec.key(asset)
     made = Rendition.objects.filter(asset=asset, key=key)
     if (found := made.first()) is not None:
@@ -202,7 +230,7 @@ def _alone(key: str) -> Iterator[bool]:
 
 
 def _make(asset: MediaAsset, spec: Spec, key: str) -> Rendition:
-    scaled = scaled_to(spec, asset, source_of(asset))
+    scaled = scaled_to(spec, asset, best_source(asset))
     folder = f"{conf.get('UPLOAD_TO').strip('/')}/renditions/{asset.created_at:%Y/%m}".lstrip("/")
     name = f"{folder}/{asset.pk}-{uuid7().hex}.{storage.EXTENSIONS[spec.format]}"
     try:
@@ -227,7 +255,7 @@ def _make(asset: MediaAsset, spec: Spec, key: str) -> Rendition:
         # Another process was quicker; or the asset has just been removed for good.
         if (theirs := Rendition.objects.filter(asset=asset, key=key).first()) is not None:
             return theirs
-        raise InvalidRequest(f"There is no asset {asset.pk}.", field="asset_id") from None
+        raise InvalidRequest(_("There is no asset %(pk)s.", pk=asset.pk), field="asset_id") from None
     except BaseException:
         storage.remove_file(name)
         raise
@@ -250,14 +278,23 @@ def source_of(asset: MediaAsset) -> bytes:
         raise StorageFailed(f"The storage does not give the file of asset {asset.pk} ({type(exc).__name__}).") from exc
 
 
-def scaled_to(spec: Spec, asset: MediaAsset, source: bytes) -> images.Scaled:
-    """The asset's picture, whose file is `source`, as the spec says. `StorageFailed` when the file is damaged."""
+def best_source(asset: MediaAsset) -> Source:
+    """The original where it is kept and larger, else the asset's own file; `StorageFailed` when there is neither."""
+    return originals.larger(asset) or _own_source(asset)
+
+
+def _own_source(asset: MediaAsset) -> Source:
     # What the row knows of the file; it was looked into before it was stored.
-    picture = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
+    known = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
+    return Source(source_of(asset), known)
+
+
+def scaled_to(spec: Spec, asset: MediaAsset, source: Source) -> images.Scaled:
+    """The asset's picture as the spec says, signed where the site signs. `StorageFailed` when its file is damaged."""
     try:
-        return images.scaled(
-            source,
-            picture,
+        made = images.scaled(
+            source.content,
+            source.picture,
             spec.format,
             width=spec.width,
             height=spec.height,
@@ -265,8 +302,13 @@ def scaled_to(spec: Spec, asset: MediaAsset, source: bytes) -> images.Scaled:
             focus=spec.focus or (asset.focal_x, asset.focal_y),
             quality=spec.quality,
             source_type=asset.digital_source_type,
+            as_fitted=(asset.width, asset.height) if source.is_original else None,
         )
+        return signatures.of_rendition(made, spec.format, asset, source, cover=spec.fit == "cover")
     except NotAPicture as exc:
+        if source.is_original:
+            logger.warning("the original of asset %s cannot be used: %s", asset.pk, exc)
+            return scaled_to(spec, asset, _own_source(asset))
         logger.error("asset %s: %s", asset.pk, exc)
         raise StorageFailed(f"The stored file of asset {asset.pk} cannot be read: {exc}") from exc
 

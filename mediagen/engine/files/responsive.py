@@ -19,6 +19,7 @@ from mediagen.engine.files.renditions import MAX_SIDE_PX, Spec, checked_focus
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.images import scale
 from mediagen.models import MediaAsset
+from mediagen.wording import say as _
 
 WIDTHS = (320, 640, 960, 1280, 1920, 2560)
 FORMATS = ("webp",)
@@ -178,7 +179,15 @@ def page_picture(
         ("fetchpriority", fetchpriority, PRIORITIES),
     ):
         if value not in legal:
-            raise InvalidRequest(f"{name} can be {', '.join(filter(None, legal))}, not {value!r:.40}.", field=name)
+            raise InvalidRequest(
+                _(
+                    "%(name)s can be %(filter)s, not %(value)s.",
+                    name=name,
+                    filter=", ".join(filter(None, legal)),
+                    value=f"{value!r:.40}",
+                ),
+                field=name,
+            )
     sources = _sources(asset, plan)
     if not sources:
         return None
@@ -224,7 +233,7 @@ def page_picture_src(
 
 def default_alt(asset: MediaAsset) -> str:
     """What the picture shows. Never the prompt: it may say what is nobody's business."""
-    return asset.alt_text or asset.name
+    return asset.shown_alt_text or asset.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +262,18 @@ class Plan:
         pixels = sorted({_width(each) for each in _listed(widths)}) or list(WIDTHS)
         names = [str(each).strip().lower().replace("jpg", "jpeg") for each in _listed(formats)] or list(FORMATS)
         if wrong := [name for name in names if name not in scale.FORMATS]:
-            raise InvalidRequest(f"formats can be {', '.join(scale.FORMATS)}, not {wrong[0]!r:.40}.", field="formats")
+            raise InvalidRequest(
+                _(
+                    "formats can be %(formats)s, not %(wrong)s.",
+                    formats=", ".join(scale.FORMATS),
+                    wrong=f"{wrong[0]!r:.40}",
+                ),
+                field="formats",
+            )
         proportion = _ratio(ratio)
         how = fit or ("cover" if proportion else "inside")
         if how not in ("cover", "inside") or (how == "cover" and proportion is None):
-            raise InvalidRequest('fit can be "inside", or "cover" together with a ratio.', field="fit")
+            raise InvalidRequest(_('fit can be "inside", or "cover" together with a ratio.'), field="fit")
         level = None if quality is None else Spec.checked(1, None, "jpeg", quality=quality).quality
         # A <source> whose format this site cannot write would leave a page without its picture.
         able = [name for name in names if name != "avif" or images.can_write(name)]
@@ -354,18 +370,27 @@ def _listed(value: Any) -> list[Any]:
 def _width(value: Any) -> int:
     text = str(value).strip()
     if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6] or 0) <= MAX_SIDE_PX):
-        raise InvalidRequest(f"widths are whole numbers from 1 to {MAX_SIDE_PX}, not {text!r:.40}.", field="widths")
+        raise InvalidRequest(
+            _(
+                "widths are whole numbers from 1 to %(max_side_px)s, not %(text)s.",
+                max_side_px=MAX_SIDE_PX,
+                text=f"{text!r:.40}",
+            ),
+            field="widths",
+        )
     return int(text)
 
 
 def _ratio(value: Any) -> Fraction | None:
     if value is None or value == "":
         return None
-    width, _, height = str(value).replace(":", "/").replace("x", "/").partition("/")
+    width, __, height = str(value).replace(":", "/").replace("x", "/").partition("/")
     try:
         ratio = Fraction(width) / Fraction(height or 1)
     except (ValueError, ZeroDivisionError):
         ratio = Fraction(0)
     if not Fraction(1, 50) <= ratio <= 50:
-        raise InvalidRequest(f"ratio is written as 16:9, 4/3 or 1.5, not {str(value)!r:.40}.", field="ratio")
+        raise InvalidRequest(
+            _("ratio is written as 16:9, 4/3 or 1.5, not %(value)s.", value=f"{str(value)!r:.40}"), field="ratio"
+        )
     return ratio.limit_denominator(10_000)

@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from django.core.files.storage import Storage
 
 import mediagen.engine.files.refusals as refusals
 from mediagen import conf, images, steps
+from mediagen.engine.database import in_database
 from mediagen.models import MediaAsset, asset_storage
 
 logger = logging.getLogger("mediagen.engine")
@@ -43,6 +44,12 @@ def file_name(asset: MediaAsset, token: int, format: str) -> str:
     return f"{folder(asset)}/{asset.pk}-{token}.{EXTENSIONS.get(format, 'bin')}"
 
 
+def asset_of(name: str) -> uuid.UUID | None:
+    """The id of the asset that a stored file was made for; None for a file of another kind."""
+    match = NAME.fullmatch(name.rpartition("/")[2])
+    return uuid.UUID(match["id"]) if match else None
+
+
 def may_be_arriving(asset_id: str) -> bool:
     """Whether the asset of a stored file may be about to get its row: its id, which holds the time, is young."""
     parsed = uuid.UUID(asset_id)
@@ -60,18 +67,20 @@ def left_files(asset: MediaAsset) -> list[str]:
     return [name for name in names if name != asset.file.name and storage.exists(name)]
 
 
-async def save_file(name: str, content: bytes, *, is_paid: bool = False) -> str:
+async def save_file(
+    name: str, content: bytes, *, is_paid: bool = False, behind: Callable[[], None] | None = None
+) -> str:
     """Store the bytes; the name they really got. Off the ORM's thread: a bucket may take seconds.
 
     For what is paid a storage that fails is tried again for STORAGE_PATIENCE_S, and meanwhile nothing further is bought
-    (see `refusals`). Then its exception is raised.
+    (see `refusals`). Then its exception is raised. `behind` is called in the same thread when it is stored.
     """
     give_up_at = time.monotonic() + (conf.get("STORAGE_PATIENCE_S") if is_paid else 0.0)
     wait_s = 0.2
     while True:
         try:
             with steps.step("storage", bytes=len(content)):
-                saved = await sync_to_async(_save, thread_sensitive=False)(name, content)
+                saved = await sync_to_async(_save_then, thread_sensitive=False)(name, content, behind)
             if is_paid:
                 refusals.taken()
             return saved
@@ -85,6 +94,13 @@ async def save_file(name: str, content: bytes, *, is_paid: bool = False) -> str:
             wait_s = min(wait_s * 2, 5.0)
 
 
+def _save_then(name: str, content: bytes, behind: Callable[[], None] | None) -> str:
+    saved = _save(name, content)
+    if behind is not None:
+        behind()
+    return saved
+
+
 def _save(name: str, content: bytes) -> str:
     storage = asset_storage()
     saved = storage.save(name, _InOnePiece(content))
@@ -92,7 +108,7 @@ def _save(name: str, content: bytes) -> str:
         try:
             _sync(storage, saved)
         except OSError:  # some disks say only now that they are full
-            remove_file(saved)
+            _delete(saved)
             raise
     return saved
 
@@ -194,13 +210,36 @@ def _read(name: str) -> bytes:
         return content
 
 
-def remove_file(name: str) -> None:
-    """Delete a stored file. A storage that cannot now is logged, not raised: the caller has worse to tell."""
+KEEPERS: list[Callable[[str], bool]] = []
+"""Say of a file's name whether a row that is not ours has the same file: then it is that row's now, and stays. An app
+of ours adds to them when it is ready."""
+
+
+def remove_file(name: str) -> bool:
+    """Delete a stored file; False when it stays. A storage that cannot now is logged, not raised: the caller has worse
+    to tell."""
+    return not _is_kept(name) and _delete(name)
+
+
+async def aremove_file(name: str) -> None:
+    is_kept = bool(KEEPERS) and await in_database(_is_kept, name)
+    if is_kept:
+        return
+    await sync_to_async(_delete, thread_sensitive=False)(name)
+
+
+def _is_kept(name: str) -> bool:
+    try:
+        return any(keeps(name) for keeps in KEEPERS)
+    except Exception:
+        logger.exception("it is not known whether something else has the file %s: it stays", name)
+        return True
+
+
+def _delete(name: str) -> bool:
     try:
         asset_storage().delete(name)
     except Exception:
         logger.exception("the file %s could not be removed from the storage", name)
-
-
-async def aremove_file(name: str) -> None:
-    await sync_to_async(remove_file, thread_sensitive=False)(name)
+        return False
+    return True

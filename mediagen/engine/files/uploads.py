@@ -12,6 +12,7 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.db.models import QuerySet
 
+import mediagen.engine.files.looks as looks
 import mediagen.engine.files.storage as storage
 from mediagen import conf, images
 from mediagen.engine.database import as_uuid
@@ -29,6 +30,7 @@ from mediagen.models import (
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -69,11 +71,13 @@ def upload(
     sent = read(file)
     recipe = images.recipe_in(sent)  # before it is taken out with all other metadata
     content, picture = opened(sent)
+    signed = images.checked_credentials(sent, picture)
     asset = MediaAsset(library=library, source=source, original_name=original, created_by=by, **values)
+    asset.content_credentials = signed
     if recipe is not None:
         asset.prompt, asset.negative_prompt, asset.seed = recipe.prompt, recipe.negative_prompt, recipe.seed
         asset.model_name = recipe.model
-        asset.parameters = {"width": picture.width, "height": picture.height}
+        asset.parameters = {"width": picture.width, "height": picture.height, "made_with": recipe.program}
         if not images.source_type_in(content):
             content, picture = _marked(content, picture)
     return store(asset, content, picture, tags=names)
@@ -96,7 +100,7 @@ def read(file: Any) -> bytes:
             raise _too_large(limit)
         content = _read(file, limit)
     else:
-        raise InvalidRequest("There is no file. Send one, as multipart/form-data.", field="file")
+        raise InvalidRequest(_("There is no file. Send one, as multipart/form-data."), field="file")
     if len(content) > limit:
         raise _too_large(limit)
     return content
@@ -106,7 +110,7 @@ def _read(file: Any, limit: int) -> bytes:
     parts, size = [], 0
     while size <= limit and (part := file.read(READ_AT_ONCE)):
         if not isinstance(part, bytes):
-            raise InvalidRequest("The file must be opened for reading bytes, not text.", field="file")
+            raise InvalidRequest(_("The file must be opened for reading bytes, not text."), field="file")
         parts.append(part)
         size += len(part)
     return b"".join(parts)
@@ -114,7 +118,10 @@ def _read(file: Any, limit: int) -> bytes:
 
 def _too_large(limit: int) -> InvalidRequest:
     return InvalidRequest(
-        f"The file has more than {limit:,} bytes. Use a smaller one, or raise MEDIAGEN['MAX_IMAGE_BYTES'].",
+        _(
+            "The file has more than %(limit)s bytes. Use a smaller one, or raise MEDIAGEN['MAX_IMAGE_BYTES'].",
+            limit=f"{limit:,}",
+        ),
         field="file",
     )
 
@@ -145,6 +152,8 @@ def store(asset: MediaAsset, content: bytes, picture: Picture, *, tags: Iterable
     never a row without its file. `StorageFailed` when the storage does not take it.
     """
     asset.created_at = db_now()  # for the folder; the row's own is written with it
+    found_in = looks.plain_traits if asset.is_placeholder else looks.traits_of
+    traits = found_in(content, picture, images.source_type_in(content))
     name = storage.file_name(asset, 1, picture.format)
     try:
         name = asset_storage().save(name, ContentFile(content))
@@ -155,7 +164,7 @@ def store(asset: MediaAsset, content: bytes, picture: Picture, *, tags: Iterable
             f"The storage did not take the file ({type(exc).__name__}). Nothing was kept; try again later."
         ) from exc
     try:
-        _write(asset, name, picture, images.source_type_in(content), list(tags))
+        _write(asset, name, picture, images.source_type_in(content), traits, list(tags))
     except BaseException:
         storage.remove_file(name)
         raise
@@ -163,12 +172,16 @@ def store(asset: MediaAsset, content: bytes, picture: Picture, *, tags: Iterable
 
 
 @atomic()
-def _write(asset: MediaAsset, name: str, picture: Picture, source_type: str, tags: list[str]) -> None:
+def _write(
+    asset: MediaAsset, name: str, picture: Picture, source_type: str, traits: dict[str, Any], tags: list[str]
+) -> None:
     asset.file.name = name
     asset.format, asset.width, asset.height = picture.format, picture.width, picture.height
     asset.file_size, asset.content_hash = picture.size_bytes, picture.sha256
     asset.digital_source_type = source_type[:60]
     asset.fit_report = {**asset.fit_report, **picture.fit_report}
+    for trait, value in traits.items():
+        setattr(asset, trait, value)
     asset.generation_state = GenerationState.READY
     asset.lease_token = 1
     asset.cost = Decimal(0)
@@ -188,7 +201,15 @@ def duplicates(asset: MediaAsset, among: QuerySet[MediaAsset]) -> QuerySet[Media
 def _text(value: Any, field: str, limit: int | None = None) -> str:
     text = checked_text(value, field)
     if limit is not None and len(text) > limit:
-        raise InvalidRequest(f"{field} has {len(text)} characters; at most {limit} fit.", field=field)
+        raise InvalidRequest(
+            _(
+                "%(field)s has %(number)s characters; at most %(limit)s fit.",
+                field=field,
+                number=len(text),
+                limit=limit,
+            ),
+            field=field,
+        )
     return text
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import mediagen.engine.files.renditions as renditions
 import mediagen.engine.files.uploads as uploads
 from mediagen import images
+from mediagen.engine.files.originals import Source
 from mediagen.engine.files.renditions import Spec
 from mediagen.errors import InvalidRequest, NotAPicture, StorageFailed
 from mediagen.images import scale
 from mediagen.models import AssetSource, MediaAsset
+from mediagen.wording import say as _
 
 MAX_SIZES = 20
 QUALITY = 90
@@ -25,7 +27,7 @@ def specs_of(sizes: Iterable[Any], source_format: str = "") -> list[Spec]:
     default = source_format if source_format in scale.FORMATS else "png" if source_format == "gif" else None
     specs = list(dict.fromkeys(_spec(size, default) for size in sizes))
     if not 1 <= len(specs) <= MAX_SIZES:
-        raise InvalidRequest(f"Name 1 to {MAX_SIZES} sizes, such as 1200x630.", field="sizes")
+        raise InvalidRequest(_("Name 1 to %(most)s sizes, such as 1200x630.", most=MAX_SIZES), field="sizes")
     return specs
 
 
@@ -33,19 +35,25 @@ def _spec(size: Any, default: str | None) -> Spec:
     if isinstance(size, str):
         width, x, height = size.strip().lower().replace("\u00d7", "x").partition("x")
         if not x:
-            raise InvalidRequest(f"A size is written as 1200x630, 1200x or x630, not {size!r:.40}.", field="sizes")
+            raise InvalidRequest(
+                _("A size is written as 1200x630, 1200x or x630, not %(size)s.", size=f"{size!r:.40}"), field="sizes"
+            )
         size = {"width": width, "height": height, "fit": "cover" if width and height else "inside"}
     if not isinstance(size, Mapping) or (unknown := set(size) - {"width", "height", "format", "fit", "quality"}):
         named = f" without {', '.join(map(str, unknown))}" if isinstance(size, Mapping) else ""
         raise InvalidRequest(
-            f"A size is a text such as 1200x630, or has width, height, format, fit and quality{named}.", field="sizes"
+            _(
+                "A size is a text such as 1200x630, or has width, height, format, fit and quality%(named)s.",
+                named=named,
+            ),
+            field="sizes",
         )
     try:
         spec = Spec.checked(**{"format": default, "quality": QUALITY, **size})
     except InvalidRequest as exc:
         raise InvalidRequest(str(exc), field="sizes") from None
     if spec.width is None and spec.height is None:
-        raise InvalidRequest("A size needs a width or a height.", field="sizes")
+        raise InvalidRequest(_("A size needs a width or a height."), field="sizes")
     return spec
 
 
@@ -56,9 +64,12 @@ def make_variants(asset: MediaAsset, sizes: Iterable[Any], by: Any) -> list[Medi
     `InvalidRequest` for sizes that cannot be and for an asset without a picture, `StorageFailed` as in `rendition`.
     """
     if not asset.is_ready or not asset.file:
-        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
+        raise InvalidRequest(
+            _("Asset %(pk)s is %(state)s: it has no picture yet.", pk=asset.pk, state=asset.generation_state),
+            field="asset_id",
+        )
     specs = specs_of(sizes, asset.format)
-    source = renditions.source_of(asset)
+    source = renditions.best_source(asset)
     return [_variant(asset, source, spec, by) for spec in specs]
 
 
@@ -79,15 +90,20 @@ def make_crop(
     `InvalidRequest` for a part that is not in the picture, `StorageFailed` as in `make_variants`.
     """
     if not asset.is_ready or not asset.file:
-        raise InvalidRequest(f"Asset {asset.pk} is {asset.generation_state}: it has no picture yet.", field="asset_id")
+        raise InvalidRequest(
+            _("Asset %(pk)s is %(state)s: it has no picture yet.", pk=asset.pk, state=asset.generation_state),
+            field="asset_id",
+        )
     box = _box(asset, left, top, width, height)
     if rotate not in images.QUARTERS:
-        raise InvalidRequest("rotate must be 0, 90, 180 or 270 degrees.", field="rotate")
+        raise InvalidRequest(_("rotate must be 0, 90, 180 or 270 degrees."), field="rotate")
     wanted = format or (asset.format if asset.format in scale.FORMATS else "png")
     if wanted not in scale.FORMATS:
-        raise InvalidRequest(f"format must be one of {', '.join(scale.FORMATS)}.", field="format")
+        raise InvalidRequest(_("format must be one of %(formats)s.", formats=", ".join(scale.FORMATS)), field="format")
     if box == (0, 0, asset.width, asset.height) and not rotate and wanted == asset.format:
-        raise InvalidRequest("That is the whole picture as it is. Name a part, a turn or another format.", field="left")
+        raise InvalidRequest(
+            _("That is the whole picture as it is. Name a part, a turn or another format."), field="left"
+        )
     known = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
     try:
         content = images.cut(
@@ -105,12 +121,18 @@ def _box(asset: MediaAsset, left: int, top: int, width: int | None, height: int 
     for name, first, last, most in (("left", left, right, asset.width), ("top", top, bottom, asset.height)):
         if not 0 <= first < last <= most:
             raise InvalidRequest(
-                f"The part from {first} to {last} is not in the picture, which has {most} pixels there.", field=name
+                _(
+                    "The part from %(first)s to %(last)s is not in the picture, which has %(most)s pixels there.",
+                    first=first,
+                    last=last,
+                    most=most,
+                ),
+                field=name,
             )
     return left, top, right, bottom
 
 
-def _variant(asset: MediaAsset, source: bytes, spec: Spec, by: Any) -> MediaAsset:
+def _variant(asset: MediaAsset, source: Source, spec: Spec, by: Any) -> MediaAsset:
     scaled = renditions.scaled_to(spec, asset, source)
     parameters = {"width": spec.width, "height": spec.height, "fit": spec.fit, "quality": spec.quality}
     return _kept(asset, scaled.content, by, parameters)

@@ -4,7 +4,8 @@ Keeps: an attempt is a row before its request leaves; only the holder of the new
 fetched, not bought again. `orders`, `options`, `requests`, `estimates`, `idempotency`, `queue`, `claims`, `beginning`
 (where it is asked for), `leases`, `running`, `recorder`, `attempt_log`, `recovery`, `earlier` (what an earlier run has
 left), `second_reading` (of kept answers), `settling`, `sources`, `asset_works` (of the façade), `failures` (as words
-for programs), `job_notices` and `incoming_webhooks` (webhooks in), `memory_limit`.
+for programs), `job_notices` and `incoming_webhooks` (webhooks in), `memory_limit`,
+`descriptions` (what pictures show, in words).
 """
 
 from __future__ import annotations

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import mediagen.engine.generation.beginning as beginning
+import mediagen.engine.generation.descriptions as descriptions
 import mediagen.engine.generation.queue as queue
 import mediagen.engine.generation.running as running
 from mediagen.engine.database import grouped, in_database, run_sync
 from mediagen.engine.generation.orders import AssetOrder
 from mediagen.engine.generation.sources import order_named
-from mediagen.models import MediaAsset
+from mediagen.engine.library import get_asset
+from mediagen.models import AssetDescription, DescriptionState, MediaAsset
 from mediagen.operations import EDIT, OUTPAINT, REMOVE_BACKGROUND, UPSCALE, VARY
 
 
@@ -21,7 +23,8 @@ class AssetWorks:
     The result is a new asset: the child of the one that is named, in its library (`library_id`: in another), with its
     name, and with origin "edited". `options` are those of `generate_asset`. Errors as of `generate_asset`:
     `GenerationFailed` with every attempt, `InvalidRequest` before a row is made for what cannot be, also for an asset
-    that is not there or has no picture. Who may do it is asked before, at the edge.
+    that is not there or has no picture. Who may do it is asked before, at the edge. `describe_asset` alone makes no
+    asset: it brings words.
     """
 
     async def edit_asset(
@@ -84,6 +87,36 @@ class AssetWorks:
         margins = {"left": left, "right": right, "up": up, "down": down}
         return await _work(OUTPAINT, [asset_id], prompt=prompt, margins=margins, **options)
 
+    async def describe_asset(
+        self,
+        asset_id: Any,
+        language: str | None = None,
+        max_chars: int | None = None,
+        *,
+        provider: str | None = None,
+        providers: Iterable[str] | str | None = None,
+        dry_run: bool | None = None,
+        deadline_s: float | None = None,
+        created_by: Any = None,
+    ) -> AssetDescription:
+        """What the picture shows, as a text for its alt text: `.text`, in `language` (of whoever asks, or of the site),
+        of at most `max_chars` characters (160).
+
+        It makes no new asset, and changes no alt text: it is a suggestion (`asset.alt_text_suggestion`) until a person
+        accepts it. Errors as of `generate_asset`.
+        """
+        wish = descriptions.Wish.of(language, max_chars, provider=provider, providers=providers, dry_run=dry_run)
+
+        def begun() -> AssetDescription:
+            asset = get_asset(asset_id)
+            descriptions.plan(None, wish)
+            return descriptions.begin(asset, wish, by=created_by)
+
+        done = await descriptions.run(await in_database(begun), deadline_s=deadline_s)
+        if done.description.state != DescriptionState.READY:
+            raise descriptions.of_failed(done)
+        return done.description
+
     async def enqueue_work(
         self, operation: str, asset_id: Any, *, sources: Iterable[Any] = (), **arguments: Any
     ) -> MediaAsset:
@@ -107,6 +140,9 @@ class AssetWorks:
 
     def outpaint_asset_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
         return run_sync(self.outpaint_asset, *args, **kwargs)
+
+    def describe_asset_sync(self, *args: Any, **kwargs: Any) -> AssetDescription:
+        return run_sync(self.describe_asset, *args, **kwargs)
 
     def enqueue_work_sync(self, *args: Any, **kwargs: Any) -> MediaAsset:
         return run_sync(self.enqueue_work, *args, **kwargs)

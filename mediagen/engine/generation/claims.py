@@ -27,6 +27,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import alias, atomic
 from mediagen.operations import EDIT, GENERATE, NO_MARGINS, Margins
 from mediagen.types import GenerationRequest
+from mediagen.wording import say as _
 
 NAME_LENGTH = 80
 
@@ -56,7 +57,7 @@ def write(
     """As `create`, in a library that was read already, with its default tags; `pk` is to be the row's id. Inside the
     caller's transaction."""
     if order.parent_id and not MediaAsset.objects.filter(pk=order.parent_id).exists():
-        raise InvalidRequest(f"There is no asset {order.parent_id}.", field="parent")
+        raise InvalidRequest(_("There is no asset %(parent_id)s.", parent_id=order.parent_id), field="parent")
     tags = MediaTag.objects.ensure(order.tags)
     values = {"library": library, **({} if pk is None else {"pk": pk}), **row_values(order)}
     if held:
@@ -116,7 +117,7 @@ def begin_again(asset_id: Any, changes: dict[str, Any], *, buys: bool = True) ->
     free_dead_workers()
     asset = MediaAsset.objects.kept().select_related("library").filter(pk=asset_id).first()
     if asset is None:
-        raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
+        raise InvalidRequest(_("There is no asset %(asset_id)s.", asset_id=asset_id), field="asset_id")
     order = replace(order_of(asset), **changes) if changes else order_of(asset)
     chain = get_media_generator_chain(order.providers or None, dry_run=order.dry_run)
     if is_in_hand(asset):
@@ -179,9 +180,13 @@ def open_to_all() -> Q:
 
 def not_open(asset: MediaAsset) -> InvalidRequest:
     return InvalidRequest(
-        f"Asset {asset.pk} is {asset.generation_state} and no placeholder, or somebody works on it. "
-        "Only failed, cancelled, interrupted and placeholder assets are generated again under their id, not parts and "
-        "other sizes of them.",
+        _(
+            "Asset %(pk)s is %(state)s and no placeholder, or somebody works on it. Only failed, "
+            "cancelled, interrupted and placeholder assets are generated again under their id, "
+            "not parts and other sizes of them.",
+            pk=asset.pk,
+            state=asset.generation_state,
+        ),
         field="asset_id",
     )
 
@@ -232,6 +237,7 @@ def order_of(asset: MediaAsset) -> AssetOrder:
         source_ids=source_ids,
         mask_id=uuid.UUID(kept["mask"]) if kept.get("mask") else None,
         margins=Margins(*kept["margins"]) if kept.get("margins") else NO_MARGINS,
+        style=kept.get("style", ""),
     )
 
 

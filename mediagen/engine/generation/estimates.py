@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
 from typing import Any
@@ -17,8 +17,8 @@ from mediagen.factory import get_media_generator_chain
 from mediagen.foreign import lacks
 from mediagen.models.costs import usd as in_usd
 from mediagen.models.ledger import LAST_DIGIT
-from mediagen.operations import GENERATE
-from mediagen.types import MAKES_PICTURES, usd_or_none
+from mediagen.operations import DESCRIBE, GENERATE
+from mediagen.types import ARE_BOUGHT, usd_or_none
 
 
 @dataclass(slots=True)
@@ -58,6 +58,23 @@ class Estimate:
             text += f"; {name} charged {in_usd(self.prices[name])} of late, its price table says {in_usd(listed)}"
         return text
 
+    def to_json(self) -> dict[str, Any]:
+        """Its sums and names, as `from_json` takes them."""
+        sums = {name: str(getattr(self, name)) for name in ("cheapest", "dearest")}
+        numbers = {name: getattr(self, name) for name in ("pictures", "without_price", "is_free")}
+        return {**numbers, **sums, "unknown": sorted(self.unknown)}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Estimate:
+        return cls(
+            pictures=told["pictures"],
+            cheapest=Decimal(told["cheapest"]),
+            dearest=Decimal(told["dearest"]),
+            unknown=set(told["unknown"]),
+            without_price=told["without_price"],
+            is_free=told["is_free"],
+        )
+
 
 def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = None) -> Estimate:
     """The estimate for these orders; each kind of order is priced once, so a million of one kind is quick.
@@ -82,23 +99,42 @@ def estimate(orders: Iterable[AssetOrder], chain: MediaGeneratorChain | None = N
                 prices.clear()
             work = sources.without_content(order) if chains[chain_key] else {}
             prices[key] = _prices(order.operation, chains[chain_key], {**asked, **work}, total.reasons, charged)
-        known = [price for price in prices[key].values() if price is not None]
-        unknown = [name for name, price in prices[key].items() if price is None]
-        total.pictures += 1
         total.is_free = total.is_free and not chains[chain_key]
-        total.unknown.update(unknown)
-        for name, price in prices[key].items():
-            old = total.prices.get(name)
-            total.prices[name] = price if old is None or price is None else max(price, old)
-        if known:
-            total.cheapest += min(known)
-            total.dearest += max(known)
-        elif unknown:
-            total.without_price += 1
+        _add(total, prices[key])
+    _note_too_low(total, charged)
+    return total
+
+
+def estimate_of_descriptions(chain: MediaGeneratorChain, asked: dict[str, Any], number: int) -> Estimate:
+    """The estimate for so many descriptions, which cost the same whatever they show."""
+    total, charged = Estimate(), dict[Kind, Decimal]()
+    providers = _priced_providers(chain, DESCRIBE)
+    total.is_free = not providers
+    _add(total, _prices(DESCRIBE, providers, asked, total.reasons, charged), number)
+    _note_too_low(total, charged)
+    return total
+
+
+def _add(total: Estimate, prices: dict[str, Decimal | None], times: int = 1) -> None:
+    """So many of which each provider wants this much."""
+    known = [price for price in prices.values() if price is not None]
+    unknown = [name for name, price in prices.items() if price is None]
+    total.pictures += times
+    total.unknown.update(unknown)
+    for name, price in prices.items():
+        old = total.prices.get(name)
+        total.prices[name] = price if old is None or price is None else max(price, old)
+    if known:
+        total.cheapest += min(known) * times
+        total.dearest += max(known) * times
+    elif unknown:
+        total.without_price += times
+
+
+def _note_too_low(total: Estimate, charged: dict[Kind, Decimal]) -> None:
     for kind, price in charged.items():
         if price > kind.listed_price and price == total.prices.get(kind.provider_name):
             total.too_low[kind.provider_name] = kind.listed_price
-    return total
 
 
 def _priced_providers(chain: MediaGeneratorChain, operation: str) -> list[Any]:
@@ -127,7 +163,7 @@ def _prices(
     found: dict[str, Decimal | None] = {}
     for provider in providers:
         price = None
-        if (ask := getattr(provider, MAKES_PICTURES[operation], None)) is not None:
+        if (ask := getattr(provider, ARE_BOUGHT[operation], None)) is not None:
             try:
                 price = usd_or_none(ask(**asked), provider.get_name())
                 if price is not None and (why := _reason(provider, operation, asked)):

@@ -17,6 +17,7 @@ from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 KEPT_FOR = timedelta(hours=24)
 LONGEST_KEY = 255
@@ -31,7 +32,10 @@ def check_key(key: str) -> str:
     """`InvalidRequest` for a key that is empty, too long or not printable."""
     if not 1 <= len(checked_text(key, "Idempotency-Key")) <= LONGEST_KEY or not key.isprintable():
         raise InvalidRequest(
-            f"Idempotency-Key must be 1 to {LONGEST_KEY} printable characters. A UUID is a good one.",
+            _(
+                "Idempotency-Key must be 1 to %(longest_key)s printable characters. A UUID is a good one.",
+                longest_key=LONGEST_KEY,
+            ),
             field="Idempotency-Key",
         )
     return key
@@ -48,8 +52,10 @@ def earlier(access: Access, key: str, digest: str, within: timedelta = KEPT_FOR)
         return None
     if row.digest != digest:
         raise KeyReused(
-            "This Idempotency-Key came with another request in the last 24 hours. Send the same one again, or take "
-            "another key."
+            _(
+                "This Idempotency-Key came with another request in the last 24 hours. Send the same "
+                "one again, or take another key."
+            )
         )
     return dict(row.result)
 
@@ -62,7 +68,10 @@ def still_theirs(access: Access) -> MediaAssetQuerySet:
 def gone() -> NotAllowed:
     """The refusal of a repeated request of which nothing is left, or nothing that may be seen: no word differs."""
     return NotAllowed(
-        "The pictures of the first request with this key are gone, or where you may not make any now. Take another key."
+        _(
+            "The pictures of the first request with this key are gone, or where you may not make "
+            "any now. Take another key."
+        )
     )
 
 

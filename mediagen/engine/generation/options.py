@@ -11,6 +11,7 @@ from mediagen.errors import InvalidRequest
 from mediagen.foreign import lacks
 from mediagen.operations import GENERATE
 from mediagen.providers.options import Option
+from mediagen.wording import say as _
 
 
 def check_options(chain: MediaGeneratorChain, options: Mapping[str, Any], operation: str = GENERATE) -> None:
@@ -23,11 +24,16 @@ def check_options(chain: MediaGeneratorChain, options: Mapping[str, Any], operat
     )
     for name in options:
         if name in ARGUMENTS or name in RESERVED:
-            raise InvalidRequest(f"{name} is no option of a provider.", field="options")
+            raise InvalidRequest(_("%(name)s is no option of a provider.", name=name), field="options")
         if not may_know_any and not any(name in one for one in known):
             names = ", ".join(sorted({key for one in known for key in one}))
             raise InvalidRequest(
-                f"No provider that would be asked has an option {name!r:.60}. They have: {names}.", field="options"
+                _(
+                    "No provider that would be asked has an option %(name)s. They have: %(names)s.",
+                    name=f"{name!r:.60}",
+                    names=names,
+                ),
+                field="options",
             )
     check_values(chain, options, operation)
 

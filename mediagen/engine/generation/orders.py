@@ -13,6 +13,7 @@ from mediagen.engine.database import as_uuid
 from mediagen.errors import InvalidRequest
 from mediagen.operations import EDIT, GENERATE, NO_MARGINS, Margins, check
 from mediagen.types import GeneratedImage, GenerationRequest, checked_text
+from mediagen.wording import say as _
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class AssetOrder:
     """an asset whose transparent (or else white) parts say where the first source may change"""
     margins: Margins = NO_MARGINS
     """pixels that are added around the source"""
+    style: str = ""
+    """name of the style whose words are in the prompt; kept with the asset, and sent to nobody"""
     described: tuple[GeneratedImage, ...] = field(default=(), compare=False, repr=False)
     """what sources and mask are, without their bytes, where that is known already: for prices"""
 
@@ -81,7 +84,7 @@ class AssetOrder:
             check(operation, prompt=prompt, sources=len(source_ids), has_mask=mask_id is not None, margins=margins)
         elif source_ids or mask_id is not None:
             raise InvalidRequest(
-                "Say which operation the pictures are for: edit_image, vary_image ...", field="operation"
+                _("Say which operation the pictures are for: edit_image, vary_image ..."), field="operation"
             )
         for argument, value, limit in (
             ("name", name, 255),
@@ -91,12 +94,22 @@ class AssetOrder:
         ):
             checked_text(value, argument)
             if limit is not None and len(value) > limit:
-                raise InvalidRequest(f"{argument} has {len(value)} characters; at most {limit} fit.", field=argument)
+                raise InvalidRequest(
+                    _(
+                        "%(argument)s has %(number)s characters; at most %(limit)s fit.",
+                        argument=argument,
+                        number=len(value),
+                        limit=limit,
+                    ),
+                    field=argument,
+                )
         if dry_run not in (None, True, False):
-            raise InvalidRequest(f"dry_run must be True, False or None, not {dry_run!r:.40}.", field="dry_run")
+            raise InvalidRequest(
+                _("dry_run must be True, False or None, not %(dry_run)s.", dry_run=f"{dry_run!r:.40}"), field="dry_run"
+            )
         for option, value in request.items():
             if option in RESERVED:
-                raise InvalidRequest(f"{option} is no option of a provider.", field=option)
+                raise InvalidRequest(_("%(option)s is no option of a provider.", option=option), field=option)
             if option not in ("negative_prompt", "seed"):
                 checked_text(option, "the name of an option")
                 _check_storable(value, option)
@@ -143,6 +156,8 @@ class AssetOrder:
             kept["mask"] = str(self.mask_id)
         if any(self.margins):
             kept["margins"] = list(self.margins)
+        if self.style:
+            kept["style"] = self.style
         return kept
 
 
@@ -161,13 +176,18 @@ def _check_storable(value: Any, name: str, depth: int = 0) -> None:
     if isinstance(value, str):
         checked_text(value, name)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise InvalidRequest(f"{name} must be a finite number, not {value}.", field=name)
+        raise InvalidRequest(_("%(name)s must be a finite number, not %(value)s.", name=name, value=value), field=name)
     elif isinstance(value, Mapping | list | tuple) and depth < MAX_NESTING:
         for part in [*value.keys(), *value.values()] if isinstance(value, Mapping) else value:
             _check_storable(part, name, depth + 1)
     elif value is not None and not isinstance(value, bool | int | float):
         raise InvalidRequest(
-            f"{name} must be text, a number, a list or a dict, not {type(value).__name__}.", field=name
+            _(
+                "%(name)s must be text, a number, a list or a dict, not %(name_2)s.",
+                name=name,
+                name_2=type(value).__name__,
+            ),
+            field=name,
         )
 
 

@@ -19,6 +19,7 @@ from mediagen.models import BatchState, GenerationBatch, GenerationState, MediaA
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.types import uuid7
+from mediagen.wording import say as _
 
 
 class Enqueuing:
@@ -86,11 +87,15 @@ def enqueue_again(asset_id: Any, dry_run: bool | None = None) -> MediaAsset:
     leases.free_dead_workers()
     asset = MediaAsset.objects.kept().select_related("library", "batch").filter(pk=asset_id).first()
     if asset is None:
-        raise InvalidRequest(f"There is no asset {asset_id}.", field="asset_id")
+        raise InvalidRequest(_("There is no asset %(asset_id)s.", asset_id=asset_id), field="asset_id")
     if asset.batch is not None and asset.batch.state == BatchState.CANCELLED:
         raise InvalidRequest(
-            f"Batch {asset.batch.pk} of asset {asset.pk} is cancelled. `manage.py mediagen_batches retry "
-            f"{asset.batch.pk}` makes all that it lacks.",
+            _(
+                "Batch %(pk)s of asset %(pk_2)s is cancelled. `manage.py mediagen_batches retry "
+                "%(pk)s` makes all that it lacks.",
+                pk=asset.batch.pk,
+                pk_2=asset.pk,
+            ),
             field="asset_id",
         )
     if leases.is_in_hand(asset):

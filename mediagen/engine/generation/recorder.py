@@ -216,7 +216,7 @@ def flush(recorders: Iterable[RowRecorder], *, is_held: bool = False) -> None:
 def _begin(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
     why_not = _why_not([row for row, _, _ in begun])
     if wanted := [item for item in begun if item[0].asset_id not in why_not]:
-        _begin_wanted(wanted)
+        begin_held(wanted)
     return [why_not.get(row.asset_id) for row, _, _ in begun]
 
 
@@ -250,7 +250,8 @@ def fenced(rows: Iterable[GenerationAttempt]) -> set[Any]:
     return {pk for pk, token in assets.values_list("pk", "lease_token") if token != tokens[pk]}
 
 
-def _begin_wanted(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
+def begin_held(begun: list[tuple[GenerationAttempt, list[Budget], Decimal | None]]) -> list[Exception | None]:
+    """Their rows, with the money that each may cost held, of which nobody can be in doubt that they are ours."""
     # When this is a second try, the first may have been committed although its answer got lost: money is held once.
     again = [row.pk for row, _, _ in begun if row.accounts]
     known = set(GenerationAttempt.objects.filter(pk__in=again).values_list("pk", flat=True)) if again else set()

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from asgiref.sync import sync_to_async
 
 from mediagen import conf, images
-from mediagen.engine.files import storage
+from mediagen.engine.files import originals, storage
 from mediagen.engine.money import ledger
 from mediagen.errors import LeaseLost, NotAPicture, Outcome
 from mediagen.models import GenerationAttempt, GoOn, MediaAsset, ProviderConfig
@@ -35,12 +35,16 @@ class Found:
     place: str | Path
     """a name in the storage, or a path in the rescue folder"""
     attempt: GenerationAttempt
+    original: str = ""
+    """name of what it was made of, which was stored beside it"""
 
     async def remove(self) -> None:
         if isinstance(self.place, Path):
             self.place.unlink(missing_ok=True)
         else:
             await storage.aremove_file(self.place)
+        if self.original:
+            await storage.aremove_file(self.original)
 
 
 def open_attempt(asset: MediaAsset) -> GenerationAttempt | None:
@@ -74,7 +78,8 @@ async def find_picture(
         if attempt is None or image is None or found is not None:
             await storage.aremove_file(name)
         else:
-            found = Found(image, name, attempt)
+            beside, image.original = await originals.left_beside(asset, name)
+            found = Found(image, name, attempt, beside)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -34,8 +34,9 @@ from mediagen.models.asset import ON_REQUEST, MediaAssetQuerySet
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
 from mediagen.models.routing import atomic
-from mediagen.operations import GENERATE, OPERATIONS
+from mediagen.operations import DESCRIBE, GENERATE, OPERATIONS
 from mediagen.types import MAX_SEED, MAX_SIDE_PX, uuid7, uuid7_in
+from mediagen.wording import say as _
 
 MOST_AT_ONCE = 10
 SIDE_PX = 1024
@@ -110,9 +111,14 @@ def plan(access: Access, request: PictureRequest, generation_id: uuid.UUID | Non
     a budget does not leave what it costs at least, `ProvidersCoolingDown` when nobody could be asked now.
     """
     if not 1 <= request.count <= MOST_AT_ONCE:
-        raise InvalidRequest(f"count must be from 1 to {MOST_AT_ONCE}. A batch takes more.", field="count")
+        raise InvalidRequest(
+            _("count must be from 1 to %(most)s. A batch takes more.", most=MOST_AT_ONCE), field="count"
+        )
     if request.seed is not None and request.seed + request.count - 1 > MAX_SEED:
-        raise InvalidRequest("The seeds of the further pictures would be too large. Take a smaller one.", field="seed")
+        raise InvalidRequest(
+            _("The seeds of the further pictures would be too large. Take a smaller one."), field="seed"
+        )
+    request = replace(request, dry_run=access.dry(request.dry_run))
     found, mask = sources.found_among(access.watchable(), request.sources, request.mask)
     library = library_for(access, request.library or (str(found[0].library_id) if found else None))
     chains = ChainsNow()
@@ -156,23 +162,40 @@ def _worked_on(request: PictureRequest, first: MediaAsset | None) -> dict[str, A
     return {"prompt": request.prompt, "factor": request.factor, "margins": request.margins, **size}
 
 
+_DOES = {DESCRIBE: "describe pictures"}
+
+
 def affordable(library: MediaLibrary, chain: MediaGeneratorChain, orders: Sequence[AssetOrder]) -> Estimate:
     """What the orders may cost; refused when nobody can be asked now, or a budget does not leave the least of it."""
-    operation = orders[0].operation
+    demand_somebody(chain, orders[0].operation)
+    estimate = estimates.estimate(orders, chain)
+    demand_budget(library, chain, estimate)
+    return estimate
+
+
+def demand_somebody(chain: MediaGeneratorChain, operation: str) -> None:
+    """`InvalidRequest` when nobody in the chain can do it, `ProvidersCoolingDown` when nobody can be asked now."""
     if all(why := [lacks(provider, operation) for provider in chain.providers]):
-        does = OPERATIONS[operation].does if operation in OPERATIONS else "make pictures"
-        raise InvalidRequest(f"No provider that would be asked can {does}. {' '.join(why)}", field="providers")
+        does = OPERATIONS[operation].does if operation in OPERATIONS else _DOES.get(operation, "make pictures")
+        raise InvalidRequest(
+            _("No provider that would be asked can %(does)s. %(why)s", does=does, why=" ".join(why)), field="providers"
+        )
     wait_s = chain.cooling_down_s(operation)
     if wait_s is not None:
         raise ProvidersCoolingDown(
-            "Every provider that could make the picture is cooling down after failures or a rate limit. Nothing was "
-            f"made. Come again in {wait_s:.0f} s, or name another provider.",
+            _(
+                "Every provider that could make the picture is cooling down after failures or a rate "
+                "limit. Nothing was made. Come again in %(wait_s)s s, or name another provider.",
+                wait_s=f"{wait_s:.0f}",
+            ),
             retry_after_s=wait_s,
         )
-    estimate = estimates.estimate(orders, chain)
+
+
+def demand_budget(library: MediaLibrary, chain: MediaGeneratorChain, estimate: Estimate) -> None:
+    """`BudgetTooSmall` when a budget does not leave the least of it."""
     if not estimate.is_free:
         _check_budgets(library, chain, estimate)
-    return estimate
 
 
 def place(
@@ -286,18 +309,21 @@ def cancel(assets: Iterable[MediaAsset]) -> None:
     them are over."""
     result = cancelling.cancel([asset.pk for asset in assets])
     if not result.cancelled and not result.ending:
-        raise Conflict("Nothing of it waits or is being made any more, so that there is nothing to cancel.")
+        raise Conflict(_("Nothing of it waits or is being made any more, so that there is nothing to cancel."))
 
 
 @atomic()
-def retry(assets: Sequence[MediaAsset]) -> list[uuid.UUID]:
+def retry(assets: Sequence[MediaAsset], access: Access) -> list[uuid.UUID]:
     """Let the failed, cancelled, interrupted and placeholder ones wait to be made again, under their ids; which. Errors
     of `plan`, and `Conflict` when there is none."""
     again = [asset for asset in assets if _may_be_made_again(asset)]
     if not again:
-        raise Conflict("Only failed, cancelled and interrupted pictures and placeholders are made again; here is none.")
+        raise Conflict(
+            _("Only failed, cancelled and interrupted pictures and placeholders are made again; here is none.")
+        )
     for asset in again:
         order = claims.order_of(asset)
+        access.demand_dry(order.dry_run)
         chain = ChainsNow().of(order.providers, order.dry_run)
         affordable(asset.library, chain, [order])
         queue.enqueue_again(asset.pk)
@@ -319,13 +345,13 @@ def library_for(access: Access, word: str | None) -> MediaLibrary:
         library = library or get_library(None)
         if Right.GENERATE in access.rights_to_write(library):
             return library
-        raise NotAllowed("You may not add pictures to the default library. Name one that you may add to.")
+        raise NotAllowed(_("You may not add pictures to the default library. Name one that you may add to."))
     found = find_library(word, access)
     if found is not None and access.may(Right.GENERATE, found):
         return found
     if found is not None:
-        raise NotAllowed("You may look into this library, and not add to it. Name another one.")
-    raise InvalidRequest("There is no library with this id, slug or name that you can see.", field="library")
+        raise NotAllowed(_("You may look into this library, and not add to it. Name another one."))
+    raise InvalidRequest(_("There is no library with this id, slug or name that you can see."), field="library")
 
 
 def size_of(width: int | None, height: int | None, aspect_ratio: str = "") -> tuple[int, int]:
@@ -333,12 +359,12 @@ def size_of(width: int | None, height: int | None, aspect_ratio: str = "") -> tu
     if not aspect_ratio:
         return SIDE_PX if width is None else width, SIDE_PX if height is None else height
     if width is not None and height is not None:
-        raise InvalidRequest("Say width and height, or an aspect_ratio, not all three.", field="aspect_ratio")
+        raise InvalidRequest(_("Say width and height, or an aspect_ratio, not all three."), field="aspect_ratio")
     across, colon, down = aspect_ratio.partition(":")
     parts = [int(part) if part.isascii() and part.isdecimal() and len(part) <= 5 else 0 for part in (across, down)]
     if not colon or 0 in parts or not 1 / 20 <= parts[0] / parts[1] <= 20:
         raise InvalidRequest(
-            'aspect_ratio must be like "16:9", and one side at most 20 times the other.', field="aspect_ratio"
+            _('aspect_ratio must be like "16:9", and one side at most 20 times the other.'), field="aspect_ratio"
         )
     ratio = parts[0] / parts[1]
     if width is not None:
@@ -361,7 +387,7 @@ def _without_stand_ins(chain: MediaGeneratorChain, operation: str) -> list[str]:
     ]
     if not names:
         raise InvalidRequest(
-            'All providers that would be asked make placeholders. Say on_placeholder "accept", or name another one.',
+            _('All providers that would be asked make placeholders. Say on_placeholder "accept", or name another one.'),
             field="on_placeholder",
         )
     return names
@@ -375,7 +401,14 @@ def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: 
             continue
         costs = f"this costs {usd(least)} at least" if least else "what this costs is not known"
         raise BudgetTooSmall(
-            f"Library '{library.name}' has {usd(left)} left, and {costs}.{budget.renewal(db_now())}{budget.what_to_do}"
+            _(
+                "Library '%(name)s' has %(usd)s left, and %(costs)s.%(renewal)s%(what_to_do)s",
+                name=library.name,
+                usd=usd(left),
+                costs=costs,
+                renewal=budget.renewal(db_now()),
+                what_to_do=budget.what_to_do,
+            )
         )
     limited = provider_budgets(chain)
     refused = []
@@ -386,7 +419,9 @@ def _check_budgets(library: MediaLibrary, chain: MediaGeneratorChain, estimate: 
         renewal = limited[name].renewal(db_now())
         refused.append(f"{name} has {usd(left)} left and costs {usd(price)} a picture.{renewal}")
     if refused:
-        raise BudgetTooSmall(f"The budget of every provider is used up: {' '.join(refused)} Raise one, or wait.")
+        raise BudgetTooSmall(
+            _("The budget of every provider is used up: %(refused)s Raise one, or wait.", refused=" ".join(refused))
+        )
 
 
 def _left(budget: Budget) -> Decimal | None:

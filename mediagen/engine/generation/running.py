@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from mediagen import conf, images, steps
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database import durable, grouped, in_database, to_the_end, together
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.files import refusals, storage
+from mediagen.engine.files import looks, originals, refusals, signatures, storage
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
@@ -39,7 +40,7 @@ from mediagen.errors import (
     StorageFailed,
 )
 from mediagen.images import origin
-from mediagen.models import GenerationState, KeptAnswer, MediaAsset
+from mediagen.models import AssetOriginal, GenerationState, KeptAnswer, MediaAsset
 from mediagen.models.asset import FailureCode
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost
@@ -282,18 +283,30 @@ async def store(
     when it is one and live."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
+    if image.original and signatures.is_asked_for():
+        image = await asyncio.to_thread(_signed, image, content, source_type)
+        content = image.content if isinstance(image.content, bytes) else b""
     size_bytes = len(content)
-    name = await _stored(job, image, content, recorder, kept_in)
-    image, content = replace(image, content=b""), b""
+    traits: dict[str, Any] = {}
+    # Decoding it is work for the thread that stores it.
+    look = partial(_look, traits, image, content, source_type)
+    name = await _stored(job, image, content, recorder, kept_in, look)
+    original: AssetOriginal | None = None
+    if image.original and originals.is_kept():
+        original = await originals.keep(job.asset, job.lease.token, image.original)
+    if image.original and original is None and originals.is_kept():
+        image = replace(image, fit_report={**image.fit_report, **originals.LOST})
+    beside = [str(original.file.name)] if original is not None else []
+    image, content = replace(image, content=b"", original=b""), b""
     is_stored()
     old_name = job.asset.file.name or ""
     try:
-        stored = Stored(job, image, name, size_bytes, recorder, source_type, answer_id, stands_for)
+        stored = Stored(job, image, name, size_bytes, recorder, source_type, traits, answer_id, stands_for, original)
         values = await together(complete, stored)
     except (OperationalError, InterfaceError):
         raise  # the database is away for long: the file is found by its name when somebody takes the asset again
     except LeaseLost:
-        await storage.aremove_file(name)
+        await _removed(name, *beside)
         raise
     except Exception as exc:
         # Something about it does not go into a row: the next try takes the picture without what its provider said.
@@ -302,13 +315,40 @@ async def store(
         if path:
             said = f"The picture's row could not be written ({type(exc).__name__}). It is kept in {path} and taken"
             recorder.leave_open(f"{said} when the asset is generated again.")
-        await storage.aremove_file(name)
+        await _removed(name, *beside)
         raise
     for field_name, value in values.items():  # only now: what was not committed is not so
         setattr(job.asset, field_name, value)
     if old_name and old_name != name:
         await storage.aremove_file(old_name)
     return job.asset
+
+
+def _signed(image: GeneratedImage, content: bytes, source_type: str) -> GeneratedImage:
+    """The picture signed by this site, with what came as its ingredient; as it is where that cannot be done, and where
+    it is signed already."""
+    picture = images.Picture(image.format, image.width, image.height, image.sha256, len(content))
+    if images.credentials_in(content, picture):
+        return image
+    action = str((image.fit_report.get("size") or {}).get("action", ""))
+    found = signatures.fitted(content, picture, image.original, action, source_type)
+    return replace(image, content=found, sha256=hashlib.sha256(found, usedforsecurity=False).hexdigest())
+
+
+def _look(traits: dict[str, Any], image: GeneratedImage, content: bytes, source_type: str) -> None:
+    """Find out what the asset's row says of the file besides."""
+    traits.update(looks.NOTHING)
+    if image.sha256:  # else of a kind that we do not know
+        picture = images.Picture(image.format, image.width, image.height, image.sha256, len(content))
+        is_made_up = image.is_placeholder or image.dry_run
+        traits.update((looks.plain_traits if is_made_up else looks.traits_of)(content, picture, source_type))
+        # What is signed is the file as it came.
+        traits["content_credentials"] = images.checked_credentials(image.original or content, picture)
+
+
+async def _removed(*names: str) -> None:
+    for name in names:
+        await storage.aremove_file(name)
 
 
 def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
@@ -318,12 +358,19 @@ def source_type_of(image: GeneratedImage, order: AssetOrder) -> str:
     return origin.PARTLY_BY_MODEL if order.source_ids else origin.BY_MODEL
 
 
-async def _stored(job: Job, image: GeneratedImage, content: bytes, recorder: RowRecorder, kept_in: str) -> str:
+async def _stored(
+    job: Job,
+    image: GeneratedImage,
+    content: bytes,
+    recorder: RowRecorder,
+    kept_in: str,
+    behind: Callable[[], None],
+) -> str:
     """The name under which the picture is stored. A paid one that the storage will not take is put aside."""
     name = storage.file_name(job.asset, job.lease.token, image.format)
     is_paid = not (image.is_placeholder or image.dry_run)
     try:
-        return await storage.save_file(name, content, is_paid=is_paid)
+        return await storage.save_file(name, content, is_paid=is_paid, behind=behind)
     except Exception as exc:
         logger.exception("the storage did not take the picture of asset %s", job.asset.pk)
         said = f"The storage did not take the picture ({refusals.reason(exc)})."
@@ -353,10 +400,14 @@ class Stored:
     recorder: RowRecorder
     source_type: str
     """what its file says of its origin, or else what we know of it"""
+    traits: dict[str, Any]
+    """its looks, and what else is found out of a file once"""
     answer_id: Any = None
     """of the kept answer in which it was"""
     stands_for: str = ""
     """a `FailureCode`: why nobody made the picture for which a live placeholder stands"""
+    original: AssetOriginal | None = None
+    """of the file as it came, stored beside this one"""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -371,6 +422,7 @@ class Stored:
             "content_hash": image.sha256,
             "color": "",
             "digital_source_type": self.source_type[:60],
+            **self.traits,
             "seed": self._seed,
             "provider_name": image.provider_name[:100],
             "model_name": image.model_name[:200],
@@ -421,6 +473,8 @@ def complete(pictures: list[Stored]) -> list[dict[str, Any] | Exception]:
             results.append(LeaseLost(f"asset {asset.pk} was taken over by another worker."))
     if answers := [stored.answer_id for stored in written if stored.answer_id is not None]:
         KeptAnswer.objects.filter(pk__in=answers).delete()
+    kept = [stored.original for stored in written if stored.original is not None]
+    originals.write(kept, [stored.job.asset.pk for stored in written if stored.job.asset.file])
     flush((stored.recorder for stored in written), is_held=True)
     if written:
         tag_served([(stored.job.asset, stored.image.provider_name) for stored in written])

@@ -24,6 +24,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.providers.base import open_picture
 from mediagen.types import Answer, Call, GeneratedImage, reset_current_call, set_current_call
+from mediagen.wording import say as _
 
 
 async def read_again(pk: Any) -> MediaAsset:
@@ -35,7 +36,7 @@ async def read_again(pk: Any) -> MediaAsset:
     """
     answer = await in_database(KeptAnswer.objects.select_related("attempt__asset__library").filter(pk=pk).first)
     if answer is None or answer.attempt.asset is None:
-        raise InvalidRequest("This answer is not kept any more, or its asset is gone.")
+        raise InvalidRequest(_("This answer is not kept any more, or its asset is gone."))
     order = claims.order_of(answer.attempt.asset)
     content = await storage.read_stored(str(answer.file.name))
     try:
@@ -51,7 +52,7 @@ async def read_again(pk: Any) -> MediaAsset:
         async with leases.kept(job.lease):
             asset = await to_the_end(store(job, image, recorder, kept_in="its answer", answer_id=answer.pk))
     except LeaseLost as exc:
-        raise Conflict("Somebody else is at this picture, or has just used this answer.") from exc
+        raise Conflict(_("Somebody else is at this picture, or has just used this answer.")) from exc
     except StorageFailed as exc:
         await in_database(_give_back, job)
         said = "The storage did not take the picture. Its answer is kept, to be read again."
@@ -72,7 +73,8 @@ async def _picture(row: KeptAnswer, answer: Answer, order: AssetOrder) -> Genera
     attempt, request = row.attempt, order.request
     cost = attempt.cost if attempt.cost is not None else attempt.cost_held
     try:
-        content, picture, report = await open_picture(bytes(answer.content), request.width, request.height, cost=cost)
+        came = bytes(answer.content)
+        content, picture, report = await open_picture(came, request.width, request.height, cost=cost)
     except BadResponse:
         # Not the picture itself: what a provider says about one, in which only that provider finds it.
         image = await _asked_again(row, answer, order)
@@ -90,6 +92,7 @@ async def _picture(row: KeptAnswer, answer: Answer, order: AssetOrder) -> Genera
         provider_job_id=attempt.provider_job_id,
         fit_report=report,
         sha256=picture.sha256,
+        original=b"" if content is came else came,
     )
 
 
@@ -129,7 +132,7 @@ def _take(answer: KeptAnswer, order: AssetOrder) -> Job:
     `Conflict` when somebody else has it, or has used the answer.
     """
     if not KeptAnswer.objects.filter(pk=answer.pk).exists():
-        raise Conflict("Somebody else has just used this answer.")
+        raise Conflict(_("Somebody else has just used this answer."))
     asset = answer.attempt.asset
     pk = answer.attempt.asset_id
     if asset is not None and asset.generation_state == GenerationState.READY and not asset.is_placeholder:

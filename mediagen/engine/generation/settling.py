@@ -22,13 +22,22 @@ from mediagen.engine.library import Access, Right, sees_everything
 from mediagen.engine.money import ledger
 from mediagen.errors import ConfigurationError, Conflict, GenerationFailed, InvalidRequest, NotAllowed, StorageFailed
 from mediagen.factory import build_adapter
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset, ProviderConfig, ReviewStatus
+from mediagen.models import (
+    AssetDescription,
+    DescriptionState,
+    GenerationAttempt,
+    GenerationState,
+    MediaAsset,
+    ProviderConfig,
+    ReviewStatus,
+)
 from mediagen.models.attempt import UNSETTLED
 from mediagen.models.clock import db_now
 from mediagen.models.costs import usd
 from mediagen.models.ledger import LAST_DIGIT
 from mediagen.models.routing import atomic
 from mediagen.types import AttemptState
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -67,7 +76,9 @@ def may_settle(access: Access) -> bool:
 def demand(access: Access) -> None:
     """`NotAllowed` unless they may settle attempts at all."""
     if not may_settle(access):
-        raise NotAllowed(f"This needs the permission {PERMISSION}, and of a token the scope change.")
+        raise NotAllowed(
+            _("This needs the permission %(permission)s, and of a token the scope change.", permission=PERMISSION)
+        )
 
 
 def visible(access: Access | None) -> Any:
@@ -130,13 +141,17 @@ def settle(pk: Any, *, cost: Decimal | None, by: str, access: Access | None = No
         raise Conflict(_why_settled(row))
     cost = next((price for price in (cost, row.cost, row.cost_held) if price is not None), None)
     if cost is None:
-        raise InvalidRequest(f"No price was known for attempt {row.pk}. Say what it cost.", field="cost")
+        raise InvalidRequest(_("No price was known for attempt %(pk)s. Say what it cost.", pk=row.pk), field="cost")
     row.cost, row.settled_at, row.settled_by = cost, db_now(), by[:200]
     if row.state == AttemptState.UNKNOWN:
         row.state = AttemptState.SETTLED.value
     ledger.book([row])
     row.save(update_fields=["cost", "settled_at", "settled_by", "state", "booked", "cost_held"])
-    if row.asset_id and row.state in (AttemptState.SUCCEEDED, AttemptState.ADOPTED):
+    if row.description_id is not None:
+        AssetDescription.objects.filter(pk=row.description_id, state=DescriptionState.READY, cost=None).update(
+            cost=cost
+        )
+    elif row.asset_id and row.state in (AttemptState.SUCCEEDED, AttemptState.ADOPTED):
         MediaAsset.objects.filter(pk=row.asset_id, cost=None, provider_name=row.provider_name).update(cost=cost)
     if row.asset_id:
         progress.changed([row.asset_id])
@@ -152,7 +167,11 @@ def checked(cost: Any) -> Decimal:
         amount = Decimal(-1)
     if not amount.is_finite() or not 0 <= amount <= MOST_USD or amount != amount.quantize(LAST_DIGIT):
         raise InvalidRequest(
-            f"{cost!r:.40} is no amount that one picture costs: USD, 0 or more, at most six places.", field="cost"
+            _(
+                "%(cost)s is no amount that one picture costs: USD, 0 or more, at most six places.",
+                cost=f"{cost!r:.40}",
+            ),
+            field="cost",
         )
     return amount
 
@@ -163,7 +182,7 @@ def _found(pk: Any, access: Access | None) -> GenerationAttempt:
     except ValueError:
         found = None
     if found is None:
-        raise InvalidRequest(f"There is no attempt {pk!s:.60}.", field="attempt")
+        raise InvalidRequest(_("There is no attempt %(pk)s.", pk=f"{pk!s:.60}"), field="attempt")
     return found
 
 
@@ -190,7 +209,13 @@ def look_again(pk: Any, *, by: str, access: Access | None = None) -> GenerationA
     """
     row = _found(pk, access)
     if row.state != AttemptState.UNKNOWN:
-        raise Conflict(f"Attempt {row.pk} is {row.state}: only jobs whose outcome is unknown are looked for.")
+        raise Conflict(
+            _(
+                "Attempt %(pk)s is %(state)s: only jobs whose outcome is unknown are looked for.",
+                pk=row.pk,
+                state=row.state,
+            )
+        )
     config = ProviderConfig.objects.filter(name=row.provider_name).first()
     if why := _why_no_look(row, config and _adapter(config)):
         raise Conflict(why)

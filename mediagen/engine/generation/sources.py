@@ -17,6 +17,7 @@ from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.operations import EDIT, GENERATE, REMOVE_BACKGROUND, UPSCALE, VARY, Margins, check, size_for
 from mediagen.providers.editing import SOURCE_FORMATS
 from mediagen.types import GeneratedImage
+from mediagen.wording import say as _
 
 SAME_CONTENT = (UPSCALE, REMOVE_BACKGROUND)
 """what they make is still what the source's texts say"""
@@ -87,7 +88,7 @@ def found_among(
     found = assets.select_related("library").in_bulk([*wanted, *([mask_id] if mask_id else [])])
     for field, pk in [*zip(_fields(wanted), wanted, strict=True), *([("mask", mask_id)] if mask_id else [])]:
         if pk not in found:
-            raise InvalidRequest(f"There is no asset {pk}.", field=field)
+            raise InvalidRequest(_("There is no asset %(pk)s.", pk=pk), field=field)
     return [found[pk] for pk in wanted], found[mask_id] if mask_id else None
 
 
@@ -117,7 +118,9 @@ def _assets_of(order: AssetOrder) -> list[MediaAsset]:
     assets = MediaAsset.objects.in_bulk(wanted)
     for pk in wanted:
         if pk not in assets or not assets[pk].file:
-            raise InvalidRequest(f"Asset {pk}, which it was to be made of, is not there any more.", field="sources")
+            raise InvalidRequest(
+                _("Asset %(pk)s, which it was to be made of, is not there any more.", pk=pk), field="sources"
+            )
     return [assets[pk] for pk in wanted]
 
 
@@ -139,7 +142,9 @@ async def _image(asset: MediaAsset) -> GeneratedImage:
     try:
         content, picture = await asyncio.to_thread(_as_png, content)
     except NotAPicture as exc:
-        raise InvalidRequest(f"Asset {asset.pk} cannot be worked on: {exc}", field="sources") from None
+        raise InvalidRequest(
+            _("Asset %(pk)s cannot be worked on: %(why)s", pk=asset.pk, why=exc), field="sources"
+        ) from None
     return GeneratedImage(
         content=content, format=picture.format, width=picture.width, height=picture.height, sha256=picture.sha256
     )

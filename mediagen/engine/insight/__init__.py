@@ -14,7 +14,7 @@ from mediagen.lazy import names_from
 if TYPE_CHECKING:
     from mediagen.engine.insight.conditions import CODES
     from mediagen.engine.insight.findings import ORDER, Finding, Level
-    from mediagen.engine.insight.proposals import Proposal, propose, write
+    from mediagen.engine.insight.proposals import Proposal, makes_real_pictures, propose, write
     from mediagen.engine.insight.rehearsal import MOST_PICTURES, Rehearsal, RehearsedAttempt, RehearsedPicture, rehearse
     from mediagen.engine.insight.statistics import Figures, Overview, Period
 
@@ -23,7 +23,7 @@ __getattr__ = names_from(
     {
         "conditions": "CODES",
         "findings": "Finding Level ORDER",
-        "proposals": "Proposal propose write",
+        "proposals": "Proposal makes_real_pictures propose write",
         "rehearsal": "MOST_PICTURES Rehearsal RehearsedAttempt RehearsedPicture rehearse",
         "statistics": "Figures Overview Period",
     },

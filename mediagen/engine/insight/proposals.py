@@ -3,17 +3,21 @@ before the slow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 import mediagen.engine.insight.statistics as statistics
+from mediagen.destinations import key_rule
 from mediagen.engine.providers import ModelEnd, ProviderState, arrange, makes_pictures, states
 from mediagen.errors import ConfigurationError, ProviderError
 from mediagen.factory import build_adapter
 from mediagen.models import ProviderConfig
 from mediagen.providers.registry import adapter_class
+from mediagen.providers.service import ServiceProvider
 
 HAS_A_KEY = frozenset({"connected", "stored", "environment", "settings", "not needed"})
 
@@ -28,6 +32,8 @@ class Proposal:
     """where its key comes from, as `CredentialState.source`"""
     is_ready: bool
     """it makes pictures, is enabled, can be set up and has a key"""
+    is_live: bool
+    """it would be asked for real pictures, not for placeholders"""
     usd: Decimal | None
     """the most that a picture of the size may cost; None: not known, or it makes none"""
     seconds: float | None
@@ -56,6 +62,19 @@ def write(order: Sequence[Proposal]) -> None:
     arrange([row.config for row in order])
 
 
+def makes_real_pictures(known: Iterable[ProviderState] | None = None) -> bool:
+    """Whether any of these, by default of all, is live and ready to make pictures. One query for all; nobody is
+    asked."""
+    found = states(ProviderConfig.objects.in_chain_order()) if known is None else known
+    return any(state.is_live and _is_ready(state) for state in found)
+
+
+def _is_ready(state: ProviderState) -> bool:
+    config = state.config
+    has_key = state.credential.source in HAS_A_KEY
+    return makes_pictures(config) and config.enabled and has_key and not state.problem
+
+
 def _place(row: Proposal, state: ProviderState) -> tuple[Any, ...]:
     if state.is_placeholder:
         return (3,)
@@ -71,7 +90,7 @@ def _place(row: Proposal, state: ProviderState) -> tuple[Any, ...]:
 def _proposal(state: ProviderState, figures: Any, width: int, height: int) -> Proposal:
     config, makes = state.config, makes_pictures(state.config)
     has_key = state.credential.source in HAS_A_KEY
-    is_ready = makes and config.enabled and has_key and not state.problem
+    is_ready = _is_ready(state)
     usd = _usd(config, width, height) if makes else None
     seconds = figures.p50_s if figures is not None else None
     return Proposal(
@@ -79,6 +98,7 @@ def _proposal(state: ProviderState, figures: Any, width: int, height: int) -> Pr
         model=state.model,
         key=state.credential.source,
         is_ready=is_ready,
+        is_live=state.is_live,
         usd=usd,
         seconds=seconds,
         model_end=state.model_end,
@@ -89,18 +109,20 @@ def _proposal(state: ProviderState, figures: Any, width: int, height: int) -> Pr
 
 def _why(state: ProviderState, *, makes: bool, has_key: bool, usd: Decimal | None) -> str:
     if state.is_placeholder:
-        return "stands in when nobody delivers"
+        return _("stands in when nobody delivers")
     if not makes:
-        return "only takes pictures"
+        return _("only takes pictures")
     if state.problem:
-        return "cannot be set up"
+        return _("cannot be set up")
     if not state.config.enabled:
-        return "disabled"
+        return _("disabled")
     if state.credential.source == "missing":
-        return str(getattr(adapter_class(state.config.adapter), "lacks", "no credential is set"))
+        cls = adapter_class(state.config.adapter)
+        lacks, variable = getattr(cls, "lacks", ServiceProvider.lacks), key_rule(state.config).variable
+        return f"{lacks} ({variable})" if variable and lacks == ServiceProvider.lacks else str(lacks)
     if not has_key:
-        return "its key cannot be used"
-    return "its price is not known" if usd is None else "by price"
+        return _("its key cannot be used")
+    return _("its price is not known") if usd is None else _("by price")
 
 
 def _usd(config: ProviderConfig, width: int, height: int) -> Decimal | None:

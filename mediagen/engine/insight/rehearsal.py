@@ -33,6 +33,7 @@ from mediagen.foreign import name_of
 from mediagen.models import ProviderConfig
 from mediagen.providers.base import open_picture
 from mediagen.types import AttemptState, GeneratedImage, utcnow
+from mediagen.wording import say as _
 
 BEHAVIOURS = ("well", "down", "busy", "hangs", "lost", "limited", "refuses", "corrupt", "bad_key")
 """delivers; cannot be reached; answers 503; takes the request and never answers; breaks off after the request was
@@ -185,17 +186,28 @@ def rehearse(
 def _check(scenario: str, behaviours: Mapping[str, str], pictures: int, every_s: float) -> None:
     if scenario not in SCENARIOS:
         raise InvalidRequest(
-            f"There is no scenario {scenario!r:.40}. There are: {', '.join(SCENARIOS)}.", field="scenario"
+            _(
+                "There is no scenario %(scenario)s. There are: %(scenarios)s.",
+                scenario=f"{scenario!r:.40}",
+                scenarios=", ".join(SCENARIOS),
+            ),
+            field="scenario",
         )
     for name, behaviour in behaviours.items():
         if behaviour not in BEHAVIOURS:
             raise InvalidRequest(
-                f"{name:.40} cannot behave {behaviour!r:.40}. It can: {', '.join(BEHAVIOURS)}.", field="behaviours"
+                _(
+                    "%(name)s cannot behave %(behaviour)s. It can: %(behaviours)s.",
+                    name=f"{name:.40}",
+                    behaviour=f"{behaviour!r:.40}",
+                    behaviours=", ".join(BEHAVIOURS),
+                ),
+                field="behaviours",
             )
     if not 1 <= pictures <= MOST_PICTURES:
-        raise InvalidRequest(f"Ask for 1 to {MOST_PICTURES} pictures.", field="pictures")
+        raise InvalidRequest(_("Ask for 1 to %(most)s pictures.", most=MOST_PICTURES), field="pictures")
     if not 0 <= every_s <= 3600:
-        raise InvalidRequest("A picture every 0 to 3600 seconds.", field="every_s")
+        raise InvalidRequest(_("A picture every 0 to 3600 seconds."), field="every_s")
 
 
 async def _all(

@@ -26,6 +26,7 @@ from mediagen.models import AttemptSum, GenerationAttempt, MediaAsset, ProviderC
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost, from_row, sums
 from mediagen.types import MAKES_PICTURES, AttemptState
+from mediagen.wording import say as _
 
 PERIODS = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 LONGEST_DAYS = 366
@@ -48,7 +49,14 @@ class Period:
     def named(cls, name: str = "7d") -> Period:
         """The last 24 hours, 7 or 30 days until now. `InvalidRequest` for another name."""
         if name not in PERIODS:
-            raise InvalidRequest(f"There is no period {name!r:.40}. There are: {', '.join(PERIODS)}.", field="period")
+            raise InvalidRequest(
+                _(
+                    "There is no period %(name)s. There are: %(periods)s.",
+                    name=f"{name!r:.40}",
+                    periods=", ".join(PERIODS),
+                ),
+                field="period",
+            )
         now = db_now()
         # To the end of this second, so that what has just begun is in it.
         return cls(name, now - PERIODS[name], now + timedelta(seconds=1))
@@ -58,9 +66,11 @@ class Period:
         """Whole days, the last one included; dates or "2026-11-22". `InvalidRequest` names `from` or `to`."""
         begin, end = _day(first, "from"), _day(last, "to")
         if end < begin:
-            raise InvalidRequest("The period ends before it begins. Exchange the two days.", field="to")
+            raise InvalidRequest(_("The period ends before it begins. Exchange the two days."), field="to")
         if (end - begin).days >= LONGEST_DAYS:
-            raise InvalidRequest(f"The period is longer than {LONGEST_DAYS} days. Take a part of it.", field="to")
+            raise InvalidRequest(
+                _("The period is longer than %(most)s days. Take a part of it.", most=LONGEST_DAYS), field="to"
+            )
         return cls("custom", _midnight(begin), _midnight(end + timedelta(days=1)))
 
     @classmethod
@@ -90,9 +100,11 @@ def _day(value: date | str, name: str) -> date:
     try:
         found = date.fromisoformat(value)
     except ValueError:
-        raise InvalidRequest(f"{value!r:.40} is no day. Write it as 2026-11-22.", field=name) from None
+        raise InvalidRequest(
+            _("%(value)s is no day. Write it as 2026-11-22.", value=f"{value!r:.40}"), field=name
+        ) from None
     if not 1971 <= found.year <= 9000:
-        raise InvalidRequest(f"{value!r:.40} is too far away.", field=name)
+        raise InvalidRequest(_("%(value)s is too far away.", value=f"{value!r:.40}"), field=name)
     return found
 
 

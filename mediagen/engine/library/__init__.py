@@ -4,8 +4,9 @@ Keeps: one rule of access for admin, API, studio and commands, and nothing of a 
 `access`, `tokens`, `libraries`, `kept` (libraries that are not made anew for each picture), `assets`, `filters`,
 `facets`, `search`, `reach` (rows of their libraries, in order), `review`, `tagging`, `bulk`, `usage`, `suggestions`,
 `cancelling`, `trash`, `strangers`, `tickets` (to watch without a header), `labels` (what pages say of a picture's
-making), `choosing` (a picture for a place in somebody's site), `elsewhere` (which rows of the site's other apps use
-an asset), `references` (in their texts).
+making), `collections` (kept searches and boards), `presets` (templates and styles), `choosing` (a picture for a place
+in somebody's site), `elsewhere` (which rows of the site's other apps use an asset), `references` (in their texts),
+`alt_texts` (that models suggest).
 """
 
 from __future__ import annotations

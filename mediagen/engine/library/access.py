@@ -12,9 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 import mediagen.engine.library.reach as reach
+from mediagen.errors import InvalidRequest, NotAllowed
 from mediagen.models import ApiToken, MediaAsset, MediaLibrary
 from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.library import MediaLibraryQuerySet
+from mediagen.wording import say as _
 
 
 class Right(StrEnum):
@@ -37,6 +39,9 @@ PERMISSIONS = {
     Right.DELETE: "mediagen.delete_mediaasset",
 }
 SCOPES = {right: "change" if right is Right.DELETE else right.value for right in Right}
+
+
+OF_TESTS = _("This token is for tests: it makes placeholders only.")
 
 
 def sees_everything(user: Any) -> bool:
@@ -125,6 +130,39 @@ class Access:
         else:
             mine = ids
         return {pk: rights if pk in mine else frozenset() for pk in ids}
+
+    def demand(self, permission: str, *scopes: str) -> None:
+        """`NotAllowed` without this permission of Django's, or with a token that has not all of these scopes."""
+        has_scopes = self.token is None or all(map(self.token.allows, scopes))
+        if not (self.user.has_perm(permission) and has_scopes):
+            wanted = " and ".join(scopes)
+            raise NotAllowed(
+                _(
+                    "This needs the permission %(permission)s, and of a token the scope %(wanted)s.",
+                    permission=permission,
+                    wanted=wanted,
+                )
+            )
+
+    @property
+    def is_test(self) -> bool:
+        """Whether they come with a token for tests, which makes placeholders only."""
+        return self.token is not None and self.token.is_test
+
+    def dry(self, asked: bool | None) -> bool | None:
+        """What `dry_run` of their request is then. `InvalidRequest` when a token for tests asks for live."""
+        if not self.is_test:
+            return asked
+        if asked is False:
+            raise InvalidRequest(
+                _("%(of_tests)s Leave dry_run out, or use another token.", of_tests=OF_TESTS), field="dry_run"
+            )
+        return True
+
+    def demand_dry(self, asked: bool | None) -> None:
+        """`NotAllowed` for a token for tests, unless what was asked for before is dry in any case."""
+        if self.is_test and asked is not True:
+            raise NotAllowed(_("%(of_tests)s This was asked for without one: use another token.", of_tests=OF_TESTS))
 
     @property
     def _bound(self) -> bool:

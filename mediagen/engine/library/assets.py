@@ -7,6 +7,7 @@ from typing import Any
 from mediagen.engine.database import as_uuid
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset, ReviewStatus
+from mediagen.wording import say as _
 
 
 class NoSuchAsset(InvalidRequest):
@@ -21,5 +22,5 @@ def get_asset(asset_id: Any) -> MediaAsset:
         raise NoSuchAsset(str(exc), field="asset_id") from None
     asset = MediaAsset.objects.select_related("library").filter(pk=pk).first() if pk is not None else None
     if asset is None or asset.status == ReviewStatus.DELETED:
-        raise NoSuchAsset(f"There is no asset {asset_id}.", field="asset_id")
+        raise NoSuchAsset(_("There is no asset %(asset_id)s.", asset_id=asset_id), field="asset_id")
     return asset

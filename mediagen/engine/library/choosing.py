@@ -13,16 +13,17 @@ from typing import Any
 
 from django.core.signing import BadSignature, TimestampSigner
 from django.db.models import F
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext, gettext_noop
 
 from mediagen.engine.library.libraries import find_library
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset, ReviewStatus
 from mediagen.models.asset import MediaAssetQuerySet
+from mediagen.wording import say as _
 
 GOOD_FOR_S = 7 * 24 * 3600
 """A form may lie open over a weekend."""
-ORIENTATIONS = ("landscape", "portrait", "square")
+ORIENTATIONS = (gettext_noop("landscape"), gettext_noop("portrait"), gettext_noop("square"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,18 @@ class Limits:
         words = tuple(word for word in (statuses.split(",") if isinstance(statuses, str) else statuses) if word)
         legal = [status for status in ReviewStatus.values if status != ReviewStatus.DELETED]
         if wrong := [word for word in words if word not in legal]:
-            raise InvalidRequest(f"statuses can be {', '.join(legal)}, not {wrong[0]!r:.40}.", field="statuses")
+            raise InvalidRequest(
+                _("statuses can be %(legal)s, not %(wrong)s.", legal=", ".join(legal), wrong=f"{wrong[0]!r:.40}"),
+                field="statuses",
+            )
         sides = []
         for name, value in (("min_width", min_width), ("min_height", min_height)):
             text = str(value or 0)
             if not (text.isascii() and text.isdecimal() and len(text) < 8):
-                raise InvalidRequest(f"{name} must be a whole number of pixels, not {text!r:.40}.", field=name)
+                raise InvalidRequest(
+                    _("%(name)s must be a whole number of pixels, not %(text)s.", name=name, text=f"{text!r:.40}"),
+                    field=name,
+                )
             sides.append(int(text))
         return cls(str(getattr(library, "pk", library) or ""), str(orientation or ""), sides[0], sides[1], words)
 
@@ -101,18 +108,18 @@ class Limits:
     def why_not(self, asset: MediaAsset) -> str:
         """Why the asset does not fit, for people; "" when it does. Reads `asset.library`."""
         if not asset.is_ready or not asset.file:
-            return _("It has no picture yet.")
+            return gettext("It has no picture yet.")
         if self.library and self.library not in (str(asset.library_id), asset.library.slug, asset.library.name):
-            return _("Only pictures of the library %(library)s fit here.") % {"library": self.library}
+            return gettext("Only pictures of the library %(library)s fit here.") % {"library": self.library}
         if self.statuses and asset.status not in self.statuses:
             known = dict(ReviewStatus.choices)
-            wanted = ", ".join(_(str(known[status])) for status in self.statuses)
-            return _("It must be %(wanted)s first.") % {"wanted": wanted}
+            wanted = ", ".join(gettext(str(known[status])) for status in self.statuses)
+            return gettext("It must be %(wanted)s first.") % {"wanted": wanted}
         shape = "landscape" if asset.width > asset.height else "portrait" if asset.width < asset.height else "square"
         if self.orientation and shape != self.orientation:
-            return _("The picture must be %(wanted)s.") % {"wanted": _(self.orientation)}
+            return gettext("The picture must be %(wanted)s.") % {"wanted": gettext(self.orientation)}
         if asset.width < self.min_width or asset.height < self.min_height:
-            return _(
+            return gettext(
                 "It is too small: %(width)d×%(height)d, and must be at least %(least_width)d×%(least_height)d."
             ) % {
                 "width": asset.width,

@@ -6,7 +6,8 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 from django.db import models, router
 from django.db.models import Exists, OuterRef
@@ -19,6 +20,23 @@ from mediagen.models.asset import MediaAssetQuerySet
 
 SHOWN = 20
 """rows of one relation that are named"""
+
+
+class Index(Protocol):
+    """What somebody else knows of rows that use assets, such as a CMS of the pages whose blocks name them."""
+
+    def pointed_at(self, asset_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+        """Those of the assets that a row uses."""
+
+    def rows_of(self, asset_ids: Sequence[uuid.UUID], most: int) -> Iterator[tuple[uuid.UUID, models.Model]]:
+        """Pairs of an asset's id and a row that uses it; at most so many rows of one asset."""
+
+    def without_uses(self, assets: MediaAssetQuerySet) -> MediaAssetQuerySet:
+        """The assets without those that a row uses."""
+
+
+INDEXES: list[Index] = []
+"""asked beside the relations and the texts; an app of ours adds to them when it is ready"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +60,9 @@ class Place:
 
     @property
     def admin_url(self) -> str:
-        """Its page in the admin; "" where it has none."""
+        """Its page in the admin, or what the row itself gives as `admin_url`; "" where it has none."""
+        if url := getattr(self.row, "admin_url", ""):
+            return str(url)
         meta = self.row._meta
         try:
             return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[self.row.pk])
@@ -51,6 +71,8 @@ class Place:
 
     def may_be_seen_by(self, user: Any) -> bool:
         """Whether its name is the user's business, as the admin sees it."""
+        if callable(asked := getattr(self.row, "may_be_seen_by", None)):
+            return bool(asked(user))
         app, name = self.row._meta.app_label, self.row._meta.model_name
         return bool(user.has_perm(f"{app}.view_{name}") or user.has_perm(f"{app}.change_{name}"))
 
@@ -61,7 +83,8 @@ class Place:
 def pointed_at(asset_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Those of the assets that a row of another app uses, by any relation or in a text."""
     found = {pk for field in _relations() for pk in _rows(field, asset_ids).values_list(f"{field.name}__pk", flat=True)}
-    return found | set(AssetReference.objects.filter(asset__in=asset_ids).values_list("asset", flat=True))
+    found |= set(AssetReference.objects.filter(asset__in=asset_ids).values_list("asset", flat=True))
+    return found.union(*(index.pointed_at(asset_ids) for index in INDEXES))
 
 
 def uses_of(asset_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Place]]:
@@ -70,7 +93,8 @@ def uses_of(asset_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Place]]:
     for field in _relations():
         for row in _rows(field, asset_ids)[:SHOWN]:
             places[getattr(row, field.name).pk].append(Place(_owner(row, field)))
-    for pk, row in references.rows_of(list(asset_ids), SHOWN):
+    indexed = (index.rows_of(asset_ids, SHOWN) for index in INDEXES)
+    for pk, row in chain(references.rows_of(list(asset_ids), SHOWN), *indexed):
         if all(place.row != row for place in places[pk]):
             places[pk].append(Place(row))
     return dict(places)
@@ -88,7 +112,10 @@ def without_uses(assets: MediaAssetQuerySet) -> MediaAssetQuerySet:
         if router.db_for_read(field.model) == assets.db:
             rows = field.model._base_manager.filter(**{field.name: OuterRef("pk")})
             assets = assets.filter(~Exists(rows))
-    return assets.filter(~Exists(AssetReference.objects.filter(asset=OuterRef("pk"))))
+    assets = assets.filter(~Exists(AssetReference.objects.filter(asset=OuterRef("pk"))))
+    for index in INDEXES:
+        assets = index.without_uses(assets)
+    return assets
 
 
 def _relations() -> Iterator[models.ForeignKey[Any, Any]]:

@@ -23,6 +23,7 @@ from mediagen.errors import InvalidRequest
 from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaTag, ReviewStatus
 from mediagen.models.clock import to_db
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 RARE_TAG = 5_000
 MAX_PX = 2**31 - 1
@@ -177,7 +178,15 @@ def _words(legal: Iterable[str] | None = None) -> Reader:
         parts = given if legal is None else [part for text in given for part in _text(text, name).split(",")]
         words = tuple(dict.fromkeys(word for part in parts if (word := _text(part, name))))
         if legal is not None and (wrong := [word for word in words if word not in legal]):
-            raise InvalidRequest(f"{name} can be {', '.join(legal)}, not {wrong[0]!r:.40}.", field=name)
+            raise InvalidRequest(
+                _(
+                    "%(name)s can be %(legal)s, not %(wrong)s.",
+                    name=name,
+                    legal=", ".join(legal),
+                    wrong=f"{wrong[0]!r:.40}",
+                ),
+                field=name,
+            )
         return words
 
     return read
@@ -206,7 +215,10 @@ def _pixels(value: Any, name: str) -> int | None:
     except ValueError:
         number = -1
     if not 0 <= number <= MAX_PX:
-        raise InvalidRequest(f"{name} must be a whole number of pixels, not {value!r:.40}.", field=name)
+        raise InvalidRequest(
+            _("%(name)s must be a whole number of pixels, not %(value)s.", name=name, value=f"{value!r:.40}"),
+            field=name,
+        )
     return number
 
 
@@ -218,7 +230,10 @@ def _usd(value: Any, name: str) -> Decimal | None:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not (amount.is_finite() and 0 <= amount <= MAX_USD):
-        raise InvalidRequest(f"{name} must be an amount in USD such as 0.05, not {value!r:.40}.", field=name)
+        raise InvalidRequest(
+            _("%(name)s must be an amount in USD such as 0.05, not %(value)s.", name=name, value=f"{value!r:.40}"),
+            field=name,
+        )
     return amount
 
 
@@ -230,7 +245,9 @@ def _flag(value: Any, name: str) -> bool | None:
         return value if isinstance(value, bool) else None
     word = _text(value, name).lower()
     if word not in TRUE | FALSE:
-        raise InvalidRequest(f"{name} must be true or false, not {value!r:.40}.", field=name)
+        raise InvalidRequest(
+            _("%(name)s must be true or false, not %(value)s.", name=name, value=f"{value!r:.40}"), field=name
+        )
     return word in TRUE
 
 

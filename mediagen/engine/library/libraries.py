@@ -17,6 +17,7 @@ from mediagen.models import BUDGET_FIELDS, MediaLibrary, MediaTag
 from mediagen.models.library import MediaLibraryQuerySet
 from mediagen.models.routing import alias, atomic
 from mediagen.types import checked_text, near
+from mediagen.wording import say as _
 
 MOST_NAMES = 1000
 MOST_CHOICES = 10
@@ -29,7 +30,7 @@ def get_library(library_id: uuid.UUID | None) -> MediaLibrary:
         return get_or_create_library(conf.get("DEFAULT_LIBRARY"))
     library = MediaLibrary.objects.filter(pk=library_id).first()
     if library is None:
-        raise InvalidRequest(f"There is no media library {library_id}.", field="library_id")
+        raise InvalidRequest(_("There is no media library %(library_id)s.", library_id=library_id), field="library_id")
     return library
 
 
@@ -49,7 +50,11 @@ def find_library(word: str, access: Access | None = None) -> MediaLibrary | None
     if len(found) > 1:
         choices = ", ".join(f"{library.pk} ({library.name!r}, slug {library.slug})" for library in found)
         raise InvalidRequest(
-            f"{word!r:.80} is the name or slug of several libraries. Say the id of one of them: {choices}.",
+            _(
+                "%(word)s is the name or slug of several libraries. Say the id of one of them: %(choices)s.",
+                word=f"{word!r:.80}",
+                choices=choices,
+            ),
             field="library",
         )
     return found[0] if found else None
@@ -75,7 +80,9 @@ def check_free(name: str, slug: str = "", *, pk: Any = None) -> None:
     others = MediaLibrary.objects.exclude(pk=pk)
     for word in filter(None, (name, slug)):
         if others.filter(Q(name__iexact=word) | Q(slug__iexact=word)).exists():
-            raise Conflict(f"There is a library with the name or slug {word!r:.80} already. Take another one.")
+            raise Conflict(
+                _("There is a library with the name or slug %(word)s already. Take another one.", word=f"{word!r:.80}")
+            )
 
 
 def get_or_create_library(name: str) -> MediaLibrary:
@@ -111,7 +118,7 @@ def create(access: Access, values: Mapping[str, Any]) -> MediaLibrary:
     """A library that belongs to whoever makes it. `NotAllowed`, or `InvalidRequest` that names the field."""
     demand(access, "add")
     if access.token is not None and access.token.library_id is not None:
-        raise NotAllowed("This token is for one library only, and makes no other one.")
+        raise NotAllowed(_("This token is for one library only, and makes no other one."))
     library = MediaLibrary(owner=access.user)
     _demand_budget(access, library, values)
     _write(library, values, access)
@@ -131,7 +138,7 @@ def remove(access: Access, library: MediaLibrary) -> None:
     """Remove an empty library. `Conflict` when there are assets in it, also deleted ones that can be had back."""
     demand(access, "delete", library)
     if library.assets.exists():
-        raise Conflict("There are assets in this library. Move them elsewhere, or delete them for good, first.")
+        raise Conflict(_("There are assets in this library. Move them elsewhere, or delete them for good, first."))
     library.delete()
 
 
@@ -139,9 +146,11 @@ def demand(access: Access, verb: str, library: MediaLibrary | None = None) -> No
     """`NotAllowed` unless they may "add" libraries, or "change" or "delete" this one."""
     permission = f"mediagen.{verb}_medialibrary"
     if not access.user.has_perm(permission) or (access.token is not None and not access.token.allows("change")):
-        raise NotAllowed(f"This needs the permission {permission}, and of a token the scope change.")
+        raise NotAllowed(
+            _("This needs the permission %(permission)s, and of a token the scope change.", permission=permission)
+        )
     if library is not None and not is_editable(access, library):
-        raise NotAllowed("You may look into this library, and not change it.")
+        raise NotAllowed(_("You may look into this library, and not change it."))
 
 
 def may_change_budgets(access: Access) -> bool:
@@ -153,14 +162,18 @@ def _demand_budget(access: Access, library: MediaLibrary, values: Mapping[str, A
     changed = [name for name in BUDGET_FIELDS if name in values and values[name] != getattr(library, name)]
     if changed and not may_change_budgets(access):
         raise NotAllowed(
-            f"To change {', '.join(changed)} needs the permission {BUDGET_PERMISSION}. Leave it out, or ask who has it."
+            _(
+                "To change %(changed)s needs the permission %(budget_permission)s. Leave it out, or ask who has it.",
+                changed=", ".join(changed),
+                budget_permission=BUDGET_PERMISSION,
+            )
         )
 
 
 def _write(library: MediaLibrary, values: Mapping[str, Any], access: Access) -> None:
     name = values.get("name", library.name)
     if not checked_text(name, "name").strip():
-        raise InvalidRequest("The name is empty. Say what belongs in it.", field="name")
+        raise InvalidRequest(_("The name is empty. Say what belongs in it."), field="name")
     if name != library.name or library._state.adding:
         check_free(name, pk=library.pk)
     for field in PLAIN:
@@ -170,7 +183,7 @@ def _write(library: MediaLibrary, values: Mapping[str, Any], access: Access) -> 
         with atomic():
             library.save()
     except IntegrityError:
-        raise Conflict("There is a library with this name already. Take another one.") from None
+        raise Conflict(_("There is a library with this name already. Take another one.")) from None
     for field in ("viewer_groups", "editor_groups"):
         if field in values:
             getattr(library, field).set(_groups(values[field], field, groups_for(access.user, library)))
@@ -193,7 +206,9 @@ def _groups(names: Iterable[str], field: str, among: QuerySet[Group]) -> list[Gr
     wanted = set(names)
     found = list(among.filter(name__in=wanted))
     if missing := sorted(wanted - {group.name for group in found}):
-        raise InvalidRequest(f"There is no group {missing[0]!r:.80} that you may name.", field=field)
+        raise InvalidRequest(
+            _("There is no group %(missing)s that you may name.", missing=f"{missing[0]!r:.80}"), field=field
+        )
     return found
 
 

@@ -10,9 +10,20 @@ from typing import Any
 from django.db.models import Q
 
 from mediagen.errors import InvalidRequest
-from mediagen.models import GenerationState, LabelRule, MediaAsset, MediaTag, ReviewStatus
+from mediagen.models import (
+    AltTextState,
+    AssetDescription,
+    DescriptionState,
+    GenerationState,
+    LabelRule,
+    MediaAsset,
+    MediaTag,
+    ReviewStatus,
+)
+from mediagen.models.asset import SUGGESTIONS
 from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
+from mediagen.wording import say as _
 
 DESCRIPTIVE = frozenset(
     {
@@ -69,7 +80,10 @@ def review(asset_ids: Iterable[Any], step: str, *, by: Any, notes: str = "") -> 
     `InvalidRequest` for an unknown step and for more than 1,000 assets.
     """
     if step not in STEPS:
-        raise InvalidRequest(f"There is no review step {step!r:.40}. There are: {', '.join(STEPS)}.", field="step")
+        raise InvalidRequest(
+            _("There is no review step %(step)s. There are: %(steps)s.", step=f"{step!r:.40}", steps=", ".join(STEPS)),
+            field="step",
+        )
     ids = bounded(asset_ids)
     to = STEPS[step]
     with atomic():
@@ -107,18 +121,40 @@ def _without_alt_text(ids: Iterable[Any]) -> Iterable[Any]:
     return wanting.values_list("pk", flat=True)
 
 
-def describe(asset: MediaAsset, fields: Collection[str]) -> None:
-    """Write what a person has changed on `asset`: these fields, and no other.
+def describe(asset: MediaAsset, fields: Collection[str], *, by: Any = None) -> None:
+    """Write what a person (`by`) has changed on `asset`: these fields, and no other.
+
+    An alt text that somebody writes answers the suggestion that waited for one.
 
     A worker may fill the row meanwhile; a save of the whole row would undo that. `InvalidRequest` for a field that
     is not for people to write, and for a label that is hidden without a reason.
     """
     if foreign := sorted(set(fields) - DESCRIPTIVE):
-        raise InvalidRequest(f"{', '.join(foreign)} cannot be edited: it is known from the generation.")
+        raise InvalidRequest(
+            _("%(foreign)s cannot be edited: it is known from the generation.", foreign=", ".join(foreign))
+        )
     if asset.ai_label == LabelRule.HIDE and not asset.ai_label_reason.strip():
-        raise InvalidRequest("Say why pages show no label.", field="ai_label_reason")
+        raise InvalidRequest(_("Say why pages show no label."), field="ai_label_reason")
+    if "alt_text" in fields:
+        answer_suggestion(asset, by)
     if fields:
         asset.save(update_fields=[*sorted(fields), "updated_at"])
+
+
+def answer_suggestion(asset: MediaAsset, by: Any) -> None:
+    """Before an alt text that a person wrote is saved: what became of what a model had suggested for it."""
+    found = MediaAsset.objects.filter(pk=asset.pk).values_list("alt_text_state", "alt_text_suggestion").first()
+    state, suggestion = found or ("", "")
+    if state in SUGGESTIONS and asset.alt_text:
+        state = AltTextState.ACCEPTED if asset.alt_text == suggestion else AltTextState.CHANGED
+        rows = AssetDescription.objects.filter(asset=asset, state=DescriptionState.READY, answer="")
+        rows.update(answer=state, answered_by=getattr(by, "pk", by), updated_at=db_now())
+    elif state in (AltTextState.ACCEPTED, AltTextState.CHANGED):
+        state = AltTextState.CHANGED if asset.alt_text else ""
+    else:
+        return
+    asset.alt_text_state, asset.alt_text_suggestion = state, ""
+    MediaAsset.objects.filter(pk=asset.pk).update(alt_text_state=state, alt_text_suggestion="")
 
 
 def change_tags(tags: Any, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
@@ -135,5 +171,11 @@ def bounded(asset_ids: Iterable[Any]) -> list[Any]:
     """Each id once. `InvalidRequest` for more than one call may take."""
     ids = list(dict.fromkeys(asset_ids))
     if len(ids) > MAX_AT_ONCE:
-        raise InvalidRequest(f"{len(ids):,} assets are too many at once. Take at most {MAX_AT_ONCE:,}.")
+        raise InvalidRequest(
+            _(
+                "%(number)s assets are too many at once. Take at most %(max_at_once)s.",
+                number=f"{len(ids):,}",
+                max_at_once=f"{MAX_AT_ONCE:,}",
+            )
+        )
     return ids

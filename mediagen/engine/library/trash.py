@@ -16,7 +16,7 @@ from django.db.models import Case, F, Value, When
 import mediagen.engine.library.cancelling as cancelling
 import mediagen.engine.library.elsewhere as elsewhere
 from mediagen import conf
-from mediagen.engine.files import storage
+from mediagen.engine.files import originals, storage
 from mediagen.engine.library.review import bounded
 from mediagen.errors import AssetInUse
 from mediagen.models import AssetUsage, GenerationState, MediaAsset, Rendition, ReviewStatus
@@ -128,6 +128,7 @@ def _purge(assets: Any) -> int:
     ids = [pk for pk, _ in rows]
     names = [name for _, name in rows if name]
     names += Rendition.objects.filter(asset__in=ids).values_list("file", flat=True)
+    names += originals.names_of(ids).values()
     MediaAsset.objects.filter(pk__in=ids, status=ReviewStatus.DELETED).delete()
     on_commit(partial(_remove_files, names))
     return len(ids)

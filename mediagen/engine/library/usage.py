@@ -25,6 +25,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.models.usage import METRICS
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 __all__ = [
     "Performance",
@@ -58,7 +59,7 @@ def record_usage(asset: Any, campaign: str, channel: str = "", url: str = "") ->
     """
     row = _locked(asset)
     if row.generation_state != GenerationState.READY:
-        raise InvalidRequest(f"Asset {row.pk} has no picture yet, so it cannot be in use.", field="asset_id")
+        raise InvalidRequest(_("Asset %(pk)s has no picture yet, so it cannot be in use.", pk=row.pk), field="asset_id")
     key = _place(campaign, channel)
     url = _checked_url(url)
     usage, is_new = AssetUsage.objects.get_or_create(asset=row, **key, defaults={"url": url})
@@ -87,7 +88,9 @@ def record_metrics(
     """
     totals, add = _counts(totals or {}), _counts(add or {})
     if both := sorted(set(totals) & set(add)):
-        raise InvalidRequest(f"{', '.join(both)} stands in totals and in add. Give it in one of them.", field="add")
+        raise InvalidRequest(
+            _("%(both)s stands in totals and in add. Give it in one of them.", both=", ".join(both)), field="add"
+        )
     row = _locked(asset)
     key = _place(campaign, channel)
     usage = AssetUsage.objects.filter(asset=row, **key).first() or record_usage(row, **key)
@@ -96,7 +99,7 @@ def record_metrics(
     values: dict[str, Any] = {**totals, **{name: F(name) + number for name, number in add.items()}}
     now = db_now()
     if not AssetUsage.objects.filter(fits).update(**values, updated_at=now):
-        raise InvalidRequest("That is more than can be counted.", field="add")
+        raise InvalidRequest(_("That is more than can be counted."), field="add")
     MediaAsset.objects.filter(pk=row.pk).update(last_used_at=now)
     usage.refresh_from_db()
     return usage
@@ -109,7 +112,9 @@ def end_usage(asset: Any, campaign: str, channel: str = "") -> AssetUsage:
     pk, key = _id(asset), _place(campaign, channel)
     usage = AssetUsage.objects.select_for_update().filter(asset=pk, **key).first()
     if usage is None:
-        raise InvalidRequest(f"Asset {pk} was not used in {key['campaign']!r:.80}.", field="campaign")
+        raise InvalidRequest(
+            _("Asset %(pk)s was not used in %(key)s.", pk=pk, key=f"{key['campaign']!r:.80}"), field="campaign"
+        )
     if usage.ended_at is None:
         usage.ended_at = db_now()
         usage.save(update_fields=["ended_at", "updated_at"])
@@ -123,7 +128,9 @@ def set_address(asset: Any, campaign: str, channel: str, url: str) -> None:
     pk, key = _id(asset), _place(campaign, channel)
     changed = AssetUsage.objects.filter(asset=pk, **key).update(url=_checked_url(url), updated_at=db_now())
     if not changed:
-        raise InvalidRequest(f"Asset {pk} was not used in {key['campaign']!r:.80}.", field="campaign")
+        raise InvalidRequest(
+            _("Asset %(pk)s was not used in %(key)s.", pk=pk, key=f"{key['campaign']!r:.80}"), field="campaign"
+        )
 
 
 def in_use(asset_ids: Any) -> list[AssetUsage]:
@@ -167,7 +174,10 @@ def best_assets(
     may see. `InvalidRequest` for another `by`.
     """
     if by not in (*RATES, *METRICS):
-        raise InvalidRequest(f"by must be one of {', '.join((*RATES, *METRICS))}, not {by!r:.40}.", field="by")
+        raise InvalidRequest(
+            _("by must be one of %(value)s, not %(by)s.", value=", ".join((*RATES, *METRICS)), by=f"{by!r:.40}"),
+            field="by",
+        )
     rows = AssetUsage.objects.filter(campaign=_place(campaign, "")["campaign"])
     if channel is not None:
         rows = rows.filter(channel=channel.strip())
@@ -212,7 +222,7 @@ def _performance(asset: MediaAsset, row: Mapping[str, Any]) -> Performance:
 def _id(asset: Any) -> Any:
     pk = as_uuid(asset, "asset_id")
     if pk is None:
-        raise InvalidRequest("Say which asset.", field="asset_id")
+        raise InvalidRequest(_("Say which asset."), field="asset_id")
     return pk
 
 
@@ -221,7 +231,7 @@ def _locked(asset: Any) -> MediaAsset:
     pk = _id(asset)
     row = MediaAsset.objects.select_for_update().filter(pk=pk).first()
     if row is None or row.status == ReviewStatus.DELETED:
-        raise InvalidRequest(f"There is no asset {pk}.", field="asset_id")
+        raise InvalidRequest(_("There is no asset %(pk)s.", pk=pk), field="asset_id")
     return row
 
 
@@ -236,10 +246,18 @@ def _place(campaign: str, channel: str) -> dict[str, str]:
         "channel": checked_text(channel, "channel").strip(),
     }
     if not texts["campaign"]:
-        raise InvalidRequest("A use needs the name of its campaign.", field="campaign")
+        raise InvalidRequest(_("A use needs the name of its campaign."), field="campaign")
     for name, limit in (("campaign", 200), ("channel", 100)):
         if len(texts[name]) > limit:
-            raise InvalidRequest(f"{name} has {len(texts[name])} characters; at most {limit} fit.", field=name)
+            raise InvalidRequest(
+                _(
+                    "%(name)s has %(number)s characters; at most %(limit)s fit.",
+                    name=name,
+                    number=len(texts[name]),
+                    limit=limit,
+                ),
+                field=name,
+            )
     return texts
 
 
@@ -248,18 +266,30 @@ def _checked_url(url: str) -> str:
     if not text:
         return ""
     if len(text) > 1000:
-        raise InvalidRequest(f"url has {len(text)} characters; at most 1,000 fit.", field="url")
+        raise InvalidRequest(_("url has %(number)s characters; at most 1,000 fit.", number=len(text)), field="url")
     try:
         URLValidator(schemes=["http", "https"])(text)
     except ValidationError:
-        raise InvalidRequest(f"url must be an http or https address, not {text!r:.80}.", field="url") from None
+        raise InvalidRequest(
+            _("url must be an http or https address, not %(text)s.", text=f"{text!r:.80}"), field="url"
+        ) from None
     return text
 
 
 def _counts(given: Mapping[str, int]) -> dict[str, int]:
     for name, number in given.items():
         if name not in METRICS:
-            raise InvalidRequest(f"There is no metric {name!r:.40}. There are: {', '.join(METRICS)}.", field="metrics")
+            raise InvalidRequest(
+                _(
+                    "There is no metric %(name)s. There are: %(metrics)s.",
+                    name=f"{name!r:.40}",
+                    metrics=", ".join(METRICS),
+                ),
+                field="metrics",
+            )
         if type(number) is not int or not 0 <= number <= MAX_COUNT:
-            raise InvalidRequest(f"{name} must be a whole number from 0, not {number!r:.40}.", field=name)
+            raise InvalidRequest(
+                _("%(name)s must be a whole number from 0, not %(number)s.", name=name, number=f"{number!r:.40}"),
+                field=name,
+            )
     return dict(given)

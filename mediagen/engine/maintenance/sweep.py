@@ -20,11 +20,12 @@ from mediagen.engine.database import is_full
 from mediagen.engine.dispatch import task_engine
 from mediagen.engine.events import delivery
 from mediagen.engine.exports import rows, sending
-from mediagen.engine.files import answers, renditions
+from mediagen.engine.files import answers, looks, originals, renditions
 from mediagen.engine.files import storage as files
 from mediagen.engine.generation import (
     Lease,
     claims,
+    descriptions,
     free_dead_workers,
     idempotency,
     incoming_webhooks,
@@ -82,6 +83,10 @@ class MaintenanceReport:
     """zips that were too old"""
     answers_removed: int = 0
     """kept answers without a picture that were too old"""
+    originals_removed: int = 0
+    """files as their vendors sent them that were too old"""
+    looked_at: int = 0
+    """pictures stored by an earlier version, whose looks are known now"""
     kicked: int = 0
     """assets the task engine was told of"""
     exports_ended: int = 0
@@ -149,20 +154,22 @@ def _sort_out_files() -> tuple[int, int]:
             *jobs.unknown_among(chunk),
             *answers.unknown_among(chunk),
         ]:
-            files.remove_file(name)
-            removed += 1
+            removed += files.remove_file(name)
         for name in chunk:
-            if match := files.NAME.fullmatch(name.rpartition("/")[2]):
+            last = name.rpartition("/")[2]
+            if match := files.NAME.fullmatch(last) or originals.NAME.fullmatch(last):
                 by_asset[match["id"]].append(name)
         assets = MediaAsset.objects.in_bulk(list(by_asset))
         rows = {str(pk): asset for pk, asset in assets.items()}
+        beside = originals.names_of(list(assets))
         for asset_id, asset_names in by_asset.items():
             asset = rows.get(asset_id)
             if asset is not None and (asset.generation_state == GenerationState.RUNNING or is_held(asset)):
                 continue  # its worker lives and knows what it stores
             if asset is None and files.may_be_arriving(asset_id):
                 continue
-            unknown = [name for name in asset_names if asset is None or name != asset.file.name]
+            known = {asset.file.name, beside.get(asset.pk)} if asset is not None else set()
+            unknown = [name for name in asset_names if name not in known]
             if not unknown:
                 continue
             if asset is not None and asset.generation_state in WAITING and recovery.open_attempt(asset) is not None:
@@ -170,10 +177,10 @@ def _sort_out_files() -> tuple[int, int]:
                     continue  # it may be the only copy: whoever takes the asset looks at it, or the next sweep
                 kept += 1
                 asset.refresh_from_db()
+                known = {asset.file.name, originals.names_of([asset.pk]).get(asset.pk)}
             for name in unknown:
-                if (asset is None or name != asset.file.name) and asset_storage().exists(name):
-                    files.remove_file(name)
-                    removed += 1
+                if name not in known and asset_storage().exists(name):
+                    removed += files.remove_file(name)
     return kept, removed
 
 
@@ -253,9 +260,12 @@ STEPS: tuple[tuple[str, Callable[[], dict[str, Any] | None]], ...] = (
     ("removing assets deleted long ago", lambda: {"deleted_purged": trash.purge()}),
     ("removing old zips", lambda: {"job_files_removed": jobs.remove_expired()}),
     ("removing old answers", lambda: {"answers_removed": answers.remove_old()}),
+    ("removing old originals", lambda: {"originals_removed": originals.remove_old()}),
     ("telling of waiting jobs", lambda: _quietly(jobs.tell_again)),
     ("sorting out stored files", _sorted_files),
+    ("looking at pictures", lambda: {"looked_at": looks.fill()}),
     ("fetching jobs", lambda: {"jobs_fetched": fetching.fetch_jobs()}),
+    ("ending descriptions", lambda: _quietly(descriptions.sweep)),
     ("closing attempts", lambda: {"attempts_closed": _close_attempts()}),
     ("correcting accounts", _correct_accounts),
     ("finishing batches", lambda: {"batches_finished": _finish_batches()}),

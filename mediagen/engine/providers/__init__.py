@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         arrange,
         credential_state,
         makes_pictures,
+        model_end,
         states,
     )
     from mediagen.engine.providers.tables import TableReport, update_tables
@@ -27,7 +28,7 @@ __getattr__ = names_from(
     __name__,
     {
         "description": "OPERATIONS ProviderDescription descriptions",
-        "entries": "CredentialState ModelEnd ProviderState arrange credential_state makes_pictures states",
+        "entries": "CredentialState ModelEnd ProviderState arrange credential_state makes_pictures model_end states",
         "tables": "TableReport update_tables",
     },
 )

@@ -19,6 +19,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.providers.canva_oauth import SCOPES, Tokens, new_state, new_verifier
 from mediagen.secrets import Secret
+from mediagen.wording import say as _
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +81,13 @@ def set_client(config: ProviderConfig, client_id: str, client_secret: Secret) ->
     for field, value in (("client_id", name), ("client_secret", client_secret.reveal())):
         if not value or len(value) > 255 or not all("!" <= char <= "~" for char in value) or ":" in value:
             raise InvalidRequest(
-                f"{field} must be text without blanks or colons, as Canva's developer portal shows it.", field=field
+                _(
+                    "%(field)s must be text without blanks or colons, as Canva's developer portal shows it.",
+                    field=field,
+                ),
+                field=field,
             )
-    row, _ = CanvaConnection.objects.get_or_create(provider=config)
+    row, __ = CanvaConnection.objects.get_or_create(provider=config)
     row.client_id, row.client_secret, row.base_url = name, client_secret, _base_url(config)
     row.save(update_fields=["client_id", "client_secret", "base_url", "updated_at"])
     config.canva_connection = row
@@ -127,7 +132,7 @@ async def disconnect(config: ProviderConfig) -> str:
 
 @atomic()
 def _keep(config: ProviderConfig, base_url: str, tokens: Tokens, account: str, by: Any) -> None:
-    row, _ = CanvaConnection.objects.get_or_create(provider=config)
+    row, __ = CanvaConnection.objects.get_or_create(provider=config)
     rows = CanvaConnection.objects.filter(pk=row.pk)
     connections.keep(rows, tokens, account=account, base_url=base_url, connected_by_id=by)
     config.canva_connection = CanvaConnection.objects.get(pk=row.pk)

@@ -13,9 +13,10 @@ from mediagen.factory import build_adapter, chain_configs
 from mediagen.foreign import lacks
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
-from mediagen.types import MAKES_PICTURES
+from mediagen.types import ARE_BOUGHT
+from mediagen.wording import translated
 
-OPERATIONS = (*MAKES_PICTURES, "export_to_figma", "export_to_canva")
+OPERATIONS = (*ARE_BOUGHT, "export_to_figma", "export_to_canva")
 JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "text": "string", "choice": "string"}
 
 
@@ -90,7 +91,7 @@ def options_schema(cls: Any) -> dict[str, Any] | None:
 def _schema(option: Option) -> dict[str, Any]:
     found: dict[str, Any] = {"type": JSON_TYPES[option.kind]}
     if option.help:
-        found["description"] = option.help
+        found["description"] = translated(option.help)
     if option.choices:
         found["enum"] = list(option.choices)
     for name, value in (("minimum", option.minimum), ("maximum", option.maximum), ("maxLength", option.max_length)):

@@ -12,7 +12,15 @@ from typing import Any
 from mediagen.breaker import BreakerKey, Circuit, CircuitState, Verdict
 from mediagen.circuits import SharedBreaker, reset_breakers
 from mediagen.connections import connection_of
-from mediagen.destinations import MAY_BE_A_CREDENTIAL, destination, elsewhere, holds_a_key, withheld
+from mediagen.destinations import (
+    MAY_BE_A_CREDENTIAL,
+    destination,
+    elsewhere,
+    holds_a_key,
+    is_of_the_settings,
+    key_rule,
+    withheld,
+)
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import build_adapter, chain_configs
 from mediagen.models import ProviderConfig, ProviderHealth
@@ -20,6 +28,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.routing import atomic
 from mediagen.providers.registry import adapter_class, settings_options
 from mediagen.secrets import Secret
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -35,7 +44,7 @@ def move(
     """
     anchor = before or after
     if anchor is None or (before is not None and after is not None):
-        raise InvalidRequest("Name one other provider: before which, or after which.")
+        raise InvalidRequest(_("Name one other provider: before which, or after which."))
     with atomic():
         rows = _locked()
         if anchor.pk != config.pk:
@@ -90,7 +99,7 @@ def _find(rows: Sequence[ProviderConfig], config: ProviderConfig) -> ProviderCon
     for row in rows:
         if row.pk == config.pk:
             return row
-    raise InvalidRequest(f"Provider '{config}' is no longer there. Load the page again.")
+    raise InvalidRequest(_("Provider '%(config)s' is no longer there. Load the page again.", config=config))
 
 
 def _take(rows: list[ProviderConfig], config: ProviderConfig) -> ProviderConfig:
@@ -231,6 +240,14 @@ def takes_credential(adapter: str) -> bool:
         return True
 
 
+def takes_account(adapter: str) -> bool:
+    """Whether its credential may be the JSON file of a service account."""
+    try:
+        return bool(getattr(adapter_class(adapter), "takes_account", False))
+    except ConfigurationError:
+        return False
+
+
 def _setup(config: ProviderConfig, dry_run: bool | None = True) -> tuple[Any, str]:
     """(adapter, "") or (None, why it cannot be set up)."""
     try:
@@ -340,13 +357,14 @@ def _state(config: ProviderConfig, circuits: Mapping[BreakerKey, Circuit], now: 
         credential=_credential_in_use(config, adapter),
         problem=problem,
         circuits=tuple(_report(key, circuit, now, digest) for key, circuit in mine if not circuit.is_healthy),
-        model_end=_model_end(config, model),
+        model_end=model_end(config.adapter, model),
     )
 
 
-def _model_end(config: ProviderConfig, model: str) -> ModelEnd | None:
+def model_end(adapter: str, model: str) -> ModelEnd | None:
+    """What the vendor of this adapter has announced about the end of a model; None when nothing."""
     try:
-        ends = getattr(adapter_class(config.adapter), "announced_ends", {})
+        ends = getattr(adapter_class(adapter), "announced_ends", {})
     except ConfigurationError:
         return None
     if model not in ends:
@@ -391,11 +409,11 @@ def _credential(config: ProviderConfig) -> CredentialState:
         cls = adapter_class(config.adapter)
     except ConfigurationError:
         return CredentialState("missing")
-    variable = getattr(cls, "credential_env", "")
+    variable = key_rule(config).variable
     source = "missing" if variable else "not needed"
     if variable and os.environ.get(variable, "").strip():
         source = "environment"
-    elif _settings_hold_a_key(cls, settings_options(config.adapter)):
+    elif is_of_the_settings(config) and _settings_hold_a_key(cls, settings_options(config.adapter)):
         source = "settings"
     if source in ("environment", "settings") and withheld(config, stored=False):
         source = "withheld"

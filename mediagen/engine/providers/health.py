@@ -15,6 +15,7 @@ from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.factory import build_adapter, chain_configs, runs_dry
 from mediagen.models import ProviderConfig
 from mediagen.types import near, utcnow
+from mediagen.wording import say as _
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,9 @@ def _all_configs(names: list[str] | None) -> list[ProviderConfig]:
     known = [entry.name for entry in entries]
     for name in names or ():
         if name not in known:
-            raise InvalidRequest(f"There is no provider {name!r:.60}. {near(name, known)}")
+            raise InvalidRequest(
+                _("There is no provider %(name)s. %(near)s", name=f"{name!r:.60}", near=near(name, known))
+            )
     return [entry for entry in entries if names is None or entry.name in names]
 
 

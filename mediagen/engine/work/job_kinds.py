@@ -8,21 +8,25 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import mediagen.engine.work.describing as describing
 import mediagen.engine.work.in_server as in_server
 import mediagen.engine.work.zips as zips
 from mediagen.engine.database import as_uuid
+from mediagen.engine.dispatch import export_wanted
 from mediagen.engine.files import variants
 from mediagen.engine.generation import AssetOrder, queue
 from mediagen.engine.library import Right, bulk, review, trash
 from mediagen.engine.work.running_job import Kind, Running
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.factory import chain_configs
-from mediagen.models import AssetSource, GenerationState, MediaAsset, MediaLibrary, MediaTag
+from mediagen.models import AssetSource, BackgroundJob, ExportState, GenerationState, MediaAsset, MediaLibrary, MediaTag
 from mediagen.types import checked_text
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
 TOGETHER = 50
+EXPORT_ARGUMENTS = ("target", "title", "file_key", "page_id", "comment", "folder", "create_design", "dry_run")
 HOW = ("same", "new_seed", "provider")
 
 
@@ -61,7 +65,7 @@ def make_variants(running: Running) -> None:
 def _check_sizes(arguments: dict[str, Any]) -> dict[str, Any]:
     sizes = arguments.get("sizes")
     if not isinstance(sizes, list | tuple):
-        raise InvalidRequest('sizes must be a list such as ["1200x630", "x300"].', field="sizes")
+        raise InvalidRequest(_('sizes must be a list such as ["1200x630", "x300"].'), field="sizes")
     variants.specs_of(sizes)
     return {"sizes": list(sizes)}
 
@@ -75,8 +79,10 @@ def generate_again(running: Running) -> None:
 def _one_more(running: Running, asset: MediaAsset) -> list[Any]:
     how = running.job.arguments.get("how", "new_seed")
     if not asset.prompt or asset.source != AssetSource.GENERATED:
-        raise InvalidRequest("It was not generated, so there is nothing to generate again.")
+        raise InvalidRequest(_("It was not generated, so there is nothing to generate again."))
     order: AssetOrder = queue.another(asset, by=running.job.created_by, generation_id=running.job.pk)
+    if running.access.is_test:
+        order = replace(order, dry_run=True)
     if how == "same":
         order = replace(order, request=replace(order.request, seed=asset.seed))
     elif how == "provider":
@@ -89,9 +95,11 @@ def _one_more(running: Running, asset: MediaAsset) -> list[Any]:
 def _check_how(arguments: dict[str, Any]) -> dict[str, Any]:
     how, provider = arguments.get("how", "new_seed"), arguments.get("provider") or ""
     if how not in HOW:
-        raise InvalidRequest(f"how can be {', '.join(HOW)}, not {how!r:.40}.", field="how")
+        raise InvalidRequest(
+            _("how can be %(values)s, not %(values_2)s.", values=", ".join(HOW), values_2=f"{how!r:.40}"), field="how"
+        )
     if (how == "provider") != bool(provider):
-        raise InvalidRequest('provider goes with how="provider", and only with it.', field="provider")
+        raise InvalidRequest(_('provider goes with how="provider", and only with it.'), field="provider")
     if provider:
         chain_configs([checked_text(provider, "provider")])
         return {"how": how, "provider": provider}
@@ -100,10 +108,11 @@ def _check_how(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def retry_failed(running: Running) -> None:
     """Failed, cancelled and interrupted assets, and placeholders, wait to be made again, under their ids."""
-    each(running, Right.GENERATE, _retry)
+    each(running, Right.GENERATE, partial(_retry, running))
 
 
-def _retry(asset: MediaAsset) -> list[Any]:
+def _retry(running: Running, asset: MediaAsset) -> list[Any]:
+    running.access.demand_dry((asset.parameters or {}).get("dry_run"))
     if asset.generation_state in (GenerationState.PENDING, GenerationState.RUNNING):
         return []  # done before, by a worker that could not say so; or by somebody else
     queue.enqueue_again(asset.pk)
@@ -136,11 +145,15 @@ def review_each(running: Running) -> None:
             return []
         done = review.review([asset.pk], step, by=running.job.created_by, notes=notes)
         if done.without_picture:
-            raise InvalidRequest(f"It is {asset.generation_state}: there is no picture to {step}.")
+            raise InvalidRequest(
+                _("It is %(state)s: there is no picture to %(step)s.", state=asset.generation_state, step=step)
+            )
         if done.without_alt_text:
-            raise InvalidRequest("It has no alt text, which its library wants before it is published.")
+            raise InvalidRequest(_("It has no alt text, which its library wants before it is published."))
         if not done.changed:
-            raise InvalidRequest(f"It is {asset.status}; from there is no way to {step}.")
+            raise InvalidRequest(
+                _("It is %(status)s; from there is no way to %(step)s.", status=asset.status, step=step)
+            )
         return []
 
     each(running, Right.APPROVE, one)
@@ -149,7 +162,9 @@ def review_each(running: Running) -> None:
 def _check_step(arguments: dict[str, Any]) -> dict[str, Any]:
     step = arguments.get("step")
     if step not in review.STEPS:
-        raise InvalidRequest(f"step can be {', '.join(review.STEPS)}, not {step!r:.40}.", field="step")
+        raise InvalidRequest(
+            _("step can be %(steps)s, not %(step)s.", steps=", ".join(review.STEPS), step=f"{step!r:.40}"), field="step"
+        )
     return {"step": step, "notes": checked_text(arguments.get("notes") or "", "notes")}
 
 
@@ -167,7 +182,7 @@ def tag_each(running: Running) -> None:
 def _check_tags(arguments: dict[str, Any]) -> dict[str, Any]:
     found = {name: list(arguments.get(name) or ()) for name in ("add", "remove")}
     if not any(found.values()):
-        raise InvalidRequest("Say which tags to add or to remove.", field="add")
+        raise InvalidRequest(_("Say which tags to add or to remove."), field="add")
     return {name: MediaTag.objects.clean_names(names) for name, names in found.items()}
 
 
@@ -175,7 +190,7 @@ def move_each(running: Running) -> None:
     """Into `library`, an id, where the starter may still change things."""
     library = MediaLibrary.objects.filter(pk=running.job.arguments["library"]).first()
     if library is None or not running.access.may(Right.CHANGE, library):
-        raise InvalidRequest("The library is gone, or you may not put anything into it any more.", field="library")
+        raise InvalidRequest(_("The library is gone, or you may not put anything into it any more."), field="library")
 
     def one(asset: MediaAsset) -> list[Any]:
         bulk.move([asset.pk], library)
@@ -187,8 +202,38 @@ def move_each(running: Running) -> None:
 def _check_library(arguments: dict[str, Any]) -> dict[str, Any]:
     pk = as_uuid(arguments.get("library"), "library")
     if pk is None or not MediaLibrary.objects.filter(pk=pk).exists():
-        raise InvalidRequest("Say into which library.", field="library")
+        raise InvalidRequest(_("Say into which library."), field="library")
     return {"library": str(pk)}
+
+
+def export_each(running: Running) -> None:
+    """Into Figma or Canva, as `exports.ExportOrder` says where. The exports go their own way then."""
+    job, access = running.job, running.access
+    arguments = {name: job.arguments[name] for name in EXPORT_ARGUMENTS if name in job.arguments}
+    arguments["dry_run"] = access.dry(arguments.get("dry_run"))
+
+    def one(asset: MediaAsset) -> list[Any]:
+        export = _exported(asset, arguments, job.created_by, job.created_at)
+        if export.state == ExportState.FAILED:
+            raise InvalidRequest(export.message or "It could not be sent.")
+        job.result.setdefault("exports", []).append(str(export.pk))
+        return []
+
+    each(running, Right.CHANGE, one)
+
+
+def _exported(asset: MediaAsset | None, arguments: dict[str, Any], by: Any = None, since: Any = None) -> Any:
+    """By the room of exports, which is above this one."""
+    answers = export_wanted.send(sender=BackgroundJob, asset=asset, arguments=arguments, by=by, since=since)
+    return answers[0][1]
+
+
+def _check_export(arguments: dict[str, Any]) -> dict[str, Any]:
+    given = {name: arguments[name] for name in EXPORT_ARGUMENTS if arguments.get(name) is not None}
+    if "target" not in given:
+        raise InvalidRequest(_("Say into which target."), field="target")
+    _exported(None, given)
+    return given
 
 
 def _nothing_else(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -204,4 +249,6 @@ KINDS: Mapping[str, Kind] = {
     "review": Kind(review_each, _check_step),
     "tag": Kind(tag_each, _check_tags),
     "move": Kind(move_each, _check_library),
+    "describe": Kind(describing.describe_each, describing.check),
+    "export": Kind(export_each, _check_export),
 }

@@ -33,6 +33,7 @@ from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import ApiToken, BackgroundJob, JobState, asset_storage
 from mediagen.models.clock import db_now
 from mediagen.models.routing import on_commit
+from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
 
@@ -59,9 +60,12 @@ def start(
     if not said. `InvalidRequest` with `field` for a kind that there is not, and for arguments that cannot be.
     """
     if kind not in KINDS:
-        raise InvalidRequest(f"There is no kind of job {kind!r:.40}. There are: {', '.join(KINDS)}.", field="kind")
+        raise InvalidRequest(
+            _("There is no kind of job %(kind)s. There are: %(kinds)s.", kind=f"{kind!r:.40}", kinds=", ".join(KINDS)),
+            field="kind",
+        )
     if getattr(by, "pk", None) is None:
-        raise InvalidRequest("A job is begun by somebody: give a user.", field="by")
+        raise InvalidRequest(_("A job is begun by somebody: give a user."), field="by")
     ids = checked_ids(arguments.get("asset_ids"))
     rest = {name: value for name, value in arguments.items() if name != "asset_ids"}
     kept = {**KINDS[kind].check(rest), "asset_ids": ids}
@@ -77,10 +81,17 @@ def start(
 def checked_ids(ids: Any) -> list[str]:
     """Each id once, as text; `InvalidRequest` for none, too many, and what is no id."""
     if isinstance(ids, str | bytes | Mapping) or not isinstance(ids, Iterable):
-        raise InvalidRequest("asset_ids must be a list of ids.", field="asset_ids")
+        raise InvalidRequest(_("asset_ids must be a list of ids."), field="asset_ids")
     found = list(dict.fromkeys(str(pk) for each in ids if (pk := as_uuid(each, "asset_ids")) is not None))
     if not 1 <= len(found) <= MAX_ASSETS:
-        raise InvalidRequest(f"Name 1 to {MAX_ASSETS:,} assets, not {len(found):,}.", field="asset_ids")
+        raise InvalidRequest(
+            _(
+                "Name 1 to %(max_assets)s assets, not %(number)s.",
+                max_assets=f"{MAX_ASSETS:,}",
+                number=f"{len(found):,}",
+            ),
+            field="asset_ids",
+        )
     return found
 
 

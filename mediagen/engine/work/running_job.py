@@ -16,6 +16,7 @@ from mediagen.engine.library import Access
 from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import ApiToken, BackgroundJob
 from mediagen.models.clock import db_now
+from mediagen.wording import say as _
 
 LEASE_S = 300.0
 STORING_S = 1800.0
@@ -54,12 +55,12 @@ class Running:
     def access(self) -> Access:
         """What the person who began it may do now. `InvalidRequest` when he, or his token, is gone."""
         if self.job.created_by is None:
-            raise InvalidRequest("Whoever began the job is gone.")
+            raise InvalidRequest(_("Whoever began the job is gone."))
         token = None
         if "token" in self.job.arguments:
             token = ApiToken.objects.valid().filter(pk=self.job.arguments["token"]).select_related("library").first()
             if token is None:
-                raise InvalidRequest("The token with which the job was begun has ended.")
+                raise InvalidRequest(_("The token with which the job was begun has ended."))
         return Access(self.job.created_by, token)
 
     @property

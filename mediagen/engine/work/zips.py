@@ -15,6 +15,7 @@ from mediagen.engine.library import Right
 from mediagen.engine.work.running_job import STORING_S, Running, expires_at, file_name
 from mediagen.errors import InvalidRequest, StorageFailed
 from mediagen.models import MediaAsset, asset_storage
+from mediagen.wording import say as _
 
 MAX_BYTES = 4 * 1024**3
 TOGETHER = 50
@@ -68,7 +69,7 @@ def make_zip(running: Running) -> None:
             lines += (",".join(map(cell, line)) for line in _added(running, archive))
             archive.writestr(MANIFEST, "\r\n".join([*lines, ""]).encode("utf-8-sig"), zipfile.ZIP_DEFLATED)
         if not job.done:
-            raise InvalidRequest("None of the assets has a file that can be read now.")
+            raise InvalidRequest(_("None of the assets has a file that can be read now."))
         size = built.tell()
         built.seek(0)
         # A bucket may take long for gigabytes.
@@ -121,7 +122,9 @@ def _add(archive: zipfile.ZipFile, asset: MediaAsset, name: str) -> str:
     if not asset.file:
         return f"It has no picture: it is {asset.generation_state}."
     if archive.start_dir + asset.file_size > MAX_BYTES:
-        raise InvalidRequest(f"The zip would have more than {MAX_BYTES // 1024**3} GiB. Choose fewer assets.")
+        raise InvalidRequest(
+            _("The zip would have more than %(most)s GiB. Choose fewer assets.", most=MAX_BYTES // 1024**3)
+        )
     try:
         # Opened before anything is written: a file that is gone leaves no empty one behind.
         with asset_storage().open(str(asset.file.name)) as source:

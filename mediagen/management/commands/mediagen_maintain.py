@@ -24,6 +24,8 @@ SENTENCES = {
     "webhooks_sent": "webhooks were sent",
     "job_files_removed": "zips that were too old were removed",
     "answers_removed": "kept answers that were too old were removed",
+    "originals_removed": "files as they came that were too old were removed",
+    "looked_at": "pictures of an earlier version were looked at, so that near ones are found",
     "kicked": "assets were told to the task engine",
     "exports_ended": "exports that waited too long were ended",
     "alerts_open": "alerts are open; manage.py mediagen_doctor says which",

@@ -43,6 +43,7 @@ class Command(MediagenCommand):
         )
         parser.add_argument("--library", metavar="NAME", help="create: only this library (name, slug or id).")
         parser.add_argument("--days", type=int, metavar="N", help="create: it expires after N days. Default: never.")
+        parser.add_argument("--test", action="store_true", help="create: makes placeholders only.")
         parser.add_argument("--json", action="store_true", help="list: one JSON object per token.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -65,6 +66,7 @@ class Command(MediagenCommand):
             scopes=options["scope"] or ("read",),
             library=library,
             expires_at=None if days is None else db_now() + timedelta(days=days),
+            is_test=options["test"],
         )
         self._show(issued)
 
@@ -125,12 +127,14 @@ def _facts(token: ApiToken) -> dict[str, Any]:
         "state": tokens.state(token),
         "scopes": token.scopes,
         "library": token.library.name if token.library else None,
+        "is_test": token.is_test,
         **times,
     }
 
 
 def _line(token: ApiToken) -> str:
     where = f", library {token.library.name}" if token.library else ""
+    where += ", for tests" if token.is_test else ""
     used = f"last used {token.last_used_at:%Y-%m-%d %H:%M}" if token.last_used_at else "never used"
     return (
         f"{token.pk}  {tokens.state(token):<7}  {token.user.get_username()}  {', '.join(token.scopes)}{where}  "

@@ -12,13 +12,14 @@ from django.utils.translation import ngettext
 from django.views.generic import View
 
 from mediagen import conf
-from mediagen.engine.files import upload, upload_from
+from mediagen.engine.files import hint, upload, upload_from
 from mediagen.engine.library import get_or_create_library
 from mediagen.errors import MediagenError
 from mediagen.models import MediaAsset, MediaLibrary
 from mediagen.studio import tiles
 from mediagen.studio.generation import prompt
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 MOST = 20
 """files in one request; the page's script sends them one by one"""
@@ -45,9 +46,16 @@ class UploadView(StudioPage, View):
         if not wants_json(request):
             if problems:
                 return self._refused(problems, made=made)
-            return HttpResponseRedirect(f"{reverse('mediagen:studio')}?said=upload")
+            alike = [asset.pk for asset, _told in self._hints(made)]
+            said = f"said=alike&about={alike[0]}" if alike else "said=upload"
+            return HttpResponseRedirect(f"{reverse('mediagen:studio')}?{said}")
         shown = tiles.tiles_of(made[::-1], self.access)
-        return JsonResponse({"html": tiles.rendered(shown, request), "problems": problems}, status=201)
+        answer = {
+            "html": tiles.rendered(shown, request),
+            "problems": problems,
+            "hints": [told for _asset, told in self._hints(made)],
+        }
+        return JsonResponse(answer, status=201)
 
     def _take(self, files: list[Any], address: str, library: MediaLibrary) -> tuple[list[MediaAsset], list[str]]:
         made, problems = [], []
@@ -55,13 +63,17 @@ class UploadView(StudioPage, View):
             try:
                 made.append(upload_from(address, library=library, by=self.request.user))
             except MediagenError as exc:
-                problems.append(str(exc))
+                problems.append(translated(exc))
         for file in files:
             try:
                 made.append(upload(file, library=library, by=self.request.user))
             except MediagenError as exc:
-                problems.append(f"{file.name}: {exc}")
+                problems.append(f"{file.name}: {translated(exc)}")
         return made, problems
+
+    def _hints(self, made: list[MediaAsset]) -> list[tuple[MediaAsset, str]]:
+        among = self.access.assets()
+        return [(asset, told) for asset in made if (told := hint(asset, among))]
 
     @staticmethod
     def _library(chosen: MediaLibrary | None) -> MediaLibrary:

@@ -14,6 +14,7 @@ from mediagen.factory import chain_configs
 from mediagen.providers.options import Option
 from mediagen.providers.registry import adapter_class
 from mediagen.templatetags.mediagen import in_words
+from mediagen.wording import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class OptionChoice:
                 try:
                     return declared.clean(text)
                 except ValueError as exc:
-                    problem = problem or str(exc)
+                    problem = problem or translated(exc)
         raise InvalidRequest(f"{self.label} {problem}.", field=self.field_name)
 
 
@@ -109,13 +110,13 @@ class Providers:
         return found
 
     def _add(self, provider: str, name: str, option: Option) -> None:
-        choice = self.options.setdefault(name, OptionChoice(name, option.kind, option.help))
+        choice = self.options.setdefault(name, OptionChoice(name, option.kind, translated(option.help)))
         if choice.kind != option.kind:
             # Two providers mean different things by it; each checks its own.
             choice.kind = "float" if {choice.kind, option.kind} == {"int", "float"} else "text"
         choice.providers.append(provider)
         choice.declared.append(option)
-        choice.help = choice.help or option.help
+        choice.help = choice.help or translated(option.help)
         choice.choices += [value for value in option.choices if value not in choice.choices]
         choice.minimum = _widest([each.minimum for each in choice.declared], min)
         choice.maximum = _widest([each.maximum for each in choice.declared], max)

@@ -28,6 +28,7 @@ from mediagen.models import MediaAsset
 from mediagen.operations import EDIT, LARGEST_MARGIN_PX, OUTPAINT, REMOVE_BACKGROUND, UPSCALE, VARY
 from mediagen.studio.generation.prompt import MAX_PROMPT, Price
 from mediagen.types import uuid7
+from mediagen.wording import translated
 
 FACTORS = (2, 4)
 SIDES = ("left", "right", "up", "down")
@@ -134,7 +135,7 @@ def offers(asset: MediaAsset) -> dict[str, list[Offer]]:
                 price = price_of(order_of(operation, [asset], **arguments), asset)
                 offer = Offer(operation, label, price.text, price.text if price.is_too_much else "", fields)
             except MediagenError as exc:
-                offer = Offer(operation, label, why_not=str(exc), fields=fields)
+                offer = Offer(operation, label, why_not=translated(exc), fields=fields)
         found.setdefault(operation, []).append(offer)
     return found
 

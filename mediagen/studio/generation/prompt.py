@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,14 +16,15 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from mediagen import conf
 from mediagen.engine.generation import AssetOrder, Estimate, estimate, library_budgets, queue
-from mediagen.engine.library import Access, Right
+from mediagen.engine.library import Access, Right, presets
 from mediagen.engine.money import left_of
 from mediagen.engine.work import work_soon
 from mediagen.errors import InvalidRequest
-from mediagen.models import MediaAsset, MediaLibrary
+from mediagen.models import MediaAsset, MediaLibrary, PresetKind, PromptPreset
 from mediagen.studio.generation.choices import MAX_COUNT, SIZES, Providers
 from mediagen.templatetags.mediagen import usd
 from mediagen.types import MAX_SEED, MAX_SIDE_PX
+from mediagen.wording import translated
 
 CUSTOM = "custom"
 MAX_PROMPT = 32_000
@@ -30,6 +32,9 @@ MAX_PROMPT = 32_000
 MOST_OBLONG = 4
 """no shape that many providers make is longer: one side by the other"""
 SMALLEST_SIDE_PX = 64
+MAX_VALUE = 500
+"""characters that a variable of the prompt is replaced by"""
+MOST_STYLES = 24
 MORE = ("negative_prompt", "seed", "name", "tags", "alt_text")
 """fields that are folded away"""
 
@@ -109,10 +114,15 @@ class PromptForm(LibraryForm):
     keep_seed = forms.IntegerField(min_value=0, max_value=MAX_SEED, required=False)
     """that of the picture whose prompt is edited; taken only when somebody asks for it"""
     sure = forms.BooleanField(label=gettext_lazy("Make it all the same"), required=False)
+    style = forms.ModelChoiceField(
+        label=gettext_lazy("Style"), queryset=PromptPreset.objects.none(), required=False, empty_label=None
+    )
 
     def __init__(self, access: Access, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
         super().__init__(access, data, initial={**self.defaults(), **(initial or {})})
         self.providers = Providers.now()
+        if isinstance(style := self.fields["style"], forms.ModelChoiceField):
+            style.queryset = presets.visible(access).filter(kind=PresetKind.STYLE)
         self.option_problems: dict[str, str] = {}
         self.warning = ""
         self._orders: list[AssetOrder] | None = None
@@ -138,6 +148,16 @@ class PromptForm(LibraryForm):
     @property
     def sides(self) -> list[forms.BoundField]:
         return [self["width"], self["height"]]
+
+    @property
+    def variables(self) -> list[dict[str, str]]:
+        """The small fields for what stands in braces in the prompt."""
+        names = presets.variables(str(self["prompt"].value() or ""))
+        return [{"name": name, "value": self.data.get(f"var-{name}", "")} for name in names]
+
+    @property
+    def styles(self) -> list[StyleChoice]:
+        return style_choices(self.access, str(self["style"].value() or ""))
 
     @property
     def more(self) -> list[forms.BoundField]:
@@ -170,6 +190,7 @@ class PromptForm(LibraryForm):
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
         options = self._clean_options(str(values.get("provider") or ""))
+        self._compose(values, options)
         width, height = self._clean_size(values)
         if values.get("seed") is None and values.get("keep_seed") is not None:
             values["seed"] = values["keep_seed"]
@@ -183,8 +204,33 @@ class PromptForm(LibraryForm):
                     self._order(values, width, height, options, together, n) for n in range(values["count"] or 1)
                 ]
             except InvalidRequest as exc:
-                self.add_error(exc.field if exc.field in self.fields else None, str(exc))
+                self.add_error(exc.field if exc.field in self.fields else None, translated(exc))
         return values
+
+    def _compose(self, values: dict[str, Any], options: dict[str, Any]) -> None:
+        """The prompt that is sent: its variables filled in, in the words of the style."""
+        prompt, style = values.get("prompt", ""), values.get("style")
+        said = {name: self.data.get(f"var-{name}", "").strip()[:MAX_VALUE] for name in presets.variables(prompt)}
+        missing = [name for name, value in said.items() if not value]
+        if missing and "estimate" not in self.data:
+            names = {"names": ", ".join(missing)}
+            self.add_error("prompt", _("Say what is to stand for %(names)s, in the fields below.") % names)
+        prompt = presets.filled(prompt, said)
+        if style is not None:
+            prompt = presets.styled(prompt, style)
+            both = (values.get("negative_prompt", "").rstrip(" ,"), style.negative_prompt)
+            values["negative_prompt"] = ", ".join(filter(None, both))
+            self._style_options(style, str(values.get("provider") or ""), options)
+        values["prompt"] = prompt
+
+    def _style_options(self, style: PromptPreset, provider: str, options: dict[str, Any]) -> None:
+        """What the style asks for besides, where nothing else was put in and a provider still knows it."""
+        for name, value in style.options.items() if isinstance(style.options, dict) else ():
+            choice = self.providers.options.get(name)
+            if choice is None or name in options or (provider and provider not in choice.providers):
+                continue
+            with suppress(InvalidRequest):
+                options[name] = choice.clean(_as_text(value), provider)
 
     def _clean_options(self, provider: str) -> dict[str, Any]:
         options: dict[str, Any] = {}
@@ -195,8 +241,8 @@ class PromptForm(LibraryForm):
             try:
                 options[choice.name] = choice.clean(text, provider)
             except InvalidRequest as exc:
-                self.option_problems[choice.field_name] = str(exc)
-                self.add_error(None, str(exc))
+                self.option_problems[choice.field_name] = translated(exc)
+                self.add_error(None, translated(exc))
         return options
 
     def _clean_size(self, values: dict[str, Any]) -> tuple[int, int]:
@@ -218,8 +264,8 @@ class PromptForm(LibraryForm):
         generation_id: uuid.UUID,
         n: int,
     ) -> AssetOrder:
-        seed = values["seed"]
-        return AssetOrder.of(
+        seed, style = values["seed"], values.get("style")
+        order = AssetOrder.of(
             values["prompt"],
             width,
             height,
@@ -237,6 +283,7 @@ class PromptForm(LibraryForm):
             idempotency_key=f"studio-{generation_id}-{n}",
             **options,
         )
+        return replace(order, style=style.name) if style is not None else order
 
     def _generation_id(self) -> uuid.UUID:
         """Of this page and these answers: whoever sends the same form twice gets the same pictures, paid for once."""
@@ -266,6 +313,22 @@ class PromptForm(LibraryForm):
         library = self.cleaned_data["library"]
         budgets = library_budgets(library) if library and not found.is_free else []
         return Price(found, min((left_of(budget) for budget in budgets), default=None), self.warning)
+
+
+@dataclass(frozen=True, slots=True)
+class StyleChoice:
+    style: PromptPreset
+    is_chosen: bool
+    picture: MediaAsset | None
+    """its sample, for those who may see it"""
+
+
+def style_choices(access: Access, chosen: str = "", kind: str = PresetKind.STYLE) -> list[StyleChoice]:
+    """What a library's people have kept, with the samples. Two queries."""
+    found = list(presets.visible(access).filter(kind=kind).select_related("library")[:MOST_STYLES])
+    wanted = [preset.sample_id for preset in found if preset.sample_id]
+    samples = access.assets(Right.READ).in_bulk(wanted) if wanted else {}
+    return [StyleChoice(one, str(one.pk) == chosen, samples.get(one.sample_id)) for one in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from mediagen.errors import AssetInUse, InvalidRequest
 from mediagen.models import AssetSource, MediaAsset, ReviewStatus
 from mediagen.models.asset import ON_REQUEST
 from mediagen.studio import tiles
+from mediagen.studio.generation import words
 from mediagen.studio.library import choosing
 from mediagen.studio.library.describing import DescribeForm
 from mediagen.types import uuid7
@@ -124,6 +125,11 @@ def _variants(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
     return Done(made=tuple(make_variants(asset, sizes, user)))
 
 
+def _keep_style(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
+    words.keep_style(asset, user, said)
+    return Done()
+
+
 def _to_figma(asset: MediaAsset, user: Any, said: QueryDict) -> Done:
     engine = get_media_engine()
     engine.export_to_figma_sync(
@@ -216,6 +222,15 @@ ACTIONS: Mapping[str, Action] = {
             _variants,
             form="mediagen/studio/forms/variants.html",
             verb=gettext_lazy("Make these sizes"),
+        ),
+        Action(
+            "style",
+            gettext_lazy("Keep its words"),
+            Right.CHANGE,
+            lambda asset: asset.is_ready and bool(asset.prompt),
+            _keep_style,
+            form="mediagen/studio/forms/style.html",
+            verb=gettext_lazy("Keep"),
         ),
         Action(
             "figma",

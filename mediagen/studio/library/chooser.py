@@ -26,6 +26,7 @@ from mediagen.studio import tiles
 from mediagen.studio.generation import prompt
 from mediagen.studio.generation.choices import SIZES
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 PAGE = 36
 MAX_WATCHED = 100
@@ -94,8 +95,8 @@ class ChooserView(ChooserBase):
                 assets = assets.filter(pk__lt=uuid.UUID(before))
         except (InvalidRequest, ValueError) as exc:
             if wants_json(request):
-                return problem(str(exc), status=400)
-            raise Http404(str(exc)) from exc
+                return problem(translated(exc), status=400)
+            raise Http404(translated(exc)) from exc
         found = list(assets[: PAGE + 1])
         shown = self.choices(found[:PAGE])
         older = self._address(before=str(found[PAGE - 1].pk)) if len(found) > PAGE else ""
@@ -159,7 +160,7 @@ class ChooserUploadView(ChooserBase):
         try:
             asset = upload(file, library=self.home(request.POST.get("library", "")), by=request.user)
         except MediagenError as exc:
-            return problem(f"{file.name}: {exc}", status=400)
+            return problem(f"{file.name}: {translated(exc)}", status=400)
         return JsonResponse({"html": self.rendered(self.choices([asset]))}, status=201)
 
 
@@ -182,7 +183,7 @@ class ChooserGenerateView(ChooserBase):
                 return JsonResponse({"text": price.text, "is_too_much": price.is_too_much})
             made = asked.generate()
         except MediagenError as exc:
-            return problem(str(exc), status=400)
+            return problem(translated(exc), status=400)
         return JsonResponse({"html": self.rendered(self.choices(made)), "token": str(uuid.uuid4())}, status=202)
 
 

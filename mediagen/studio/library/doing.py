@@ -21,6 +21,7 @@ from mediagen.studio import notices, tiles
 from mediagen.studio.library.actions import ACTIONS, Action, Done, is_deleted
 from mediagen.studio.library.story import rendered, story
 from mediagen.studio.pages import StudioPage, problem, wants_json
+from mediagen.wording import translated
 
 
 class ActionView(StudioPage, View):
@@ -44,7 +45,7 @@ class ActionView(StudioPage, View):
                 raise InvalidRequest(_("It is not in a state for that any more. Load the page again."))
             done = wanted.do(asset, request.user, request.POST)
         except MediagenError as exc:
-            return self._refused(asset, str(exc))
+            return self._refused(asset, translated(exc))
         return self._answer(asset.pk, wanted, done)
 
     def _answer(self, pk: uuid.UUID, action: Action, done: Done) -> HttpResponseBase:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import F
 from django.http import (
     Http404,
     HttpRequest,
@@ -20,31 +19,22 @@ from django.utils.translation import gettext as _
 from django.views.generic import View
 from django.views.generic.base import ContextMixin, TemplateResponseMixin
 
-from mediagen.engine.library import Right, narrowed
+from mediagen.engine.library import Right
 from mediagen.engine.work import work_soon
 from mediagen.errors import MediagenError
-from mediagen.models import AssetSource, MediaAsset
+from mediagen.models import MediaAsset
 from mediagen.studio import notices, tiles
-from mediagen.studio.generation import prompt
-from mediagen.studio.library import many
+from mediagen.studio.generation import prompt, words
+from mediagen.studio.library import boards, many
 from mediagen.studio.library.narrowing import MOST_SORTED, GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 PAGE = 48
 """assets; divides well into rows of two, three, four and six"""
 
-LOOKED_BACK, RECENT = 60, 8
-"""of somebody's assets, for the prompts that are offered again"""
 MAX_WATCHED = 200
 """tiles that one question may be about"""
-
-
-def recent_prompts(access: Any) -> list[str]:
-    """What this person has asked for of late, each once, and not what stands in files and in others' pictures of which
-    they cut a part. One query, by an index."""
-    asked = MediaAsset.objects.kept().filter(created_by=access.user.pk, source=AssetSource.GENERATED)
-    mine = asked.exclude(prompt="").order_by("-pk")
-    return list(dict.fromkeys(mine.values_list("prompt", flat=True)[:LOOKED_BACK]))[:RECENT]
 
 
 class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
@@ -58,6 +48,9 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
             raise Http404("There is no such page of the gallery.")
         if not form.is_valid():
             return self.render_to_response(self.get_context_data(form=form, page=[], older="", **kwargs), status=400)
+        collection = form.cleaned_data["collection"]
+        if collection and collection.query and request.GET.keys() == {"collection"}:
+            return HttpResponseRedirect(f"{request.path}?{collection.query}&collection={collection.pk}")
         page, older = self._page(form)
         if "part" in request.GET:
             return JsonResponse({"html": tiles.rendered(page, request), "older": older})
@@ -76,7 +69,7 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
                     return self._made(asked.generate())
             except MediagenError as exc:
                 field = getattr(exc, "field", None)
-                asked.add_error(field if field in asked.fields else None, str(exc))
+                asked.add_error(field if field in asked.fields else None, translated(exc))
         if wants_json(request):
             return self._said(asked, price)
         form = GalleryForm(self.access, {})
@@ -94,9 +87,11 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
             assets=[tile.asset for tile in kwargs["page"]],
             newest=self._address() if form.cleaned_data["before"] or form.cleaned_data.get("start") else "",
             is_narrowed=not form.is_valid() or bool(form.filters),
+            **boards.shown_to(self.access, form),
             notice=notices.notice(self.request.GET, self.access),
             admin_url=admin_link(),
-            recent=recent_prompts(self.access) if "asked" in kwargs else (),
+            templates=prompt.style_choices(self.access, kind="template") if "asked" in kwargs else (),
+            recent=words.recent_prompts(self.access) if "asked" in kwargs else (),
             doings=[doing for doing in many.DOINGS.values() if doing.name not in many.ASKING and has(doing.right)],
             may_change=has(Right.CHANGE),
             changeable=self.access.libraries(Right.CHANGE).only("name").order_by("name") if has(Right.CHANGE) else (),
@@ -106,23 +101,17 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
 
     def _page(self, form: GalleryForm) -> tuple[list[tiles.Tile], str]:
         """The tiles, and the address of those that are older; "" when there are none."""
-        assets = narrowed(self.assets(), form.filters)
-        if form.order:
-            return self._sorted_page(form, assets)
+        assets, start = form.found(), form.cleaned_data.get("start") or 0
+        if not form.is_by_age:
+            found = list(assets[start : start + PAGE + 1])
+            more = len(found) > PAGE and start + PAGE <= MOST_SORTED
+            return tiles.tiles_of(found[:PAGE], self.access), self._address(start=start + PAGE) if more else ""
         if before := form.cleaned_data["before"]:
             # By the last id, not by a page number: quick at any depth, and new assets push none onto two pages.
             assets = assets.filter(pk__lt=before)
         found = list(assets[: PAGE + 1])
         shown = found[:PAGE]
         return tiles.tiles_of(shown, self.access), self._address(before=shown[-1].pk) if len(found) > PAGE else ""
-
-    def _sorted_page(self, form: GalleryForm, assets: Any) -> tuple[list[tiles.Tile], str]:
-        start = form.cleaned_data["start"] or 0
-        # NULL is no rating and no known cost: last, on every database.
-        order = [F(name[1:]).desc(nulls_last=True) if name[0] == "-" else name for name in form.order]
-        found = list(assets.order_by(*order)[start : start + PAGE + 1])
-        more = len(found) > PAGE and start + PAGE <= MOST_SORTED
-        return tiles.tiles_of(found[:PAGE], self.access), self._address(start=start + PAGE) if more else ""
 
     def _made(self, assets: list[MediaAsset]) -> HttpResponseBase:
         generation = str(assets[0].generation_id)
@@ -150,6 +139,10 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
         initial: dict[str, Any] = {}
         if (library := form.cleaned_data.get("library")) and self.access.may(Right.GENERATE, library):
             initial["library"] = library.pk
+        if "style" in self.request.GET:
+            initial["style"] = self.request.GET["style"]
+        if "template" in self.request.GET:
+            initial["prompt"] = words.template_text(self.access, self.request.GET["template"])
         if "from" in self.request.GET:
             try:
                 pk = uuid.UUID(self.request.GET["from"])
@@ -161,7 +154,7 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
     def _address(self, before: uuid.UUID | None = None, start: int = 0) -> str:
         """This page's address with another `before`, or `start`."""
         query = self.request.GET.copy() if self.request.method != "POST" else QueryDict(mutable=True)
-        for name in ("before", "start", "part", "from", "said", "about"):
+        for name in ("before", "start", "part", "from", "template", "style", "said", "about"):
             query.pop(name, None)
         if before:
             query["before"] = str(before)

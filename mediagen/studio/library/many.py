@@ -17,12 +17,14 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic import View
 
 from mediagen.engine.files import links
-from mediagen.engine.library import Right, bulk, narrowed, review, trash
+from mediagen.engine.library import Access, Right, bulk, review, trash
 from mediagen.engine.work import jobs
 from mediagen.errors import AssetInUse, InvalidRequest, MediagenError
 from mediagen.models import BackgroundJob, JobState, MediaLibrary
+from mediagen.studio.library import boards
 from mediagen.studio.library.narrowing import GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.wording import translated
 
 Said = QueryDict
 
@@ -35,7 +37,7 @@ class Doing:
     label: Any
     right: Right
     kind: str
-    """of the job that does the same to more"""
+    """of the job that does the same to more; "": there is none"""
     now: Callable[[list[Any], Any, Said], str] | None = None
     """None: only ever as a job"""
     arguments: Callable[[Said], dict[str, Any]] = lambda said: {}
@@ -78,6 +80,21 @@ def _move(ids: list[Any], by: Any, said: Said) -> str:
     return ""
 
 
+def _on_board(ids: list[Any], by: Any, said: Said) -> str:
+    boards.put(Access(by), ids, said)
+    return ""
+
+
+def _off_board(ids: list[Any], by: Any, said: Said) -> str:
+    boards.take_off(Access(by), ids, said)
+    return ""
+
+
+def _first(ids: list[Any], by: Any, said: Said) -> str:
+    boards.put_first(Access(by), ids, said)
+    return ""
+
+
 def _delete(ids: list[Any], by: Any, said: Said) -> str:
     try:
         trash.delete(ids, by)
@@ -107,11 +124,14 @@ DOINGS: Mapping[str, Doing] = {
         Doing("download", gettext_lazy("Download"), Right.READ, "zip"),
         Doing("tag", gettext_lazy("Tags"), Right.CHANGE, "tag", _tag, _tags),
         Doing("move", gettext_lazy("Move"), Right.CHANGE, "move", _move, lambda said: {"library": said["library"]}),
+        Doing("board", gettext_lazy("Put on a board"), Right.READ, "", _on_board),
+        Doing("unboard", gettext_lazy("Take off the board"), Right.READ, "", _off_board),
+        Doing("first", gettext_lazy("To the front"), Right.READ, "", _first),
         Doing("delete", gettext_lazy("Delete"), Right.DELETE, "delete", _delete, is_grave=True),
         Doing("undelete", gettext_lazy("Undo"), Right.DELETE, "undelete", _undelete),
     )
 }
-ASKING = ("tag", "move", "undelete")
+ASKING = ("tag", "move", "undelete", "board", "unboard", "first")
 """those with fields of their own, and the one that only takes back: no plain buttons"""
 
 
@@ -139,11 +159,11 @@ class ManyView(StudioPage, View):
                 self._check_library(said)
             if "all" in said and "count" not in said and not wants_json(request):
                 return self._sure(doing, asked)
-            if doing.now is None or len(ids) > review.MAX_AT_ONCE:
+            if doing.now is None or (doing.kind and len(ids) > review.MAX_AT_ONCE):
                 return self._begun(jobs.start(doing.kind, {**doing.arguments(said), "asset_ids": ids}, by=request.user))
             left = doing.now(ids, request.user, said)
         except MediagenError as exc:
-            return self._refused(str(exc))
+            return self._refused(translated(exc))
         if missing := asked - len(ids):
             left = ", ".join(filter(None, (left, _("%d that are not yours to change") % missing)))
         return self._done(doing, ids, left)
@@ -153,13 +173,13 @@ class ManyView(StudioPage, View):
         form = GalleryForm(self.access, query)
         if not form.is_valid():
             raise Http404("There is no such page of the gallery.")
-        return narrowed(self.access.assets(Right.READ), form.filters, self.access)
+        return form.found()
 
     def _chosen(self, doing: Doing, said: Said) -> tuple[list[Any], int]:
         """(the ids of those that this person may do it to, how many were asked for)"""
         if "all" in said:
             found = self._found(QueryDict(said.get("query", "")))
-            wanted = list(found.order_by("-pk").values_list("pk", flat=True)[: jobs.MAX_ASSETS + 1])
+            wanted = list(found.values_list("pk", flat=True)[: jobs.MAX_ASSETS + 1])
         else:
             try:
                 wanted = list(dict.fromkeys(uuid.UUID(each) for each in said.getlist("id")))
@@ -196,18 +216,26 @@ class ManyView(StudioPage, View):
         safe = url_has_allowed_host_and_scheme(to, {self.request.get_host()}, require_https=self.request.is_secure())
         return to if safe and to.startswith("/") else reverse("mediagen:studio")
 
+    @property
+    def _next(self) -> str:
+        return f"{self._back}{'&' if '?' in self._back else '?'}said=many"
+
     def _done(self, doing: Doing, ids: list[Any], left: str) -> HttpResponseBase:
         if not wants_json(self.request):
-            back = self._back
-            return HttpResponseRedirect(f"{back}{'&' if '?' in back else '?'}said=many")
+            return HttpResponseRedirect(self._next)
         text = ngettext("Done with %(number)d picture.", "Done with %(number)d pictures.", len(ids))
         message = text % {"number": len(ids)}
         changed = [str(pk) for pk in ids]
         answer: dict[str, Any] = {
             "message": f"{message} {_('Left out: %(which)s.') % {'which': left}}" if left else message,
             "changed": changed,
-            "gone": doing.name == "delete",
+            "gone": doing.name in ("delete", "unboard"),
         }
+        if doing.name == "board":
+            board = boards.board_of(self.access, self.request.POST)
+            answer["open"] = {"id": str(board.pk), "name": board.name, "address": boards.address(board)}
+        elif doing.name == "first":  # more changes its place than a script knows of
+            answer["next"] = self._next
         if doing.name == "delete":
             fields = {"do": "undelete", "id": changed}
             answer["undo"] = {"address": reverse("mediagen:studio-many"), "fields": fields}

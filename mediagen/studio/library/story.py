@@ -9,22 +9,25 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.generic import TemplateView, View
 
+from mediagen.engine.files import similar_to
 from mediagen.engine.library import Access, Right
 from mediagen.models import AssetExport, GenerationAttempt, MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.studio import notices, tiles
 from mediagen.studio.library import actions, choosing
+from mediagen.studio.library.alt_texts import suggestion_of
 from mediagen.studio.library.describing import DescribeForm
 from mediagen.studio.pages import StudioPage, admin_link
 
 MAX_EXPORTS = 10
 MAX_CANDIDATES = 9
+MAX_ALIKE = 6
 
 
 class Story(StudioPage):
     def assets(self) -> MediaAssetQuerySet:
-        return super().assets().select_related("created_by", "reviewed_by").prefetch_related("tags")
+        return super().assets().select_related("created_by", "reviewed_by", "original").prefetch_related("tags")
 
 
 class AssetView(Story, TemplateView):
@@ -58,6 +61,7 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
         "cost": sum(map(Cost.of, attempts), NOTHING),
         "actions": [action for action in can if not action.is_section],
         "describe": DescribeForm(asset) if any(action.name == "describe" for action in can) else None,
+        "suggestion": suggestion_of(asset, access, tile.rights),
         "may_edit": bool(asset.prompt) and Right.GENERATE in tile.rights,
         "may_work": asset.is_ready and Right.GENERATE in tile.rights,
         "may_share": asset.is_ready and Right.CHANGE in tile.rights,
@@ -69,6 +73,7 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
         "may_pick": any(action.name == "pick" for action in can),
         "may_rate": any(action.name == "rate" for action in can),
         "stars": choosing.STARS,
+        "alike": [other for other, _bits in similar_to(asset, access.assets(), most=MAX_ALIKE)],
         "has_children": seen.filter(parent=asset).exists(),
     }
 

@@ -19,6 +19,7 @@ from mediagen.studio import notices, tiles
 from mediagen.studio.generation.editing import SIDES, CropForm, WorkForm, offers, set_focus
 from mediagen.studio.library.story import Story
 from mediagen.studio.pages import admin_link, problem, wants_json
+from mediagen.wording import translated
 
 OLDEST = 20
 """steps back in the history"""
@@ -50,8 +51,8 @@ class WorkbenchView(Story, TemplateResponseMixin, ContextMixin, View):
             made = self._done(do, asset)
         except MediagenError as exc:
             if wants_json(request):
-                return problem(str(exc), status=400)
-            return self.render_to_response(self.get_context_data(asset=asset, problem=str(exc)), status=400)
+                return problem(translated(exc), status=400)
+            return self.render_to_response(self.get_context_data(asset=asset, problem=translated(exc)), status=400)
         address = f"{reverse('mediagen:studio-edit', args=[made.pk])}?said={'focus' if do == 'focus' else 'work'}"
         return JsonResponse({"next": address}, status=202) if wants_json(request) else HttpResponseRedirect(address)
 

@@ -249,3 +249,31 @@ def test_a_new_entry_has_the_fields_of_the_adapter_in_its_address(admin_client):
 
     assert plain.option_names == []
     assert "steps" in chosen.option_names
+
+
+def test_the_model_is_a_list_of_the_vendors_names_and_another_beside_it(admin_client):
+    config = ProviderConfig.objects.get(name="gemini")
+    address = page("providerconfig", "change", config.pk)
+
+    text = admin_client.get(address).content.decode()
+    assert '<option value="" selected>the default: gemini-nano-banana-2.1</option>' in text
+    assert "gemini-2.5-flash-image (ends on " in text
+
+    for sent, stored in (
+        ({"model": "gemini-3-pro-image", "model_other": "left over"}, "gemini-3-pro-image"),
+        ({"model": "__other__", "model_other": "gemini-of-tomorrow"}, "gemini-of-tomorrow"),
+        ({"model": "", "model_other": "left over"}, ""),
+    ):
+        response = admin_client.post(address, form_data(config, **sent))
+        assert response.status_code == 302, errors(response)
+        config.refresh_from_db()
+        assert config.model == stored
+
+    ProviderConfig.objects.filter(pk=config.pk).update(model="gemini-of-tomorrow")
+    text = admin_client.get(address).content.decode()
+    assert '<option value="__other__" selected>' in text
+    assert 'value="gemini-of-tomorrow"' in text
+    closed = ProviderConfig.objects.get(name="sdxl")
+    assert "__other__" not in admin_client.get(page("providerconfig", "change", closed.pk)).content.decode()
+    own = ProviderConfig.objects.get(name="comfyui")
+    assert 'name="model_other"' not in admin_client.get(page("providerconfig", "change", own.pk)).content.decode()

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from mediagen.models import ProviderConfig, ProviderHealth
 from tests.admin.conftest import act, page
+from tests.covering import all_but
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +22,7 @@ ROLES = {
     "superuser": {"is_superuser": True},
 }
 # 302 to the sign-in page, 403, 404 where there is nothing to be found out, 200.
+ACTIONS = ("check_now", "reset_breakers", "generate_test", "delete_selected")
 PAGES = {
     "list": ("get", lambda pk: page("providerconfig")),
     "form": ("get", lambda pk: page("providerconfig", "change", pk)),
@@ -29,6 +31,7 @@ PAGES = {
     "delete": ("get", lambda pk: page("providerconfig", "delete", pk)),
     "move": ("post", lambda pk: page("providerconfig", "move", pk)),
     "rehearse": ("get", lambda pk: page("providerconfig", "rehearse")),
+    "setup": ("get", lambda pk: page("providerconfig", "setup")),
     "dashboard": ("get", lambda pk: page("dashboard")),
     "csv": ("get", lambda pk: reverse("admin:mediagen_dashboard_csv", args=["providers"])),
 }
@@ -39,7 +42,7 @@ ALLOWED = {
     "editor": set(),
     "auditor": {"dashboard", "csv"},
     "looker": {"list", "form", "history", "rehearse"},
-    "operator": {"list", "form", "history", "rehearse", "move"},
+    "operator": {"list", "form", "history", "rehearse", "move", "setup"},
     "superuser": set(PAGES),
 }
 
@@ -71,8 +74,13 @@ def test_who_may_open_what(role, signed_in, client):
     assert moved is ("move" in ALLOWED[role])
 
 
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("action", ["check_now", "reset_breakers", "generate_test", "delete_selected"])
+@pytest.mark.parametrize(
+    ("action", "role"),
+    all_but(
+        [(action, role) for action in ACTIONS for role in ROLES],
+        *[(action, role) for action in ACTIONS for role in ("editor", "looker", "operator")],
+    ),
+)
 def test_who_may_run_which_action(role, action, signed_in, client):
     config = ProviderConfig.objects.get(name="flux")
     ProviderHealth.objects.create(provider_name="flux", operation="generate_image", state="open")

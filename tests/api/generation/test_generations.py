@@ -496,7 +496,7 @@ class TestEvents:
         response, content = async_to_sync(main)()
 
         told = list(events(content))
-        assert (response.status_code, response["Content-Type"]) == (200, "text/event-stream")
+        assert (response.status_code, response["Content-Type"]) == (202, "text/event-stream")
         assert response["X-Accel-Buffering"] == "no"
         assert "/generations/" in response["Location"]
         assert told[0][0] == "asset"

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from mediagen.engine.work import jobs
-from mediagen.models import ApiToken, BackgroundJob, MediaAsset
+from mediagen.models import ApiToken, AssetExport, BackgroundJob, MediaAsset
 from mediagen.types import uuid7
 from tests.api.callers import Caller, problem
 from tests.factories import MediaAssetFactory, MediaLibraryFactory, UserFactory
@@ -176,3 +176,47 @@ def test_what_many_cannot_be_told_is_said(caller, body, field):
     response = caller.send(URL, body)
     assert (response.status_code, response.json()["field"]) == (400, field), response.content
     assert not BackgroundJob.objects.exists()
+
+
+class TestExport:
+    def test_of_a_filter_whose_number_was_said(self, caller):
+        tagged = [MediaAssetFactory(ready=True, name=f"fox {number}") for number in range(2)]
+        waiting = MediaAssetFactory(name="fox that waits")
+        locked = MediaAssetFactory(ready=True, name="fox", library=MediaLibraryFactory(owner=UserFactory()))
+        body = {"kind": "export", "filter": {"q": "fox"}}
+        count = caller.send(f"{URL}count/", body).json()["count"]
+
+        begun = caller.send(URL, {**body, "expected": count, "target": "canva", "folder": "FAtest"})
+        assert begun.status_code == 202, begun.json()
+        jobs.work_off()
+
+        said = caller.get(begun["Location"]).json()
+        assert (said["done"], said["failed"], len(said["exports"])) == (2, 1, 2)
+        assert said["errors"][0]["asset_id"] == str(waiting.pk)
+        exports = AssetExport.objects.all()
+        assert {str(one.pk) for one in exports} == set(said["exports"])
+        assert {one.asset_id for one in exports} == {asset.pk for asset in tagged}
+        assert {(one.file_key, one.created_by) for one in exports} == {("FAtest", caller.user)}
+        assert not locked.exports.exists()
+
+    def test_a_worker_that_died_sends_none_twice(self, caller):
+        asset = MediaAssetFactory(ready=True)
+        begun = caller.send(URL, {"kind": "export", "asset_ids": [str(asset.pk)], "target": "canva"}).json()
+        jobs.work_off()
+        BackgroundJob.objects.filter(pk=begun["id"]).update(state="pending", done=0, result={})
+        jobs.work_off()
+        assert AssetExport.objects.count() == 1
+        assert caller.get(begun["url"]).json()["exports"] == [str(AssetExport.objects.get().pk)]
+
+    @pytest.mark.parametrize(
+        ("given", "field"),
+        [
+            ({}, "target"),
+            ({"target": "figma"}, "file_key"),
+            ({"target": "canva", "file_key": "abcDEF123456789012345"}, "file_key"),
+            ({"target": "canva", "library": "x"}, "library"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_before_it_begins(self, caller, given, field):
+        response = caller.send(URL, {"kind": "export", "asset_ids": [str(uuid7())], **given})
+        assert (response.status_code, response.json()["field"]) == (400, field)

@@ -67,7 +67,7 @@ def test_what_is_disabled_broken_or_over_is_said_and_stands_behind(keys):
 def test_what_a_provider_lacks_is_said_in_its_own_words():
     text = said()
     assert "comfyui          no workflow is set, workflow, up to $0\n" in text
-    assert "flux             no credential is set, flux-2-pro, up to $" in text
+    assert "flux             no credential is set (BFL_API_KEY), flux-2-pro, up to $" in text
     assert "key: missing" not in text
 
 

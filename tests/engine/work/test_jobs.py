@@ -248,6 +248,7 @@ def test_who_may_only_look_changes_nothing(kind):
         "review": {"step": "approve"},
         "tag": {"add": ["sea"]},
         "move": {"library": str(MediaLibraryFactory().pk)},
+        "export": {"target": "canva"},
     }
     more = needs.get(kind, {})
 

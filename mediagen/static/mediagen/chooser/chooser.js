@@ -43,6 +43,7 @@ const listOf = (chooser) => chooser.querySelector("select");
 const itemsOf = (chooser) => chooser.querySelector(".mediagen-chosen");
 const isMany = (chooser) => "many" in chooser.dataset;
 const isPicker = (chooser) => "mediagenPicker" in chooser.dataset;
+const isInline = (chooser) => "mediagenInline" in chooser.dataset;
 
 function choose(chooser, picked) {
   const list = listOf(chooser);
@@ -56,6 +57,7 @@ function choose(chooser, picked) {
   item.querySelector("[data-name]").textContent = picked.name;
   const alt = item.querySelector("[data-alt]");
   alt.textContent = picked.alt || alt.dataset.without;
+  item.querySelector("[data-alt-do=suggest]")?.toggleAttribute("hidden", Boolean(picked.alt));
   itemsOf(chooser).append(item);
   if (![...list.options].some((option) => option.value === picked.pick)) list.add(new Option(picked.name, picked.pick));
   sync(chooser);
@@ -104,6 +106,15 @@ function name(chooser) {
 }
 
 document.querySelectorAll("[data-mediagen-chooser]").forEach(name);
+// A site's own script that has added a chooser, or puts a picture into it (null: takes it out).
+document.addEventListener("mediagen:added", (event) => name(event.target));
+document.addEventListener("mediagen:set", (event) => {
+  if (event.detail) choose(event.target, event.detail);
+  else {
+    itemsOf(event.target).replaceChildren();
+    sync(event.target);
+  }
+});
 // Django's admin, when it has added a row.
 document.addEventListener("formset:added", (event) => {
   event.target.querySelectorAll?.("[data-mediagen-chooser]").forEach(name);
@@ -119,7 +130,35 @@ document.addEventListener("click", (event) => {
   if ("choose" in button.dataset) open(chooser);
   else if ("remove" in button.dataset) remove(button.closest("li"));
   else if ("move" in button.dataset) move(button);
+  else if ("altDo" in button.dataset) altText(button);
 });
+
+// What a model suggests as alt text of a chosen picture, in the language of the page.
+async function altText(button) {
+  const item = button.closest("li");
+  const line = item.querySelector("[data-alt]");
+  const address = button.closest("[data-alt-of]").dataset.altOf;
+  const data = new FormData();
+  data.set("csrfmiddlewaretoken", item.closest("form")?.elements.csrfmiddlewaretoken?.value ?? "");
+  data.set("do", button.dataset.altDo);
+  data.set("language", document.documentElement.lang);
+  button.disabled = true;
+  try {
+    const told = await ask(address.replace("00000000-0000-0000-0000-000000000000", item.dataset.asset), { method: "POST", body: data });
+    const said = item.querySelector("[data-alt-said]");
+    const suggest = item.querySelector("[data-alt-do=suggest]");
+    line.textContent = told.alt_text || line.dataset.without;
+    item.querySelector("[data-alt-text]").textContent = told.suggestion;
+    said.hidden = !told.suggestion;
+    suggest.hidden = Boolean(told.alt_text);
+    button.disabled = false;
+    (said.hidden ? (suggest.hidden ? item.querySelector("[data-remove]") : suggest) : said.querySelector("button")).focus();
+  } catch (error) {
+    line.textContent = error.message;
+    button.disabled = false;
+    button.focus();
+  }
+}
 
 // ---------------------------------------------------------------- the dialog
 
@@ -132,20 +171,24 @@ const body = dialog.querySelector(".mediagen-chooser-body");
 
 async function open(chooser) {
   root = chooser;
-  if (!dialog.isConnected) document.body.append(dialog);
+  place(chooser);
   dialog.querySelector("h2").textContent = words().title;
   dialog.querySelector("[data-close]").setAttribute("aria-label", words().close);
   const done = dialog.querySelector("[data-done]");
   done.hidden = !isMany(chooser);
   done.textContent = words().done;
   body.textContent = words().loading;
-  dialog.showModal();
+  if (isInline(chooser)) dialog.show();
+  else dialog.showModal();
   try {
     const answer = await ask(chooser.dataset.mediagenChooser);
     if (root !== chooser) return;
     body.replaceChildren(...elements(answer.html));
     mark();
-    body.querySelector("[data-first]")?.focus();
+    // As a part of the page it is there to make one; a dialog is opened to find one.
+    const making = isInline(chooser) && body.querySelector("details:has([data-generate])");
+    if (making) making.open = true;
+    (making ? making.querySelector("textarea") : body.querySelector("[data-first]"))?.focus();
   } catch (error) {
     body.replaceChildren();
     const line = document.createElement("p");
@@ -155,6 +198,17 @@ async function open(chooser) {
     body.append(line);
   }
 }
+
+// Over the page; within another dialog that keeps the focus for itself; or as a part of the page.
+function place(chooser) {
+  const home = isInline(chooser) ? chooser : (chooser.closest("dialog, [aria-modal=true], .modal") ?? document.body);
+  // It may lie open in a part of the page that somebody has taken away.
+  dialog.removeAttribute("open");
+  if (dialog.parentNode !== home) home.append(dialog);
+  dialog.classList.toggle("mediagen-chooser-inline", isInline(chooser));
+}
+
+document.addEventListener("mediagen:show", (event) => open(event.target));
 
 dialog.addEventListener("close", () => {
   clearTimeout(timer);
@@ -198,6 +252,10 @@ document.addEventListener("mediagen:choose", (event) => {
 
 function take(choice) {
   const picked = { ...choice.dataset, asset: choice.closest("li").dataset.asset };
+  if (isInline(root)) {
+    root.dispatchEvent(new CustomEvent("mediagen:chosen", { bubbles: true, detail: picked }));
+    return;
+  }
   if (isPicker(root)) {
     const tell = chosen;
     dialog.close();
@@ -223,7 +281,7 @@ function take(choice) {
 
 dialog.addEventListener("click", (event) => {
   // On the backdrop.
-  if (event.target === dialog) {
+  if (event.target === dialog && !isInline(root)) {
     dialog.close();
     return;
   }

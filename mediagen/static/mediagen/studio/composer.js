@@ -39,6 +39,7 @@ function tellPrice(text, isWrong, refused = isWrong) {
 }
 
 async function generate(event) {
+  if (event.submitter?.hasAttribute("formaction")) return; // to another page
   event.preventDefault();
   if (form.getAttribute("aria-busy") === "true") return;
   clearErrors();
@@ -105,6 +106,26 @@ function fit() {
   }
 }
 
+// What stands in braces is asked for in small fields: {colour}.
+function variables() {
+  const box = form.querySelector(".mediagen-variables");
+  const found = form.elements.prompt.value.matchAll(/\{([\p{L}_][\p{L}\p{N}_]{0,39})\}/gu);
+  const names = [...new Set([...found].map((match) => match[1]))].slice(0, 10);
+  const had = [...box.children].map((field) => field.dataset.name);
+  for (const field of [...box.children]) if (!names.includes(field.dataset.name)) field.remove();
+  for (const name of names.filter((each) => !had.includes(each))) {
+    const field = document.createElement("p");
+    const label = document.createElement("label");
+    const input = document.createElement("input");
+    field.className = "mediagen-field";
+    field.dataset.name = label.textContent = name;
+    input.name = input.id = label.htmlFor = `var-${name}`;
+    input.maxLength = 500;
+    field.append(label, input);
+    box.append(field);
+  }
+}
+
 // What was written and not sent survives a reload of this tab.
 const DRAFT = "mediagen-draft";
 
@@ -128,9 +149,11 @@ function restore() {
 // One of the prompts that this person has used: back into the box.
 function reuse(event) {
   const button = event.target.closest("[data-prompt]");
-  if (!button) return;
+  if (!button || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
   form.elements.prompt.value = button.dataset.prompt;
-  form.elements.prompt.focus();
+  variables();
+  (form.querySelector(".mediagen-variables input") ?? form.elements.prompt).focus();
   draft();
   price();
 }
@@ -138,11 +161,13 @@ function reuse(event) {
 export function start() {
   if (!form) return;
   restore();
+  variables();
   form.addEventListener("input", draft);
   form.addEventListener("click", reuse);
   form.addEventListener("submit", generate);
   // Open from the first touch on: what is below must not jump away under a click.
   form.addEventListener("focusin", () => form.classList.add("mediagen-open"));
+  form.elements.prompt.addEventListener("input", variables);
   form.addEventListener("input", price);
   form.addEventListener("change", () => {
     fit();

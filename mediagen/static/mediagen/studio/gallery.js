@@ -51,7 +51,7 @@ function beside(here, step) {
   return all[all.indexOf(here) + (getComputedStyle(grid).direction === "rtl" ? -step : step)];
 }
 
-const STEPS = {
+export const STEPS = {
   ArrowRight: (here) => beside(here, 1),
   ArrowLeft: (here) => beside(here, -1),
   ArrowDown: (here) => across(here, 1),

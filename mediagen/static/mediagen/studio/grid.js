@@ -27,7 +27,7 @@ export function place(html, { first = false } = {}) {
 
 // Where a tile that was taken away has stood, for when it comes back.
 const gaps = new Map();
-const isNewestFirst = () => !new URLSearchParams(location.search).get("sort");
+export const isNewestFirst = () => !new URLSearchParams(location.search).get("sort") && !("inOrder" in grid.dataset);
 
 export const wasHere = (id) => Boolean(tileOf(id)) || gaps.has(id);
 

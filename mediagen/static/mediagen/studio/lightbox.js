@@ -2,6 +2,7 @@
 import { askHtml, elements, forId } from "./ask.js";
 import { grid, tileOf, tiles } from "./grid.js";
 import { home, note } from "./notes.js";
+import { saw } from "./seen.js";
 
 const box = document.getElementById("mediagen-lightbox");
 const body = box?.querySelector(".mediagen-lightbox-body");
@@ -16,6 +17,7 @@ function idInAddress() {
 
 async function show(id, { focus = true } = {}) {
   shown = id;
+  saw(id);
   asking?.abort();
   const mine = (asking = new AbortController());
   if (!box.open) {
@@ -104,8 +106,8 @@ function press(event) {
 
 function key(event) {
   if (event.target.closest("input, textarea, select") || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key === "ArrowRight") go(1);
-  else if (event.key === "ArrowLeft") go(-1);
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (step) go(getComputedStyle(box).direction === "rtl" ? -step : step);
 }
 
 // The prompt of a picture into the prompt box, in the gallery as it is narrowed now.

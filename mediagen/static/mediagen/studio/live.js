@@ -1,7 +1,7 @@
 // What others do is seen here too: changed tiles change, deleted ones go, and new pictures wait behind a note. The stream
 // only says what to look at. It is open while the page is looked at: browsers allow a host few connections.
 import { askJson, elements } from "./ask.js";
-import { grid, place, takeAway, tileOf, tiles } from "./grid.js";
+import { grid, isNewestFirst, place, takeAway, tileOf, tiles } from "./grid.js";
 import { words } from "./notes.js";
 import { look, streams } from "./progress.js";
 
@@ -19,8 +19,7 @@ function hear(event) {
     document.dispatchEvent(new CustomEvent("mediagen:gone", { detail: { id } }));
   }
   look(changed.filter((id) => tileOf(id) || document.querySelector(`[data-story-of="${id}"], [data-asset-page="${id}"]`)));
-  const asked = new URLSearchParams(location.search);
-  if (fresh && grid && !asked.has("before") && !asked.get("sort")) {
+  if (fresh && grid && isNewestFirst() && !new URLSearchParams(location.search).has("before")) {
     clearTimeout(timer);
     timer = setTimeout(offer, GATHER_MS);
   }

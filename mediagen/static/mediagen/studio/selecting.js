@@ -77,11 +77,13 @@ async function took(answer, near) {
     let next = null;
     for (const id of here) next = takeAway(id);
     next?.querySelector("a")?.focus();
-    note(answer.message, { button: words.undo, onButton: () => takeBack(answer.undo, token, here) });
+    note(answer.message, answer.undo ? { button: words.undo, onButton: () => takeBack(answer.undo, token, here) } : {});
     return;
   }
   near?.querySelector("a")?.focus();
-  note(answer.message);
+  const { open } = answer;
+  if (open && !form.querySelector(`[name=board] [value="${open.id}"]`)) form.elements.board.add(new Option(open.name, open.id));
+  note(answer.message, open ? { button: words.open, onButton: () => location.assign(open.address) } : {});
   await refresh(here);
 }
 
