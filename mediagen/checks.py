@@ -25,6 +25,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "PROVIDER_DATA_DIR": (str, os.PathLike, type(None)),
     "STORAGE": (str,),
     "UPLOAD_TO": (str,),
+    "C2PA_CERTIFICATES": (str, os.PathLike, type(None)),
+    "C2PA_KEY": (str, os.PathLike, type(None)),
     "METRICS_TOKEN": (str,),
     "TASK_BACKEND": (str, type(None)),
     "TASK_QUEUE": (str, type(None)),
@@ -85,9 +87,10 @@ def _wrong_settings(value: dict[str, Any]) -> Iterator[CheckMessage]:
         number = value.get(name, 0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more.", id="mediagen.E004")
-    days = value.get("KEEP_ORIGINALS_DAYS")
-    if days is not None and (isinstance(days, bool) or not isinstance(days, int | float) or days < 0):
-        yield Error('MEDIAGEN["KEEP_ORIGINALS_DAYS"] must be a number, 0 or more, or None.', id="mediagen.E004")
+    for name in ("KEEP_ORIGINALS_DAYS", "C2PA_RENDITIONS_FROM_PX"):
+        number = value.get(name)
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number < 0):
+            yield Error(f"MEDIAGEN[{name!r}] must be a number, 0 or more, or None.", id="mediagen.E004")
     if value.get("RUN_IN_SERVER", True) not in (True, False, "at_once"):
         yield Error('MEDIAGEN["RUN_IN_SERVER"] must be True, False or "at_once".', id="mediagen.E003")
     for name in ("SYNC_TO_DISK", "OTEL_PROMPTS", "SHOW_SUGGESTED_ALT_TEXT"):
@@ -273,6 +276,20 @@ def _check_mariadb(connection: Any) -> list[CheckMessage]:
     except DatabaseError:  # away: `migrate` and everything else will say so
         return found
     return found if is_supported else [*found, _not_supported(f"that is no MariaDB {OLDEST[0]}.{OLDEST[1]} or newer")]
+
+
+@register("mediagen")
+def check_signing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What is to sign pictures can: a small one is signed."""
+    if not (conf.get("C2PA_CERTIFICATES") or conf.get("C2PA_KEY")):
+        return []
+    from mediagen.engine.files import signatures
+
+    hint = 'See docs/media.md, "This site\'s own signature".'
+    wrong, soon = signatures.trouble()
+    if wrong:  # no error: pictures are made all the same
+        return [CheckWarning(f"Pictures are not signed. {wrong}", hint=hint, id="mediagen.W037")]
+    return [CheckWarning(soon, hint=hint, id="mediagen.W038")] if soon else []
 
 
 @register("mediagen")

@@ -47,6 +47,12 @@ DEFAULTS: dict[str, Any] = {
     # The file as its vendor sent it is kept for so many days where another was made of it, in the size that was
     # asked for: None for ever, 0 not at all. Renditions are made of it, and its signature is in it alone.
     "KEEP_ORIGINALS_DAYS": None,
+    # Files with this site's certificate (PEM, with those that vouch for it) and its key: what we make of pictures is
+    # signed then (C2PA). Renditions only from so many pixels of their longer side on, for what was signed before stands
+    # in the signature too; None: none of them.
+    "C2PA_CERTIFICATES": None,
+    "C2PA_KEY": None,
+    "C2PA_RENDITIONS_FROM_PX": 640,
     # One generation, with all its providers and retries, seconds.
     "DEADLINE_S": 900.0,
     "CONNECT_TIMEOUT_S": 5.0,

@@ -7,6 +7,7 @@ from mediagen.studio.files.sharing import ShareView
 from mediagen.studio.files.upload import UploadView
 from mediagen.studio.generation.words import WordsView
 from mediagen.studio.library import chooser
+from mediagen.studio.library.alt_texts import AltTextsView, AltTextView
 from mediagen.studio.library.boards import CollectionsView, CollectionView
 from mediagen.studio.library.compare import CompareView
 from mediagen.studio.library.doing import ActionView
@@ -36,6 +37,8 @@ urlpatterns = [
     path("studio/assets/<uuid:pk>/share/", ShareView.as_view(), name="studio-share"),
     path("studio/assets/<uuid:pk>/edit/", WorkbenchView.as_view(), name="studio-edit"),
     path("studio/assets/<uuid:pk>/<slug:action>/", ActionView.as_view(), name="studio-action"),
+    path("alt-texts/", AltTextsView.as_view(), name="alt-texts"),
+    path("alt-texts/<uuid:pk>/", AltTextView.as_view(), name="alt-text"),
     path("chooser/", chooser.ChooserView.as_view(), name="chooser"),
     path("chooser/upload/", chooser.ChooserUploadView.as_view(), name="chooser-upload"),
     path("chooser/generate/", chooser.ChooserGenerateView.as_view(), name="chooser-generate"),

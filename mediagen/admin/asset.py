@@ -19,10 +19,12 @@ from mediagen.admin.exports.actions import AssetExports
 from mediagen.admin.generation.generate import AssetMaking
 from mediagen.admin.library.asset_actions import steps_of
 from mediagen.admin.tag_names import TaggedForm
+from mediagen.admin.work.alt_texts import AssetAltTexts
 from mediagen.engine.files import similar_to
 from mediagen.engine.library import Right, elsewhere, review, suggestions
 from mediagen.models import AssetExport, AssetUsage, GenerationAttempt, LabelRule, MediaAsset, ReviewStatus
 from mediagen.models.costs import NOTHING, Cost
+from mediagen.studio.library.alt_texts import suggestion_of
 from mediagen.templatetags.mediagen import cost_text, picture_url, pretty_json, signed_text, usd
 
 SHOWN_RELATIVES = 24
@@ -79,7 +81,8 @@ class AssetForm(TaggedForm):
         return data
 
 
-class MediaAssetAdmin(AssetMaking, AssetExports):
+class MediaAssetAdmin(AssetMaking, AssetAltTexts, AssetExports):
+    actions = (*AssetExports.actions, "suggest_alt_text", "accept_alt_text", "reject_alt_text")
     change_form_template = "mediagen/admin/asset_form.html"
     form = AssetForm
     fieldsets = (
@@ -164,6 +167,7 @@ class MediaAssetAdmin(AssetMaking, AssetExports):
             "add_usage_url": self._add_usage_url(request, asset),
             "exports": AssetExport.objects.filter(asset=asset)[:SHOWN_RELATIVES],
             "suggestions": [(found, SUGGESTED[found.action]) for found in told],
+            "suggestion": suggestion_of(asset, access_of(request)),
             "parameters": pretty_json(_copied(asset)),
             "steps": steps_of(asset, lambda right: may(request, right, asset.library_id)),
             "changelist_url": self._page("changelist"),

@@ -7,6 +7,7 @@ for browsers without scripts.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +23,8 @@ from mediagen.models import MediaAsset
 
 __all__ = ["MediaAssetAdminMixin", "MediaAssetChoiceField", "MediaAssetChooser", "MediaAssetsChoiceField", "for_user"]
 
+NOBODY = uuid.UUID(int=0)
+"""stands in an address for any asset; the script puts the one in that is chosen"""
 LISTED = 200
 """assets in the list that browsers without scripts show"""
 
@@ -67,13 +70,15 @@ class MediaAssetChooser(forms.Widget):
         query = urlencode({**self.limits.query, **({"many": "1"} if self.many else {})})
         try:
             url = reverse("mediagen:chooser")
+            alt_url = reverse("mediagen:alt-text", args=[NOBODY])
         except NoReverseMatch:
-            url = ""
+            url = alt_url = ""
         context["widget"] |= {
             "many": self.many,
             "chosen": [self._shown(asset, token) for asset, token in chosen],
             "others": [(pick(asset.pk), str(asset)) for asset in self._listed() if asset.pk not in taken],
             "url": url and f"{url}?{query}",
+            "alt_url": alt_url,
             "is_listed": self.user is not None,
         }
         return context
@@ -98,8 +103,10 @@ class MediaAssetChooser(forms.Widget):
     def _shown(asset: MediaAsset, token: Any) -> dict[str, Any]:
         return {
             "value": str(token),
+            "asset": str(asset.pk),
             "name": str(asset),
             "alt": asset.alt_text,
+            "suggestion": asset.alt_text_suggestion if asset.has_suggestion else "",
             "src": thumbnail_url(asset, 320),
             "width": asset.width,
             "height": asset.height,

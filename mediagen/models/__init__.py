@@ -13,6 +13,7 @@ from mediagen.models.asset import (
     asset_storage,
 )
 from mediagen.models.attempt import GenerationAttempt
+from mediagen.models.attempt_sum import AttemptSum
 from mediagen.models.batch import BatchState, GenerationBatch
 from mediagen.models.budget import BUDGET_FIELDS, BudgetFields, BudgetPeriod
 from mediagen.models.canva import CanvaConnection
@@ -49,6 +50,7 @@ __all__ = [
     "AssetReference",
     "AssetSource",
     "AssetUsage",
+    "AttemptSum",
     "BackgroundJob",
     "BatchState",
     "BudgetFields",

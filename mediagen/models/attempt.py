@@ -26,6 +26,7 @@ MAY_BE_BILLED_STATES = (AttemptState.SUCCEEDED, AttemptState.ADOPTED, AttemptSta
 MAY_BE_BILLED_OUTCOMES = (Outcome.BAD_RESPONSE, Outcome.ERROR)
 MAY_BE_BILLED = Q(state__in=MAY_BE_BILLED_STATES) | Q(outcome__in=MAY_BE_BILLED_OUTCOMES)
 UNSETTLED = MAY_BE_BILLED & Q(billable=True, cost__isnull=True, operation__in=tuple(ARE_BOUGHT))
+TO_SETTLE = UNSETTLED | Q(state=AttemptState.UNKNOWN, billable=True, operation__in=tuple(ARE_BOUGHT))
 
 
 class GenerationAttemptQuerySet(WriterQuerySet["GenerationAttempt"]):
@@ -39,8 +40,7 @@ class GenerationAttemptQuerySet(WriterQuerySet["GenerationAttempt"]):
 
     def to_settle(self) -> Self:
         """Of these a person may say what came of them: the unsettled ones, and those whose end nobody saw."""
-        unknown = Q(state=AttemptState.UNKNOWN, billable=True, operation__in=tuple(ARE_BOUGHT))
-        return self.filter(UNSETTLED | unknown)
+        return self.filter(TO_SETTLE)
 
     def of(self, asset: MediaAsset) -> Self:
         """In the order in which they were made."""

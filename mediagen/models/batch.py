@@ -11,7 +11,8 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.attempt import GenerationAttempt
-from mediagen.models.costs import NOTHING, Cost, costs_by
+from mediagen.models.attempt_sum import AttemptSum
+from mediagen.models.costs import NOTHING, ZERO, Cost, costs_by
 from mediagen.models.writer import WriterQuerySet
 from mediagen.types import uuid7
 
@@ -88,15 +89,16 @@ class GenerationBatch(models.Model):
         return self.name
 
     def cost(self) -> Cost:
-        """What was billed for its pictures, those that did not come too, and what may have been. One query."""
+        """What was billed for its pictures, those that did not come too, and what may have been. Two queries."""
         return GenerationBatch.costs([self])[self.pk]
 
     @staticmethod
     def costs(batches: Iterable[GenerationBatch]) -> dict[Any, Cost]:
-        """The same of many, by key. One query."""
+        """The same of many, by key. Two queries."""
         keys = [batch.pk for batch in batches]
         found = costs_by("batch", GenerationAttempt.objects.filter(batch__in=keys))
-        return {key: found.get(key, NOTHING) for key in keys}
+        pruned = AttemptSum.objects.of_owners("batch", keys).billed_by("batch")
+        return {key: found.get(key, NOTHING) + Cost(billed=pruned.get(key, ZERO)) for key in keys}
 
     @property
     def batch_id(self) -> str:

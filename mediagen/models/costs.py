@@ -6,10 +6,10 @@ have been billed and is not known stands beside it, and is never nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
@@ -24,6 +24,9 @@ from mediagen.models.attempt import (
 )
 from mediagen.models.ledger import SumOfMoney
 from mediagen.types import ARE_BOUGHT
+
+if TYPE_CHECKING:
+    from mediagen.models.asset import MediaAsset
 
 ZERO = Decimal(0)
 
@@ -143,6 +146,13 @@ def from_row(row: Mapping[str, Any], prefix: str = "") -> Cost:
 def cost_of(attempts: QuerySet[Any]) -> Cost:
     """What these attempts cost. One query."""
     return from_row(attempts.order_by().aggregate(**sums()))
+
+
+def cost_of_assets(assets: Collection[MediaAsset]) -> Cost:
+    """What these cost. One query. Where all their attempts are pruned, the prices of the pictures are left, without
+    what tries in vain may have cost: that is in the sums alone."""
+    found = cost_of(GenerationAttempt.objects.filter(asset__in=assets))
+    return found if found != NOTHING else Cost(billed=sum((asset.cost or ZERO for asset in assets), ZERO))
 
 
 def costs_by(key: str, attempts: QuerySet[Any]) -> dict[Any, Cost]:

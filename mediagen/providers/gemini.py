@@ -105,7 +105,6 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
             only_models=("gemini-nano-banana-2.1",),
             help=_("How long it thinks before it paints; thoughts are charged. Vendor: medium."),
         ),
-        **DESCRIBE_OPTIONS,
         "location": Option(
             kind="text",
             pattern=LOCATION,
@@ -120,6 +119,7 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
             config_only=True,
             help=_("Vertex AI: the project that pays, where it is not the service account's own."),
         ),
+        **DESCRIBE_OPTIONS,
     }
 
     def __init__(
@@ -216,9 +216,10 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
     async def _describe(self, instruction: str, jpeg: bytes) -> Described:
         data = base64.b64encode(jpeg).decode()
         parts = [{"text": instruction}, {"inlineData": {"mimeType": "image/jpeg", "data": data}}]
+        path = await self._path_of(self.model_asked_for(DESCRIBE))
         response = await self.service.request(
             "POST",
-            f"{await self._path_of(self.model_asked_for(DESCRIBE))}:generateContent",
+            f"{path}:generateContent",
             json={"contents": [{"role": "user", "parts": parts}]},
             purchase=True,
         )
@@ -313,9 +314,10 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
         models = (*known.models, *sorted(n for n in new if n not in known.models and not n.startswith("imagen")))
         return known.renewed(f"{self.base_url}/models", utcnow().date(), models=models)
 
-    async def _path_of(self, model: str) -> str:
-        """The model's place below `base_url`; on Vertex with a token in hand. Nothing is bought by it."""
-        model = quote(model, safe="")
+    async def _path_of(self, name: str) -> str:
+        """A model's place below `base_url`. On Vertex a token is in hand then, for the next `service`. Nothing is
+        bought by it."""
+        model = quote(name, safe="")
         if not self.is_vertex:
             return f"/models/{model}"
         account = self._account or ServiceAccount.read(self._credential)

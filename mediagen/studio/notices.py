@@ -39,6 +39,9 @@ TEXTS = {
     "unkept": _("Deleted."),
     "uncollect": _("The collection is deleted. Its pictures stay."),
     "cancel": _("Cancelled."),
+    "suggested": _("A suggestion is there. Accept it, change it or reject it."),
+    "accepted": _("It is the alt text now."),
+    "rejected": _("The suggestion is gone."),
 }
 
 

@@ -79,6 +79,8 @@ PAGES: dict[tuple[str, str], set[str]] = {
     ("generationbatch", "change"): WRITERS,
     ("generationbatch", "history"): WRITERS,
     ("generationbatch", "delete"): NOBODY,
+    ("generationbatch", "upload"): WRITERS,
+    ("generationbatch", "progress"): WRITERS,
     ("assetusage", "changelist"): STAFF,
     ("assetusage", "add"): {*WRITERS, "outsider"},
     ("assetusage", "change"): INSIDE,

@@ -115,7 +115,7 @@ async def watch(pid: int, port: int, made: dict[str, Any]) -> dict[str, Any]:
     for (stream, _), pk in list(zip(rest, made["assets"][1:], strict=True))[:: max(1, len(rest) // 50)]:
         began = time.perf_counter()
         writer.write(head("POST", f"/api/v1/generations/{pk}/cancel/", token, "Content-Length: 0\r\n"))
-        await stream.readuntil(b'"generation_state":"cancelled"')
+        await stream.readuntil(b'"state":"cancelled"')
         late.append((time.perf_counter() - began) * 1000)
         status, content = await answer(reader)
         assert status == 200, (status, content)

@@ -252,6 +252,7 @@ def part_of_commands(command: str) -> list[list[str]]:
         "mediagen_rehearse",
         "mediagen_update_provider_data",
         "mediagen_export_assets",
+        "mediagen_prune",
     ],
 )
 def test_the_options_of_a_command(command):
@@ -419,7 +420,9 @@ def test_the_fields_of_every_json_line():
         call_command(*words.split(), *arguments.get(words, []), "--json", stdout=out)
         *_, last = lines = [json.loads(line) for line in out.getvalue().splitlines()]
         said = set().union(*lines)
-        assert said == set(names_in(fields)) - {"export", "summary", "picture", "description"}, words
+        assert said == set(names_in(fields)) - {"export", "summary", "picture", "description", "could_go", "gone"}, (
+            words
+        )
         assert last
 
 

@@ -21,7 +21,7 @@ class Chain:
 
     @classmethod
     def made(cls, organisation: str, *, days: int = 30) -> Chain:
-        """For `days` from yesterday on."""
+        """It ends in so many days, or has ended so long ago."""
         authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         root = _certificate(f"{organisation} root", authority, None, authority, days)
         leaf = _certificate(organisation, key, root, authority, days)
@@ -43,7 +43,7 @@ def _certificate(
         ]
     )
     is_authority = issuer is None
-    from_day = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    now = datetime.datetime.now(datetime.UTC)
     usage = dict.fromkeys(
         (
             "content_commitment",
@@ -61,8 +61,8 @@ def _certificate(
         .issuer_name(name if issuer is None else issuer.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(from_day)
-        .not_valid_after(from_day + datetime.timedelta(days=days))
+        .not_valid_before(now - datetime.timedelta(days=10))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(
             x509.KeyUsage(

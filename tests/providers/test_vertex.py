@@ -25,6 +25,7 @@ from tests import pictures
 from tests.overheard import listening
 from tests.providers.wire import Wire, answer
 from tests.servers import Fault
+from tests.servers.gemini import VISION_MODEL, WORDS
 from tests.servers.vertex import EMAIL, LOCATION, PLACE, VertexServer
 
 MODEL = "gemini-nano-banana-2.1"
@@ -64,6 +65,14 @@ async def test_a_picture_and_an_edit_with_one_token(server):
     assert [request.path for request in server.requests] == ["/token", *[f"{PLACE}{MODEL}:generateContent"] * 2]
     assert len(server.purchases) == 2
     assert all(request.accepted for request in server.requests)
+
+
+async def test_a_description_goes_there_too(server):
+    one = adapter(server, describe_model=VISION_MODEL)
+    source = GeneratedImage(content=pictures.png(32, 32), format="png", width=32, height=32)
+    said = await one.describe_image(source)
+    assert WORDS in str(said)
+    assert steps(server) == ["token", "submit"]
 
 
 async def test_a_token_is_asked_for_anew_before_it_ends_and_when_it_is_refused(server):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.servers.gemini import MODELS, GeminiServer
+from tests.servers.gemini import MODELS, VISION_MODEL, GeminiServer
 from tests.servers.web import Answer, Answered, Request, json_answer
 
 PROJECT, LOCATION, EMAIL, KEY_ID = "my-project", "europe-west1", "painter@my-project.iam.gserviceaccount.com", "k1"
@@ -70,6 +70,8 @@ class VertexServer(GeminiServer):
         model, _, method = request.path.removeprefix(PLACE).partition(":")
         if not request.path.startswith(PLACE) or (request.method, method) != ("POST", "generateContent"):
             raise self.refuse(404, request, message="The requested URL was not found on this server.")
+        if model == VISION_MODEL:
+            return self._look(request)
         if model not in MODELS:
             raise self.refuse(404, request, message=f"Publisher Model `{model}` was not found.")
         return self._generate(request, model)

@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from mediagen.admin.base import access_of
 from mediagen.admin.inputs import Input, InputFilter
-from mediagen.engine.library import AssetFilters, Right, narrowed, unlabelled
+from mediagen.engine.library import AssetFilters, Right, alt_texts, narrowed, unlabelled
 from mediagen.models import MediaLibrary, ReviewStatus
+from mediagen.models.asset import SUGGESTIONS
 
 
 class LibraryFilter(admin.RelatedFieldListFilter):
@@ -61,6 +62,19 @@ class LabelFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         return queryset.filter(unlabelled()) if self.value() == "true" else None
+
+
+class AltTextFilter(admin.SimpleListFilter):
+    title = _("alt text")
+    parameter_name = "alt_text"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [("missing", _("none, and no suggestion")), ("suggested", _("suggested, not answered"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        if self.value() == "missing":
+            return alt_texts.lacking(queryset, and_unknown=True)  # type: ignore[arg-type]
+        return queryset.filter(alt_text_state__in=SUGGESTIONS) if self.value() == "suggested" else None
 
 
 class ModelFilter(AssetInputFilter):

@@ -19,6 +19,7 @@ from mediagen import conf
 from mediagen.admin.base import LargeListAdmin, access_of
 from mediagen.admin.filters import ProviderNameFilter
 from mediagen.admin.library.asset_filters import (
+    AltTextFilter,
     CostFilter,
     DateFilter,
     LabelFilter,
@@ -60,6 +61,7 @@ class AssetList(LargeListAdmin):
         "generation_state",
         "source",
         LabelFilter,
+        AltTextFilter,
         ProviderNameFilter,
         ModelFilter,
         TagFilter,

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import path
 from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
@@ -33,14 +33,14 @@ from mediagen.api.shown import (
     state_of,
 )
 from mediagen.api.throttles import GenerateThrottle, RoleThrottle
-from mediagen.engine.database import close_own_connections, hold_no_thread, in_database, patiently
+from mediagen.engine.database import close_own_connections, few_at_once, hold_no_thread, in_database, patiently
 from mediagen.engine.events import News, Story, Watch, news, watching
 from mediagen.engine.generation import Placed, idempotency, requests
 from mediagen.engine.library import Right, tickets
 from mediagen.engine.work import in_server
 from mediagen.errors import NotAllowed
-from mediagen.models import GenerationAttempt, GenerationState, MediaAsset
-from mediagen.models.costs import cost_of
+from mediagen.models import GenerationState, MediaAsset
+from mediagen.models.costs import cost_of_assets
 from mediagen.origins import allow_origin
 from mediagen.types import uuid7
 from mediagen.wording import say as _
@@ -220,7 +220,7 @@ class OneGeneration:
     def shown(self, pk: UUID) -> dict[str, Any]:
         """As it is now, with what it has cost so far."""
         assets = self.found(pk)
-        cost = cost_of(GenerationAttempt.objects.filter(asset__in=assets))
+        cost = cost_of_assets(assets)
         return {**shown_generation(pk, assets, Addresses.of(self.request)), "billing": cost.facts()}
 
     def changeable(self, pk: UUID) -> list[MediaAsset]:
@@ -241,6 +241,12 @@ class GenerationView(OneGeneration, APIBase):
 
 class EventsView(OneGeneration, AsyncAPIView):
     rights: ClassVar[Mapping[str, Right | tuple[Right, ...] | None]] = {"GET": WATCH}
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        # A hundred browsers that come back at once would have a hundred threads and connections at once, of which
+        # their memory stays with the process.
+        async with few_at_once():
+            return await super().dispatch(request, *args, **kwargs)
 
     def get_authenticators(self) -> list[Any]:
         return [TicketAuthentication(), *super().get_authenticators()]
@@ -272,6 +278,7 @@ class EventsView(OneGeneration, AsyncAPIView):
             return assets
 
         assets = await in_database(read)
+        await hold_no_thread()
         position = request.headers.get("Last-Event-ID", "")
         if position and all(asset.generation_state not in OPEN for asset in assets):
             async with watching([asset.pk for asset in assets]) as watch:

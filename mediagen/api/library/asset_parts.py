@@ -24,7 +24,7 @@ from mediagen.engine.generation import idempotency
 from mediagen.engine.library import RATES, Right, usage
 from mediagen.images.scale import FORMATS
 from mediagen.models import AssetUsage, GenerationAttempt, MediaAsset
-from mediagen.models.costs import cost_of
+from mediagen.models.costs import cost_of_assets
 from mediagen.models.routing import outside_transactions
 from mediagen.models.usage import METRICS
 from mediagen.types import MAX_SIDE_PX
@@ -140,9 +140,10 @@ class BestSerializer(serializers.Serializer[Any]):
 class AttemptsView(AssetsBase):
     @describe("Who was asked for it", operation_id="assets_attempts", responses={200: AttemptsSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
-        attempts = GenerationAttempt.objects.of(self.found(pk))
+        asset = self.found(pk)
+        attempts = GenerationAttempt.objects.of(asset)
         shown = AttemptSerializer(attempts[:MOST_SHOWN], many=True).data
-        return Response({"results": shown, **cost_of(attempts).facts()})
+        return Response({"results": shown, **cost_of_assets([asset]).facts()})
 
 
 class DuplicatesView(AssetsBase):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mediagen.engine.database.grouping import grouped, prepared_by
     from mediagen.engine.database.hops import (
         close_own_connections,
+        few_at_once,
         hold_no_thread,
         in_database,
         to_the_end,
@@ -32,7 +33,7 @@ __getattr__ = names_from(
         "counting": "counted_to",
         "durability": "durable",
         "grouping": "grouped prepared_by",
-        "hops": "close_own_connections hold_no_thread in_database to_the_end together",
+        "hops": "close_own_connections few_at_once hold_no_thread in_database to_the_end together",
         "ids": "as_uuid",
         "patience": "is_full may_pass patiently",
         "sync": "run_sync",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connections
@@ -61,6 +62,17 @@ async def hold_no_thread(*, is_closed: bool = False) -> None:
     executor = SyncToAsync.context_to_thread_executor.pop(context, None)
     if executor is not None:
         executor.shutdown(wait=False)
+
+
+AT_ONCE = 8
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def few_at_once() -> asyncio.Semaphore:
+    """To be entered by what begins with a thread and a connection of its own and then waits for minutes: eight do in an
+    event loop, and the others wait their turn."""
+    loop = asyncio.get_running_loop()
+    return _turns.setdefault(loop, asyncio.Semaphore(AT_ONCE))
 
 
 def close_own_connections() -> None:

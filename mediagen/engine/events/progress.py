@@ -281,9 +281,23 @@ class _Hub:
                 self.stories[pk] = story
                 (self._ends_only.add if pk in ends_only else self._ends_only.discard)(pk)
             told |= watches
+        self._share(stories.values())
         for watch in told:
             watch.unread.difference_update(wanted if watch.for_the_end else set(wanted) - ends_only)
             watch.tell()
+
+    def _share(self, newest: Iterable[Story]) -> None:
+        """One library and one batch for all of their assets, as they were read last: each would have its own, for as
+        long as a stream lasts."""
+        libraries = {story.asset.library_id: story.asset.library for story in newest}
+        batches: dict[Any, Any] = {
+            story.asset.batch_id: story.asset.batch for story in newest if story.asset.batch_id is not None
+        }
+        for asset in (story.asset for story in self.stories.values()):
+            if (library := libraries.get(asset.library_id)) is not None:
+                asset.library = library
+            if (batch := batches.get(asset.batch_id)) is not None:
+                asset.batch = batch
 
 
 class _Hubs:

@@ -2,7 +2,7 @@
 
 Keeps: a file that no row names is found again or removed, a paid one is put aside and never thrown away. `storage`,
 `refusals`, `answers` (paid, without a usable picture), `originals` (as their vendors sent them),
-`looks` (what looks alike), `verifying` (whose a file is), `renditions`,
+`looks` (what looks alike), `verifying` (whose a file is), `signatures` (ours), `renditions`,
 `responsive` (the sizes of a picture on a page), `variants`, `links` (signed addresses), `uploads`
 (people's own pictures), `fetched_uploads` (by their addresses), `probe` (whether the storage works).
 """

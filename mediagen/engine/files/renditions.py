@@ -17,6 +17,7 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError
 
 import mediagen.engine.files.originals as originals
+import mediagen.engine.files.signatures as signatures
 import mediagen.engine.files.storage as storage
 from mediagen import conf, images
 from mediagen.engine.database import times
@@ -289,9 +290,9 @@ def _own_source(asset: MediaAsset) -> Source:
 
 
 def scaled_to(spec: Spec, asset: MediaAsset, source: Source) -> images.Scaled:
-    """The asset's picture as the spec says. `StorageFailed` when its file is damaged."""
+    """The asset's picture as the spec says, signed where the site signs. `StorageFailed` when its file is damaged."""
     try:
-        return images.scaled(
+        made = images.scaled(
             source.content,
             source.picture,
             spec.format,
@@ -303,6 +304,7 @@ def scaled_to(spec: Spec, asset: MediaAsset, source: Source) -> images.Scaled:
             source_type=asset.digital_source_type,
             as_fitted=(asset.width, asset.height) if source.is_original else None,
         )
+        return signatures.of_rendition(made, spec.format, asset, source, cover=spec.fit == "cover")
     except NotAPicture as exc:
         if source.is_original:
             logger.warning("the original of asset %s cannot be used: %s", asset.pk, exc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from mediagen import conf, images
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database import durable, grouped, in_database, to_the_end, together
 from mediagen.engine.events import announcements, progress
-from mediagen.engine.files import looks, originals, refusals, storage
+from mediagen.engine.files import looks, originals, refusals, signatures, storage
 from mediagen.engine.generation.leases import Lease
 from mediagen.engine.generation.orders import AssetOrder, request_kwargs
 from mediagen.engine.generation.recorder import RowRecorder, flush
@@ -282,6 +283,9 @@ async def store(
     when it is one and live."""
     content = image.content if isinstance(image.content, bytes) else b""
     source_type = images.source_type_in(content) or source_type_of(image, job.order)
+    if image.original and signatures.is_asked_for():
+        image = await asyncio.to_thread(_signed, image, content, source_type)
+        content = image.content if isinstance(image.content, bytes) else b""
     size_bytes = len(content)
     traits: dict[str, Any] = {}
     # Decoding it is work for the thread that stores it.
@@ -318,6 +322,17 @@ async def store(
     if old_name and old_name != name:
         await storage.aremove_file(old_name)
     return job.asset
+
+
+def _signed(image: GeneratedImage, content: bytes, source_type: str) -> GeneratedImage:
+    """The picture signed by this site, with what came as its ingredient; as it is where that cannot be done, and where
+    it is signed already."""
+    picture = images.Picture(image.format, image.width, image.height, image.sha256, len(content))
+    if images.credentials_in(content, picture):
+        return image
+    action = str((image.fit_report.get("size") or {}).get("action", ""))
+    found = signatures.fitted(content, picture, image.original, action, source_type)
+    return replace(image, content=found, sha256=hashlib.sha256(found, usedforsecurity=False).hexdigest())
 
 
 def _look(traits: dict[str, Any], image: GeneratedImage, content: bytes, source_type: str) -> None:

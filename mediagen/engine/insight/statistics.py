@@ -22,7 +22,7 @@ from mediagen.engine.library import Access, Right, sees_everything
 from mediagen.engine.money import BudgetReport, budget_reports
 from mediagen.engine.providers import ProviderState, states
 from mediagen.errors import InvalidRequest
-from mediagen.models import GenerationAttempt, MediaAsset, ProviderConfig, ReviewStatus
+from mediagen.models import AttemptSum, GenerationAttempt, MediaAsset, ProviderConfig, ReviewStatus
 from mediagen.models.clock import db_now
 from mediagen.models.costs import NOTHING, Cost, from_row, sums
 from mediagen.types import MAKES_PICTURES, AttemptState
@@ -226,9 +226,10 @@ class Overview:
 
 
 def overview(access: Access | None, period: Period) -> Overview:
-    """The period as `access` may see it: None for all. At most 7 queries, whatever the number of attempts."""
+    """The period as `access` may see it: None for all. At most 7 queries, whatever the number of attempts;
+    one more of times whose rows may have been pruned."""
     attempts = _attempts(access).filter(started_at__gte=period.since, started_at__lt=period.until)
-    total, providers, slots = _counted(attempts, period)
+    total, providers, slots = _counted(attempts, period, _sums(access, period))
     approved = _approved(access, period)
     sees_providers = access is None or access.user.has_perm("mediagen.view_providerconfig")
     configs = list(ProviderConfig.objects.in_chain_order()) if sees_providers else []
@@ -266,15 +267,20 @@ def by_provider(windows: Iterable[str] = ("24h", "30d")) -> dict[str, dict[str, 
 
 def _attempts(access: Access | None) -> QuerySet[GenerationAttempt]:
     """Attempts of the libraries that may be looked into: where the money was spent, wherever the asset is now."""
-    attempts = GenerationAttempt.objects.all()
+    attempts: QuerySet[GenerationAttempt] = _visible(access, GenerationAttempt.objects.all())
+    return attempts
+
+
+def _visible(access: Access | None, rows: Any) -> Any:
+    """Rows with a library, of those that may be looked into."""
     if access is None:
-        return attempts
+        return rows
     if not access.has(Right.READ):
-        return attempts.none()
+        return rows.none()
     is_bound = access.token is not None and access.token.library_id is not None
     if sees_everything(access.user) and not is_bound:
-        return attempts
-    return attempts.filter(access.within(Right.READ))
+        return rows
+    return rows.filter(access.within(Right.READ))
 
 
 ALIKE = ("state", "outcome", "operation", "billable")
@@ -308,7 +314,18 @@ def _latencies(attempts: QuerySet[Any], within: Mapping[str, Q] = WHOLE) -> Any:
     return delivered.order_by().values("provider_name", latency=LatencyClass("latency_s")).annotate(**numbers)
 
 
-def _counted(attempts: QuerySet[Any], period: Period) -> tuple[Figures, dict[str, Figures], tuple[Slot, ...]]:
+def _sums(access: Access | None, period: Period) -> Iterable[AttemptSum]:
+    """What was pruned of the period, by day of the site. It has no latencies."""
+    if period.step == "hour" or period.since > db_now() - timedelta(days=31):
+        return ()
+    days = AttemptSum.objects.filter(day__gte=period.since.date(), day__lt=period.until.date())
+    seen: QuerySet[AttemptSum] = _visible(access, days)
+    return seen
+
+
+def _counted(
+    attempts: QuerySet[Any], period: Period, sums: Iterable[AttemptSum] = ()
+) -> tuple[Figures, dict[str, Figures], tuple[Slot, ...]]:
     total = Figures()
     providers: dict[str, Figures] = {}
     slots = {_text(at, period): Slot(at, Figures(), {}) for at in period.starts()}
@@ -323,6 +340,16 @@ def _counted(attempts: QuerySet[Any], period: Period) -> tuple[Figures, dict[str
             of_slot.setdefault(name, Figures()),
         ):
             _add(figures, row)
+    for pruned in sums:
+        name, slot = pruned.provider_name, slots[_text(pruned.day, period)]
+        of_slot = slot.providers  # type: ignore[assignment]
+        for figures in (
+            total,
+            providers.setdefault(name, Figures()),
+            slot.figures,
+            of_slot.setdefault(name, Figures()),
+        ):
+            figures.add({key: getattr(pruned, key) for key in ALIKE}, pruned.number, Cost(billed=pruned.billed))
     if total.delivered:
         for row in _latencies(attempts):
             for figures in (total, providers[row["provider_name"]]):
@@ -331,7 +358,7 @@ def _counted(attempts: QuerySet[Any], period: Period) -> tuple[Figures, dict[str
     return total, dict(ordered), tuple(slots.values())
 
 
-def _text(at: datetime, period: Period) -> str:
+def _text(at: date, period: Period) -> str:
     return f"{at:%Y-%m-%d %H}" if period.step == "hour" else f"{at:%Y-%m-%d}"
 
 

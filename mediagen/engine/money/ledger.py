@@ -23,7 +23,7 @@ from django.utils import timezone
 
 import mediagen.engine.money.prices as prices
 from mediagen.errors import AttemptVetoed
-from mediagen.models import BudgetPeriod, GenerationAttempt, GenerationBatch, SpendAccount
+from mediagen.models import AttemptSum, BudgetPeriod, GenerationAttempt, GenerationBatch, SpendAccount
 from mediagen.models.attempt import IS_OPEN, UNDER_WAY
 from mediagen.models.clock import db_now
 from mediagen.models.costs import ZERO, Cost, from_row, sums, usd
@@ -82,6 +82,11 @@ class Budget:
 def _at_the_site(at: datetime) -> datetime:
     """In TIME_ZONE, whatever zone is active for the person who looks. A naive time is the site's already."""
     return at if timezone.is_naive(at) else at.astimezone(timezone.get_default_timezone())
+
+
+def day_of(at: datetime) -> date:
+    """The day to which budgets count what began then."""
+    return _at_the_site(at).date()
 
 
 def _midnight(day: date) -> datetime:
@@ -211,7 +216,7 @@ def open_account(budget: Budget, at: datetime | None = None) -> SpendAccount:
 
 def _new_account(budget: Budget, key: str) -> SpendAccount:
     attempts = _attempts_of(budget.owner, key)
-    held, spent = _add_up(attempts)
+    held, spent = _add_up(budget.owner, key)
     account = SpendAccount.objects.create(owner=budget.owner, period=key, limit=budget.limit, held=held, spent=spent)
     may_change = (attempts.open() | attempts.to_settle()).order_by("pk").select_for_update()
     for row in list(may_change.defer("provider_job", "message")):
@@ -234,15 +239,40 @@ def _attempts_of(owner: str, period: str) -> Any:
 def _of_period(attempts: QuerySet[Any], period: str) -> QuerySet[Any]:
     if not period:
         return attempts
+    first, end = _days(period)
+    return attempts.filter(started_at__gte=_midnight(first), started_at__lt=_midnight(end))
+
+
+def _days(period: str) -> tuple[date, date]:
+    """(its first day, the day after its last) of "2026-11-22" or "2026-11"."""
     first = date.fromisoformat(period if len(period) > 7 else f"{period}-01")
     days = calendar.monthrange(first.year, first.month)[1] if len(period) == 7 else 1
-    return attempts.filter(started_at__gte=_midnight(first), started_at__lt=_midnight(first + timedelta(days=days)))
+    return first, first + timedelta(days=days)
 
 
-def _add_up(attempts: QuerySet[Any]) -> tuple[Decimal, Decimal]:
-    """(held, spent) as an account has them, USD."""
-    found = attempts.order_by().aggregate(**HELD_AND_SPENT)
-    return found["under_way"] or ZERO, from_row(found).counts
+def _add_up(owner: str, period: str) -> tuple[Decimal, Decimal]:
+    """(held, spent) as an account has them, USD. Rows before sums: what is pruned between them counts twice, until it
+    is corrected, and never not at all."""
+    found = _attempts_of(owner, period).order_by().aggregate(**HELD_AND_SPENT)
+    kind, _, name = owner.partition(":")
+    pruned = _pruned(kind, [name], period).get(name, ZERO)
+    return found["under_way"] or ZERO, from_row(found).counts + pruned
+
+
+def _pruned(kind: str, names: Collection[str], period: str) -> dict[str, Decimal]:
+    """USD by name, of attempts whose rows `mediagen_prune` has taken away: none is of a present day or month."""
+    try:
+        keys = names if kind == "provider" else [UUID(name) for name in names]
+    except ValueError:
+        return {}
+    sums = AttemptSum.objects.of_owners(kind, keys)
+    if period:
+        first, end = _days(period)
+        if first > day_of(db_now()) - timedelta(days=31):
+            return {}
+        sums = sums.filter(day__gte=first, day__lt=end)
+    column = "provider_name" if kind == "provider" else kind
+    return {str(key): billed for key, billed in sums.billed_by(column).items()}
 
 
 HELD_AND_SPENT: dict[str, Any] = {
@@ -253,7 +283,7 @@ HELD_AND_SPENT: dict[str, Any] = {
 
 def spent_so_far(budget: Budget, now: datetime) -> Decimal:
     """USD of the attempts of the period; those under way and the unknown ones with what they may cost."""
-    return sum(_add_up(_attempts_of(budget.owner, budget.period_key(now))), ZERO)
+    return sum(_add_up(budget.owner, budget.period_key(now)), ZERO)
 
 
 def spent_so_far_by_owner(budgets: Iterable[Budget], now: datetime) -> dict[str, Decimal]:
@@ -269,6 +299,8 @@ def spent_so_far_by_owner(budgets: Iterable[Budget], now: datetime) -> dict[str,
         attempts = _of_period(GenerationAttempt.objects.filter(**{f"{column}__in": names}, billable=True), period)
         for row in attempts.order_by().values(column).annotate(**HELD_AND_SPENT):
             found[f"{kind}:{row[column]}"] = (row["under_way"] or ZERO) + from_row(row).counts
+        for name, billed in _pruned(kind, names, period).items():
+            found[f"{kind}:{name}"] += billed
     return found
 
 
@@ -289,7 +321,7 @@ def correct_accounts() -> list[str]:
 def _correct(pk: int) -> str:
     # Locked before anything is added up: who moves it has written, or waits and has not.
     account = SpendAccount.objects.select_for_update().get(pk=pk)
-    held, spent = _add_up(_attempts_of(account.owner, account.period))
+    held, spent = _add_up(account.owner, account.period)
     if (account.held, account.spent) == (held, spent):
         return ""
     said = (

@@ -16,6 +16,7 @@ from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.costs import NOTHING, Cost
 from mediagen.studio import notices, tiles
 from mediagen.studio.library import actions, choosing
+from mediagen.studio.library.alt_texts import suggestion_of
 from mediagen.studio.library.describing import DescribeForm
 from mediagen.studio.pages import StudioPage, admin_link
 
@@ -60,6 +61,7 @@ def story(asset: MediaAsset, access: Access) -> dict[str, Any]:
         "cost": sum(map(Cost.of, attempts), NOTHING),
         "actions": [action for action in can if not action.is_section],
         "describe": DescribeForm(asset) if any(action.name == "describe" for action in can) else None,
+        "suggestion": suggestion_of(asset, access, tile.rights),
         "may_edit": bool(asset.prompt) and Right.GENERATE in tile.rights,
         "may_work": asset.is_ready and Right.GENERATE in tile.rights,
         "may_share": asset.is_ready and Right.CHANGE in tile.rights,

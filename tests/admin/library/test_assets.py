@@ -265,9 +265,9 @@ def test_an_edit_does_not_undo_what_a_worker_writes_meanwhile(admin_client, monk
     asset = MediaAssetFactory()
     save = review.describe
 
-    def fill_first(obj, fields):
+    def fill_first(obj, fields, **by):
         MediaAsset.objects.filter(pk=asset.pk).update(generation_state="running", lease_token=7, provider_name="flux")
-        save(obj, fields)
+        save(obj, fields, **by)
 
     monkeypatch.setattr(review, "describe", fill_first)
 

@@ -124,7 +124,9 @@ def test_the_block_takes_picks_and_no_ids(asset):
     assert block().get_form_state(sent(str(asset.pk)))[0]["value"] is None
 
 
-def test_a_page_keeps_shows_and_counts_it(asset, page, client, django_assert_num_queries):
+def test_a_page_keeps_shows_and_counts_it(
+    asset, page, client, django_assert_num_queries, django_capture_on_commit_callbacks
+):
     other = MediaAssetFactory(ready=True, name="Unused")
     page.body = [
         ("picture", asset),
@@ -132,7 +134,8 @@ def test_a_page_keeps_shows_and_counts_it(asset, page, client, django_assert_num
         ("pair", {"left": None, "note": "y"}),
     ]
     page.cover = asset
-    page.save_revision().publish()
+    with django_capture_on_commit_callbacks(execute=True):
+        page.save_revision().publish()
     again = HarbourPage.objects.get()
     assert again.body.raw_data[0]["value"] == str(asset.pk)
     with django_assert_num_queries(1):
@@ -144,7 +147,8 @@ def test_a_page_keeps_shows_and_counts_it(asset, page, client, django_assert_num
     assert str(place) == "Harbour page Harbour"
     assert place.admin_url == ""
     page.cover = None
-    page.save_revision().publish()
+    with django_capture_on_commit_callbacks(execute=True):
+        page.save_revision().publish()
     [place] = elsewhere.uses_of([asset.pk])[asset.pk]
     assert elsewhere.pointed_at([asset.pk, other.pk]) == {asset.pk}
     assert list(usage.unused()) == [other]

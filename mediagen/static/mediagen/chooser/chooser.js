@@ -57,6 +57,7 @@ function choose(chooser, picked) {
   item.querySelector("[data-name]").textContent = picked.name;
   const alt = item.querySelector("[data-alt]");
   alt.textContent = picked.alt || alt.dataset.without;
+  item.querySelector("[data-alt-do=suggest]")?.toggleAttribute("hidden", Boolean(picked.alt));
   itemsOf(chooser).append(item);
   if (![...list.options].some((option) => option.value === picked.pick)) list.add(new Option(picked.name, picked.pick));
   sync(chooser);
@@ -129,7 +130,35 @@ document.addEventListener("click", (event) => {
   if ("choose" in button.dataset) open(chooser);
   else if ("remove" in button.dataset) remove(button.closest("li"));
   else if ("move" in button.dataset) move(button);
+  else if ("altDo" in button.dataset) altText(button);
 });
+
+// What a model suggests as alt text of a chosen picture, in the language of the page.
+async function altText(button) {
+  const item = button.closest("li");
+  const line = item.querySelector("[data-alt]");
+  const address = button.closest("[data-alt-of]").dataset.altOf;
+  const data = new FormData();
+  data.set("csrfmiddlewaretoken", item.closest("form")?.elements.csrfmiddlewaretoken?.value ?? "");
+  data.set("do", button.dataset.altDo);
+  data.set("language", document.documentElement.lang);
+  button.disabled = true;
+  try {
+    const told = await ask(address.replace("00000000-0000-0000-0000-000000000000", item.dataset.asset), { method: "POST", body: data });
+    const said = item.querySelector("[data-alt-said]");
+    const suggest = item.querySelector("[data-alt-do=suggest]");
+    line.textContent = told.alt_text || line.dataset.without;
+    item.querySelector("[data-alt-text]").textContent = told.suggestion;
+    said.hidden = !told.suggestion;
+    suggest.hidden = Boolean(told.alt_text);
+    button.disabled = false;
+    (said.hidden ? (suggest.hidden ? item.querySelector("[data-remove]") : suggest) : said.querySelector("button")).focus();
+  } catch (error) {
+    line.textContent = error.message;
+    button.disabled = false;
+    button.focus();
+  }
+}
 
 // ---------------------------------------------------------------- the dialog
 

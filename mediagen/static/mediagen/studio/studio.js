@@ -1,5 +1,6 @@
 // The studio made live. Everything here is done without it too, a page at a time.
 import * as actions from "./actions.js";
+import * as altTexts from "./alt_texts.js";
 import * as board from "./board.js";
 import * as composer from "./composer.js";
 import * as editor from "./editor.js";
@@ -13,6 +14,7 @@ import * as upload from "./upload.js";
 
 document.documentElement.classList.add("mediagen-live");
 actions.start();
+altTexts.start();
 editor.start();
 seen.start();
 for (const over of document.querySelectorAll("[data-over]")) {

@@ -8,10 +8,20 @@ const root = document.documentElement;
 let inside = 0;
 
 async function upload(files) {
-  for (const [index, file] of files.entries()) await one(file, `${index + 1}/${files.length}`);
+  const lost = [];
+  const told = new Set();
+  for (const [index, file] of files.entries()) {
+    const error = await one(file, `${index + 1}/${files.length}`);
+    if (!error) continue;
+    told.add(error.message);
+    // What the site refuses it will refuse again; what was lost on the way may come through.
+    if (!error.answer?.problem) lost.push(file);
+  }
+  const again = lost.length ? { button: `${words.again} (${lost.length})`, onButton: () => upload(lost) } : {};
+  if (told.size) note([...told].join(" "), { problem: true, ...again });
 }
 
-// As if this one file, or no file but an address, had been chosen.
+// As if this one file, or no file (null) but an address, had been chosen. What went wrong, if anything.
 async function one(file, which) {
   const line = note(`${words.uploading} ${which}`, { stays: true });
   form.setAttribute("aria-busy", "true");
@@ -25,9 +35,7 @@ async function one(file, which) {
     if (!file) form.elements.address.value = "";
   } catch (error) {
     line.remove();
-    // What the site refuses it will refuse again; what was lost on the way may come through.
-    const again = error.answer?.problem ? {} : { button: words.again, onButton: () => one(file, which) };
-    note(error.message, { problem: true, ...again });
+    return error;
   } finally {
     form.removeAttribute("aria-busy");
   }
@@ -65,11 +73,11 @@ export function start() {
   if (!form) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const files = [...form.elements.files.files];
-    await upload(files);
+    const inputs = [...form.querySelectorAll("[type=file]")];
+    const files = inputs.flatMap((input) => [...input.files]);
     // With neither the site says what is missing.
-    if (form.elements.address.value || !files.length) await one(null, "1/1");
-    form.elements.files.value = "";
+    await upload(form.elements.address.value || !files.length ? [...files, null] : files);
+    for (const input of inputs) input.value = "";
   });
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import mediagen.fields
-import modelsearch.index
+import wagtail.search.index
 import taggit.managers
 import wagtail.fields
 import wagtail.images.models
@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
             options={
                 "abstract": False,
             },
-            bases=(wagtail.images.models.ImageFileMixin, modelsearch.index.Indexed, models.Model),
+            bases=(wagtail.images.models.ImageFileMixin, wagtail.search.index.Indexed, models.Model),
         ),
         migrations.CreateModel(
             name="HarbourPage",
