@@ -75,9 +75,9 @@ def test_every_marked_text_is_in_the_catalogue_and_none_that_is_gone() -> None:
     missing = {(text, plural): file for file, text, plural in marked if (text, plural) not in known}
     # A text that is marked with a plural elsewhere is in the catalogue with it.
     missing = {key: file for key, file in missing.items() if key[1] or key[0] not in {text for text, _ in known}}
-    assert not missing, "run make messages, and translate what is new (gettext sees nothing within an f-string)"
+    assert missing == {}, "run make messages, and translate what is new (gettext sees nothing within an f-string)"
     texts = {text for _, text, _ in marked}
-    assert not {text for text, _ in known if text not in texts}, "run make messages"
+    assert [text for text, _ in known if text not in texts] == [], "run make messages"
 
 
 def test_all_languages_have_the_same_texts() -> None:
@@ -108,7 +108,7 @@ def _shown() -> Iterator[str]:
 
 
 def test_the_words_of_models_and_fields_are_marked() -> None:
-    assert not set(_shown()) - set(words.NAMES), "they belong into mediagen/models/words.py"
+    assert sorted(set(_shown()) - set(words.NAMES)) == [], "they belong into mediagen/models/words.py"
     spoken = {outcome.value.replace("_", " ") for outcome in Outcome} | {state.value for state in AttemptState}
     assert spoken == set(words.OUTCOMES)
 
