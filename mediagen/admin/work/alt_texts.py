@@ -15,8 +15,7 @@ from mediagen.admin.base import access_of
 from mediagen.admin.work.asset_jobs import AssetJobs
 from mediagen.descriptions import checked_wish
 from mediagen.engine.database import run_sync
-from mediagen.engine.generation import descriptions, failures
-from mediagen.engine.generation.descriptions import Wish
+from mediagen.engine.generation import Wish, descriptions, failures
 from mediagen.engine.library import Right, alt_texts
 from mediagen.engine.work import describing, jobs
 from mediagen.errors import Conflict, InvalidRequest, MediagenError

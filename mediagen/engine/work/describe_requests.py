@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import mediagen.engine.work.jobs as jobs
-from mediagen.engine.generation import Estimate, descriptions, idempotency
-from mediagen.engine.generation.descriptions import Wish
+from mediagen.engine.generation import Estimate, Wish, descriptions, idempotency
 from mediagen.engine.library import Access
 from mediagen.engine.work.describing import as_arguments, for_access, pk_of
 from mediagen.models import ApiToken, AssetDescription, BackgroundJob, MediaAsset

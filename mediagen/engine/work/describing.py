@@ -13,8 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from mediagen.engine.database import run_sync
-from mediagen.engine.generation import Estimate, descriptions, settling
-from mediagen.engine.generation.descriptions import Wish
+from mediagen.engine.generation import Estimate, Wish, descriptions, settling
 from mediagen.engine.library import Access, Right
 from mediagen.engine.work.running_job import Running
 from mediagen.errors import InvalidRequest, MediagenError

@@ -17,8 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import View
 
 from mediagen.engine.database import run_sync
-from mediagen.engine.generation import descriptions, failures, library_budgets
-from mediagen.engine.generation.descriptions import Wish
+from mediagen.engine.generation import Wish, descriptions, failures, library_budgets
 from mediagen.engine.library import Access, Right, alt_texts
 from mediagen.engine.money import left_of
 from mediagen.engine.work import describe_requests, describing, jobs
