@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from mediagen import conf, http, purchases
+from mediagen import conf, http, purchases, steps
 from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, MemoryBreakerStore, Verdict, health_of
 from mediagen.clock import REAL, Clock
 from mediagen.descriptions import ALT_TEXT_CHARS, DescribeRequest
@@ -161,8 +161,10 @@ class MediaGeneratorChain:
             seen=self._seen,
             under_way=self._under_way,
         )
-        async with http.session():
-            return await run.through()
+        async with steps.step("chain", operation=operation) as seen, http.session():
+            outcome = await run.through()
+            seen.set(served_by=outcome.served_by, attempts=len(outcome.attempts))
+            return outcome
 
     def ordered(self, operation: str) -> list[Any]:
         """The providers in the order in which they are asked for this operation."""

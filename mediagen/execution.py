@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from mediagen import conf, foreign, purchases
+from mediagen import conf, foreign, purchases, steps
 from mediagen.breaker import BreakerKey, BreakerRules, BreakerStore, Circuit, CircuitState, Verdict
 from mediagen.clock import REAL, Clock
 from mediagen.errors import (
@@ -326,7 +326,8 @@ class Execution:
             async with self.place(provider):
                 # The limit is ours: what it makes us wait is not taken off the provider's time.
                 self.deadline += self.clock.monotonic() - waiting
-                error = await self.once(provider, method)
+                with steps.step("attempt", provider=name_of(provider), operation=self.operation):
+                    error = await self.once(provider, method)
             self.something_was_asked = True
             if error is None:
                 self.seen[name_of(provider)] = True

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from mediagen import __version__, conf
+from mediagen import __version__, conf, steps
 from mediagen.errors import BadResponse, Misconfigured, OutcomeUnknown, ProviderError, Unavailable, UnsupportedRequest
 from mediagen.http import library
 from mediagen.http.bodies import needs_room, take_room
@@ -236,7 +236,7 @@ async def send(
     response: httpx.Response | None = None
     arrived = _Arrived()
     broken: ProviderError | None = None
-    async with _client_for(where) as client:
+    async with steps.step("http", method=method, host=where) as seen, _client_for(where) as client:
         try:
             request = client.build_request(
                 method,
@@ -255,6 +255,7 @@ async def send(
         try:
             async with asyncio.timeout(timeout_s) as limit:
                 response = await client.send(request, stream=True)
+                seen.set(status=response.status_code)
                 try:
                     if cut:
                         arrived.body = bytearray(await _head(response, max_bytes))

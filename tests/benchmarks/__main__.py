@@ -26,6 +26,7 @@ BENCHMARKS = {
     "endpoint": "tests.benchmarks.serving",
     "streams": "tests.benchmarks.serving",
     "admin": "tests.benchmarks.admin_pages",
+    "scale": "tests.benchmarks.scale",
 }
 """name of a function(quick) -> the module it stands in; it may give ratios, of which smaller ones are better"""
 NEEDED = ("httpx", "httpx2", "orjson", "pybase64", "uvicorn", "PIL")

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from django.test import RequestFactory
 
+from mediagen import steps
 from mediagen.contrib.json_logs import JSONFormatter
 from mediagen.engine import get_media_engine
 from mediagen.models import GenerationAttempt, MediaLibrary, ProviderConfig
 from mediagen.signals import attempt_ended
+from tests.factories import ProviderConfigFactory, moved_to
 
 pytestmark = pytest.mark.django_db
 PROMPT = "the unannounced product"
@@ -105,34 +107,82 @@ def test_with_a_token_only_who_sends_it_reads(scrape, settings):
 # ---------------------------------------------------------------------- OpenTelemetry
 
 
-def test_an_attempt_is_a_span_in_the_current_one_without_the_prompt(settings, monkeypatch):
+@pytest.fixture
+def spans(monkeypatch):
+    """Those that have ended, as a list that grows."""
     pytest.importorskip("opentelemetry.sdk")
-    from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    from mediagen.contrib.otel import telling
+    from mediagen.contrib.otel import spans, telling
 
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(telling.trace, "get_tracer", provider.get_tracer)
     attempt_ended.connect(telling.tell)
-    try:
-        with provider.get_tracer("site").start_as_current_span("a view") as view:
-            asset = make()
-    finally:
-        attempt_ended.disconnect(telling.tell)
-    failed, made, _view = exporter.get_finished_spans()
+    steps.watch(spans.SpanOfStep)
+    yield exporter.get_finished_spans
+    steps.watch(None)
+    attempt_ended.disconnect(telling.tell)
 
-    assert failed.attributes["error.type"] == "misconfigured"
+
+def under(found, name):
+    """{name of each span: name of its parent}, and those called `name`."""
+    names = {span.context.span_id: span.name for span in found}
+    parents = {span.name: names.get(span.parent.span_id) if span.parent else None for span in found}
+    return parents, [span for span in found if span.name == name]
+
+
+def test_the_steps_of_a_picture_are_spans_in_the_current_one_without_the_prompt(spans):
+    from opentelemetry import trace
+
+    with trace.get_tracer("site").start_as_current_span("a view"):
+        asset = make()
+    found = spans()
+    parents, _ = under(found, "")
+    [made] = [span for span in found if span.attributes.get("mediagen.outcome") == "succeeded"]
+    [failed] = [span for span in found if span.attributes.get("error.type") == "misconfigured"]
+
+    assert parents["mediagen.picture"] == "a view"
+    assert parents["mediagen.chain"] == parents["mediagen.storage"] == "mediagen.picture"
+    assert parents[made.name] == parents[failed.name] == "mediagen.chain"
     assert made.attributes["mediagen.asset.id"] == asset.asset_id
     assert made.attributes["gen_ai.operation.name"] == "generate_image"
-    assert made.parent.span_id == view.get_span_context().span_id
     assert made.end_time >= made.start_time
-    assert PROMPT not in str(made.attributes)
-    assert trace
+    assert not failed.status.is_ok
+    for span in found:
+        assert PROMPT not in str(span.attributes)
+    assert "mediagen.database" in parents
+
+
+def test_requests_of_an_attempt_are_spans_below_it(spans, provider_servers):
+    server = provider_servers["sdxl"]
+    config = ProviderConfigFactory(
+        name="stand_in", adapter="sdxl", credentials=server.key, **moved_to("sdxl", server.base_url)
+    )
+    made = get_media_engine().generate_asset_sync("A boat", 1024, 1024, provider=config.name, dry_run=False)
+    parents, requests = under(spans(), "POST")
+
+    assert made.generation_state == "ready"
+    assert parents["POST"].startswith("generate_image")
+    assert [span.attributes["http.response.status_code"] for span in requests] == [200]
+    assert requests[0].attributes["server.address"].startswith("127.0.0.1")
+    assert server.key not in str([dict(span.attributes) for span in spans()])
+
+
+def test_a_tracer_that_breaks_keeps_no_picture_from_being_made(spans, monkeypatch, caplog):
+    from mediagen.contrib.otel import spans as module
+
+    def broken(*args):
+        raise RuntimeError("no tracer")
+
+    monkeypatch.setattr(module.trace, "get_tracer", broken)
+    module._log_once.cache_clear()
+
+    assert make().generation_state == "ready"
+    assert sum(record.name == "mediagen.otel" for record in caplog.records) == 1
 
 
 # ---------------------------------------------------------------------- what lies beside the page

@@ -1,5 +1,6 @@
 """Spans and numbers for OpenTelemetry: "mediagen.contrib.otel" in INSTALLED_APPS. Needs the extra `otel`.
 
-A span for each attempt that was asked, inside whatever span is current: a view's, a task's. Exporters and the spans of
-HTTP, database and task engine are those of the site and of OpenTelemetry's own instrumentations.
+Spans for a picture, the chain, each attempt, its HTTP requests and the storage, inside whatever span is current: a
+view's, a task's; and one for each transaction, which serves several pictures. Exporters, and the spans of views, SQL
+and task engine, are those of the site and of OpenTelemetry's own instrumentations.
 """

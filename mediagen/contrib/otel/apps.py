@@ -9,7 +9,9 @@ class OpenTelemetryConfig(AppConfig):
     verbose_name = "mediagen: OpenTelemetry"
 
     def ready(self) -> None:
-        from mediagen.contrib.otel import telling
+        from mediagen import steps
+        from mediagen.contrib.otel import spans, telling
         from mediagen.signals import attempt_ended
 
         attempt_ended.connect(telling.tell, dispatch_uid="mediagen.otel")
+        steps.watch(spans.SpanOfStep)

@@ -11,6 +11,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from mediagen import __version__, conf
+from mediagen.contrib.otel import spans
 from mediagen.models.clock import from_db
 
 WELL = ("succeeded", "skipped")
@@ -42,16 +43,24 @@ def _instruments() -> tuple[Any, Any, Any]:
 
 
 def _span(attempt: Any, asset: Any, names: dict[str, str], outcome: str) -> None:
+    """Completes the span of the attempt under way; of one that was found later, as after a kill, makes it."""
+    title = f"{attempt.operation} {attempt.model_name}".strip()
+    under_way = spans.current_attempt.get()
+    if under_way is not None:
+        under_way.update_name(title)
+        _complete(under_way, attempt, asset, names, outcome)
+        return
     tracer = trace.get_tracer("mediagen", __version__)
-    begun = _nanoseconds(attempt.started_at)
-    span = tracer.start_span(
-        f"{attempt.operation} {attempt.model_name}".strip(), kind=SpanKind.CLIENT, start_time=begun
-    )
+    span = tracer.start_span(title, kind=SpanKind.CLIENT, start_time=_nanoseconds(attempt.started_at))
+    _complete(span, attempt, asset, names, outcome)
+    span.end(_nanoseconds(attempt.finished_at))
+
+
+def _complete(span: trace.Span, attempt: Any, asset: Any, names: dict[str, str], outcome: str) -> None:
     span.set_attributes({**names, **_attributes(attempt, asset, outcome)})
     if outcome not in WELL:
         span.set_attribute("error.type", outcome)
         span.set_status(Status(StatusCode.ERROR, attempt.message))
-    span.end(_nanoseconds(attempt.finished_at))
 
 
 def _attributes(attempt: Any, asset: Any, outcome: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from asgiref.sync import AsyncToSync, SyncToAsync
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from mediagen import steps
 from mediagen.engine.database.durability import durably, is_durable
 from mediagen.engine.database.patience import patiently
 from mediagen.models.routing import atomic
@@ -83,7 +84,10 @@ class GroupWriter:
         futures = [future for pieces in kinds.values() for _, future in pieces]
         results: Sequence[Any]
         try:
-            results = await _to_its_end(self.loop.run_in_executor(self.executor, copy_context().run, _in_thread, works))
+            with steps.step("database", pieces=len(group)):
+                results = await _to_its_end(
+                    self.loop.run_in_executor(self.executor, copy_context().run, _in_thread, works)
+                )
         except asyncio.CancelledError:
             results = [RuntimeError("the thread for the database has ended.")] * len(futures)
         except Exception as exc:

@@ -18,7 +18,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 
 import mediagen.engine.files.refusals as refusals
-from mediagen import conf, images
+from mediagen import conf, images, steps
 from mediagen.engine.database import in_database
 from mediagen.models import MediaAsset, asset_storage
 
@@ -79,7 +79,8 @@ async def save_file(
     wait_s = 0.2
     while True:
         try:
-            saved = await sync_to_async(_save_then, thread_sensitive=False)(name, content, behind)
+            with steps.step("storage", bytes=len(content)):
+                saved = await sync_to_async(_save_then, thread_sensitive=False)(name, content, behind)
             if is_paid:
                 refusals.taken()
             return saved

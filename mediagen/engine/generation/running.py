@@ -20,7 +20,7 @@ import mediagen.engine.generation.leases as leases
 import mediagen.engine.generation.memory_limit as memory_limit
 import mediagen.engine.generation.recovery as recovery
 import mediagen.engine.generation.sources as editing
-from mediagen import conf, images
+from mediagen import conf, images, steps
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.engine.database import durable, grouped, in_database, to_the_end, together
 from mediagen.engine.events import announcements, progress
@@ -108,7 +108,7 @@ async def run(job: Job) -> MediaAsset:
         lease_token=job.lease.token,
     )
     try:
-        with grouped():
+        with grouped(), steps.step("picture", asset=job.asset.asset_id):
             return await _run(job, recorder)
     finally:
         job.cost = recorder.cost
@@ -421,6 +421,7 @@ class Stored:
             "file_size": self.size_bytes,
             "content_hash": image.sha256,
             "color": "",
+            "blur_hash": "",
             "digital_source_type": self.source_type[:60],
             **self.traits,
             "seed": self._seed,
