@@ -17,7 +17,6 @@ from mediagen.lazy import names_from
 if TYPE_CHECKING:
     from mediagen.engine.generation.asset_works import AssetWorks
     from mediagen.engine.generation.claims import library_budgets, row_values
-    from mediagen.engine.generation.descriptions import Wish
     from mediagen.engine.generation.earlier import Run, Wanted
     from mediagen.engine.generation.estimates import Estimate, estimate
     from mediagen.engine.generation.failures import told
@@ -44,7 +43,6 @@ __getattr__ = names_from(
     {
         "asset_works": "AssetWorks",
         "claims": "library_budgets row_values",
-        "descriptions": "Wish",
         "earlier": "Run Wanted",
         "estimates": "Estimate estimate",
         "failures": "told",
