@@ -22,7 +22,7 @@ unexport PYTHONPATH
 # Not to compile everything again in each process that a test starts.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve rehearse test test-all lint format types docs ci lock clean env-base env-test env-dev env-docs
+.PHONY: help demo serve rehearse test test-all lint format types messages docs ci lock clean env-base env-test env-dev env-docs
 .NOTPARALLEL: # one environment, one database
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make lint     ruff and the import contracts"
 	@echo "make format   ruff writes what it can"
 	@echo "make types    mypy, strict"
+	@echo "make messages the catalogues of translations from the source (needs GNU gettext)"
 	@echo "make docs     the documentation as a site that reads offline, in build/docs"
 	@echo "make ci       everything that has to pass before a change lands"
 	@echo "make lock     requirements/*.txt from pyproject.toml (UPGRADE=1: the newest versions)"
@@ -75,6 +76,9 @@ format: env-dev
 
 types: env-dev
 	@$(RUN) -m mypy
+
+messages: env-dev
+	@$(RUN) .ci/messages.py $(LANGUAGES)
 
 docs: env-docs
 	@$(RUN) -m docs.site.build

@@ -14,7 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
 from django.urls import clear_url_caches, path
 
-from mediagen.fields import MediaAssetField, MediaAssetsField
+from mediagen.fields import MediaAssetField, MediaAssetsField, MediaCropField
 from mediagen.fields.forms import MediaAssetAdminMixin
 
 URLS = "tests.host_urls_made"
@@ -22,11 +22,12 @@ URLS = "tests.host_urls_made"
 
 @contextmanager
 def articles(**limits: Any) -> Iterator[type[models.Model]]:
-    """`Article` with title, cover (limited so), gallery and body."""
+    """`Article` with title, cover (limited so), its crop, gallery and body."""
 
     class Article(models.Model):
         title = models.CharField(max_length=100)
         cover = MediaAssetField(null=True, blank=True, **limits)
+        cover_crop = MediaCropField("cover", ratios=["16:9", "1:1"])
         gallery = MediaAssetsField(blank=True)
         body = models.TextField(blank=True)
 

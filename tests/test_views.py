@@ -222,7 +222,7 @@ def test_the_page_of_an_asset_tells_its_story(reader):
         f'<img src="{file_of(asset)}"',
         "a lighthouse\nin two lines",
         "$0.03",
-        "PNG, 64×48",
+        'PNG, <bdi dir="ltr">64×48</bdi>',
         "flux has no seed",
         "Spring",
         "rate limited",

@@ -167,7 +167,11 @@ class MediaAssetAdmin(AssetMaking, AssetAltTexts, AssetExports):
             "add_usage_url": self._add_usage_url(request, asset),
             "exports": AssetExport.objects.filter(asset=asset)[:SHOWN_RELATIVES],
             "suggestions": [(found, SUGGESTED[found.action]) for found in told],
-            "suggestion": suggestion_of(asset, access_of(request)),
+            "suggestion": suggestion_of(
+                asset,
+                access_of(request),
+                [right for right in (Right.GENERATE, Right.CHANGE) if may(request, right, asset.library_id)],
+            ),
             "parameters": pretty_json(_copied(asset)),
             "steps": steps_of(asset, lambda right: may(request, right, asset.library_id)),
             "changelist_url": self._page("changelist"),

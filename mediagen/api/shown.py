@@ -125,6 +125,9 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
         read_only=True,
         help_text='The dominant one, "#a0b1c2", for its place on a page; empty until it was first shown.',
     )
+    blur_hash = serializers.CharField(
+        read_only=True, help_text="Its blur as a BlurHash of 28 characters; empty until a size of the whole was made."
+    )
     provider = serializers.CharField(source="provider_name", read_only=True, help_text="Who served it.")
     model = serializers.CharField(source="model_name", read_only=True)
     cost = Usd(read_only=True, allow_null=True, help_text="USD; null: not known, which is not nothing.")
@@ -244,6 +247,7 @@ SHOWN: Mapping[str, Callable[[Any, _Page], Any] | None] = {
     "file_size": None,
     "content_hash": None,
     "color": None,
+    "blur_hash": None,
     "provider": lambda asset, _: asset.provider_name,
     "model": lambda asset, _: asset.model_name,
     "cost": lambda asset, _: None if asset.cost is None else f"{asset.cost:f}",

@@ -15,9 +15,10 @@ from typing import Any
 from django.core import checks
 from django.db import models
 
+from mediagen.fields.crops import AssetDescriptor, MediaCropField
 from mediagen.fields.ordered import OrderedDescriptor, through_model
 
-__all__ = ["MediaAssetField", "MediaAssetsField"]
+__all__ = ["MediaAssetField", "MediaAssetsField", "MediaCropField"]
 
 ASSET = "mediagen.MediaAsset"
 LIMITS = ("library", "orientation", "min_width", "min_height", "statuses")
@@ -66,6 +67,8 @@ class MediaAssetField(_Limited, models.ForeignKey):  # type: ignore[type-arg]
     `library` (id, slug or name), `orientation` ("landscape", "portrait", "square"), `min_width` and `min_height`
     (pixels) and `statuses` (of the review) limit what can be chosen in forms; code may assign what it wants.
     """
+
+    forward_related_accessor_class = AssetDescriptor
 
     def __init__(self, to: Any = ASSET, on_delete: Any = models.PROTECT, **kwargs: Any) -> None:
         self._take_limits(kwargs)

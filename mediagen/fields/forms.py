@@ -108,6 +108,8 @@ class MediaAssetChooser(forms.Widget):
             "alt": asset.alt_text,
             "suggestion": asset.alt_text_suggestion if asset.has_suggestion else "",
             "src": thumbnail_url(asset, 320),
+            "large": thumbnail_url(asset, 1280),
+            "focus": (asset.focal_x, asset.focal_y),
             "width": asset.width,
             "height": asset.height,
             "is_placeholder": asset.is_placeholder,

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mediagen.errors import NotAPicture
 from mediagen.images import codecs, origin, saving
+from mediagen.images.blurhash import blur_hash
 from mediagen.images.fit import window
 from mediagen.images.picture import Picture
 from mediagen.wording import say as _
@@ -34,6 +35,8 @@ class Scaled:
     height: int
     color: str = ""
     """#rrggbb, the mean of what is not transparent; "" when all is"""
+    blur_hash: str = ""
+    """of the whole picture; "" where a part was cut out"""
 
 
 def size_within(size: tuple[int, int], width: int | None, height: int | None) -> tuple[int, int]:
@@ -113,9 +116,9 @@ def scaled(
             image = image.resize(target, Resampling.BICUBIC, box=box, reducing_gap=2.0)
         buffer = BytesIO()
         image = save_as(image, source, format, QUALITY[format] if quality is None else quality, buffer)
-        color = _mean(image)
+        color, blur = _mean(image), "" if box is not None else blur_hash(image)
     made = origin.marked(buffer.getvalue(), format, origin.source_type_in(content) or source_type)
-    return Scaled(made, *target, color)
+    return Scaled(made, *target, color, blur)
 
 
 def _within(

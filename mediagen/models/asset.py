@@ -243,6 +243,12 @@ class MediaAsset(Leased):
     content_credentials = models.JSONField(
         default=dict, blank=True, editable=False, help_text=_("What came signed with it (C2PA), and by whom.")
     )
+    blur_hash = models.CharField(
+        max_length=40,
+        blank=True,
+        editable=False,
+        help_text="Its blur (BlurHash); empty until a size of the whole was made.",
+    )
     digital_source_type = models.CharField(
         max_length=60, blank=True, help_text=_("The IPTC's word for where it comes from, as it stands in the file.")
     )

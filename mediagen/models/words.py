@@ -29,6 +29,8 @@ NAMES = (
     gettext_noop("asset originals"),
     gettext_noop("asset reference"),
     gettext_noop("asset references"),
+    gettext_noop("attempt sum"),
+    gettext_noop("attempt sums"),
     gettext_noop("background job"),
     gettext_noop("background jobs"),
     gettext_noop("base url"),

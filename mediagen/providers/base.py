@@ -21,6 +21,7 @@ from mediagen import conf, http, images
 from mediagen.errors import BadResponse, NotAPicture, ProviderError, UnsupportedRequest
 from mediagen.providers.options import Option, clean_options
 from mediagen.providers.service import HealthReport, ServiceProvider
+from mediagen.providers.webhooks import WebhookRefused
 from mediagen.types import MAX_SEED, Answer, GeneratedImage, GenerationRequest, ProviderJob, current_call
 
 __all__ = [
@@ -331,6 +332,13 @@ class JobProvider(MediaGeneratorProvider):
     def _pushed(self, answer: http.Response) -> Any:
         """What a pushed answer means, as if a poll had brought it. For adapters that set `webhook_url`."""
         raise NotImplementedError
+
+    def _pushed_id(self, value: Any) -> str:
+        """As `_job_id`, out of a message that the service has pushed: `WebhookRefused` when it is none."""
+        try:
+            return self._job_id(value)
+        except BadResponse as exc:
+            raise WebhookRefused(str(exc)) from None
 
     def _job_id(self, value: Any) -> str:
         """The id that the service gave a job, or `BadResponse` when it is none."""

@@ -31,7 +31,7 @@ from mediagen.errors import (
 from mediagen.http import JobEnded
 from mediagen.providers import webhooks
 from mediagen.providers.base import Generated, JobProvider
-from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.data import ProviderData, provider_data
 from mediagen.providers.fal_account import VENDOR, FalAccount
 from mediagen.providers.fal_answers import Result, billed_units, is_refused, said
 from mediagen.providers.inline import json_limit
@@ -60,18 +60,14 @@ _MODEL = re.compile(r"[a-z0-9][\w.\-]*(/[\w.\-]+){1,6}", re.ASCII | re.IGNORECAS
 _GATEWAY_GAVE_UP = frozenset({502, 504, 520, 521, 522, 523, 524})
 
 
-class FalAdapter(JobProvider):
+class FalAdapter(JobProvider, table="fal"):
     """Any text-to-image model of fal. No hidden retries, no other model in its place, no results that stay for ever."""
 
     name = "fal"
     label = "fal"
     default_base_url = VENDOR
     default_model = "fal-ai/flux/dev"
-    models = from_data("models", "fal")
-    announced_ends = from_data("ends", "fal")
     # What the account really pays is read from fal, and goes before these.
-    default_prices = from_data("prices", "fal")
-    upper_prices = from_data("at_most", "fal")
     # Requests over the account's limit wait in the queue, they are not refused.
     default_timeout_s = 300.0
     credential_env = "FAL_KEY"
@@ -248,10 +244,7 @@ class FalAdapter(JobProvider):
         signed = "\n".join([*named, hashlib.sha256(body).hexdigest()]).encode()
         webhooks.check_ed25519(await self._account.signing_keys(), signed, headers.get("x-fal-webhook-signature", ""))
         payload = webhooks.payload_of(body)
-        try:
-            return webhooks.Delivery(named[0], self._job_id(payload.get("request_id")), payload)
-        except BadResponse as exc:
-            raise webhooks.WebhookRefused(str(exc)) from None
+        return webhooks.Delivery(named[0], self._pushed_id(payload.get("request_id")), payload)
 
     # ------------------------------------------------------------------ the model's input
 

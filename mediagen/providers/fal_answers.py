@@ -9,7 +9,7 @@ from typing import Any
 
 from mediagen import http
 from mediagen.providers.moderation import is_refusal, reads_as_refusal
-from mediagen.providers.reading import as_list
+from mediagen.providers.reading import as_list, fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,8 @@ def said(answer: Mapping[str, Any]) -> str:
     if isinstance(detail, dict):
         detail = detail.get("message")
     if isinstance(detail, list):
-        detail = "; ".join(_fault(entry) for entry in detail if isinstance(entry, dict))
+        detail = "; ".join(fault(entry) for entry in detail if isinstance(entry, dict))
     return detail if isinstance(detail, str) else ""
-
-
-def _fault(entry: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in as_list(entry.get("loc")) if part != "body")
-    return f"{where}: {entry.get('msg')}" if where else str(entry.get("msg"))
 
 
 def is_refused(answer: Mapping[str, Any]) -> bool:

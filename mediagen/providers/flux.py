@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, ClassVar, TypeGuard, cast
+from typing import Any, ClassVar, cast
 
 from mediagen import http
 from mediagen.errors import (
@@ -23,30 +23,22 @@ from mediagen.http import JobEnded
 from mediagen.operations import EditRequest
 from mediagen.providers import flux_edits, webhooks
 from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, JobProvider, not_honoured
-from mediagen.providers.data import from_data
 from mediagen.providers.editing import WHITE, EditsImages, OutpaintsImages, VariesImages
 from mediagen.providers.flux_edits import EXPAND, FILL, ONE_MEGAPIXEL, OPTIONS_OF_FLUX_1_TOOLS
+from mediagen.providers.flux_sizes import size_fields
 from mediagen.providers.inline import json_limit
 from mediagen.providers.moderation import is_refusal, reads_as_refusal
 from mediagen.providers.options import Option
-from mediagen.providers.sizes import Size, nearest_ratio, reduced_ratio, snap_to_grid, tier_that_covers
+from mediagen.providers.reading import as_words, fault, is_number
 from mediagen.types import GenerationRequest, ProviderJob
 from mediagen.wording import say as _
 
 CREDIT_USD = Decimal("0.01")
-MAX_AREA_FLUX_2 = 2048 * 2048
 _THREE_AND_FOUR_MEGAPIXELS = ((1536, 2048), (2048, 2048))
 
 _FLUX_1 = ("flux-pro-1.1", "flux-dev")
 _ULTRA = ("flux-pro-1.1-ultra",)
 _KONTEXT = ("flux-kontext-pro", "flux-kontext-max")
-
-# FLUX 3 takes a ratio and a tier. What 768sq is for other shapes than a square is not said.
-_RATIOS: tuple[Size, ...] = (
-    *((21, 9), (2, 1), (16, 9), (3, 2), (7, 5), (4, 3), (5, 4), (1, 1)),
-    *((4, 5), (3, 4), (5, 7), (2, 3), (9, 16), (1, 2), (9, 21)),
-)
-_TIERS = {"1k": 1024, "1.5k": 1536, "2k": 2048, "4k": 4096}
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{0,63}")
 # These work on a picture, or on a fine-tune that has to be named: no prompt alone makes anything there.
@@ -62,7 +54,7 @@ _HIGHEST: Mapping[tuple[str, str], float] = {
 """(option, beginning of a model's name): the maximum there, where it is lower than the option's own"""
 
 
-class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
+class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider, table="flux"):
     """Text to image with the FLUX models, and work on pictures. The service has no way to cancel a task."""
 
     name = "flux"
@@ -71,10 +63,6 @@ class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
     billing_url = "https://dashboard.bfl.ai"
     # The current generation, up to 4 megapixels, so that few pictures have to be enlarged afterwards.
     default_model = "flux-2-pro"
-    models = from_data("models", "flux")
-    announced_ends = from_data("ends", "flux")
-    default_prices = from_data("prices", "flux")
-    upper_prices = from_data("at_most", "flux")
     default_cooldown_s = 5.0  # the limit counts running tasks, and one of those ends soon
     credential_env = "BFL_API_KEY"
     supports_seed = True
@@ -178,7 +166,7 @@ class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
         answer = self.checked(response).json_object()
         cost = _usd(answer.get("cost"))
         data = {"polling_url": answer.get("polling_url"), "model": model}
-        data.update({key: answer[key] for key in ("input_mp", "output_mp") if _is_number(answer.get(key))})
+        data.update({key: answer[key] for key in ("input_mp", "output_mp") if is_number(answer.get(key))})
         job = ProviderJob(self._job_id(answer.get("id")), data, cost)
         if is_pushed:
             data["is_pushed"] = True
@@ -231,10 +219,7 @@ class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
         """A pushed result; `WebhookRefused` unless it carries the secret that the task was submitted with."""
         webhooks.check_shared_secret(headers.get("x-webhook-secret", ""), self.webhook_secret)
         payload = webhooks.payload_of(body)
-        try:
-            job_id = self._job_id(payload.get("id") or payload.get("task_id"))
-        except BadResponse as exc:
-            raise webhooks.WebhookRefused(str(exc)) from None
+        job_id = self._pushed_id(payload.get("id") or payload.get("task_id"))
         return webhooks.Delivery(hashlib.sha256(body).hexdigest(), job_id, {**payload, "id": job_id})
 
     def _ended(self, response: http.Response, task: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -267,13 +252,13 @@ class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
         for part in (task.get("details"), task.get("result")):
             said = part.get("error", part) if isinstance(part, dict) else part
             if said:
-                return " " + self.quoted(_as_words(said), 300)
+                return " " + self.quoted(as_words(said), 300)
         return ""
 
     async def _probe(self) -> str:
         response = await self.service.request("GET", "/v1/credits", timeout_s=self.probe_timeout_s)
         credits = self.checked(response).json_object().get("credits")
-        if not _is_number(credits):
+        if not is_number(credits):
             raise BadResponse("answered without a number of credits.", http_status=response.status)
         if credits <= 0:
             raise Misconfigured(
@@ -288,7 +273,7 @@ class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
         detail = response.error_object().get("detail")
         if not isinstance(detail, list):
             return super()._vendor_text(response)
-        faults = [_fault(entry) for entry in detail if isinstance(entry, dict)]
+        faults = [fault(entry) for entry in detail if isinstance(entry, dict)]
         return self.quoted("; ".join(faults), 300)
 
     def _checked_model(self, model: str) -> str:
@@ -341,47 +326,6 @@ class FluxAdapter(EditsImages, VariesImages, OutpaintsImages, JobProvider):
         return isinstance(request, EditRequest) and self.model_for(request).startswith("flux-2")
 
 
-def size_fields(model: str, width: int, height: int) -> dict[str, Any]:
-    """The payload's fields for the size nearest to width x height (pixels) that `model` makes.
-
-    A model that we do not know is taken for one of the newest family, flux-2.
-    """
-    if model.startswith("flux-3"):
-        ratio = nearest_ratio(width, height, _RATIOS)
-        is_small = ratio == (1, 1) and max(width, height) <= 768
-        tier = "768sq" if is_small else tier_that_covers(width, height, ratio, _TIERS)
-        return {"aspect_ratio": f"{ratio[0]}:{ratio[1]}", "resolution": tier}
-    if model in (FILL, EXPAND):
-        return {}
-    if model.endswith("-ultra") or model.startswith("flux-kontext"):
-        return {"aspect_ratio": reduced_ratio(width, height, lowest=(9, 21), highest=(21, 9))}
-    if model.startswith(("flux-pro-1.", "flux-dev")):
-        w, h = snap_to_grid(width, height, multiple=32, min_side=256, max_side=1440)
-    else:
-        w, h = snap_to_grid(width, height, multiple=16, min_side=64, max_side=16384, max_area=MAX_AREA_FLUX_2)
-    return {"width": w, "height": h}
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12
-
-
 def _usd(credits: Any) -> Decimal | None:
     """None also for 0: no picture is free, so whoever says so (a gateway) does not count."""
-    return Decimal(str(credits)) * CREDIT_USD if _is_number(credits) and credits > 0 else None
-
-
-def _as_words(value: Any, levels: int = 3) -> str:
-    """JSON as a person writes it: {"Reasons": ["Violence", "Gore"]} is "Reasons: Violence, Gore"."""
-    if levels and isinstance(value, dict):
-        return "; ".join(f"{key}: {_as_words(part, levels - 1)}" for key, part in value.items())
-    if levels and isinstance(value, list):
-        return ", ".join(_as_words(part, levels - 1) for part in value)
-    return "..." if isinstance(value, dict | list) else str(value)
-
-
-def _fault(entry: Mapping[str, Any]) -> str:
-    """One entry of a validation error as text: "width: must be a multiple of 32"."""
-    where = entry.get("loc")
-    names = [str(part) for part in where if part != "body"] if isinstance(where, list) else []
-    return ": ".join(part for part in (".".join(names), str(entry.get("msg") or entry.get("type") or "")) if part)
+    return Decimal(str(credits)) * CREDIT_USD if is_number(credits) and credits > 0 else None

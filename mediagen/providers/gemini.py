@@ -27,16 +27,29 @@ from mediagen.errors import (
 )
 from mediagen.operations import DESCRIBE, EditRequest
 from mediagen.providers.base import Generated
-from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.data import ProviderData, provider_data
 from mediagen.providers.describing import DESCRIBE_OPTIONS, Described, DescribesImages
-from mediagen.providers.editing import EditsImages, VariesImages, in_base64, words_of
+from mediagen.providers.editing import EditsImages, VariesImages, words_of
+from mediagen.providers.gemini_answers import (
+    LOCATION,
+    REFUSALS,
+    USED_UP,
+    candidates,
+    inline,
+    last_picture,
+    quota_ids,
+    reasons,
+    retry_delay_s,
+    text_of,
+    vertex_host,
+)
 from mediagen.providers.google_account import ServiceAccount, is_account
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.options import Option
 from mediagen.providers.service import KeyRule
 from mediagen.providers.sizes import Size, nearest_ratio, tier_that_covers
 from mediagen.secrets import Secret
-from mediagen.types import GeneratedImage, GenerationRequest, utcnow
+from mediagen.types import GenerationRequest, utcnow
 from mediagen.wording import say as _
 
 _EIGHT_RATIOS: tuple[Size, ...] = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (9, 16), (16, 9), (21, 9))
@@ -65,34 +78,18 @@ _THOUGHT_TOKENS = {"minimal": 1_000, "medium": 4_000, "high": 8_000}
 """held for what the model thinks, which is charged and not published; medium when nothing is set"""
 _IN, _TEXT_OUT, _IMAGE_OUT = "1M-in", "1M-text-out", "1M-image-out"
 
-# Why an answer ends, where that is a refusal. The others (STOP, MAX_TOKENS, NO_IMAGE, IMAGE_OTHER ...) are none.
-_REFUSALS = frozenset(
-    {
-        *("SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "RECITATION", "MODEL_ARMOR", "JAILBREAK"),
-        *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
-    }
-)
 ACCOUNT_ENV = "GOOGLE_SERVICE_ACCOUNT_JSON"
-LOCATION = r"(?:global|us|eu|[a-z]+-[a-z]+\d+)"
-_MULTI_REGIONS = ("us", "eu")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{0,99}")
 _VERSIONED = re.compile(r"/v\d+(?:alpha|beta)?$")
-_DELAY = re.compile(r"(\d{1,7}(?:\.\d+)?)s")
-# A quota that no wait of seconds fills up again.
-_USED_UP = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
 
 
-class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
+class GeminiAdapter(DescribesImages, EditsImages, VariesImages, table="gemini"):
     """Google's image models by the Gemini Developer API or Vertex AI. Silent until the picture is done."""
 
     name = "gemini"
     label = "Google Gemini"
     default_base_url = "https://generativelanguage.googleapis.com/v1beta"
     default_model = "gemini-nano-banana-2.1"
-    models = from_data("models", "gemini")
-    announced_ends = from_data("ends", "gemini")
-    default_prices = from_data("prices", "gemini")
-    upper_prices = from_data("at_most", "gemini")
     default_timeout_s = 300.0
     credential_env = "GEMINI_API_KEY"
     billing_url = "https://console.cloud.google.com/billing"
@@ -140,7 +137,7 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
         location = str(options.get("location") or "")
         if not location:
             return super().key_rule(options)
-        hosts = (_vertex_host(location),) if re.fullmatch(LOCATION, location) else ("invalid",)
+        hosts = (vertex_host(location),) if re.fullmatch(LOCATION, location) else ("invalid",)
         return KeyRule("vertex", ACCOUNT_ENV, hosts)
 
     def wire_size(self, width: int, height: int) -> tuple[str, str]:
@@ -184,7 +181,7 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
             config["thinkingConfig"] = {"thinkingLevel": request.options["thinking"].upper()}
         sources = request.images if isinstance(request, EditRequest) else ()
         text = words_of(request)
-        parts = [{"text": text}, *map(_inline, sources)]
+        parts = [{"text": text}, *map(inline, sources)]
         path = await self._path_of(self.model)
         response = await self.service.request(
             "POST",
@@ -194,10 +191,9 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
             purchase=True,
         )
         answer, encoded = self.checked(response).json_object_and("data")
-        if isinstance(answer.get("error"), dict):
-            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
-            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
-        found = _last_picture(answer)
+        if (error := self.error_inside(answer, response)) is not None:
+            raise error
+        found = last_picture(answer)
         cost = self._cost(answer.get("usageMetadata"), made=found is not None)
         if found is None:
             raise self._without_result(answer, response, cost)
@@ -224,18 +220,17 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
             purchase=True,
         )
         answer = self.checked(response).json_object()
-        if isinstance(answer.get("error"), dict):
-            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
-            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        if (error := self.error_inside(answer, response)) is not None:
+            raise error
         usage = answer.get("usageMetadata")
         usage = usage if isinstance(usage, dict) else {}
         said, thought = usage.get("candidatesTokenCount", 0), usage.get("thoughtsTokenCount", 0)
         out = said + thought if type(said) is int and type(thought) is int else None
         tokens_in = usage.get("promptTokenCount")
-        first = _candidates(answer)[0] if _candidates(answer) else {}
+        first = candidates(answer)[0] if candidates(answer) else {}
         reason = first.get("finishReason")
-        text = _text_of(first)
-        if reason in _REFUSALS or not text.strip():
+        text = text_of(first)
+        if reason in REFUSALS or not text.strip():
             raise self._without_result(answer, response, self._cost_of_words(tokens_in, out), "description")
         metadata = {"request_id": self.quoted(answer.get("responseId")), "finish": self.quoted(reason, 60)}
         return Described(
@@ -255,10 +250,10 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
         if blocked and blocked != "BLOCK_REASON_UNSPECIFIED":
             said = self.quoted(feedback.get("blockReasonMessage"), 200) if isinstance(feedback, dict) else ""
             return Refused(f"moderation refused the prompt ({blocked}). {said}".rstrip(), http_status=200, cost=cost)
-        candidate = _candidates(answer)[0] if _candidates(answer) else {}
+        candidate = candidates(answer)[0] if candidates(answer) else {}
         reason = self.quoted(candidate.get("finishReason"), 60)
-        said = self.quoted(candidate.get("finishMessage"), 200) or self.quoted(_text_of(candidate), 200)
-        if reason in _REFUSALS:
+        said = self.quoted(candidate.get("finishMessage"), 200) or self.quoted(text_of(candidate), 200)
+        if reason in REFUSALS:
             return Refused(f"moderation refused the {what} ({reason}). {said}".rstrip(), http_status=200, cost=cost)
         instead = f"text in place of a picture: {said}" if said else f"no {what} in it"
         return BadResponse(f"answered 200 ({reason or 'no reason'}) with {instead}", http_status=200, cost=cost)
@@ -364,7 +359,7 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
         text = f"{status} {code}".strip() + f": {self._vendor_text(response)}"
         if code == "UNAUTHENTICATED" and self._account:
             self._account.forget_token()
-        if code == "UNAUTHENTICATED" or "API_KEY_INVALID" in _reasons(error) or "api key not valid" in text.lower():
+        if code == "UNAUTHENTICATED" or "API_KEY_INVALID" in reasons(error) or "api key not valid" in text.lower():
             return CredentialsRefused(text, http_status=status)
         if code in ("FAILED_PRECONDITION", "NOT_FOUND"):  # billing or region; a model that is not there
             return Misconfigured(text, http_status=status)
@@ -373,71 +368,11 @@ class GeminiAdapter(DescribesImages, EditsImages, VariesImages):
         if code == "DEADLINE_EXCEEDED" or status == 504:
             return OutcomeUnknown(f"{text} The picture may be made and charged all the same.", http_status=status)
         if code == "RESOURCE_EXHAUSTED" or status == 429:
-            if _USED_UP.search(f"{text} {_quota_ids(error)}"):
+            if USED_UP.search(f"{text} {quota_ids(error)}"):
                 text += " It is a quota of nothing, or of a day: waiting seconds does not help."
                 return Misconfigured(text, http_status=status)
-            wait_s = _retry_delay_s(error)
+            wait_s = retry_delay_s(error)
             if wait_s is None:
                 wait_s = http.retry_after_s(response.headers)
             return RateLimited(text, http_status=status, retry_after_s=wait_s)
         return None
-
-
-def _vertex_host(location: str) -> str:
-    if location == "global":
-        return "aiplatform.googleapis.com"
-    if location in _MULTI_REGIONS:
-        return f"aiplatform.{location}.rep.googleapis.com"
-    return f"{location}-aiplatform.googleapis.com"
-
-
-def _inline(image: GeneratedImage) -> dict[str, Any]:
-    return {"inlineData": {"mimeType": f"image/{image.format}", "data": in_base64(image)}}
-
-
-def _candidates(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = answer.get("candidates")
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-
-
-def _parts(candidate: Mapping[str, Any]) -> list[dict[str, Any]]:
-    content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, dict) else None
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-
-
-def _last_picture(answer: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The last picture that is no draft out of the model's thoughts, of the first candidate that has one."""
-    for candidate in _candidates(answer):
-        for part in reversed(_parts(candidate)):
-            inline = part.get("inlineData", part.get("inline_data"))
-            if isinstance(inline, dict) and inline.get("data") and part.get("thought") is not True:
-                return inline
-    return None
-
-
-def _text_of(candidate: Mapping[str, Any]) -> str:
-    parts = [part for part in _parts(candidate) if part.get("thought") is not True]
-    return " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
-
-
-def _details(error: Mapping[str, Any]) -> list[dict[str, Any]]:
-    details = error.get("details")
-    return [entry for entry in details if isinstance(entry, dict)] if isinstance(details, list) else []
-
-
-def _reasons(error: Mapping[str, Any]) -> set[str]:
-    return {str(entry.get("reason")) for entry in _details(error)}
-
-
-def _quota_ids(error: Mapping[str, Any]) -> str:
-    found = [violation for entry in _details(error) for violation in entry.get("violations") or []]
-    return " ".join(str(violation.get("quotaId")) for violation in found if isinstance(violation, dict))
-
-
-def _retry_delay_s(error: Mapping[str, Any]) -> float | None:
-    for entry in _details(error):
-        delay = entry.get("retryDelay")
-        if isinstance(delay, str) and (found := _DELAY.fullmatch(delay)):
-            return float(found[1])
-    return None

@@ -5,7 +5,6 @@ An answer carries the picture as base64; there is no job, so an answer that is l
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,11 +26,12 @@ from mediagen.errors import (
 from mediagen.operations import DESCRIBE, EDIT, VARY, EditRequest
 from mediagen.providers import openai_prices, openai_words
 from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, not_honoured
-from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.data import ProviderData, provider_data
 from mediagen.providers.describing import Described, DescribesImages
 from mediagen.providers.editing import ALPHA, EditsImages, VariesImages, data_url, part, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import codes_of, is_refusal
+from mediagen.providers.openai_answers import moderated
 from mediagen.providers.openai_dialects import DIALECTS, OPTIONS, dialect_named, on_grid, ratio_and_tier
 from mediagen.providers.service import KeyRule
 from mediagen.providers.sizes import nearest_ratio, snap_to_grid
@@ -56,7 +56,7 @@ MISCONFIGURED_CODES = frozenset(
 )
 
 
-class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
+class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages, table="openai_images"):
     """OpenAI's image models. Synchronous, and silent until the picture is done, which may take minutes."""
 
     name = "openai_images"
@@ -64,10 +64,6 @@ class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
     default_base_url = "https://api.openai.com/v1"
     billing_url = "https://platform.openai.com/usage"
     default_model = "gpt-image-2"
-    models = from_data("models", "openai_images")
-    announced_ends = from_data("ends", "openai_images")
-    default_prices = from_data("prices", "openai_images")
-    upper_prices = from_data("at_most", "openai_images")
     default_timeout_s = 600.0
     credential_env = "OPENAI_API_KEY"
     options = OPTIONS
@@ -304,9 +300,8 @@ class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
             purchase=True,
         )
         answer = self.checked(response).json_object()
-        if isinstance(answer.get("error"), dict):
-            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
-            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        if (error := self.error_inside(answer, response)) is not None:
+            raise error
         return openai_words.read(answer, response, quoted=self.quoted, cost_of=self._cost_of_words)
 
     def _path(self, what: str) -> str:
@@ -327,9 +322,8 @@ class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
     async def _read(self, response: http.Response, request: GenerationRequest) -> Generated:
         """The picture in the service's answer, and what it says of it."""
         answer, encoded = self.checked(response).json_object_and("b64_json")
-        if isinstance(answer.get("error"), dict):
-            text = f"answered {response.status} with an error: {self._vendor_text(response)}"
-            raise self._vendor_error(response) or BadResponse(text, http_status=response.status)
+        if (error := self.error_inside(answer, response)) is not None:
+            raise error
         cost = self._cost(answer, request)
         first, count = self._first(answer, response, cost)
         content, picture = await self._picture(first, encoded, cost)
@@ -351,7 +345,7 @@ class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
         data = answer.get("data")
         first = data[0] if isinstance(data, list) and data else None
         is_empty = not isinstance(first, dict) or not (first.get("b64_json") or first.get("url"))
-        if is_empty and (why := _moderated(answer) or _moderated(first)):
+        if is_empty and (why := moderated(answer) or moderated(first)):
             raise Refused(f"moderation refused it: {self.quoted(why, 300)}", http_status=response.status, cost=cost)
         if not isinstance(data, list) or not isinstance(first, dict):
             raise BadResponse("answered 200 without a picture in it.", http_status=200, cost=cost)
@@ -497,17 +491,3 @@ class OpenAIImagesAdapter(DescribesImages, EditsImages, VariesImages):
         if code == "rate_limit_exceeded":
             return RateLimited(text, http_status=status, retry_after_s=http.retry_after_s(response.headers))
         return None
-
-
-def _moderated(part: Any) -> str:
-    """Why a part of an answer 200 that holds no picture says that moderation was at work; "" when it does not."""
-    if not isinstance(part, dict):
-        return ""
-    if part.get("respect_moderation") is False:
-        return "respect_moderation is false"
-    for key, value in part.items():
-        if isinstance(value, str) and value and re.search(r"block|moderat|filter", key):
-            return str(value)
-        if key.endswith(("filter_result", "filter_results")) and '"filtered": true' in json.dumps(value):
-            return str(key)
-    return ""

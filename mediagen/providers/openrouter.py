@@ -29,7 +29,7 @@ from mediagen.errors import (
 from mediagen.operations import EDIT, OPERATIONS, EditRequest
 from mediagen.providers import openrouter_models
 from mediagen.providers.base import MAX_REVISED_PROMPT_CHARS, Generated, not_honoured
-from mediagen.providers.data import ProviderData, from_data, provider_data
+from mediagen.providers.data import ProviderData, provider_data
 from mediagen.providers.editing import EditsImages, VariesImages, data_url, words_of
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import is_refusal
@@ -59,18 +59,14 @@ _MEANS: Mapping[str, type[ProviderError]] = {
 }
 
 
-class OpenRouterAdapter(EditsImages, VariesImages):
+class OpenRouterAdapter(EditsImages, VariesImages, table="openrouter"):
     """One model of one vendor through OpenRouter. It does not fail over there: the chain does, and says so."""
 
     name = "openrouter"
     label = "OpenRouter"
     default_base_url = "https://openrouter.ai/api/v1"
     default_model = "black-forest-labs/flux.2-pro"
-    models = from_data("models", "openrouter")
-    announced_ends = from_data("ends", "openrouter")
     # What OpenRouter lists now goes before these.
-    default_prices = from_data("prices", "openrouter")
-    upper_prices = from_data("at_most", "openrouter")
     default_timeout_s = 300.0
     credential_env = "OPENROUTER_API_KEY"
     billing_url = "https://openrouter.ai/activity"
@@ -109,10 +105,7 @@ class OpenRouterAdapter(EditsImages, VariesImages):
         answer, encoded = self.checked(response).json_object_and("b64_json")
         usage = answer.get("usage")
         cost = _usd(usage.get("cost")) if isinstance(usage, dict) else None
-        if isinstance(answer.get("error"), dict):  # in a 200, too
-            error = self._vendor_error(response) or BadResponse(
-                f"answered {response.status} with an error: {self._vendor_text(response)}", http_status=response.status
-            )
+        if (error := self.error_inside(answer, response)) is not None:
             error.cost = cost
             raise error
         data = answer.get("data")

@@ -25,7 +25,6 @@ from mediagen.http import JobEnded
 from mediagen.operations import EditRequest
 from mediagen.providers import webhooks
 from mediagen.providers.base import Generated, not_honoured
-from mediagen.providers.data import from_data
 from mediagen.providers.inline import json_limit
 from mediagen.providers.moderation import reads_as_refusal
 from mediagen.providers.options import Option
@@ -52,7 +51,7 @@ _OFFICIAL_MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*", re.ASCI
 _RESETS_IN = re.compile(r"resets? in ~?\s*(\d{1,6}(?:\.\d+)?)\s*s", re.IGNORECASE)
 
 
-class ReplicateSDXLAdapter(ReplicateEdits):
+class ReplicateSDXLAdapter(ReplicateEdits, table="replicate_sdxl"):
     """Text to image with stability-ai/sdxl, an official model, or any version of a model that takes a prompt; work on
     pictures with models that take those."""
 
@@ -62,10 +61,6 @@ class ReplicateSDXLAdapter(ReplicateEdits):
     billing_url = "https://replicate.com/predictions"
     job_url = "https://replicate.com/p/{job_id}"
     default_model = f"stability-ai/sdxl:{SDXL_VERSION}"
-    models = from_data("models", "replicate_sdxl")
-    announced_ends = from_data("ends", "replicate_sdxl")
-    default_prices = from_data("prices", "replicate_sdxl")
-    upper_prices = from_data("at_most", "replicate_sdxl")
     # A cold start alone can take minutes.
     default_timeout_s = 300.0
     default_cooldown_s = 10.0
@@ -208,10 +203,7 @@ class ReplicateSDXLAdapter(ReplicateEdits):
         """A pushed prediction; `WebhookRefused` unless it is signed with the account's key and recent."""
         delivery_id = webhooks.check_signature(headers, body, await self._signing_key())
         payload = webhooks.payload_of(body)
-        try:
-            return webhooks.Delivery(delivery_id, self._job_id(payload.get("id")), payload)
-        except BadResponse as exc:
-            raise webhooks.WebhookRefused(str(exc)) from None
+        return webhooks.Delivery(delivery_id, self._pushed_id(payload.get("id")), payload)
 
     async def _signing_key(self) -> str:
         """The account's key, asked for once an hour in each process."""

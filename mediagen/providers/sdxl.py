@@ -26,7 +26,6 @@ from mediagen.errors import (
     UnsupportedRequest,
 )
 from mediagen.providers.base import Generated, not_honoured
-from mediagen.providers.data import from_data
 from mediagen.providers.inline import json_limit, picture_bytes
 from mediagen.providers.moderation import is_refusal
 from mediagen.providers.options import Option
@@ -76,7 +75,7 @@ ERRORS: Mapping[str, type[ProviderError]] = {
 """What the `name` in an error's body means. It goes before the status: moderation comes as 400, 403 and 422."""
 
 
-class SDXLAdapter(StabilityEdits):
+class SDXLAdapter(StabilityEdits, table="sdxl"):
     """Stability AI's text-to-image models, and its work on pictures. Synchronous but for the creative upscale: the
     answer to the one request is the picture."""
 
@@ -85,13 +84,9 @@ class SDXLAdapter(StabilityEdits):
     default_base_url = "https://api.stability.ai"
     billing_url = "https://platform.stability.ai/account/credits"
     default_model = "core"
-    models = from_data("models", "sdxl")
-    announced_ends = from_data("ends", "sdxl")
     models_are_closed = True
     default_cooldown_s = 60.0  # over 150 requests in 10 s shut the account out for that long
     credential_env = "SDXL_API_KEY"
-    default_prices = from_data("prices", "sdxl")
-    upper_prices = from_data("at_most", "sdxl")
     supports_seed = True
     supports_negative_prompt = True
     options = {

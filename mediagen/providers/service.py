@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 
 from mediagen import http
 from mediagen.errors import (
+    BadResponse,
     ConfigurationError,
     CredentialsMissing,
     CredentialsRefused,
     Misconfigured,
     ProviderError,
 )
+from mediagen.providers.data import from_data
 from mediagen.providers.options import Option, clean_options
 from mediagen.secrets import Secret, scrub
 from mediagen.types import GeneratedImage, current_call
@@ -93,6 +95,14 @@ class ServiceProvider:
     """False: unhealthy without a credential in a dry run too, because it has no picture of its own to offer there"""
     key_hosts: tuple[str, ...] = ()
     """the vendor's hosts, or endings of them, beside that of `default_base_url`: they may be sent the key"""
+
+    def __init_subclass__(cls, *, table: str = "", **kwargs: Any) -> None:
+        """`class FluxAdapter(JobProvider, table="flux")` has models, ends and prices out of that vendor's table."""
+        super().__init_subclass__(**kwargs)
+        parts = {"models": "models", "announced_ends": "ends", "default_prices": "prices", "upper_prices": "at_most"}
+        for name, part in parts.items():
+            if table and name not in vars(cls):
+                setattr(cls, name, from_data(part, table))
 
     def __init__(
         self,
@@ -264,6 +274,13 @@ class ServiceProvider:
         if response.status in (404, 410) and (near := self._near_models(self.model)):
             error.args = (f"{str(error).rstrip('.')}. {near}",)
         raise error
+
+    def error_inside(self, answer: Mapping[str, Any], response: http.Response) -> ProviderError | None:
+        """What the `error` in the object of an answer that calls itself a success means; None when there is none."""
+        if not isinstance(answer.get("error"), dict):
+            return None
+        text = f"answered {response.status} with an error: {self._vendor_text(response)}"
+        return self._vendor_error(response) or BadResponse(text, http_status=response.status)
 
     def _vendor_text(self, response: http.Response) -> str:
         """What the service said of the error, in at most 300 characters."""

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django import template
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import Truncator
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, get_language_bidi, gettext_lazy
 from django.utils.translation import gettext as _
 
 from mediagen import pictures
@@ -25,6 +25,7 @@ from mediagen.models.costs import Cost
 register = template.Library()
 
 ALT_CHARS = 200
+LEFT_TO_RIGHT = "\u200e"
 
 
 __all__ = ["download_name", "picture_url", "thumbnail_url"]
@@ -201,7 +202,8 @@ def _fit_text(what: str, entry: Any) -> str:
 
 def _size(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) == 2 and all(value):
-        return f"{value[0]}\u00d7{value[1]}"
+        # Between Arabic words two numbers would change places.
+        return f"{LEFT_TO_RIGHT if get_language_bidi() else ''}{value[0]}\u00d7{value[1]}"
     return ""
 
 

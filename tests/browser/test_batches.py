@@ -42,7 +42,7 @@ def test_the_name_of_another_model_is_asked_for_when_it_is_another(page, sign_in
     other = page.get_by_label("Another model, by its name")
     assert not other.is_visible()
 
-    page.get_by_label("Model:").select_option("other ...")
+    page.get_by_label("Model:", exact=True).select_option("other ...")
     other.fill("gemini-of-tomorrow")
     page.get_by_role("button", name="Save", exact=True).click()
 

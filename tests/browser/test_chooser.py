@@ -156,6 +156,50 @@ def test_one_is_generated_there(page, editor, article, provider, shoot):  # noqa
     assert saved(page, article).cover.prompt == "A lighthouse in the fog"
 
 
+@pytest.mark.parametrize("size", [PHONE, {"width": 1440, "height": 900}], ids=["phone", "desk"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_crop_of_this_use_is_set_by_mouse_and_keyboard(
+    page, editor, article, assets, size, scheme, serious, shoot, is_too_wide
+):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(size)
+    add(page)
+    button = page.get_by_role("button", name="Set the crop")
+    button.click()
+    dialog = page.locator(".mediagen-crop-dialog")
+    dialog.get_by_role("alert").filter(has_text="Choose a picture first").wait_for()
+    dialog.get_by_role("button", name="Cancel").click()
+    opened(page, cover(page)).get_by_role("button", name="Pier 3").click()
+
+    button.click()
+    frame = dialog.get_by_role("group", name="What is shown")
+    dialog.locator("[data-at]:not(:empty)").wait_for()
+    assert frame.evaluate("frame => frame === document.activeElement")
+    dialog.get_by_label("1:1").check()
+    for key in ("ArrowLeft", "Shift+ArrowLeft", "ArrowRight"):
+        frame.press(key)
+    assert "40 % from the left" in dialog.locator("[data-at]").inner_text()
+    shoot(f"crop-{scheme}-{size['width']}")
+    assert serious(".mediagen-crop-dialog") == []
+    box = frame.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + 1000, box["y"], steps=4)
+    page.mouse.up()
+    dialog.get_by_role("button", name="Done").click()
+    page.get_by_text("1:1, middle: 67 % from the left").wait_for()
+    assert button.evaluate("button => button === document.activeElement")
+    assert not is_too_wide()
+    one = saved(page, article)
+    assert one.cover_crop == "1:1@0.67,0.5"
+
+    page.goto(f"/admin/auth/article/{one.pk}/change/")
+    page.get_by_text("1:1, middle: 67 %").wait_for()
+    opened(page, cover(page)).get_by_role("button", name="Pier 5").click()
+    page.get_by_text("as the picture says").wait_for()
+    assert saved(page, article).cover_crop == ""
+
+
 def test_a_site_that_does_not_answer_is_said(page, editor, article, assets, complaints):
     add(page)
     page.route("**/chooser/**", lambda route: route.abort())
@@ -208,3 +252,19 @@ def test_an_editor_of_rich_text_opens_it_by_an_event(page, editor, article, asse
     assert (
         page.request.get(page.locator("#text img").get_attribute("src")).headers["cache-control"].startswith("public")
     )
+
+
+def test_an_alt_text_is_suggested_for_what_is_chosen(page, editor, assets, shoot):
+    add(page)
+    dialog = opened(page, cover(page))
+    dialog.get_by_role("button", name="Pier 2").click()
+    chosen = cover(page).locator(".mediagen-chosen-item")
+    chosen.get_by_role("button", name="Suggest an alt text").click()
+    chosen.get_by_text("Suggested:").wait_for()
+    shoot("chooser-suggestion")
+    assert MediaAsset.objects.get(name="Pier 2").alt_text == ""
+    chosen.get_by_role("button", name="Accept").click()
+    chosen.get_by_text("Suggested:").wait_for(state="hidden")
+    found = MediaAsset.objects.get(name="Pier 2")
+    assert (found.alt_text.startswith("Dry run"), found.alt_text_state) == (True, "accepted")
+    assert found.alt_text in chosen.locator("[data-alt]").inner_text()

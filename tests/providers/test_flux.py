@@ -23,7 +23,7 @@ from mediagen.errors import (
 )
 from mediagen.http.client import httpx
 from mediagen.providers import FluxAdapter
-from mediagen.providers.flux import MAX_AREA_FLUX_2, size_fields
+from mediagen.providers.flux_sizes import MAX_AREA_FLUX_2, size_fields
 from mediagen.types import GenerationRequest
 from tests.providers.bfl_wire import (
     ACCEPTED,

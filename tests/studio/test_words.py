@@ -29,7 +29,7 @@ def style(boss, library, **values):
 
 
 def test_the_words_in_braces_are_asked_for_and_filled_in(maker, library):
-    said = {"prompt": "A {colour} {product}, {colour}", "var-colour": " red "}
+    said = {"prompt": "A {colour} {product}, {colour}", "var-colour": " red ", "variables": "1"}
 
     missing = maker.post(STUDIO, said, headers=JSON)
     shown = maker.post(STUDIO, said)
@@ -40,6 +40,8 @@ def test_the_words_in_braces_are_asked_for_and_filled_in(maker, library):
     assert maker.post(STUDIO, {**said, "estimate": "1"}, headers=JSON).status_code == 200
     assert maker.post(STUDIO, {**said, "var-product": "{colour} cup"}).status_code == 302
     assert MediaAsset.objects.get().prompt == "A red {colour} cup, red"
+    maker.post(STUDIO, {"prompt": "As {it} stands"})  # of a page without such fields, as the chooser is
+    assert MediaAsset.objects.latest("pk").prompt == "As {it} stands"
 
 
 def test_a_style_is_in_the_prompt_that_is_sent_and_named_on_the_asset(boss, library):

@@ -212,7 +212,8 @@ class GenerationAttemptAdmin(LargeListAdmin, ReadOnlyAdmin):
                 if came == "look":
                     found = settling.look_again(row.pk, by=by)
                     if found.state in (AttemptState.UNKNOWN, AttemptState.SUBMITTED):  # found, and not stored
-                        problems.append(f"{row}: {found.message or gettext('nothing was found.')}")
+                        why = found.message or gettext("nothing was found.")
+                        problems.append(f"{row}: {why}")
                         continue
                 else:
                     settling.settle(row.pk, cost=cost if came == "billed" else Decimal(0), by=by)

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy
 
@@ -147,4 +148,5 @@ class AssetList(LargeListAdmin):
 
     @admin.display(description=gettext_lazy("size"))
     def size(self, asset: MediaAsset) -> str:
-        return f"{asset.width}\u00d7{asset.height}" if asset.width else "-"
+        size = format_html('<bdi dir="ltr">{}\u00d7{}</bdi>', asset.width, asset.height)
+        return size if asset.width else "-"

@@ -26,6 +26,7 @@ from mediagen.models import MediaLibrary, MessageState, WebhookEndpoint, Webhook
 from mediagen.models.outgoing import EVENTS, TEST_EVENT
 from mediagen.models.routing import atomic
 from mediagen.secrets import Secret
+from mediagen.wording import say as _
 from mediagen.wording import translated
 
 TAGS = ["Webhooks"]
@@ -160,12 +161,13 @@ class WebhooksBase(APIBase):
         if word:
             library = find_library(word, self.access)
             if library is None:
-                raise Problem(INVALID, f"There is no library {word!r:.80} that you may see.", field="library")
+                text = _("There is no library %(word)s that you may see.", word=f"{word!r:.80}")
+                raise Problem(INVALID, text, field="library")
             return library
         if self.bound_to:
             return self.access.token.library if self.access.token is not None else None
         if not sees_everything(self.request.user):
-            raise Problem(INVALID, "Name the one library that it is to be told of.", field="library")
+            raise Problem(INVALID, _("Name the one library that it is to be told of."), field="library")
         return None
 
     def answer(self, endpoint: WebhookEndpoint) -> Response:
@@ -343,13 +345,15 @@ class MessagesView(MessagesBase):
         found, query = self.messages(), request.query_params
         if (state := query.get("state")) is not None:
             if state not in MessageState.values:
-                raise Problem(INVALID, f"state must be one of {', '.join(MessageState.values)}.", field="state")
+                choices = ", ".join(MessageState.values)
+                text = _("%(name)s must be one of %(choices)s.", name="state", choices=choices)
+                raise Problem(INVALID, text, field="state")
             found = found.filter(state=state)
         if (endpoint := query.get("endpoint")) is not None:
             try:
                 found = found.filter(endpoint_id=UUID(endpoint))
             except ValueError:
-                raise Problem(INVALID, "endpoint must be an endpoint's id.", field="endpoint") from None
+                raise Problem(INVALID, _("endpoint must be an endpoint's id."), field="endpoint") from None
         addresses = Addresses.of(request)
         return Response(paged(request, found, lambda rows: [shown_message(row, addresses) for row in rows]))
 

@@ -18,8 +18,7 @@ from mediagen.api.library.assets import AssetsBase, Multipart
 from mediagen.api.problems import CONFLICT, INVALID, NOT_A_PICTURE, Problem
 from mediagen.api.schema import describe
 from mediagen.api.shown import AssetSerializer, CredentialsSerializer, shown_assets
-from mediagen.engine.files import similar_to, uploads, verify, verify_asset
-from mediagen.engine.files.verifying import HOW
+from mediagen.engine.files import similar_to, uploads, verify, verify_asset, verifying
 from mediagen.engine.library import Right
 from mediagen.errors import InvalidRequest
 from mediagen.models import MediaAsset
@@ -41,7 +40,8 @@ class MatchSerializer(serializers.Serializer[Any]):
     asset = serializers.UUIDField()
     name = serializers.CharField()
     how = serializers.ChoiceField(
-        choices=HOW, help_text="As which file of the asset it is the very same bytes; looks: it only looks like it."
+        choices=verifying.HOW,
+        help_text="As which file of the asset it is the very same bytes; looks: it only looks like it.",
     )
     bits = serializers.IntegerField(help_text="Of 64, that differ in its looks.")
 

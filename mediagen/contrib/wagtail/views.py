@@ -24,6 +24,7 @@ from mediagen.models import MediaLibrary
 from mediagen.models.routing import outside_transactions
 from mediagen.studio.generation import prompt
 from mediagen.studio.pages import problem
+from mediagen.wording import translated
 
 KEPT = ("multiple", "select_format")
 """parameters of Wagtail's dialog that its next step needs"""
@@ -38,11 +39,11 @@ def take(request: HttpRequest) -> HttpResponseBase:
             raise NoSuchAsset(_("Choose the picture again: what was sent stands for none, or is too old."))
         image = images.image_for(read.pk, request.user)
     except NoSuchAsset as exc:
-        return problem(str(exc), status=404)
+        return problem(translated(exc), status=404)
     except NotAllowed as exc:
-        return problem(str(exc), status=403)
+        return problem(translated(exc), status=403)
     except MediagenError as exc:
-        return problem(str(exc), status=400)
+        return problem(translated(exc), status=400)
     step = "select_format" if request.GET.get("select_format") else "chosen"
     kept = {name: request.GET[name] for name in KEPT if request.GET.get(name)}
     address = reverse(f"wagtailimages_chooser:{step}", args=[image.pk])
@@ -76,7 +77,7 @@ class SendView(View):
         try:
             asset = images.asset_for(image, request.user, form.cleaned_data["library"])
         except MediagenError as exc:
-            form.add_error(None, str(exc))
+            form.add_error(None, translated(exc))
             return self._page(request, image, form)
         return redirect("mediagen:studio-edit", pk=asset.pk)
 
@@ -99,7 +100,7 @@ def send_all(found: list[Any], user: Any, library: Any, request: HttpRequest) ->
         try:
             images.asset_for(image, user, library)
         except MediagenError as exc:
-            messages.error(request, f"{image}: {exc}")
+            messages.error(request, f"{image}: {translated(exc)}")
         else:
             sent += 1
     if sent:

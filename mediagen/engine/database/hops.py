@@ -64,12 +64,12 @@ async def hold_no_thread(*, is_closed: bool = False) -> None:
         executor.shutdown(wait=False)
 
 
-AT_ONCE = 8
+AT_ONCE = 4
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 def few_at_once() -> asyncio.Semaphore:
-    """To be entered by what begins with a thread and a connection of its own and then waits for minutes: eight do in an
+    """To be entered by what begins with a thread and a connection of its own and then waits for minutes: four do in an
     event loop, and the others wait their turn."""
     loop = asyncio.get_running_loop()
     return _turns.setdefault(loop, asyncio.Semaphore(AT_ONCE))

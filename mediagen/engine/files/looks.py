@@ -28,6 +28,7 @@ MOST_READ = 2000
 """rows of one band: more have nothing to tell"""
 FILLED_AT_ONCE = 200
 """files that one sweep looks at"""
+MOST_FAILURES = 3
 NAMED = 3
 """assets that a hint names"""
 
@@ -94,7 +95,7 @@ def fill(most: int = FILLED_AT_ONCE) -> int:
     """Look at the files of assets that were stored before they were looked at, the newest first; how many."""
     todo = MediaAsset.objects.ready().filter(look_a__isnull=True).exclude(file="")
     todo.filter(Q(is_placeholder=True) | Q(dry_run=True)).update(**NOTHING)
-    count = 0
+    count = failed = 0
     for asset in todo.order_by("-pk")[:most]:
         for_this = MediaAsset.objects.filter(pk=asset.pk, content_hash=asset.content_hash)
         try:
@@ -103,9 +104,12 @@ def fill(most: int = FILLED_AT_ONCE) -> int:
         except FileNotFoundError:
             for_this.update(**NOTHING)
             continue
-        except OSError as exc:
-            logger.warning("looks are not found out now: the storage does not give a file (%s)", type(exc).__name__)
-            break
+        except Exception as exc:  # whatever a storage's package raises
+            logger.warning("the storage does not give the file of asset %s (%s)", asset.pk, type(exc).__name__)
+            failed += 1
+            if failed > MOST_FAILURES:  # it is away: next time
+                break
+            continue
         picture = images.Picture(asset.format, asset.width, asset.height, asset.content_hash, asset.file_size)
         traits = traits_of(content, picture, asset.digital_source_type)
         signed = asset.content_credentials or images.checked_credentials(content, picture)

@@ -260,10 +260,12 @@ def _make(asset: MediaAsset, spec: Spec, key: str) -> Rendition:
         storage.remove_file(name)
         raise
     _remove_surplus(asset)
-    if not asset.color and scaled.color:
+    seen = {"color": scaled.color, "blur_hash": scaled.blur_hash}
+    if new := {name: value for name, value in seen.items() if value and not getattr(asset, name)}:
         # What a page shows until the file is there: known now that the picture was decoded.
-        MediaAsset.objects.filter(pk=asset.pk, content_hash=asset.content_hash, color="").update(color=scaled.color)
-        asset.color = scaled.color
+        MediaAsset.objects.filter(pk=asset.pk, content_hash=asset.content_hash).update(**new)
+        for name, value in new.items():
+            setattr(asset, name, value)
     return made
 
 

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 import mediagen.engine.files.links as links
 from mediagen import conf, images
+from mediagen.engine.files.crops import Crop
 from mediagen.engine.files.renditions import MAX_SIDE_PX, Spec, checked_focus
 from mediagen.errors import ConfigurationError, InvalidRequest
 from mediagen.images import scale
@@ -159,19 +160,21 @@ def page_picture(
     cannot write are left out), `ratio` is "16:9", "4/3" or a number, and cuts around the focal point unless
     `fit="inside"`. Nothing is enlarged: wider than the picture it is offered in its own width. `alt` None: the asset's
     alt text, else its name; "" says that it is decoration. `set` names options in MEDIAGEN["PICTURES"]; what is given
-    beside it goes before. `focus`: of this use, as (x, y) or "0.3,0.5". `InvalidRequest` for what cannot be.
+    beside it goes before. `focus`: of this use, as (x, y) or "0.3,0.5". What a `MediaCropField` says of the use counts
+    where neither these nor the set say something. `InvalidRequest` for what cannot be.
     """
     if asset is None or not asset.file:
         return None
     named = named_set(set) if set else {}
+    use = crop_of(asset)
     sizes = sizes or named.get("sizes") or "100vw"
     plan = Plan.checked(
         widths=named.get("widths") if widths is None else widths,
         formats=named.get("formats") if formats is None else formats,
-        ratio=named.get("ratio") if ratio is None else ratio,
+        ratio=_first(ratio, named.get("ratio"), use.ratio if use is not None and fit != "inside" else None),
         fit=fit or named.get("fit"),
         quality=named.get("quality") if quality is None else quality,
-        focus=focus,
+        focus=use.focus if use is not None and focus in (None, "") else focus,
     )
     for name, value, legal in (
         ("loading", loading, LOADING),
@@ -209,6 +212,15 @@ def page_picture(
     )
 
 
+def crop_of(asset: MediaAsset) -> Crop | None:
+    """How the field that gave the asset has it cut there; see `mediagen.fields.MediaCropField`."""
+    return getattr(asset, "crop_of_use", None)
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value not in (None, "")), None)
+
+
 def page_picture_src(
     asset: MediaAsset | None,
     *,
@@ -224,8 +236,14 @@ def page_picture_src(
     if asset is None or not asset.file:
         return ""
     widths = [width] if width else [MAX_SIDE_PX]
+    use = crop_of(asset)
     plan = Plan.checked(
-        widths=widths, formats=[format or _fallback(asset)], ratio=ratio, fit=fit, quality=quality, focus=focus
+        widths=widths,
+        formats=[format or _fallback(asset)],
+        ratio=_first(ratio, use.ratio if use is not None and fit != "inside" else None),
+        fit=fit,
+        quality=quality,
+        focus=use.focus if use is not None and focus in (None, "") else focus,
     )
     sources = _sources(asset, plan)
     return sources[0].candidates[-1].url if sources else ""

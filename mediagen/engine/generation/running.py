@@ -421,6 +421,7 @@ class Stored:
             "file_size": self.size_bytes,
             "content_hash": image.sha256,
             "color": "",
+            "blur_hash": "",
             "digital_source_type": self.source_type[:60],
             **self.traits,
             "seed": self._seed,

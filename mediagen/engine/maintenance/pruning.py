@@ -32,6 +32,7 @@ from mediagen.models.costs import ZERO
 from mediagen.models.job import JobState
 from mediagen.models.outgoing import MessageState
 from mediagen.models.routing import atomic
+from mediagen.wording import say as _
 
 FEWEST_DAYS = 62
 """younger attempts are counted one by one: by budgets of a month, by the dashboard, by prices of late"""
@@ -86,7 +87,11 @@ def before(older_than: timedelta) -> datetime:
     """The time that divides. `InvalidRequest` for fewer than 62 days."""
     if older_than < timedelta(days=FEWEST_DAYS):
         raise InvalidRequest(
-            f"Rows of the last {FEWEST_DAYS} days stay: budgets and the dashboard count them.", field="older_than"
+            _(
+                "Rows of the last %(fewest_days)s days stay: budgets and the dashboard count them.",
+                fewest_days=FEWEST_DAYS,
+            ),
+            field="older_than",
         )
     at: datetime = db_now() - older_than
     return at

@@ -215,7 +215,7 @@ def export_each(running: Running) -> None:
     def one(asset: MediaAsset) -> list[Any]:
         export = _exported(asset, arguments, job.created_by, job.created_at)
         if export.state == ExportState.FAILED:
-            raise InvalidRequest(export.message or "It could not be sent.")
+            raise InvalidRequest(export.message or _("It could not be sent."))
         job.result.setdefault("exports", []).append(str(export.pk))
         return []
 

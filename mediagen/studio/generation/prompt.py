@@ -210,11 +210,13 @@ class PromptForm(LibraryForm):
     def _compose(self, values: dict[str, Any], options: dict[str, Any]) -> None:
         """The prompt that is sent: its variables filled in, in the words of the style."""
         prompt, style = values.get("prompt", ""), values.get("style")
-        said = {name: self.data.get(f"var-{name}", "").strip()[:MAX_VALUE] for name in presets.variables(prompt)}
+        # Only a page that has fields for them asks; elsewhere braces are braces.
+        names = presets.variables(prompt) if "variables" in self.data else []
+        said = {name: self.data.get(f"var-{name}", "").strip()[:MAX_VALUE] for name in names}
         missing = [name for name, value in said.items() if not value]
         if missing and "estimate" not in self.data:
-            names = {"names": ", ".join(missing)}
-            self.add_error("prompt", _("Say what is to stand for %(names)s, in the fields below.") % names)
+            text = _("Say what is to stand for %(names)s, in the fields below.")
+            self.add_error("prompt", text % {"names": ", ".join(missing)})
         prompt = presets.filled(prompt, said)
         if style is not None:
             prompt = presets.styled(prompt, style)

@@ -51,6 +51,11 @@ class Suggestion:
     """of the form that asks: sent twice, it asks once"""
 
     @property
+    def is_on_pages(self) -> bool:
+        """Whether the site's pages show it before anybody has accepted it."""
+        return self.asset.has_suggestion and not self.asset.alt_text and bool(self.asset.shown_alt_text)
+
+    @property
     def is_shown(self) -> bool:
         return self.asset.has_suggestion or self.may_ask or bool(self.price)
 

@@ -226,8 +226,9 @@ class ManyView(StudioPage, View):
         text = ngettext("Done with %(number)d picture.", "Done with %(number)d pictures.", len(ids))
         message = text % {"number": len(ids)}
         changed = [str(pk) for pk in ids]
+        left_out = _("Left out: %(which)s.") % {"which": left}
         answer: dict[str, Any] = {
-            "message": f"{message} {_('Left out: %(which)s.') % {'which': left}}" if left else message,
+            "message": f"{message} {left_out}" if left else message,
             "changed": changed,
             "gone": doing.name in ("delete", "unboard"),
         }

@@ -72,7 +72,7 @@ def test_many_are_a_job_whose_number_and_price_are_said_before(admin_client, ass
     begun = admin_client.post(reverse(LIST), {**chosen, "_go": "1", "language": "de", "max_cost": "1"})
     job = BackgroundJob.objects.get()
     assert begun["Location"].endswith(f"/{job.pk}/change/")
-    assert (job.arguments["language"], job.arguments["max_cost"], job.total) == ("de", "1.0000", 1)
+    assert (job.arguments["language"], job.arguments["max_cost"], job.total) == ("de", "1", 1)
     jobs.work_off()
     asset.refresh_from_db()
     other.refresh_from_db()

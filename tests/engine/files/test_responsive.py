@@ -83,6 +83,7 @@ def test_the_colour_is_there_once_a_size_was_made(client):
     client.get(page.picture_src(one, 320))
     again = page_picture(MediaAsset.objects.get(pk=one.pk))
     assert re.fullmatch("#[0-9a-f]{6}", again.color)
+    assert len(again.asset.blur_hash) == 28
     assert f"mediagen-r-{again.color[1]}" in again.classes
 
 

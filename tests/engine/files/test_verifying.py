@@ -211,3 +211,20 @@ class TestDoors:
                 call_command("verify_origin", wrong)
             assert caught.value.returncode == 2
         assert not AssetOriginal.objects.exists()
+
+
+def test_a_storage_that_is_away_is_asked_again_by_the_next_sweep(monkeypatch):
+    for _ in range(6):
+        MediaAssetFactory(ready=True)
+    asked = []
+
+    class Away:
+        def open(self, name):
+            asked.append(name)
+            raise RuntimeError("not now")
+
+    monkeypatch.setattr(looks, "asset_storage", Away)
+    assert looks.fill() == 0
+    assert len(asked) == 4
+    monkeypatch.undo()
+    assert looks.fill() == 6

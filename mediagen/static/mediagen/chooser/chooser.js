@@ -54,6 +54,8 @@ function choose(chooser, picked) {
   const image = item.querySelector("[data-src]");
   image.src = picked.src;
   if (picked.width) [image.width, image.height] = [picked.width, picked.height];
+  // For the crop of this use, see crop.js.
+  Object.assign(image.dataset, { large: picked.url ?? picked.large ?? "", focalX: picked.focalX ?? "", focalY: picked.focalY ?? "" });
   item.querySelector("[data-name]").textContent = picked.name;
   const alt = item.querySelector("[data-alt]");
   alt.textContent = picked.alt || alt.dataset.without;

@@ -24,6 +24,8 @@
       const alt = this.item.querySelector("[data-alt]");
       return {
         value: this.list.value,
+        asset: this.item.dataset.asset,
+        large: image.dataset.large,
         name: this.item.querySelector("[data-name]").textContent,
         src: image.getAttribute("src"),
         alt: alt.textContent === alt.dataset.without ? "" : alt.textContent,
