@@ -40,7 +40,8 @@ def copy_named_files(sources: Path, out: Path) -> None:
 
 
 def problems(out: Path) -> list[str]:
-    pages = {path: Page(path) for path in sorted(out.rglob("*.html"))}
+    # Files that are handed out as they are are no pages of ours.
+    pages = {path: Page(path) for path in sorted(out.rglob("*.html")) if "_downloads" not in path.parts}
     found = []
     for path, page in pages.items():
         where = path.relative_to(out)

@@ -47,6 +47,8 @@ def stage(folder: Path) -> list[Part]:
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("site", "__pycache__"))
     for name in OF_THE_ROOT:
         shutil.copy(ROOT / name, folder / name)
+    # Files that pages link to, handed out as they are.
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.md", "node_modules"))
     (folder / "docs/reference").mkdir()
     (folder / API).write_text(api_reference.page())
     (folder / "docs/reference/openapi.json").write_text(api_reference.as_json())

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, Self
 
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 
 from mediagen.models.ledger import DIGITS, SumOfMoney
 from mediagen.models.writer import WriterQuerySet
@@ -29,7 +28,7 @@ class AttemptSum(models.Model):
     """Attempts of one day that were alike and are gone. Rows are added and never changed; their sums count."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    day = models.DateField(editable=False, help_text=_("In the site's time zone."))
+    day = models.DateField(editable=False, help_text="In the site's time zone.")
     library = models.ForeignKey(
         "mediagen.MediaLibrary", null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
@@ -43,7 +42,7 @@ class AttemptSum(models.Model):
     outcome = models.CharField(max_length=16, blank=True, editable=False)
     billable = models.BooleanField(editable=False)
     number = models.PositiveIntegerField(editable=False)
-    billed = models.DecimalField(max_digits=14, decimal_places=DIGITS, editable=False, help_text=_("USD."))
+    billed = models.DecimalField(max_digits=14, decimal_places=DIGITS, editable=False, help_text="USD.")
 
     objects = AttemptSumQuerySet.as_manager()
 
