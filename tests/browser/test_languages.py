@@ -71,7 +71,9 @@ def test_arabic_runs_from_right_to_left_on_desk_and_phone(page, pages, speak, is
     assert too_wide == []
 
 
-@pytest.mark.parametrize(("language", "word"), [("de", "Studio"), ("fr", "Studio"), ("es", "Estudio"), ("ar", "الاستوديو")])
+@pytest.mark.parametrize(
+    ("language", "word"), [("de", "Studio"), ("fr", "Studio"), ("es", "Estudio"), ("ar", "الاستوديو")]
+)
 def test_the_studio_speaks_the_reader_s_language(page, pages, speak, serious, language, word):
     speak(language)
     page.goto(pages["studio"])
