@@ -189,17 +189,22 @@ def add_components(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Postprocessing: what no serializer describes, and examples."""
     schemas = result["components"]["schemas"]
     schemas.update(COMPONENTS)
-    facets = next(one["get"] for path, one in result["paths"].items() if path.endswith("/assets/facets/"))
-    schemas["AssetFilter"] = _filter(facets["parameters"])
-    for schema in schemas.values():
-        for name, (component, text) in TYPED.items():
-            if "additionalProperties" in (found := schema.get("properties", {}).get(name, {})):
-                schema["properties"][name] = {**_ref(component), "description": found.get("description", text)}
+    # A site's own document may be without our routes, and has objects of its own by these names then.
+    for facets in (one["get"] for path, one in result["paths"].items() if path.endswith("/assets/facets/")):
+        schemas["AssetFilter"] = _filter(facets["parameters"])
+        for schema in schemas.values():
+            _say_what_objects_are(schema.get("properties", {}))
     for name, example in EXAMPLES.items():
         for component in (name, f"Patched{name}"):
             if component in schemas:
                 schemas[component]["examples"] = [example]
     return result
+
+
+def _say_what_objects_are(properties: dict[str, Any]) -> None:
+    for name, (component, text) in TYPED.items():
+        if "additionalProperties" in (found := properties.get(name, {})):
+            properties[name] = {**_ref(component), "description": found.get("description", text)}
 
 
 TYPED = {

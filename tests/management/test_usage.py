@@ -18,7 +18,15 @@ from mediagen.models.costs import NOTHING
 from tests.factories import GenerationBatchFactory, MediaLibraryFactory
 
 OURS = sorted(name for name, app in get_commands().items() if app == "mediagen")
-STAY = {"generate_assets", "check_providers", "generate_worker", "figma_import", "figma_plugin"}
+STAY = {
+    "generate_assets",
+    "describe_assets",
+    "verify_origin",
+    "check_providers",
+    "generate_worker",
+    "figma_import",
+    "figma_plugin",
+}
 
 
 def test_names_that_others_may_have_bear_the_prefix():

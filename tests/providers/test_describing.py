@@ -166,7 +166,7 @@ async def test_too_long_a_text_is_cut_behind_a_word_and_said():
             OpenAIImagesAdapter,
             answer(json={"usage": {"prompt_tokens": 1000, "completion_tokens": 50}}),
             BadResponse,
-            "",
+            "without words",
         ),
         (GeminiAdapter, gemini({"text": "only thought", "thought": True}), BadResponse, "no description"),
         (GeminiAdapter, gemini({"text": "half a sen"}, reason="SAFETY"), Refused, "SAFETY"),

@@ -16,7 +16,6 @@ from mediagen.admin.work.asset_jobs import AssetJobs
 from mediagen.descriptions import checked_wish
 from mediagen.engine.database import run_sync
 from mediagen.engine.generation import descriptions, failures
-from mediagen.engine.generation.descriptions import Wish
 from mediagen.engine.library import Right, alt_texts
 from mediagen.engine.work import describing, jobs
 from mediagen.errors import Conflict, InvalidRequest, MediagenError
@@ -67,14 +66,14 @@ class AssetAltTexts(AssetJobs):
         if not form.is_valid():
             extra = {"estimate": self._price_of_words(request, ids), "template": "ask_alt_texts"}
             return self._ask(request, ids, "suggest_alt_text", form, _("Suggest"), extra)
-        arguments = describing.as_arguments(Wish.of(form.cleaned_data["language"]))
+        arguments = describing.as_arguments(descriptions.Wish.of(form.cleaned_data["language"]))
         if (most := form.cleaned_data["max_cost"]) is not None:
             arguments["max_cost"] = str(most)
         return self._begin(request, "describe", ids, arguments, _("Alt text asked for."))
 
     def _price_of_words(self, request: HttpRequest, ids: list[Any]) -> str:
         try:
-            found = describing.plan_many(access_of(request), ids, Wish.of())
+            found = describing.plan_many(access_of(request), ids, descriptions.Wish.of())
         except MediagenError as exc:
             return translated(exc)
         return Price(found, None).text
@@ -83,7 +82,7 @@ class AssetAltTexts(AssetJobs):
         ids = self._chosen(request, queryset, Right.GENERATE)
         for asset in MediaAsset.objects.filter(pk__in=ids[:1]).select_related("library"):
             try:
-                wish = describing.for_access(access_of(request), Wish.of())
+                wish = describing.for_access(access_of(request), descriptions.Wish.of())
                 descriptions.plan(asset.library, wish)
                 row = descriptions.begin(asset, wish, by=request.user)
                 row = run_sync(descriptions.run, row, deadline_s=PATIENCE_S).description

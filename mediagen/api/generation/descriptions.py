@@ -25,8 +25,7 @@ from mediagen.descriptions import LEAST_CHARS, MOST_CHARS
 from mediagen.engine.database import in_database
 from mediagen.engine.generation import descriptions, failures, idempotency
 from mediagen.engine.library import Access, Right, alt_texts
-from mediagen.engine.work import describe_requests
-from mediagen.engine.work.describing import for_access
+from mediagen.engine.work import describe_requests, describing
 from mediagen.errors import Conflict, InvalidRequest, NotAllowed
 from mediagen.models import AltTextState, AssetDescription, DescriptionState, MediaAsset
 from mediagen.wording import say as _
@@ -237,7 +236,7 @@ class EstimateView(APIBase):
     def post(self, request: Request) -> Response:
         source, wish = _wish(self.read(DescribeSerializer))
         asset = _source(self.access, source)
-        return Response(shown_estimate(descriptions.plan(asset.library, for_access(self.access, wish))))
+        return Response(shown_estimate(descriptions.plan(asset.library, describing.for_access(self.access, wish))))
 
 
 class OneDescription(APIBase):

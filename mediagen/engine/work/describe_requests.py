@@ -9,7 +9,6 @@ from typing import Any
 
 import mediagen.engine.work.jobs as jobs
 from mediagen.engine.generation import Estimate, descriptions, idempotency
-from mediagen.engine.generation.descriptions import Wish
 from mediagen.engine.library import Access
 from mediagen.engine.work.describing import as_arguments, for_access, pk_of
 from mediagen.models import ApiToken, AssetDescription, BackgroundJob, MediaAsset
@@ -17,7 +16,12 @@ from mediagen.models.routing import atomic
 
 
 def start(
-    asset_ids: Sequence[Any], wish: Wish, *, by: Any, token: ApiToken | None = None, max_cost: Decimal | None = None
+    asset_ids: Sequence[Any],
+    wish: descriptions.Wish,
+    *,
+    by: Any,
+    token: ApiToken | None = None,
+    max_cost: Decimal | None = None,
 ) -> BackgroundJob:
     """A job that describes all of them. What they may cost is said before, by `plan_many`."""
     arguments: dict[str, Any] = {"asset_ids": asset_ids, **as_arguments(wish)}
@@ -27,7 +31,7 @@ def start(
 
 
 def place(
-    access: Access, asset: MediaAsset, wish: Wish, *, key: str = "", digest: str = ""
+    access: Access, asset: MediaAsset, wish: descriptions.Wish, *, key: str = "", digest: str = ""
 ) -> tuple[AssetDescription, bool, Estimate | None]:
     """(one description, pending, whether this request has made it, what it may cost). Whoever works is told of it.
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from mediagen.engine.database import run_sync
 from mediagen.engine.generation import Estimate, descriptions, settling
-from mediagen.engine.generation.descriptions import Wish
 from mediagen.engine.library import Access, Right
 from mediagen.engine.work.running_job import Running
 from mediagen.errors import InvalidRequest, MediagenError
@@ -26,7 +25,9 @@ AT_ONCE = 4
 """asked for at a time, in one job"""
 
 
-def plan_many(access: Access, asset_ids: Sequence[Any], wish: Wish, *, max_cost: Decimal | None = None) -> Estimate:
+def plan_many(
+    access: Access, asset_ids: Sequence[Any], wish: descriptions.Wish, *, max_cost: Decimal | None = None
+) -> Estimate:
     """What a job for these assets may cost. `InvalidRequest` when nobody can describe, and for a `max_cost` where no
     price is known: it could not be held."""
     found = descriptions.plan(None, for_access(access, wish), len(asset_ids))
@@ -48,23 +49,25 @@ def demand_prices(estimate: Estimate) -> None:
         )
 
 
-def for_access(access: Access, wish: Wish) -> Wish:
+def for_access(access: Access, wish: descriptions.Wish) -> descriptions.Wish:
     """What their token makes of it: one for tests asks nobody."""
-    return Wish.of(wish.language, wish.max_chars, providers=wish.providers, dry_run=access.dry(wish.dry_run))
+    return descriptions.Wish.of(
+        wish.language, wish.max_chars, providers=wish.providers, dry_run=access.dry(wish.dry_run)
+    )
 
 
 def pk_of(job_id: uuid.UUID, asset_id: uuid.UUID) -> uuid.UUID:
     return uuid.uuid5(job_id, asset_id.hex)
 
 
-def as_arguments(wish: Wish) -> dict[str, Any]:
+def as_arguments(wish: descriptions.Wish) -> dict[str, Any]:
     return {"language": wish.language, "max_chars": wish.max_chars, **wish.options}
 
 
 def check(arguments: dict[str, Any]) -> dict[str, Any]:
     """`language`, `max_chars`, `providers` and `dry_run` as of one description; `max_cost`, USD: when the next ones
     might cost more, the rest is left."""
-    wish = Wish.of(
+    wish = descriptions.Wish.of(
         arguments.get("language"),
         arguments.get("max_chars"),
         providers=arguments.get("providers"),
@@ -81,7 +84,7 @@ def describe_each(running: Running) -> None:
     arguments = running.job.arguments
     wish = for_access(
         running.access,
-        Wish.of(
+        descriptions.Wish.of(
             arguments["language"],
             arguments["max_chars"],
             providers=arguments.get("providers"),
@@ -114,12 +117,12 @@ def how_many(most: Decimal | None, spent: Decimal, dearest: Decimal | None) -> i
     return min(AT_ONCE, int(max(most - spent, Decimal(0)) // dearest))
 
 
-def _dearest(running: Running, wish: Wish) -> Decimal:
+def _dearest(running: Running, wish: descriptions.Wish) -> Decimal:
     """USD that one may cost, whoever serves it."""
     return plan_many(running.access, [None], wish, max_cost=Decimal(0)).dearest
 
 
-def _describe(running: Running, wish: Wish, group: Sequence[uuid.UUID]) -> None:
+def _describe(running: Running, wish: descriptions.Wish, group: Sequence[uuid.UUID]) -> None:
     found = running.access.assets(Right.GENERATE).select_related("library").in_bulk(list(group))
     begun: dict[uuid.UUID, AssetDescription | descriptions.Described | MediagenError] = {}
     for pk in group:

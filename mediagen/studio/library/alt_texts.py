@@ -18,7 +18,6 @@ from django.views.generic import View
 
 from mediagen.engine.database import run_sync
 from mediagen.engine.generation import descriptions, failures, library_budgets
-from mediagen.engine.generation.descriptions import Wish
 from mediagen.engine.library import Access, Right, alt_texts
 from mediagen.engine.money import left_of
 from mediagen.engine.work import describe_requests, describing, jobs
@@ -73,7 +72,7 @@ def suggestion_of(asset: MediaAsset, access: Access, rights: Any = None) -> Sugg
 def _price(asset: MediaAsset, access: Access) -> tuple[bool, str]:
     """(whether one can be asked for, what it costs or why not)."""
     try:
-        found = descriptions.plan(asset.library, describing.for_access(access, Wish.of()))
+        found = descriptions.plan(asset.library, describing.for_access(access, descriptions.Wish.of()))
     except MediagenError as exc:
         return False, translated(exc)
     budgets = [] if found.is_free else library_budgets(asset.library)
@@ -125,7 +124,7 @@ class AltTextView(StudioPage, View):
             raise InvalidRequest(_("Say what is to be done."))
 
     def _suggest(self, asset: MediaAsset) -> None:
-        wish = describing.for_access(self.access, Wish.of(self.request.POST.get("language") or None))
+        wish = describing.for_access(self.access, descriptions.Wish.of(self.request.POST.get("language") or None))
         descriptions.plan(asset.library, wish)
         row = descriptions.begin(asset, wish, by=self.request.user, pk=self._pk(asset))
         row = run_sync(descriptions.run, row, deadline_s=PATIENCE_S).description
@@ -165,7 +164,7 @@ class AltTextsView(StudioPage, View):
                 raise Conflict(
                     _("There are %(number)d of them now. Look at the price once more.") % {"number": len(ids)}
                 )
-            wish = Wish.of(request.POST.get("language") or None)
+            wish = descriptions.Wish.of(request.POST.get("language") or None)
             describing.plan_many(self.access, ids, wish)
             job = describe_requests.start(ids, wish, by=request.user)
         except MediagenError as exc:
@@ -218,7 +217,7 @@ class AltTextsView(StudioPage, View):
         if not ids:
             return {"lacking": 0}
         try:
-            wish = Wish.of(self.request.GET.get("language") or None)
+            wish = descriptions.Wish.of(self.request.GET.get("language") or None)
             found = describing.plan_many(self.access, ids, wish)
         except MediagenError as exc:
             return {"lacking": len(ids), "why_not": translated(exc)}
