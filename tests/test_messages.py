@@ -5,6 +5,8 @@ from __future__ import annotations
 import gettext
 import re
 from collections.abc import Iterator
+from io import StringIO
+from typing import Any, ClassVar
 
 import pytest
 from django.apps import apps
@@ -12,13 +14,16 @@ from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
-from django.test import RequestFactory
+from django.core.management import call_command
+from django.test import Client, RequestFactory
 from django.utils import translation
 
 from mediagen.attempts import AttemptState, Outcome
+from mediagen.management.base import MediagenCommand
 from mediagen.models import words
 from tests import catalogues
 from tests.catalogues import FOLDER, LANGUAGES, Entry
+from tests.factories import UserFactory
 
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[\d.]*[sdfr]|%%")
 
@@ -121,3 +126,27 @@ def test_the_words_of_models_speak_the_reader_s_language() -> None:
         assert asset(status="approved").get_status_display() == "freigegeben"
         assert str(apps.get_app_config("mediagen").verbose_name) == "Medienerzeugung"
     assert asset(status="approved").get_status_display() == "approved"
+
+
+@pytest.mark.django_db
+def test_a_refusal_of_the_api_is_said_in_the_language_of_the_request(client: Client) -> None:
+    client.force_login(UserFactory(is_superuser=True))
+    asked = "/api/v1/assets/?ordering=size"
+    with translation.override("en"):  # a request leaves its language behind
+        english, german = (client.get(asked, headers={"Accept-Language": one}).json() for one in ("en", "de"))
+    assert english["type"] == german["type"]
+    assert "ordering can be" in english["detail"]
+    assert "ordering kann" in german["detail"]
+    assert german["title"] == "Die Anfrage verlangt etwas, das nicht sein kann."
+
+
+def test_commands_speak_english_whatever_the_site_speaks() -> None:
+    class Command(MediagenCommand):
+        requires_system_checks: ClassVar[list[str]] = []
+
+        def handle(self, *args: Any, **options: Any) -> str:
+            return translation.gettext("not known")
+
+    with translation.override("de"):
+        assert call_command(Command(stdout=StringIO())) == "not known"
+        assert translation.gettext("not known") == "nicht bekannt"

@@ -14,6 +14,8 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 
+from mediagen.wording import translated
+
 MAX_LENGTH = 40
 
 
@@ -104,7 +106,7 @@ class MediaCropField(models.CharField):  # type: ignore[type-arg]
         try:
             Crop.read(value or "", self.ratios)
         except InvalidRequest as exc:
-            raise ValidationError(str(exc), "invalid") from None
+            raise ValidationError(translated(exc), "invalid") from None
 
     def formfield(self, **kwargs: Any) -> Any:
         """A text, which a script makes into a dialog with the picture and a frame over it."""

@@ -247,7 +247,7 @@ class MediaAsset(Leased):
         max_length=40,
         blank=True,
         editable=False,
-        help_text="Its blur (BlurHash); empty until a size of the whole was made.",
+        help_text=_("Its blur (BlurHash); empty until a size of the whole was made."),
     )
     digital_source_type = models.CharField(
         max_length=60, blank=True, help_text=_("The IPTC's word for where it comes from, as it stands in the file.")
