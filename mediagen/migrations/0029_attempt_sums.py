@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0026_descriptions'),
+        ('mediagen', '0028_descriptions'),
     ]
 
     operations = [

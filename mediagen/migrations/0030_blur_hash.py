@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0030_attempt_sums")]
+    dependencies = [("mediagen", "0029_attempt_sums")]
 
     operations = [
         migrations.AddField(

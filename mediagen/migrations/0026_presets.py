@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0027_collections'),
+        ('mediagen', '0025_collections'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

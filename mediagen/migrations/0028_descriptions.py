@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mediagen', '0029_test_tokens'),
+        ('mediagen', '0027_test_tokens'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mediagen", "0027_presets")]
+    dependencies = [("mediagen", "0026_presets")]
 
     operations = [
         migrations.AddField(
