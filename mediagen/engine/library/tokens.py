@@ -75,6 +75,9 @@ def issue(
     chosen = list(dict.fromkeys(scopes))
     check(user, name, scopes=chosen, library=library, expires_at=expires_at)
     if made_by is not None:
+        # Under the lock that `revoke` waits for: what is made now ends with it too.
+        if not ApiToken.objects.valid().locked().filter(pk=made_by.pk).exists():
+            raise InvalidRequest(_("The token of this request has just ended."), field="token")
         _check_within(made_by, chosen, library, expires_at, is_test)
     row, text = ApiToken.objects.issue(
         user,
@@ -162,9 +165,16 @@ def state(token: ApiToken) -> str:
     return "expired" if token.expires_at is not None and token.expires_at <= db_now() else "valid"
 
 
+@atomic()
 def revoke(pks: Iterable[Any]) -> int:
     """End these tokens, and those that were made with them, for good and at once; how many were not revoked before."""
-    return ApiToken.objects.filter(pk__in=_with_their_own(pks), revoked_at__isnull=True).update(revoked_at=db_now())
+    count, found, last = 0, set[Any](), set(pks)
+    while last:
+        # Before those that were made with them are looked for: from here on no more are.
+        count += ApiToken.objects.filter(pk__in=last, revoked_at__isnull=True).update(revoked_at=db_now())
+        found |= last
+        last = set(ApiToken.objects.filter(made_by__in=last).values_list("pk", flat=True)) - found
+    return count
 
 
 @sensitive_variables()
