@@ -77,7 +77,7 @@ def issue(
     if made_by is not None:
         # Under the lock that `revoke` waits for: what is made now ends with it too.
         if not ApiToken.objects.valid().locked().filter(pk=made_by.pk).exists():
-            raise InvalidRequest(_("The token of this request has just ended."), field="token")
+            raise _not_valid()
         _check_within(made_by, chosen, library, expires_at, is_test)
     row, text = ApiToken.objects.issue(
         user,
@@ -183,10 +183,14 @@ def rotate(pk: Any) -> IssuedToken:
     """Another text for the same token; the old one ends at once. `InvalidRequest` when it is not valid any more."""
     token = ApiToken.objects.valid().locked().filter(pk=pk).first()
     if token is None:
-        raise InvalidRequest(
-            _("There is no such token, or it was revoked or has expired. Issue a new one."), field="token"
-        )
+        raise _not_valid()
     text = new_text(is_test=token.is_test)
     token.digest, token.hint, token.last_used_at = digest(text), text[-4:], None
     token.save(update_fields=["digest", "hint", "last_used_at"])
     return IssuedToken(token, Secret(text))
+
+
+def _not_valid() -> InvalidRequest:
+    return InvalidRequest(
+        _("There is no such token, or it was revoked or has expired. Issue a new one."), field="token"
+    )

@@ -112,7 +112,7 @@ class TestEnding:
     def test_none_is_made_with_one_that_ended_meanwhile(self):
         mine = caller()
         tokens.revoke([ApiToken.objects.get(pk=mine.token.pk).pk])
-        with pytest.raises(InvalidRequest, match="just ended"):
+        with pytest.raises(InvalidRequest, match="was revoked"):
             tokens.issue(mine.user, "late", scopes=["read"], made_by=mine.token)
 
     def test_a_session_has_all_of_its_own(self, client):
