@@ -12,9 +12,8 @@ except InvalidRequest as exc:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
-
-from django.utils.translation import gettext
 
 
 class Said(str):
@@ -27,7 +26,8 @@ class Said(str):
     def in_language(self) -> str:
         """In the language that is active; in English where it has no words for it."""
         values = {name: translated(value) if isinstance(value, Said) else value for name, value in self.values.items()}
-        return _filled(gettext(self.msgid), values)
+        # Only now: errors of pictures are raised where nobody has imported Django.
+        return _filled(import_module("django.utils.translation").gettext(self.msgid), values)
 
 
 def say(msgid: str, /, **values: Any) -> Said:

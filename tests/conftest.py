@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-pytest_plugins = ["tests.network_guard", "tests.servers.fixtures", "tests.live_providers"]
+pytest_plugins = ["tests.network_guard", "tests.migrated_once", "tests.servers.fixtures", "tests.live_providers"]
 
 # A developer's own keys and switches must decide nothing here, and a bug must not be able to spend money.
 _FROM_OUTSIDE = (
@@ -149,12 +149,15 @@ def nothing_beside_a_transaction(request: pytest.FixtureRequest, monkeypatch: py
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker):
+def django_db_setup(django_db_setup, django_db_blocker, share_database):
     """As pytest-django's; before the database goes, connections of threads that have ended go too.
 
     Django's test client does not close a request's connection, so that a test sees its own transaction: an ASGI
     request, which has a thread of its own, leaves one behind. A real server closes it.
     """
+    if share_database is not None:
+        with django_db_blocker.unblock():
+            share_database()
     yield
     from django.db import connection
 

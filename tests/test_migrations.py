@@ -53,6 +53,7 @@ def test_a_new_database_has_the_seven_providers_in_their_order():
     assert [place for place, *_ in rows] == list(range(1, len(rows) + 1))
 
 
+@pytest.mark.whole
 @pytest.mark.django_db(transaction=True)
 def test_a_provider_that_is_added_moves_nobody_and_goes_again():
     before = ("mediagen", "0011_failure_code")

@@ -6,8 +6,8 @@ import pickle
 from collections.abc import Callable
 
 import pytest
+from django.utils import translation
 
-from mediagen import wording
 from mediagen.errors import InvalidRequest
 from mediagen.wording import say, translated
 
@@ -16,7 +16,7 @@ from mediagen.wording import say, translated
 def backwards(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """A language that says the last sentence first, and has no word for "plain"."""
     words = {"The %(what)s has %(number)s sides. Fewer!": "Weniger! %(number)s Seiten hat %(what)s.", "tile": "Kachel"}
-    monkeypatch.setattr(wording, "gettext", lambda text: words.get(text, text))
+    monkeypatch.setattr(translation, "gettext", lambda text: words.get(text, text))
     return words.__getitem__
 
 

@@ -40,7 +40,7 @@ def test_a_frozen_worker_that_lives_buys_nothing_twice(site: Site):
     assert set(purchases_by_prompt([server]).values()) == {1}
 
 
-@pytest.mark.whole
+@pytest.mark.slow
 def test_a_worker_alone_buys_nothing_twice_when_all_leases_are_over_at_once(site: Site):
     server = site.servers["sdxl"]
     server.latency_s = 0.4

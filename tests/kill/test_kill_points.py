@@ -31,7 +31,7 @@ def generate(site: Site, path, *more):
 @pytest.mark.parametrize(
     ("provider", "points"),
     [
-        ("sdxl", ("delivered:3",)),
+        pytest.param("sdxl", ("delivered:3",), marks=pytest.mark.slow),
         pytest.param("sdxl", AT_ONCE, marks=pytest.mark.whole),
         pytest.param("flux", JOBS, marks=pytest.mark.whole),
         pytest.param("replicate_sdxl", JOBS, marks=pytest.mark.slow),

@@ -152,7 +152,7 @@ def test_of_a_killed_command_the_sweep_fetches_the_job(site: Site):
     assert len(server.purchases) == 1
 
 
-@pytest.mark.whole
+@pytest.mark.slow
 def test_of_a_killed_command_the_same_command_takes_the_job_first(site: Site):
     killed_with_its_job(site)
     site.servers["flux"].polls_until_ready = 0

@@ -45,7 +45,11 @@ def forks(site: Site) -> Iterator[Callable[..., int]]:
 
 # 200 kills in four parts, because a test that takes three minutes is taken for one that hangs.
 @pytest.mark.parametrize(
-    ("part", "kills"), [(0, 3), *(pytest.param(part, 50, marks=pytest.mark.whole) for part in range(1, 5))]
+    ("part", "kills"),
+    [
+        pytest.param(0, 3, marks=pytest.mark.slow),
+        *(pytest.param(part, 50, marks=pytest.mark.whole) for part in range(1, 5)),
+    ],
 )
 def test_killed_between_request_and_answer(site: Site, part, kills):
     answers = {ROUTE: Answer(content=png(1024, 1024), headers={"content-type": "image/png"})}
