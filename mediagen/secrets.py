@@ -77,10 +77,10 @@ def scrub(text: str, secrets: Iterable[Secret | str] = ()) -> str:
 
 
 def _forms(value: str) -> set[str]:
-    """The ways in which a value may be written, case aside: as it is, in an address, in JSON, in base64."""
+    """The ways in which a value may be written, case aside: as it is, in an address, in JSON, in Python, in base64."""
     quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
     in_json = json.dumps(value)[1:-1]
-    forms = {value, *quoted, in_json, in_json.replace("/", "\\/")}
+    forms = {value, *quoted, in_json, in_json.replace("/", "\\/"), repr(value)[1:-1]}
     for cased in {value, value.upper(), value.lower()}:  # base64 of another case is another text
         forms |= _in_base64(cased)
     return forms

@@ -35,6 +35,11 @@ def test_nor_do_escapes_of_json():
     assert scrub('<<a\\"b\\/C-D>>', ['a"b/c-d']) == f"<<{MASK}>>"
 
 
+def test_nor_do_those_of_python():
+    account = '{"private_key": "-----BEGIN\\nabc"}'
+    assert scrub(repr({"text": account}), [account]) == repr({"text": MASK})
+
+
 @pytest.mark.parametrize(
     "text", ["sk-abcdefgh12345678", "r8_abcdefgh12345678", "figd_abcdefgh12345678", "Bearer abcdefghijklmnop1234"]
 )

@@ -154,14 +154,15 @@ class MediaAssetAdmin(AssetMaking, AssetAltTexts, AssetExports):
     def _story(self, request: HttpRequest, asset: MediaAsset) -> dict[str, Any]:
         """What the page tells beside the form. Relatives that the user may not see are not there."""
         parent, children, duplicates = self._relatives(request, asset)
-        told = suggestions.suggestions(asset) if may(request, Right.GENERATE, asset.library_id) else []
+        may_make, mine = may(request, Right.GENERATE, asset.library_id), access_of(request).assets()
+        told = suggestions.suggestions(asset, mine) if may_make else []
         return {
             "asset": asset,
             "attempts": GenerationAttempt.objects.of(asset),
             "parent": parent,
             "children": children,
             "duplicates": duplicates,
-            "alike": [other for other, _bits in similar_to(asset, access_of(request).assets(), most=SHOWN_ALIKE)],
+            "alike": [other for other, _bits in similar_to(asset, mine, most=SHOWN_ALIKE)],
             "usages": AssetUsage.objects.filter(asset=asset)[:SHOWN_RELATIVES] if self._sees_usages(request) else [],
             "places": self._places(request, asset),
             "add_usage_url": self._add_usage_url(request, asset),

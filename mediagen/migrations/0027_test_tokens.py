@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 editable=False,
                 help_text="The token with which it was made; it ends with that one.",
                 null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
+                on_delete=django.db.models.deletion.CASCADE,
                 related_name="+",
                 to="mediagen.apitoken",
             ),

@@ -88,7 +88,7 @@ class ApiToken(models.Model):
         null=True,
         blank=True,
         editable=False,
-        on_delete=models.SET_NULL,
+        on_delete=models.CASCADE,
         related_name="+",
         help_text=_("The token with which it was made; it ends with that one."),
     )

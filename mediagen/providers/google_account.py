@@ -52,23 +52,20 @@ class ServiceAccount:
     @classmethod
     def read(cls, credential: Secret) -> ServiceAccount:
         """`Misconfigured` for a text that is no such file; the message repeats nothing of it."""
-        try:
-            data = json.loads(credential.reveal())
-        except (ValueError, RecursionError):
-            data = None
-        if not isinstance(data, dict) or data.get("type") != "service_account":
+        # What is in the file stands in no variable here: an error's page shows them.
+        values = _opened(credential)
+        if values is None:
             raise Misconfigured("the credential is no service account's JSON file. Enter the whole file.")
-        values = {name: data.get(name) for name in ("client_email", "private_key", "private_key_id", "project_id")}
-        if not all(isinstance(value, str) for value in values.values() if value is not None):
+        if not all(isinstance(value, Secret) for value in values.values() if value is not None):
             raise Misconfigured("the service account's JSON file is not as Google writes it. Download it again.")
         missing = [name for name in ("client_email", "private_key") if not values[name]]
         if missing:
             raise Misconfigured(f"the service account's JSON file has no {' and no '.join(missing)}.")
         return cls(
-            email=str(values["client_email"]),
-            project=str(values["project_id"] or ""),
-            key_id=str(values["private_key_id"] or ""),
-            private_key=Secret(str(values["private_key"])),
+            email=values["client_email"].reveal(),
+            project=values["project_id"].reveal() if values["project_id"] else "",
+            key_id=values["private_key_id"].reveal() if values["private_key_id"] else "",
+            private_key=values["private_key"],
             fingerprint=credential.fingerprint(),
         )
 
@@ -127,6 +124,21 @@ class ServiceAccount:
         if isinstance(name, str) and response.status in (400, 401, 403):
             return CredentialsRefused(f"Google gives no token for {self.email}: {text}", http_status=response.status)
         return Unavailable(f"Google gave no token: {text}", http_status=response.status)
+
+
+def _opened(credential: Secret) -> dict[str, Any] | None:
+    """What is needed of the file: each a `Secret`, None where it is missing, False for what is no text. None for what
+    is no such file."""
+    try:
+        data = json.loads(credential.reveal())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or data.get("type") != "service_account":
+        return None
+    said = {name: data.get(name) for name in ("client_email", "private_key", "private_key_id", "project_id")}
+    return {
+        name: Secret(text) if isinstance(text, str) else None if text is None else False for name, text in said.items()
+    }
 
 
 def _token_of(data: Mapping[str, Any]) -> tuple[Secret, float]:

@@ -350,7 +350,10 @@ class ServiceProvider:
             raise
 
     def _checked_url(self, url: str) -> str:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # half an IPv6 address
+            parts = urlsplit("")
         if url and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise ConfigurationError(f"{self.name}: base_url must be an http(s) address, not {url!r:.80}.")
         if parts.username or parts.password:

@@ -100,3 +100,9 @@ def test_whole_characters_of_two_halves_stay(caller):
     assert (
         Client().post("/api/v1/assets/", {"file": SimpleUploadedFile("x.png", pictures.png(2, 2))}).status_code == 401
     )
+
+
+@pytest.mark.parametrize("address", ["https://[::1", "https://\u2100.example/"])
+def test_half_an_address_is_refused(caller, address):
+    response = send(caller, "assets/", json.dumps({"address": address}))
+    assert (response.status_code, response.json()["field"]) == (400, "address")

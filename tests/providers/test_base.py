@@ -95,6 +95,7 @@ def surrounded_by(call: Call) -> Iterator[Call]:
         ({"model": "chalk"}, "painter has no model 'chalk'. It has: oil, ink."),
         ({"base_url": "https://painter.example/v1?key=1"}, "base_url must end with its path"),
         ({"base_url": "painter.example"}, "base_url must be an http(s) address"),
+        ({"base_url": "https://[::1"}, "base_url must be an http(s) address"),
         ({"base_url": "ftp://painter.example"}, "base_url must be an http(s) address"),
         ({"base_url": "https://me:secret@painter.example"}, "must not hold a user name or password"),
         ({"timeout_s": 0}, "timeout_s must be a positive number of seconds, not 0."),

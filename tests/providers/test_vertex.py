@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.views.debug import ExceptionReporter
 
 from mediagen.errors import (
     ConfigurationError,
@@ -20,6 +21,8 @@ from mediagen.errors import (
     Unavailable,
 )
 from mediagen.providers import GeminiAdapter, google_account
+from mediagen.providers.google_account import ServiceAccount
+from mediagen.secrets import Secret
 from mediagen.types import GeneratedImage
 from tests import pictures
 from tests.overheard import listening
@@ -165,6 +168,17 @@ async def test_what_is_no_account_is_said_before_anything_is_sent(server, creden
         await broken.generate_image("a fox", 1024, 1024)
     assert wire.requests == []
     assert "made up" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [{"client_email": None}, {"client_email": 3}, {"type": "user"}])
+def test_a_page_about_a_wrong_account_shows_nothing_of_its_key(server, wrong):
+    lines = [line for line in server.account["private_key"].splitlines() if not line.startswith("-")]
+    try:
+        ServiceAccount.read(Secret(json.dumps({**server.account, **wrong})))
+    except Misconfigured as exc:
+        page = ExceptionReporter(None, type(exc), exc, exc.__traceback__.tb_next)  # without this test
+    for text in (page.get_traceback_text(), page.get_traceback_html()):
+        assert [line for line in lines if line in text] == []
 
 
 async def test_an_account_without_a_location_is_not_sent_as_a_key(server):

@@ -102,3 +102,8 @@ def test_what_is_on_a_board_and_not_theirs_is_not_shown(boss, board, person):
     hidden.refresh_from_db()
     assert hidden.status == "draft"
     assert MediaAsset.objects.filter(status="archived").count() == 3
+
+
+def test_a_name_that_no_database_holds_is_refused(boss):
+    body = {"do": "board", "id": MediaAssetFactory(ready=True).pk, "board_name": "a\x00b"}
+    assert boss.post(MANY, body, headers=JSON).status_code == 400  # on PostgreSQL the look for it broke

@@ -122,7 +122,9 @@ class ApiTokenAdmin(AskedByAdmin, ModelAdmin):
         if obj is None:
             own = ("name", "scopes", "library", "is_test", "expires_at")
             return ("name", "user", *own[1:]) if request.user.is_superuser else own
-        kept = ("name", "user", "ends_in", "state", "scope_names", "library", "is_test", "made_by")
+        kept: tuple[str, ...] = ("name", "user", "ends_in", "state", "scope_names", "library", "is_test")
+        if obj.made_by_id is None or tokens.visible_to(request.user).filter(pk=obj.made_by_id).exists():
+            kept = (*kept, "made_by")  # a superuser's is nothing to those for whom he has made one with it
         return (*kept, "created_at", "last_used_at", "expires_at", "revoked_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import mediagen.engine.events.delivery as delivery
 from mediagen import http
 from mediagen.errors import InvalidRequest
-from mediagen.models import MediaLibrary, WebhookEndpoint
+from mediagen.models import MediaLibrary, WebhookEndpoint, WebhookMessage
 from mediagen.models.clock import db_now
 from mediagen.models.outgoing import EVENTS
 from mediagen.models.routing import atomic
@@ -76,8 +76,15 @@ def create(
 
 @atomic()
 def change(endpoint: WebhookEndpoint) -> None:
-    """Write what was changed of it, but never its secret. Put on again, it forgets why it was off."""
+    """Write what was changed of it, but never its secret. Put on again, it forgets why it was off.
+
+    Told of another library, or of one instead of all, it loses its messages, also those that wait: whoever may look
+    into that library sees the endpoint's messages, and has them sent again.
+    """
     check(endpoint.name, endpoint.url, endpoint.events)
+    before = WebhookEndpoint.objects.locked().filter(pk=endpoint.pk).values_list("library", flat=True).first()
+    if endpoint.library_id not in (None, before):
+        WebhookMessage.objects.filter(endpoint=endpoint.pk).delete()
     if endpoint.enabled:
         endpoint.disabled_reason = ""
     endpoint.save(update_fields=["name", "url", "events", "library", "enabled", "disabled_reason", "updated_at"])

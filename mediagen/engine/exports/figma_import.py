@@ -139,7 +139,8 @@ def placed_as(file_key: str, node_id: str, by: Any = None, access: Access | None
     if access is None and hasattr(by, "has_perm"):
         access = Access(by)
     if access is not None:
-        exports = exports.filter(asset__in=access.assets(Right.GENERATE))
+        # With a right to add alone nothing is read: neither that it is there nor its alt text.
+        exports = exports.filter(asset__in=access.assets(Right.READ) & access.assets(Right.GENERATE))
     export = exports.select_related("asset__library").order_by("-placed_at", "-pk").first()
     return export.asset if export is not None else None
 

@@ -22,7 +22,10 @@ def upload_from(address: str, *, library: MediaLibrary, by: Any, name: str = "",
     """As `upload`, also with its `texts`, of what is behind an https address on the public internet, and behind its
     redirects; never of a host of TRUSTED_HOSTS, which may show anybody's pictures to us. `InvalidRequest` with field
     "address" for any other, and when nothing comes within 20 s."""
-    parts = urlsplit(address.strip())
+    try:
+        parts = urlsplit(address.strip())
+    except ValueError:  # half an IPv6 address
+        parts = urlsplit("")
     if parts.scheme not in ("https", "http") or not parts.netloc:
         raise InvalidRequest(_("Give the whole address of a picture, from https:// on."), field="address")
     try:

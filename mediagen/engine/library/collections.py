@@ -12,7 +12,7 @@ from django.http.request import QueryDict
 from django.utils.translation import gettext as _
 
 from mediagen.engine.database import as_uuid
-from mediagen.engine.library.access import Access, Right, sees_everything
+from mediagen.engine.library.access import PERMISSIONS, SCOPES, Access, Right, sees_everything
 from mediagen.engine.library.filters import AssetFilters
 from mediagen.engine.library.review import bounded
 from mediagen.errors import InvalidRequest, NotAllowed
@@ -80,7 +80,12 @@ def create(
     access: Access, name: str, *, library: MediaLibrary | None = None, query: str = "", asset_ids: Iterable[Any] = ()
 ) -> Collection:
     """A collection of theirs: of the search in `query`, or a board with these pictures. `InvalidRequest` that names the
-    field; `NotAllowed` to share it with a library that they may not change."""
+    field; `NotAllowed` to share it with a library that they may not change, and for who could not look into it. That of
+    a token for one library is shared with that one, whose it sees only."""
+    if not access.has(Right.READ):
+        access.demand(PERMISSIONS[Right.READ], SCOPES[Right.READ])
+    if library is None and access.token is not None:
+        library = access.token.library
     made = Collection(owner=access.user, query=query_of(query) if query else "")
     change(access, made, name=name, library=library)
     if ids := list(asset_ids):

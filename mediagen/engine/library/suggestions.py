@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from mediagen.engine.files import MAX_SIDE_PX
@@ -36,8 +36,13 @@ class Suggestion:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-def suggestions(assets: MediaAsset | Iterable[MediaAsset]) -> list[Suggestion]:
+def suggestions(
+    assets: MediaAsset | Iterable[MediaAsset], among: QuerySet[MediaAsset] | None = None
+) -> list[Suggestion]:
     """Suggestions for one asset or for several (an iterable, a QuerySet), in their order. At most two queries.
+
+    `among` is what somebody may see: only with these it is compared, for a campaign's name may be used in libraries
+    that they know nothing of. None: with all.
 
     * a click rate below half of that of the campaign's other assets: make a variant;
     * a file over 5 MB: compress;
@@ -47,7 +52,7 @@ def suggestions(assets: MediaAsset | Iterable[MediaAsset]) -> list[Suggestion]:
     rows = [asset for asset in rows if asset.is_ready]
     if not rows:
         return []
-    low = _low_click_rates(rows)
+    low = _low_click_rates(rows, among)
     found: list[Suggestion] = []
     for asset in rows:
         found += low.get(asset.pk, [])
@@ -92,12 +97,13 @@ def is_png_photograph(asset: MediaAsset) -> bool:
     return asset.file_size / pixels >= PHOTOGRAPH_BYTES_PER_PIXEL
 
 
-def _low_click_rates(assets: list[MediaAsset]) -> dict[Any, list[Suggestion]]:
+def _low_click_rates(assets: list[MediaAsset], among: QuerySet[MediaAsset] | None) -> dict[Any, list[Suggestion]]:
     own = _sums(AssetUsage.objects.filter(asset__in=[asset.pk for asset in assets]), "asset", "campaign")
     own = [row for row in own if row["shown"] >= ENOUGH_IMPRESSIONS]
     if not own:
         return {}
-    whole = _sums(AssetUsage.objects.filter(campaign__in={row["campaign"] for row in own}), "campaign")
+    seen = AssetUsage.objects.all() if among is None else AssetUsage.objects.filter(asset__in=among.order_by())
+    whole = _sums(seen.filter(campaign__in={row["campaign"] for row in own}), "campaign")
     of_campaign = {row["campaign"]: row for row in whole}
     found: dict[Any, list[Suggestion]] = defaultdict(list)
     for row in own:

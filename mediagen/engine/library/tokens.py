@@ -75,6 +75,9 @@ def issue(
     chosen = list(dict.fromkeys(scopes))
     check(user, name, scopes=chosen, library=library, expires_at=expires_at)
     if made_by is not None:
+        # Under the lock that `revoke` waits for: what is made now ends with it too.
+        if not ApiToken.objects.valid().locked().filter(pk=made_by.pk).exists():
+            raise _not_valid()
         _check_within(made_by, chosen, library, expires_at, is_test)
     row, text = ApiToken.objects.issue(
         user,
@@ -162,9 +165,16 @@ def state(token: ApiToken) -> str:
     return "expired" if token.expires_at is not None and token.expires_at <= db_now() else "valid"
 
 
+@atomic()
 def revoke(pks: Iterable[Any]) -> int:
     """End these tokens, and those that were made with them, for good and at once; how many were not revoked before."""
-    return ApiToken.objects.filter(pk__in=_with_their_own(pks), revoked_at__isnull=True).update(revoked_at=db_now())
+    count, found, last = 0, set[Any](), set(pks)
+    while last:
+        # Before those that were made with them are looked for: from here on no more are.
+        count += ApiToken.objects.filter(pk__in=last, revoked_at__isnull=True).update(revoked_at=db_now())
+        found |= last
+        last = set(ApiToken.objects.filter(made_by__in=last).values_list("pk", flat=True)) - found
+    return count
 
 
 @sensitive_variables()
@@ -173,10 +183,14 @@ def rotate(pk: Any) -> IssuedToken:
     """Another text for the same token; the old one ends at once. `InvalidRequest` when it is not valid any more."""
     token = ApiToken.objects.valid().locked().filter(pk=pk).first()
     if token is None:
-        raise InvalidRequest(
-            _("There is no such token, or it was revoked or has expired. Issue a new one."), field="token"
-        )
+        raise _not_valid()
     text = new_text(is_test=token.is_test)
     token.digest, token.hint, token.last_used_at = digest(text), text[-4:], None
     token.save(update_fields=["digest", "hint", "last_used_at"])
     return IssuedToken(token, Secret(text))
+
+
+def _not_valid() -> InvalidRequest:
+    return InvalidRequest(
+        _("There is no such token, or it was revoked or has expired. Issue a new one."), field="token"
+    )

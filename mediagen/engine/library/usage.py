@@ -180,7 +180,7 @@ def best_assets(
         )
     rows = AssetUsage.objects.filter(campaign=_place(campaign, "")["campaign"])
     if channel is not None:
-        rows = rows.filter(channel=channel.strip())
+        rows = rows.filter(channel=_place(campaign, channel)["channel"])
     among = MediaAsset.objects.kept() if assets is None else assets.kept()
     # Asset by asset, so that the campaign's rows are read and not all assets that may be seen.
     summed: Any = rows.filter(Exists(among.order_by().filter(pk=OuterRef("asset")))).order_by().values("asset")

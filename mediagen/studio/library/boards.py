@@ -17,6 +17,7 @@ from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import Collection, MediaLibrary
 from mediagen.studio.library.narrowing import GalleryForm
 from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
+from mediagen.types import checked_text
 from mediagen.wording import translated
 
 MOST_SHOWN = 40
@@ -60,7 +61,7 @@ def address(collection: Collection) -> str:
 def board_of(access: Access, said: QueryDict, name: str = "board") -> Collection:
     """The board that the form says, which they may change."""
     found = collections.changeable(access).filter(query="")
-    if called := said.get("board_name", "").strip() if name == "board" else "":
+    if called := _called(said) if name == "board" else "":
         found = found.filter(name=called, owner=access.user).order_by("-pk")
     elif pk := as_id(said.get(name, "")):
         found = found.filter(pk=pk)
@@ -73,12 +74,16 @@ def board_of(access: Access, said: QueryDict, name: str = "board") -> Collection
 
 def put(access: Access, ids: list[Any], said: QueryDict) -> None:
     """On the board that was chosen, or on their own of this name, made when there is none."""
-    if (name := said.get("board_name", "").strip()) and not collections.changeable(access).filter(
+    if (name := _called(said)) and not collections.changeable(access).filter(
         name=name, owner=access.user, query=""
     ).exists():
         collections.create(access, name, asset_ids=ids)
     else:
         collections.add(access, board_of(access, said), ids)
+
+
+def _called(said: QueryDict) -> str:
+    return checked_text(said.get("board_name", ""), "board_name").strip()
 
 
 def take_off(access: Access, ids: list[Any], said: QueryDict) -> None:

@@ -123,3 +123,12 @@ def test_a_wrong_form_comes_back_with_the_reason(signed_in, values):
     assert response.status_code == 200
     assert "errorlist" in response.content.decode()
     assert not ApiToken.objects.exists()
+
+
+def test_the_token_with_which_somebody_else_made_it_is_not_told_of(signed_in, admin_user):
+    client = signed_in(*MAY)
+    maker = tokens.issue(admin_user, "of the superuser", scopes=["read", "manage"]).token
+    token = tokens.issue(client.user, "given", made_by=maker).token
+    own = tokens.issue(client.user, "own", made_by=token).token
+    assert "of the superuser" not in client.get(page("apitoken", "change", token.pk)).text
+    assert "given" in client.get(page("apitoken", "change", own.pk)).text

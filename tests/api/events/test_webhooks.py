@@ -98,3 +98,18 @@ def test_a_message_is_sent_again(all_seeing):
     assert (again["id"], again["state"], again["tries"], again["http_status"]) == (test["id"], "pending", 0, None)
     assert all_seeing.get(test["url"]).json()["payload"]["type"] == "webhook.test"
     assert all_seeing.get(MESSAGES, {"state": "lost"}).json()["field"] == "state"
+
+
+def test_an_endpoint_of_another_library_now_takes_no_messages_there(all_seeing):
+    theirs = caller()
+    own, other = MediaLibraryFactory(owner=theirs.user), MediaLibraryFactory(owner=UserFactory())
+    endpoint = endpoints.create("x", ADDRESS, library=other).endpoint
+    told = WebhookMessage.objects.create(endpoint=endpoint, event="asset.ready", payload={"prompt": "of the other"})
+    path = f"{ENDPOINTS}{endpoint.pk}/"
+    for library in (str(other.pk), None):
+        assert all_seeing.send(path, {"library": library}, "patch").status_code == 200
+        assert all_seeing.get(f"{MESSAGES}{told.pk}/").status_code == 200
+    assert all_seeing.send(path, {"library": str(own.pk)}, "patch").status_code == 200
+    assert theirs.get(path).status_code == 200
+    assert theirs.get(MESSAGES).json()["results"] == []
+    assert theirs.send(f"{MESSAGES}{told.pk}/replay/", {}).status_code == 404

@@ -51,6 +51,9 @@ def test_a_token_of_one_library_neither_sees_nor_fills_another(caller):
         assert bound.send(path, {**body, "library": str(other.pk)}).json()["field"] == "library"
     (free,) = caller.send(FIGMA, {"file": KEY, "nodes": ["1:2"]}).json()["assets"]
     assert (free["library"], free["parent"]) == (str(other.pk), str(placed.pk))
+    blind = Caller(caller.user, scopes=("generate",))  # adds where it reads nothing
+    (made,) = blind.send(FIGMA, {"file": KEY, "nodes": ["1:2"]}).json()["assets"]
+    assert (made["library"] != str(other.pk), made["parent"]) == (True, None)
 
 
 @pytest.mark.parametrize(

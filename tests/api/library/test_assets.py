@@ -373,7 +373,15 @@ class TestWhatBelongsToIt:
         assert caller.send(at(MediaAssetFactory(ready=True), "metrics"), body).status_code == 400
 
     @pytest.mark.parametrize(
-        "query", ["", "campaign=", "campaign=x&by=luck", "campaign=x&limit=0", "campaign=x&min_impressions=-1"]
+        "query",
+        [
+            "",
+            "campaign=",
+            "campaign=x&by=luck",
+            "campaign=x&limit=0",
+            "campaign=x&min_impressions=-1",
+            "campaign=x&channel=%00",
+        ],
     )
     def test_the_best_of_nothing(self, caller, query):
         assert caller.get(f"{URL}best/?{query}").status_code == 400

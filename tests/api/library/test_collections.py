@@ -42,3 +42,12 @@ def test_a_search_and_what_is_refused():
     foreign = MediaLibraryFactory(owner=UserFactory())
     assert caller.send(URL, {"name": "x", "library": str(foreign.pk)}).status_code == 400
     assert Caller().send(made["url"], {"name": "mine now"}, "patch").status_code == 404
+
+
+def test_nobody_makes_one_that_he_does_not_see():
+    caller, library = Caller(), MediaLibraryFactory()
+    bound, blind = Caller(caller.user, library=library), Caller(caller.user, scopes=("change",))
+
+    assert bound.send(URL, {"name": "Cover"}).json()["library"] == str(library.pk)
+    assert blind.send(URL, {"name": "Lost"}).status_code == 403
+    assert Collection.objects.count() == 1

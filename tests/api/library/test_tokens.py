@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from mediagen.engine.library import tokens
 from mediagen.engine.work import jobs
+from mediagen.errors import InvalidRequest
 from mediagen.models import ApiToken, AssetExport, GenerationState, MediaAsset
 from mediagen.models.clock import db_now
 from tests.api.callers import EVERYTHING, SCOPES, Caller
@@ -100,6 +102,18 @@ class TestEnding:
         assert again["token"].startswith("mgt_test_")
         assert bearer(child["token"]).get(f"{API}me/").status_code == 401
         assert bearer(again["token"]).get(f"{API}me/").json()["is_dry"] is True
+
+    def test_those_that_were_made_with_one_go_with_its_row(self):
+        mine = caller()
+        child = mine.send(TOKENS, {"name": "child", "scopes": ["read"]}).json()["token"]
+        mine.token.delete()
+        assert bearer(child).get(f"{API}me/").status_code == 401
+
+    def test_none_is_made_with_one_that_ended_meanwhile(self):
+        mine = caller()
+        tokens.revoke([ApiToken.objects.get(pk=mine.token.pk).pk])
+        with pytest.raises(InvalidRequest, match="was revoked"):
+            tokens.issue(mine.user, "late", scopes=["read"], made_by=mine.token)
 
     def test_a_session_has_all_of_its_own(self, client):
         user = UserFactory(may=MAY)

@@ -212,6 +212,11 @@ def test_a_low_click_rate_against_the_campaigns_others_asks_for_a_variant(django
     assert usage.suggestions(good) == []
 
 
+def test_it_is_compared_with_what_somebody_sees_alone():
+    low, hidden = counted("Spring", 1000, 4), counted("Spring", 1000, 337)
+    assert usage.suggestions(low, MediaAsset.objects.exclude(pk=hidden.pk)) == []
+
+
 def test_few_impressions_suggest_nothing():
     low = counted("Spring", 99, 0)
     counted("Spring", 1000, 10)
