@@ -51,6 +51,8 @@ DEADLINE_S = 120.0
 """one description, with all providers and retries, where nobody says"""
 LEASE_MORE_S = 60.0
 MOST_WAITS, LONGEST_WAIT_S = 5, 60.0
+MOST_S = (MOST_WAITS + 1) * DEADLINE_S + MOST_WAITS * LONGEST_WAIT_S
+"""one description, where what passes by itself is waited for"""
 DIED = (
     "The process that asked died after the question may have left: it may have been answered, and paid for. Nothing "
     "was asked again. Ask for it once more if you still want it."

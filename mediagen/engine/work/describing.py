@@ -17,12 +17,13 @@ from mediagen.engine.generation import Estimate, descriptions, settling
 from mediagen.engine.library import Access, Right
 from mediagen.engine.work.running_job import Running
 from mediagen.errors import InvalidRequest, MediagenError
-from mediagen.models import AssetDescription
-from mediagen.models.costs import usd
+from mediagen.models import AssetDescription, GenerationAttempt
+from mediagen.models.costs import NOTHING, costs_by, usd
 from mediagen.wording import say as _
 
 AT_ONCE = 4
 """asked for at a time, in one job"""
+STEP_S = descriptions.MOST_S + 60.0
 
 
 def plan_many(
@@ -134,15 +135,19 @@ def _describe(running: Running, wish: descriptions.Wish, group: Sequence[uuid.UU
         except MediagenError as exc:
             begun[pk] = exc
     waiting = [one for one in begun.values() if isinstance(one, AssetDescription)]
+    # Held for as long as all of it may take; and who has cancelled it meanwhile pays for no other group.
+    running.save(lease_s=STEP_S)
     ended = dict(zip([one.asset_id for one in waiting], described(waiting), strict=True))
     spent = Decimal(running.job.result.get("cost", "0"))
+    # By their attempts: a worker that died may have paid for some of them before it could say so.
+    costs = costs_by("description_id", GenerationAttempt.objects.filter(description_id__in=[one.pk for one in waiting]))
     for pk in group:
         one = begun[pk] if pk not in ended else ended[pk]
+        spent += costs.get(pk_of(running.job.pk, pk), NOTHING).counts
+        running.job.result["cost"] = str(spent)
         if not isinstance(one, descriptions.Described):
             running.could_not(pk, str(one))
             continue
-        spent += one.cost.counts
-        running.job.result["cost"] = str(spent)
         if why := one.description.failure:
             running.could_not(pk, why)
         else:
