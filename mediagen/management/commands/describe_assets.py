@@ -91,6 +91,14 @@ class Command(MediagenCommand):
             found = alt_texts.lacking(found, and_unknown=options["again"])
         return list(found.order_by("-pk")[: options["limit"]])
 
+    def _still(self, group: list[MediaAsset], options: dict[str, Any]) -> list[MediaAsset]:
+        """Without those for which another run has asked meanwhile, or asks just now."""
+        if options["assets"] or options["all"]:
+            return group
+        chosen = MediaAsset.objects.filter(pk__in=[asset.pk for asset in group])
+        still = set(alt_texts.lacking(chosen, and_unknown=options["again"]).values_list("pk", flat=True))
+        return [asset for asset in group if asset.pk in still]
+
     def _demand_yes(self, estimate: Estimate, options: dict[str, Any]) -> None:
         """What it may cost, said before; and somebody who wants that."""
         if not options["json"]:
@@ -118,7 +126,7 @@ class Command(MediagenCommand):
                 if not number:
                     left = len(assets)
                     break
-                group, assets = assets[:number], assets[number:]
+                group, assets = self._still(assets[:number], options), assets[number:]
                 for asset, came in zip(group, self._ended(group, wish), strict=True):
                     if isinstance(came, descriptions.Described) and not came.description.failure:
                         done += 1
