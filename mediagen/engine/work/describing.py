@@ -93,12 +93,15 @@ def describe_each(running: Running) -> None:
         ),
     )
     most = Decimal(arguments["max_cost"]) if "max_cost" in arguments else None
-    dearest = _dearest(running, wish) if most is not None else None
+    dearest = None
+    if most is not None:
+        dearest = most_of_one(plan_many(running.access, [None], wish, max_cost=most))
     left = running.left
     while left:
         spent = Decimal(running.job.result.get("cost", "0"))
         number = how_many(most, spent, dearest)
         if not number:
+            running.save()
             raise InvalidRequest(
                 _(
                     "%(spent)s is spent, and the next description might cost more than the most of %(most)s: the rest "
@@ -118,9 +121,9 @@ def how_many(most: Decimal | None, spent: Decimal, dearest: Decimal | None) -> i
     return min(AT_ONCE, int(max(most - spent, Decimal(0)) // dearest))
 
 
-def _dearest(running: Running, wish: descriptions.Wish) -> Decimal:
-    """USD that one may cost, whoever serves it."""
-    return plan_many(running.access, [None], wish, max_cost=Decimal(0)).dearest
+def most_of_one(estimate: Estimate) -> Decimal:
+    """USD that one may cost: what one provider charges for an answer that was lost, the next one charges again."""
+    return sum((price for price in estimate.prices.values() if price is not None), Decimal(0))
 
 
 def _describe(running: Running, wish: descriptions.Wish, group: Sequence[uuid.UUID]) -> None:

@@ -119,7 +119,7 @@ class Command(MediagenCommand):
         options: dict[str, Any],
     ) -> None:
         cost, done, failed, left = NOTHING, 0, 0, 0
-        dearest = estimate.dearest / max(estimate.pictures, 1)
+        dearest = describing.most_of_one(estimate)
         with in_steps(lambda text: self.stderr.write(text)) as ended_by:
             while assets:
                 number = 0 if ended_by() else describing.how_many(most, cost.counts, dearest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -12,6 +13,7 @@ from mediagen.models.clock import db_now
 from mediagen.models.costs import cost_of
 from tests.engine.generation.test_descriptions import seeing, uploaded
 from tests.factories import UserFactory
+from tests.servers import Fault
 
 __all__ = ["seeing"]
 
@@ -71,3 +73,15 @@ def test_who_has_cancelled_pays_for_no_other_group(seeing, monkeypatch):
     jobs.work_off()
     job.refresh_from_db()
     assert (job.state, len(openai.purchases)) == ("cancelled", 4)
+
+
+@pytest.mark.parametrize(("most", "asked"), [("0.1361", (1, 1)), ("0.1359", (0, 0))])
+def test_the_most_holds_also_when_an_answer_is_lost_and_the_next_one_is_asked(seeing, most, asked):
+    openai, gemini = seeing("openai_images", "gemini")
+    openai.fault("submit", Fault.reset_after_body_read())
+    job = begun(3, most)
+    jobs.work_off()
+    job.refresh_from_db()
+    assert "the rest is left" in job.message
+    assert (len(openai.purchases), len(gemini.purchases), job.done) == (*asked, asked[0])
+    assert cost_of(GenerationAttempt.objects.all()).counts < Decimal(most)
