@@ -103,6 +103,24 @@ class _Told:
 
 
 @contextmanager
+def in_steps(say: Callable[[str], None]) -> Iterator[Callable[[], str]]:
+    """For a command whose work are short steps: what ended it early, "" so far. The first signal lets the step under
+    way end, the second leaves without another word."""
+    told: list[str] = []
+
+    def signalled(number: int, frame: FrameType | None) -> None:
+        told.append(signal.Signals(number).name)
+        if len(told) > 1:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        with suppress(RuntimeError):  # it has interrupted a write to the same stream
+            say(FIRST)
+
+    with _signals(signalled):
+        yield lambda: told[0] if told else ""
+
+
+@contextmanager
 def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """The signals that end a command go to the handler; in the main thread, the only one that gets any."""
     if threading.current_thread() is not threading.main_thread():

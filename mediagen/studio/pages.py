@@ -21,6 +21,7 @@ from mediagen.engine.library import PERMISSIONS, Access, Right
 from mediagen.models import MediaAsset
 from mediagen.models.asset import MediaAssetQuerySet
 from mediagen.models.routing import outside_transactions
+from mediagen.types import uuid7
 
 
 # What asks for pictures writes rows that must stay, whatever becomes of the answer.
@@ -94,3 +95,11 @@ def admin_link(asset: MediaAsset | None = None) -> str:
         return reverse("admin:mediagen_mediaasset_change", args=[asset.pk])
     except NoReverseMatch:
         return ""
+
+
+def once_of(request: HttpRequest, *what: Any) -> uuid.UUID:
+    """The id of what a form makes that was sent with a `token`: sent twice, it is the same. A new one without."""
+    try:
+        return uuid.uuid5(uuid.UUID(request.POST.get("token", "")), f"{request.user.pk} {what}")
+    except ValueError:
+        return uuid7()

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from mediagen.engine.files import uploads
 from mediagen.engine.library import alt_texts
+from mediagen.engine.work import describing
 from mediagen.models import AssetDescription, MediaAsset
 from tests import pictures
 from tests.engine.generation.test_descriptions import killed_while_asking, seeing, uploaded
@@ -81,3 +82,23 @@ def test_a_dry_run_asks_nobody_and_needs_no_yes():
 
 def uploads_into(library):
     return uploads.upload(pictures.png(64, 48), library=library, by=None)
+
+
+def test_two_runs_of_a_library_ask_once_for_each(seeing, monkeypatch):
+    (openai,) = seeing("openai_images")
+    library = uploaded().library
+    for _ in range(5):
+        uploads_into(library)
+    asked = describing.described
+
+    def beside(rows):
+        monkeypatch.setattr(describing, "described", asked)
+        for row in rows:  # as while they are under way
+            AssetDescription.objects.take(row.pk, worker="another", lease_s=60)
+        run("--library", library.name, "--yes")
+        AssetDescription.objects.filter(pk__in=[row.pk for row in rows]).update(state="pending")
+        return asked(rows)
+
+    monkeypatch.setattr(describing, "described", beside)
+    run("--library", library.name, "--yes")
+    assert (len(openai.purchases), AssetDescription.objects.count()) == (6, 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
@@ -120,3 +121,13 @@ def test_pages_show_a_suggestion_only_where_the_site_says_so_and_never_a_rehears
     assert asset.shown_alt_text == "A tower."
     asset.alt_text_state = "rehearsed"
     assert asset.shown_alt_text == ""
+
+
+def test_a_library_that_is_sent_twice_is_described_once(boss, asset, seeing):
+    (openai,) = seeing("openai_images")
+    page = boss.get(reverse(LIST), {"library": asset.library_id}).content.decode()
+    form = dict(re.findall(r'name="(library|language|count|token)" value="([^"]+)"', page))
+    first, second = (boss.post(reverse(LIST), form) for _ in range(2))
+    assert (first.status_code, first.url) == (302, second.url)
+    jobs.work_off()
+    assert len(openai.purchases) == 1

@@ -5,6 +5,7 @@ An action that needs an answer first shows a page of its own; its form comes bac
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -299,6 +300,7 @@ class AssetActions(AssetList):
             "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
             "select_across": request.POST.get("select_across", "0"),
             "own_page": "_own_page" in request.POST,
+            "token": uuid.uuid4(),
             "back_url": self._own_address(request, ids) or request.get_full_path(),
             **(extra or {}),
         }

@@ -22,6 +22,7 @@ from mediagen.errors import Conflict, InvalidRequest, MediagenError
 from mediagen.models import MediaAsset
 from mediagen.studio.generation.prompt import Price
 from mediagen.studio.library.alt_texts import PATIENCE_S
+from mediagen.studio.pages import once_of
 from mediagen.wording import translated
 
 ONLY_AT_HOME = ("accept_alt_text", "reject_alt_text")
@@ -84,7 +85,7 @@ class AssetAltTexts(AssetJobs):
             try:
                 wish = describing.for_access(access_of(request), descriptions.Wish.of())
                 descriptions.plan(asset.library, wish)
-                row = descriptions.begin(asset, wish, by=request.user)
+                row = descriptions.begin(asset, wish, by=request.user, pk=once_of(request, asset.pk))
                 row = run_sync(descriptions.run, row, deadline_s=PATIENCE_S).description
                 if row.failure_code:
                     told = failures.told(row.failure_code)

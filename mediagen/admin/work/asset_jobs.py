@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -24,6 +25,7 @@ from mediagen.images import can_write, scale
 from mediagen.models import AssetSource, MediaAsset
 from mediagen.studio.generation.choices import Providers
 from mediagen.studio.generation.prompt import Price
+from mediagen.studio.pages import once_of
 from mediagen.wording import translated
 
 AT_ONCE_HERE = 10
@@ -157,7 +159,9 @@ class AssetJobs(AssetActions):
             self.message_user(request, _("There is nothing left to do it with."), messages.INFO)
             return None
         try:
-            job = jobs.start(kind, {**arguments, "asset_ids": ids}, by=request.user)
+            # By what was chosen: what the first of two clicks has done by now may fit the action no more.
+            pk = once_of(request, kind, arguments, sorted(request.POST.getlist(ACTION_CHECKBOX_NAME)))
+            job = jobs.start(kind, {**arguments, "asset_ids": ids}, by=request.user, pk=pk)
         except MediagenError as exc:
             return self._refused(request, exc)
         if logged:

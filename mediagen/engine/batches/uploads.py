@@ -176,10 +176,11 @@ def _opened(access: Access, request: BatchRequest) -> Iterator[tuple[Manifest, d
     options = defaults.pop("options", {})
     if not isinstance(options, dict):
         raise InvalidRequest(_("options must be an object."), field="defaults")
-    defaults |= options
     named = defaults.get("providers") or defaults.get("provider")
     chain = get_media_generator_chain(named or None, dry_run=defaults.get("dry_run"))
-    check_options(chain, {name: value for name, value in defaults.items() if name not in ARGUMENTS})
+    # Asked of all in `options`: one of our own names there would take the place of what is allowed above.
+    check_options(chain, options | {name: value for name, value in defaults.items() if name not in ARGUMENTS})
+    defaults |= options
     defaults["library"] = str(library.pk)
 
     def exists(word: str) -> bool:

@@ -51,9 +51,17 @@ DEADLINE_S = 120.0
 """one description, with all providers and retries, where nobody says"""
 LEASE_MORE_S = 60.0
 MOST_WAITS, LONGEST_WAIT_S = 5, 60.0
+MOST_S = (MOST_WAITS + 1) * DEADLINE_S + MOST_WAITS * LONGEST_WAIT_S
+"""one description, where what passes by itself is waited for"""
 DIED = (
     "The process that asked died after the question may have left: it may have been answered, and paid for. Nothing "
     "was asked again. Ask for it once more if you still want it."
+)
+
+
+LOST = (
+    "The words came and are paid for, and could not be written down: the log has them. Ask for it once more if you "
+    "want it anew."
 )
 
 
@@ -154,7 +162,7 @@ async def run(description: AssetDescription, *, deadline_s: float | None = None,
             # A foreign exception's text may hold anything.
             reason = str(exc) if isinstance(exc, MediagenError) else f"It ended early: {type(exc).__name__}."
             code = FailureCode.CANCELLED if isinstance(exc, asyncio.CancelledError) else failures.of_exception(exc)
-            await asyncio.shield(in_database(_fail, taken, reason, code))
+            await asyncio.shield(in_database(_fail_early, taken, reason, code))
             raise
 
 
@@ -240,17 +248,27 @@ def _took(description: AssetDescription, seconds: float) -> bool:
     taken = AssetDescription.objects.take(description.pk, worker=leases.worker_name(), lease_s=seconds + LEASE_MORE_S)
     if not taken:
         return False
+    if _ended_open(description, "its process died after the request may have left: it may have been bought."):
+        AssetDescription.objects.filter(pk=description.pk).update(**_failed(DIED, FailureCode.UNKNOWN))
+    return True
+
+
+def _ended_open(description: AssetDescription, why: str) -> bool:
+    """Whether there were attempts of it that nobody has ended; they are unknown now."""
     left = GenerationAttempt.objects.open().filter(asset=description.asset_id, description_id=description.pk)
     rows = list(left.filter(billable=True))
     for row in rows:
-        row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, db_now()
-        row.message = "its process died after the request may have left: it may have been bought."
+        row.state, row.outcome, row.finished_at, row.message = (
+            AttemptState.UNKNOWN.value,
+            Outcome.UNKNOWN.value,
+            db_now(),
+            why,
+        )
     if rows:
         ledger.book(rows)
         for row in rows:
             row.save(update_fields=["state", "outcome", "finished_at", "message", "cost_held", "booked"])
-        AssetDescription.objects.filter(pk=description.pk).update(**_failed(DIED, FailureCode.UNKNOWN))
-    return True
+    return bool(rows)
 
 
 def _failed(why: str, code: str) -> dict[str, Any]:
@@ -267,9 +285,31 @@ def _fail(description: AssetDescription, why: str, code: str) -> None:
 
 
 @atomic()
+def _fail_early(description: AssetDescription, why: str, code: str) -> None:
+    """As `_fail`; where nobody knows what came of a question, it may be paid for, and is not asked again by itself."""
+    if AssetDescription.objects.held(description).select_for_update().exists():
+        _ended_open(description, "what came of it could not be written: it may have been bought.")
+    _fail(description, why, _careful(description, code))
+
+
+@atomic()
+def _lose(description: AssetDescription, recorder: _Recorder) -> None:
+    """The words came and cannot be kept: they are booked at their price, and nobody is asked again by itself."""
+    recorder.lose_picture("paid and lost: its words could not be written. The log has them.")
+    recorder.flush()
+    _fail(description, LOST, FailureCode.UNKNOWN)
+
+
+@atomic()
 def _end_without(description: AssetDescription, outcome: ChainOutcome, recorder: _Recorder) -> None:
     recorder.flush()
-    _fail(description, outcome.explain(), failures.of_outcome(outcome))
+    _fail(description, outcome.explain(), _careful(description, failures.of_outcome(outcome)))
+
+
+def _careful(description: AssetDescription, code: str) -> str:
+    """Whatever ended it, that an answer may have been paid for comes first: nobody asks again by accident."""
+    mine = GenerationAttempt.objects.filter(asset=description.asset_id, description_id=description.pk)
+    return FailureCode.UNKNOWN if mine.filter(billable=True, state=AttemptState.UNKNOWN).exists() else code
 
 
 @atomic()
@@ -285,10 +325,12 @@ def _wait(description: AssetDescription, recorder: _Recorder, seconds: float) ->
 async def _kept(description: AssetDescription, result: ImageDescription, recorder: _Recorder) -> None:
     try:
         values = await together(_keep, (description, result, recorder))
-    except (OperationalError, InterfaceError) as exc:
+    except Exception as exc:
         # Paid words are not lost for it: they are short enough for the log.
-        text = f"description {description.pk} of asset {description.asset_id} could not be written ({exc})"
+        why = str(exc) if isinstance(exc, OperationalError | InterfaceError) else type(exc).__name__
+        text = f"description {description.pk} of asset {description.asset_id} could not be written ({why})"
         logger.error("%s. %s says: %s", text, result.provider_name, result.text)
+        await in_database(_lose, description, recorder)
         raise
     _show(description, values)
 

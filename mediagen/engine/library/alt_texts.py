@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 
 from mediagen.engine.library.access import Access, Right
 from mediagen.engine.library.review import describe
@@ -29,13 +30,13 @@ def waiting(access: Access) -> MediaAssetQuerySet:
 
 
 def lacking(assets: MediaAssetQuerySet, *, and_unknown: bool = False) -> MediaAssetQuerySet:
-    """Those with a picture and neither an alt text nor a suggestion that waits. Not those whose description may have
-    been answered and paid for, unless `and_unknown`: nobody asks for it a second time by accident."""
+    """Those with a picture and neither an alt text nor a suggestion that waits. Not those that somebody asks for just
+    now, nor those whose description may have been answered and paid for, unless `and_unknown`: nobody asks for it a
+    second time by accident."""
     found = assets.ready().filter(alt_text="", is_placeholder=False).exclude(alt_text_state__in=SUGGESTIONS)
-    if and_unknown:
-        return found
-    unknown = AssetDescription.objects.filter(asset=OuterRef("pk"), failure_code=FailureCode.UNKNOWN)
-    return found.filter(~Exists(unknown))
+    of_it = AssetDescription.objects.filter(asset=OuterRef("pk"))
+    found = found.filter(~Exists(of_it.filter(state=DescriptionState.RUNNING, lease_until__gte=Now())))
+    return found if and_unknown else found.filter(~Exists(of_it.filter(failure_code=FailureCode.UNKNOWN)))
 
 
 def suggest(asset_id: Any, text: str, *, rehearsed: bool) -> bool:

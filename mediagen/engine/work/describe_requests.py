@@ -22,12 +22,13 @@ def start(
     by: Any,
     token: ApiToken | None = None,
     max_cost: Decimal | None = None,
+    pk: uuid.UUID | None = None,
 ) -> BackgroundJob:
-    """A job that describes all of them. What they may cost is said before, by `plan_many`."""
+    """A job that describes all of them. What they may cost is said before, by `plan_many`. `pk`: see `jobs.start`."""
     arguments: dict[str, Any] = {"asset_ids": asset_ids, **as_arguments(wish)}
     if max_cost is not None:
         arguments["max_cost"] = str(max_cost)
-    return jobs.start("describe", arguments, by=by, token=token)
+    return jobs.start("describe", arguments, by=by, token=token, pk=pk)
 
 
 def place(

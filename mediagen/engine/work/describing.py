@@ -17,12 +17,13 @@ from mediagen.engine.generation import Estimate, descriptions, settling
 from mediagen.engine.library import Access, Right
 from mediagen.engine.work.running_job import Running
 from mediagen.errors import InvalidRequest, MediagenError
-from mediagen.models import AssetDescription
-from mediagen.models.costs import usd
+from mediagen.models import AssetDescription, GenerationAttempt
+from mediagen.models.costs import NOTHING, costs_by, usd
 from mediagen.wording import say as _
 
 AT_ONCE = 4
 """asked for at a time, in one job"""
+STEP_S = descriptions.MOST_S + 60.0
 
 
 def plan_many(
@@ -92,12 +93,15 @@ def describe_each(running: Running) -> None:
         ),
     )
     most = Decimal(arguments["max_cost"]) if "max_cost" in arguments else None
-    dearest = _dearest(running, wish) if most is not None else None
+    dearest = None
+    if most is not None:
+        dearest = most_of_one(plan_many(running.access, [None], wish, max_cost=most))
     left = running.left
     while left:
         spent = Decimal(running.job.result.get("cost", "0"))
         number = how_many(most, spent, dearest)
         if not number:
+            running.save()
             raise InvalidRequest(
                 _(
                     "%(spent)s is spent, and the next description might cost more than the most of %(most)s: the rest "
@@ -117,9 +121,9 @@ def how_many(most: Decimal | None, spent: Decimal, dearest: Decimal | None) -> i
     return min(AT_ONCE, int(max(most - spent, Decimal(0)) // dearest))
 
 
-def _dearest(running: Running, wish: descriptions.Wish) -> Decimal:
-    """USD that one may cost, whoever serves it."""
-    return plan_many(running.access, [None], wish, max_cost=Decimal(0)).dearest
+def most_of_one(estimate: Estimate) -> Decimal:
+    """USD that one may cost: what one provider charges for an answer that was lost, the next one charges again."""
+    return sum((price for price in estimate.prices.values() if price is not None), Decimal(0))
 
 
 def _describe(running: Running, wish: descriptions.Wish, group: Sequence[uuid.UUID]) -> None:
@@ -134,15 +138,19 @@ def _describe(running: Running, wish: descriptions.Wish, group: Sequence[uuid.UU
         except MediagenError as exc:
             begun[pk] = exc
     waiting = [one for one in begun.values() if isinstance(one, AssetDescription)]
+    # Held for as long as all of it may take; and who has cancelled it meanwhile pays for no other group.
+    running.save(lease_s=STEP_S)
     ended = dict(zip([one.asset_id for one in waiting], described(waiting), strict=True))
     spent = Decimal(running.job.result.get("cost", "0"))
+    # By their attempts: a worker that died may have paid for some of them before it could say so.
+    costs = costs_by("description_id", GenerationAttempt.objects.filter(description_id__in=[one.pk for one in waiting]))
     for pk in group:
         one = begun[pk] if pk not in ended else ended[pk]
+        spent += costs.get(pk_of(running.job.pk, pk), NOTHING).counts
+        running.job.result["cost"] = str(spent)
         if not isinstance(one, descriptions.Described):
             running.could_not(pk, str(one))
             continue
-        spent += one.cost.counts
-        running.job.result["cost"] = str(spent)
         if why := one.description.failure:
             running.could_not(pk, why)
         else:

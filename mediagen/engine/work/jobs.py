@@ -33,6 +33,7 @@ from mediagen.errors import InvalidRequest, MediagenError
 from mediagen.models import ApiToken, BackgroundJob, JobState, asset_storage
 from mediagen.models.clock import db_now
 from mediagen.models.routing import on_commit
+from mediagen.types import uuid7
 from mediagen.wording import say as _
 
 logger = logging.getLogger("mediagen.engine")
@@ -51,13 +52,20 @@ NAME = re.compile(r"(?P<id>[0-9a-f]{32})-(?P<token>[0-9]+)(?:_[A-Za-z0-9]+)?\.zi
 
 
 def start(
-    kind: str, arguments: Mapping[str, Any], *, by: Any, total: int | None = None, token: ApiToken | None = None
+    kind: str,
+    arguments: Mapping[str, Any],
+    *,
+    by: Any,
+    total: int | None = None,
+    token: ApiToken | None = None,
+    pk: uuid.UUID | None = None,
 ) -> BackgroundJob:
     """The job, pending, and told to whoever works when the transaction is committed.
 
     Every kind takes `asset_ids`, at most 10,000; see `job_kinds` for what else each one takes. `by` is the user whose
     access counts, within what `token` allows when one is given. `total` is how many steps it has, the assets' number
-    if not said. `InvalidRequest` with `field` for a kind that there is not, and for arguments that cannot be.
+    if not said. Under a `pk` that there is already, nothing is begun: it is the same form, sent twice. `InvalidRequest`
+    with `field` for a kind that there is not, and for arguments that cannot be.
     """
     if kind not in KINDS:
         raise InvalidRequest(
@@ -71,10 +79,10 @@ def start(
     kept = {**KINDS[kind].check(rest), "asset_ids": ids}
     if token is not None:
         kept["token"] = str(token.pk)
-    job = BackgroundJob.objects.create(
-        kind=kind, arguments=kept, created_by=by, total=len(ids) if total is None else total
-    )
-    on_commit(soon)
+    values = {"kind": kind, "arguments": kept, "created_by": by, "total": len(ids) if total is None else total}
+    job, is_new = BackgroundJob.objects.get_or_create(pk=pk or uuid7(), defaults=values)
+    if is_new:
+        on_commit(soon)
     return job
 
 

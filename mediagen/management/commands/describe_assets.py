@@ -15,6 +15,7 @@ from mediagen.engine.work import describing
 from mediagen.errors import ConfigurationError, InvalidRequest, MediagenError, ProvidersCoolingDown
 from mediagen.management.base import SOME_FAILED, STOPPED, USAGE, MediagenCommand
 from mediagen.management.output import one_line
+from mediagen.management.signals import in_steps
 from mediagen.models import MediaAsset
 from mediagen.models.costs import NOTHING, usd
 from mediagen.types import uuid7
@@ -24,7 +25,8 @@ class Command(MediagenCommand):
     help = (
         "Asks what pictures show, and keeps each answer as a suggestion: alt texts stay as they are until a person "
         "accepts one. Says before how many there are and what they may cost. Exit code 0: all are described; 1: some "
-        "are not; 2: bad usage, nobody was asked; 3: the most that it may cost is reached, or nobody can be asked now."
+        "are not; 2: bad usage, nobody was asked; 3: the most that it may cost is reached, nobody can be asked now, or "
+        "a signal ended it: what was asked for already is kept."
     )
     examples = (
         "manage.py describe_assets --library Press --language de --max-cost 2",
@@ -89,6 +91,14 @@ class Command(MediagenCommand):
             found = alt_texts.lacking(found, and_unknown=options["again"])
         return list(found.order_by("-pk")[: options["limit"]])
 
+    def _still(self, group: list[MediaAsset], options: dict[str, Any]) -> list[MediaAsset]:
+        """Without those for which another run has asked meanwhile, or asks just now."""
+        if options["assets"] or options["all"]:
+            return group
+        chosen = MediaAsset.objects.filter(pk__in=[asset.pk for asset in group])
+        still = set(alt_texts.lacking(chosen, and_unknown=options["again"]).values_list("pk", flat=True))
+        return [asset for asset in group if asset.pk in still]
+
     def _demand_yes(self, estimate: Estimate, options: dict[str, Any]) -> None:
         """What it may cost, said before; and somebody who wants that."""
         if not options["json"]:
@@ -109,20 +119,21 @@ class Command(MediagenCommand):
         options: dict[str, Any],
     ) -> None:
         cost, done, failed, left = NOTHING, 0, 0, 0
-        dearest = estimate.dearest / max(estimate.pictures, 1)
-        while assets:
-            number = describing.how_many(most, cost.counts, dearest)
-            if not number:
-                left = len(assets)
-                break
-            group, assets = assets[:number], assets[number:]
-            for asset, came in zip(group, self._ended(group, wish), strict=True):
-                if isinstance(came, descriptions.Described) and not came.description.failure:
-                    done += 1
-                else:
-                    failed += 1
-                cost += came.cost if isinstance(came, descriptions.Described) else NOTHING
-                self._tell(asset, came, options)
+        dearest = describing.most_of_one(estimate)
+        with in_steps(lambda text: self.stderr.write(text)) as ended_by:
+            while assets:
+                number = 0 if ended_by() else describing.how_many(most, cost.counts, dearest)
+                if not number:
+                    left = len(assets)
+                    break
+                group, assets = self._still(assets[:number], options), assets[number:]
+                for asset, came in zip(group, self._ended(group, wish), strict=True):
+                    if isinstance(came, descriptions.Described) and not came.description.failure:
+                        done += 1
+                    else:
+                        failed += 1
+                    cost += came.cost if isinstance(came, descriptions.Described) else NOTHING
+                    self._tell(asset, came, options)
         facts = {"described": done, "failed": failed, "left": left, **cost.facts()}
         if options["json"]:
             self.stdout.write(json.dumps({"event": "summary", **facts}))
@@ -130,6 +141,8 @@ class Command(MediagenCommand):
             self.stdout.write(
                 f"{done} described, {failed} not; {cost}. They are suggestions until somebody accepts them."
             )
+        if left and ended_by():
+            raise CommandError(f"{ended_by()} ended it: {left} are left.", returncode=STOPPED)
         if left:
             text = f"The next one might make it more than {usd(most)} in all: {left} are left."
             raise CommandError(text, returncode=STOPPED)

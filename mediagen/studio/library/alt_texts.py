@@ -25,8 +25,7 @@ from mediagen.errors import Conflict, InvalidRequest, MediagenError
 from mediagen.models import AssetDescription, MediaAsset, MediaLibrary
 from mediagen.studio import notices, tiles
 from mediagen.studio.generation.prompt import Price
-from mediagen.studio.pages import StudioPage, admin_link, problem, wants_json
-from mediagen.types import uuid7
+from mediagen.studio.pages import StudioPage, admin_link, once_of, problem, wants_json
 from mediagen.wording import translated
 
 PAGE = 30
@@ -126,18 +125,11 @@ class AltTextView(StudioPage, View):
     def _suggest(self, asset: MediaAsset) -> None:
         wish = describing.for_access(self.access, descriptions.Wish.of(self.request.POST.get("language") or None))
         descriptions.plan(asset.library, wish)
-        row = descriptions.begin(asset, wish, by=self.request.user, pk=self._pk(asset))
+        row = descriptions.begin(asset, wish, by=self.request.user, pk=once_of(self.request, asset.pk))
         row = run_sync(descriptions.run, row, deadline_s=PATIENCE_S).description
         if row.failure_code:
             told = failures.told(row.failure_code)
             raise Conflict(" ".join(filter(None, (told["message"], told["hint"]))))
-
-    def _pk(self, asset: MediaAsset) -> uuid.UUID:
-        """One page, one click, one question."""
-        try:
-            return uuid.uuid5(uuid.UUID(self.request.POST.get("token", "")), f"{self.request.user.pk} {asset.pk}")
-        except ValueError:
-            return uuid7()
 
     def _next(self, asset: MediaAsset) -> str:
         to = self.request.POST.get("next", "")
@@ -166,7 +158,9 @@ class AltTextsView(StudioPage, View):
                 )
             wish = descriptions.Wish.of(request.POST.get("language") or None)
             describing.plan_many(self.access, ids, wish)
-            job = describe_requests.start(ids, wish, by=request.user)
+            # Those that were asked for by the first of two clicks lack theirs still.
+            pk = once_of(request, describing.as_arguments(wish), library.pk)
+            job = describe_requests.start(ids, wish, by=request.user, pk=pk)
         except MediagenError as exc:
             return self._page(problem=translated(exc), status=400)
         return HttpResponseRedirect(reverse("mediagen:studio-job", args=[job.pk]))
@@ -205,6 +199,7 @@ class AltTextsView(StudioPage, View):
             "problem": problem,
             "notice": notices.notice(request.GET, self.access),
             "admin_url": admin_link(),
+            "token": uuid.uuid4(),
             **self._bulk(library),
         }
         return render(request, "mediagen/alt_texts.html", context, status=status)

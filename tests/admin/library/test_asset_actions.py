@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mediagen.engine.files.links import picture_url, thumbnail_url
 from mediagen.engine.library import review, usage
-from mediagen.models import MediaAsset
+from mediagen.models import AssetDescription, BackgroundJob, MediaAsset
 from tests.admin.conftest import act, page, said
 from tests.factories import MediaAssetFactory, MediaLibraryFactory, MediaTagFactory, UserFactory
 
@@ -267,3 +267,23 @@ def test_a_real_picture_is_not_made_again_under_its_id(admin_client):
 def test_actions_run_outside_a_sites_request_transaction():
     """With ATOMIC_REQUESTS an error after a purchase would take the rows about it with it."""
     assert "default" in resolve(page("mediaasset")).func._non_atomic_requests
+
+
+def test_a_form_that_is_sent_twice_buys_once(admin_client):
+    """A double click, on the page that asks and on the asset's own."""
+    one, two = (MediaAssetFactory(ready=True, prompt="a fox", source="generated") for _ in range(2))
+
+    def token(page):
+        return re.search(r'name="token" value="([^"]+)"', page.content.decode()).group(1)
+
+    for action, fields in (("generate_again", {"how": "new_seed"}), ("suggest_alt_text", {"language": "en"})):
+        sent = {"token": token(act(admin_client, "mediaasset", action, one.pk, two.pk)), "_go": "1", **fields}
+        urls = {act(admin_client, "mediaasset", action, one.pk, two.pk, **sent).url for _ in range(2)}
+        assert len(urls) == 1
+        assert BackgroundJob.objects.count() == 1
+        BackgroundJob.objects.all().delete()
+
+    sent = {"token": token(admin_client.get(page("mediaasset", "change", one.pk))), "_own_page": "1"}
+    for _ in range(2):
+        act(admin_client, "mediaasset", "suggest_alt_text", one.pk, **sent)
+    assert AssetDescription.objects.filter(asset=one).count() == 1

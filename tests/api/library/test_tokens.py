@@ -151,6 +151,12 @@ class TestForTests:
         assert (response.status_code, response.json()["field"]) == (400, "dry_run")
         assert mine.send(f"{API}generations/estimate/", {"prompt": "a fox"}).json()["is_free"] is True
 
+    def test_an_option_does_not_take_the_tokens_place(self, mine):
+        body = {"manifest": "prompt\na cow\n", "defaults": {"options": {"dry_run": False}}}
+        response = mine.send(f"{API}batches/", body)
+        assert (response.status_code, response.json()["field"]) == (400, "options")
+        assert not MediaAsset.objects.exists()
+
     def test_what_was_asked_for_live_is_not_tried_again(self, mine):
         failed = MediaAssetFactory(generation_state=GenerationState.FAILED, created_by=mine.user)
         assert mine.send(f"{API}generations/{failed.pk}/retry/", {}).status_code == 403

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.db import OperationalError
 
 from mediagen.engine import get_media_engine
 from mediagen.engine.files import uploads
@@ -183,6 +184,50 @@ def test_what_a_killed_process_may_have_bought_is_not_bought_again(seeing):
     assert cost_of(GenerationAttempt.objects.of(asset)).possible > 0
 
 
+def test_words_that_cannot_be_written_are_booked_and_not_asked_for_again_by_itself(seeing, monkeypatch, caplog):
+    seeing("openai_images")
+    asset = uploaded()
+
+    def full(*args, **kwargs):
+        raise OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(alt_texts, "suggest", full)
+        with pytest.raises(OperationalError):
+            engine.describe_asset_sync(asset.pk)
+    [attempt] = GenerationAttempt.objects.of(asset)
+    assert (attempt.state, attempt.cost > 0, "paid and lost" in attempt.message) == ("failed", True, True)
+    assert "A lighthouse at dawn." in caplog.text
+    assert AssetDescription.objects.get().failure_code == "unknown"
+    assert asset not in alt_texts.lacking(MediaAsset.objects.all())
+
+
+def test_who_gives_up_while_it_is_asked_for_does_not_ask_again_by_itself(seeing):
+    (openai,) = seeing("openai_images")
+    asset = uploaded()
+    openai.fault("submit", Fault.hang())
+    given_up_while_asking(openai, asset)
+    openai.release()
+    assert (rows(asset), AssetDescription.objects.get().failure_code) == (
+        [("openai_images", "unknown", "unknown")],
+        "unknown",
+    )
+    assert asset not in alt_texts.lacking(MediaAsset.objects.all())
+
+
+def test_what_may_be_paid_for_comes_before_why_nobody_else_was_asked(seeing):
+    openai, gemini = seeing("openai_images", "gemini")
+    openai.fault("submit", Fault.reset_after_body_read())
+    asset = uploaded()
+    asset.library.budget_limit = Decimal("0.07")
+    asset.library.save()
+    with pytest.raises(GenerationFailed):
+        engine.describe_asset_sync(asset.pk)
+    assert (len(openai.purchases), gemini.purchases) == (1, [])
+    assert AssetDescription.objects.get().failure_code == "unknown"
+    assert asset not in alt_texts.lacking(MediaAsset.objects.all())
+
+
 def test_maintenance_ends_what_a_killed_process_has_left(seeing):
     (openai,) = seeing("openai_images")
     openai.fault("submit", Fault.hang())
@@ -213,8 +258,8 @@ def test_who_has_lost_it_buys_nothing_and_its_late_words_are_kept(seeing, monkey
     assert (AssetDescription.objects.get().text, AssetDescription.objects.get().state) == ("Late words.", "ready")
 
 
-def killed_while_asking(server, asset):
-    """Ask until the question hangs, then leave as a killed process does: without a last word."""
+def given_up_while_asking(server, asset):
+    """Ask until the question hangs, then wait no longer."""
 
     async def go():
         task = asyncio.ensure_future(engine.describe_asset(asset.pk))
@@ -223,6 +268,11 @@ def killed_while_asking(server, asset):
         await asyncio.gather(task, return_exceptions=True)
 
     async_to_sync(go)()
+
+
+def killed_while_asking(server, asset):
+    """Ask until the question hangs, then leave as a killed process does: without a last word."""
+    given_up_while_asking(server, asset)
     AssetDescription.objects.update(
         state="running", lease_until=db_now() - timedelta(seconds=1), failure="", finished_at=None
     )
