@@ -101,7 +101,16 @@ def test_the_words_of_the_box_and_of_a_picture_are_kept_once_by_their_name(boss,
     template, kept = PromptPreset.objects.order_by("name")
     assert (template.text, template.options) == ("A {colour} cup", {"style_preset": "anime"})
     assert (kept.kind, kept.text, kept.sample, kept.options) == ("style", "fog", asset, {"style_preset": "anime"})
-    assert "A {colour} cup</textarea>" in boss.get(STUDIO, {"template": template.pk}).content.decode()
+    template.library = MediaLibraryFactory(name="Crockery")
+    template.negative_prompt = "saucer"
+    template.save()
+    asked = boss.get(STUDIO, {"template": template.pk}).context["asked"]
+    assert [asked[field].value() for field in ("prompt", "negative_prompt", "library")] == [
+        "A {colour} cup",
+        "saucer",
+        template.library_id,
+    ]
+    assert [option["text"] for option in asked.options if option["choice"].name == "style_preset"] == ["anime"]
     assert boss.post(address, {"preset_name": "", "text": "fog"}, headers=JSON).status_code == 409
     assert boss.post(WORDS, {**box, "preset_name": ""}).status_code == 400
     assert boss.post(WORDS, {**box, "library": "x"}).status_code == 400

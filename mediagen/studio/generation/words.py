@@ -120,6 +120,12 @@ def keep_style(asset: MediaAsset, user: Any, said: Any) -> None:
     )
 
 
-def template_text(access: Access, said: str) -> str:
-    """What the prompt box begins with, of the template with this id."""
-    return str(get_object_or_404(presets.visible(access), pk=_id(said)).text)
+def of_template(access: Access, said: str) -> dict[str, Any]:
+    """What the prompt box begins with, of the template with this id; in its library, where they may make pictures."""
+    kept = get_object_or_404(presets.visible(access), pk=_id(said))
+    return {
+        "prompt": kept.text,
+        "negative_prompt": kept.negative_prompt,
+        "options": kept.options if isinstance(kept.options, dict) else {},
+        "library": kept.library_id if access.may(Right.GENERATE, kept.library_id) else None,
+    }

@@ -135,14 +135,14 @@ class GalleryView(StudioPage, TemplateResponseMixin, ContextMixin, View):
         return problem(first, status=400, fields={**fields, **asked.option_problems})
 
     def _initial(self, form: GalleryForm) -> dict[str, Any]:
-        """What the prompt box begins with: the library that is looked at, or what another asset was asked with."""
+        """What the prompt box begins with: the library looked at, a template, or what another asset was asked with."""
         initial: dict[str, Any] = {}
+        if "template" in self.request.GET:
+            initial = words.of_template(self.access, self.request.GET["template"])
         if (library := form.cleaned_data.get("library")) and self.access.may(Right.GENERATE, library):
             initial["library"] = library.pk
         if "style" in self.request.GET:
             initial["style"] = self.request.GET["style"]
-        if "template" in self.request.GET:
-            initial["prompt"] = words.template_text(self.access, self.request.GET["template"])
         if "from" in self.request.GET:
             try:
                 pk = uuid.UUID(self.request.GET["from"])
