@@ -28,7 +28,7 @@ SENTENCES = {
     "looked_at": "pictures of an earlier version were looked at, so that near ones are found",
     "kicked": "assets were told to the task engine",
     "exports_ended": "exports that waited too long were ended",
-    "alerts_open": "alerts are open; manage.py mediagen_doctor says which",
+    "alerts_open": "open alerts; manage.py mediagen_doctor says which",
     "exports_told": "waiting exports were told to the task engine",
 }
 
