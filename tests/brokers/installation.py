@@ -42,7 +42,7 @@ class Commands:
 
     @classmethod
     def of(cls, engine: str) -> Commands:
-        [block] = [block for block in pages.blocks(PAGE) if f"engine={engine}" in block.words]
+        [block] = [block for block in pages.blocks(PAGE) if block.language == "sh" and block.engine == engine]
         lines = [line for line in block.text.splitlines() if line.strip()]
         exports = [word for line in lines if line.startswith("export ") for word in shlex.split(line)[1:]]
         return cls(
