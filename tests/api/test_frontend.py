@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.utils import translation
 
+from mediagen.api.shown import GENERATION_STATES
 from mediagen.engine import get_media_engine
 from mediagen.engine.generation import failures
 from mediagen.engine.library import facets
@@ -139,6 +140,8 @@ class TestGenerations:
             (("ready", "failed"), "partial"),
             (("failed", "cancelled"), "failed"),
             (("cancelled",), "cancelled"),
+            (("interrupted", "cancelled"), "interrupted"),
+            (("interrupted", "ready"), "partial"),
         ],
     )
     def test_by_state(self, states, word):
@@ -146,7 +149,7 @@ class TestGenerations:
         for state in states:
             ready = {"ready": True} if state == "ready" else {"generation_state": state}
             MediaAssetFactory(created_by=caller.user, generation_id=pk, **ready)
-        every = ("pending", "running", "ready", "partial", "failed", "cancelled")
+        every = GENERATION_STATES
         found = {one: caller.get(GENERATIONS, {"state": one}).json()["results"] for one in every}
         assert [one for one in every if found[one]] == [word]
         assert found[word][0]["state"] == word

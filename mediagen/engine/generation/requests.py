@@ -289,17 +289,19 @@ def asked_for(access: Access, states: Iterable[str] = ()) -> MediaAssetQuerySet:
     def some(*of: GenerationState) -> Exists:
         return Exists(siblings.filter(generation_state__in=of))
 
-    pending, running = GenerationState.PENDING, GenerationState.RUNNING
-    ready, failed, cancelled = GenerationState.READY, GenerationState.FAILED, GenerationState.CANCELLED
-    waits = ~some(running, ready, failed, cancelled)
+    pending, running, ready = GenerationState.PENDING, GenerationState.RUNNING, GenerationState.READY
+    failed, interrupted = GenerationState.FAILED, GenerationState.INTERRUPTED
+    none = (failed, GenerationState.CANCELLED, interrupted)
+    waits = ~some(running, ready, *none)
     is_over = ~some(pending, running)
     conditions = {
         "pending": waits,
         "running": some(pending, running) & ~waits,
-        "ready": is_over & ~some(failed, cancelled),
-        "partial": is_over & some(ready) & some(failed, cancelled),
+        "ready": is_over & ~some(*none),
+        "partial": is_over & some(ready) & some(*none),
         "failed": is_over & ~some(ready) & some(failed),
-        "cancelled": is_over & ~some(ready, failed),
+        "interrupted": is_over & ~some(ready, failed) & some(interrupted),
+        "cancelled": is_over & ~some(ready, failed, interrupted),
     }
     return mine.filter(reduce(or_, (Q(conditions[state]) for state in sorted(wanted))))
 
