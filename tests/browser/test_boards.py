@@ -124,7 +124,8 @@ def test_a_board_without_scripts(browser, site, board, context):
     page.goto(f"/studio/?collection={board.pk}")
     assert names(page) == ["a", "b", "c", "d"]
     page.get_by_role("checkbox", name="Choose d").check()
-    page.get_by_role("button", name="To the front").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="To the front").click()
     assert names(page) == ["d", "a", "b", "c"]
     page.locator("summary", has_text="Name and sharing").click()
     page.locator("#collection-name").fill("Covers")
