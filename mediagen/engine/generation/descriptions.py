@@ -23,6 +23,7 @@ from django.utils.translation import get_language
 import mediagen.engine.generation.failures as failures
 import mediagen.engine.generation.leases as leases
 import mediagen.engine.generation.recorder as recording
+import mediagen.engine.generation.recovery as recovery
 from mediagen.chain import ChainOutcome, MediaGeneratorChain
 from mediagen.descriptions import ALT_TEXT_CHARS, checked_wish
 from mediagen.engine.database import durable, grouped, in_database, to_the_end, together
@@ -33,8 +34,8 @@ from mediagen.engine.generation.estimates import Estimate, estimate_of_descripti
 from mediagen.engine.generation.requests import demand_budget, demand_somebody
 from mediagen.engine.generation.running import provider_budgets
 from mediagen.engine.library import alt_texts
-from mediagen.engine.money import Budget, ledger
-from mediagen.errors import Conflict, GenerationFailed, InvalidRequest, LeaseLost, MediagenError, Outcome
+from mediagen.engine.money import Budget
+from mediagen.errors import Conflict, GenerationFailed, InvalidRequest, LeaseLost, MediagenError
 from mediagen.factory import ChainsNow
 from mediagen.models import AssetDescription, DescriptionState, GenerationAttempt, MediaAsset, MediaLibrary
 from mediagen.models.asset import FailureCode
@@ -57,8 +58,6 @@ DIED = (
     "The process that asked died after the question may have left: it may have been answered, and paid for. Nothing "
     "was asked again. Ask for it once more if you still want it."
 )
-
-
 LOST = (
     "The words came and are paid for, and could not be written down: the log has them. Ask for it once more if you "
     "want it anew."
@@ -258,16 +257,9 @@ def _ended_open(description: AssetDescription, why: str) -> bool:
     left = GenerationAttempt.objects.open().filter(asset=description.asset_id, description_id=description.pk)
     rows = list(left.filter(billable=True))
     for row in rows:
-        row.state, row.outcome, row.finished_at, row.message = (
-            AttemptState.UNKNOWN.value,
-            Outcome.UNKNOWN.value,
-            db_now(),
-            why,
-        )
+        row.message = why
     if rows:
-        ledger.book(rows)
-        for row in rows:
-            row.save(update_fields=["state", "outcome", "finished_at", "message", "cost_held", "booked"])
+        recovery.end_as_unknown(rows, db_now())
     return bool(rows)
 
 

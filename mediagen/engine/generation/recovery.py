@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -137,6 +137,15 @@ class LeftBehind:
     """the same of those in `adoptable`: nobody is to be paid before they were asked"""
 
 
+def end_as_unknown(rows: Sequence[GenerationAttempt], now: datetime) -> None:
+    """Open attempts whose request may have left: what they may cost is booked. Their messages are the caller's."""
+    for row in rows:
+        row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, now
+    ledger.book(rows)
+    for row in rows:
+        row.save(update_fields=["state", "outcome", "finished_at", "message", "cost_held", "booked"])
+
+
 @atomic()
 def left_behind(asset: MediaAsset, token: int, resolvable: Mapping[bool, Mapping[str, float]] = EMPTY) -> LeftBehind:
     """What whoever holds the asset with this token has to know before anything is bought for it. `LeaseLost` when
@@ -172,11 +181,9 @@ def left_behind(asset: MediaAsset, token: int, resolvable: Mapping[bool, Mapping
             adoptable.append(row)
             continue
         if is_open:
-            row.state, row.outcome, row.finished_at = AttemptState.UNKNOWN.value, Outcome.UNKNOWN.value, now
             # One that was left open on purpose says why.
             row.message = row.message or "the worker died after the request may have left: it may have been bought."
-            ledger.book([row])
-            row.save(update_fields=["state", "outcome", "finished_at", "message", "cost_held", "booked"])
+            end_as_unknown([row], now)
         if row.state == AttemptState.UNKNOWN:
             may_be_paid.add(row.provider_name)
     to_be_asked = {row.provider_name for row in adoptable}
